@@ -1,0 +1,1 @@
+"""Export: SavedModel, TFLite, parity, and what a serving deployment needs."""

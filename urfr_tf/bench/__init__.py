@@ -1,0 +1,1 @@
+"""What `urfr bench` measures: ratios within one run."""

@@ -1,0 +1,55 @@
+"""The `urfr` command: finds the subcommand, and turns errors into one sentence and an exit code.
+
+Each subcommand is a module of `urfr_tf.commands` with `HELP`, `arguments(parser)` and `run(args)`;
+those modules import TensorFlow only inside `run`, so `urfr --help` answers at once.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+
+from urfr_tf.errors import UrfrError
+
+COMMANDS = ("prepare", "inspect", "train", "evaluate", "report", "export", "embed", "compare")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every subcommand; imports nothing heavy."""
+    parser = argparse.ArgumentParser(
+        prog="urfr", description="Universal face representations: prepare, train, evaluate, export."
+    )
+    parser.add_argument("--debug", action="store_true", help="show the stack trace of an error")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        module = importlib.import_module(f"urfr_tf.commands.{name.replace('-', '_')}")
+        subparser = subparsers.add_parser(name, help=module.HELP, description=module.HELP)
+        module.arguments(subparser)
+        subparser.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command line; returns the exit code: 0 done, 1 failed with a sentence, 2 usage."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    args = build_parser().parse_args(argv)
+    try:
+        return args.run(args) or 0
+    except UrfrError as error:
+        if args.debug:
+            raise
+        print(f"urfr {args.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(
+            f"urfr {args.command}: interrupted; what was finished is kept, the same command continues",
+            file=sys.stderr,
+        )
+        return 130
+    except BrokenPipeError:
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

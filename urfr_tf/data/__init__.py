@@ -1,0 +1,1 @@
+"""Sources, the TFRecord schema, preparation, and the tf.data pipeline."""

@@ -1,0 +1,1 @@
+"""From a photograph to a detected, aligned crop; the 3-D face shape."""

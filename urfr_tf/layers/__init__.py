@@ -1,0 +1,1 @@
+"""Sub-embeddings, confidence, prototypes, variation classifier."""

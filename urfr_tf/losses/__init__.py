@@ -1,0 +1,1 @@
+"""Identification, regulariser, variation losses, mutual likelihood."""

@@ -1,0 +1,1 @@
+"""Pair scores, ROC, CMC and template fusion: arrays in, numbers out, no files."""

@@ -1,0 +1,1 @@
+"""Backbones, the URFace model, and the inference graph."""

@@ -1,0 +1,1 @@
+"""Evaluation protocols: files -> images, pairs and templates."""
