@@ -1,1 +1,14 @@
 """Identification, regulariser, variation losses, mutual likelihood."""
+
+from urfr_tf.losses.identification import ConfidenceAwareIdentification, identification
+from urfr_tf.losses.mutual_likelihood import mutual_likelihood
+from urfr_tf.losses.regularizer import confidence_regularizer
+from urfr_tf.losses.variation import variation_losses
+
+__all__ = [
+    "ConfidenceAwareIdentification",
+    "confidence_regularizer",
+    "identification",
+    "mutual_likelihood",
+    "variation_losses",
+]

@@ -1,0 +1,225 @@
+"""One experiment is one locked tree of dataclasses, read from `configs/*.yaml`.
+
+The tree is tf-models-official's `Config` (dataclasses with YAML); what it does not check, the type of
+every value and combinations that cannot work, is checked here, and every message carries the key's
+full name. Nothing starts before the whole tree is right.
+"""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+from official.modeling import hyperparams, optimization
+
+from urfr_tf.config_check import AUGMENTATIONS, check_sense, check_types
+from urfr_tf.errors import UrfrError
+
+
+@dataclasses.dataclass
+class DataConfig(hyperparams.Config):
+    """Where the shards are and how a batch is drawn. `batch_size` is global, over all replicas."""
+
+    train: str = ""
+    validation: str = ""
+    batch_size: int = 64
+    shuffle_buffer: int = 16384
+    cache: bool = False
+    flip: bool = True
+    soft_labels: list[str] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass
+class AugmentConfig(hyperparams.Config):
+    """Probability of each variation on each image; 0 leaves it out (method, section 3)."""
+
+    blur: float = 0.0
+    occlusion: float = 0.0
+    pose: float = 0.0
+    resolution: float = 0.0
+
+
+@dataclasses.dataclass
+class ModelConfig(hyperparams.Config):
+    """The network: `embedding_dim` is D, `groups` is K; `width` scales the backbone's channels."""
+
+    backbone: str = "ir100"
+    width: float = 1.0
+    input_size: int = 100
+    embedding_dim: int = 512
+    groups: int = 16
+
+
+@dataclasses.dataclass
+class ConfidenceConfig(hyperparams.Config):
+    """The confidence head and its start (method, section 2).
+
+    `learned: false` fixes s at `initial`: with `groups: 1` that is CosFace of scale s. `hold_steps`
+    keeps s at `initial`, then the head learns at `rate` times the learning rate.
+    """
+
+    learned: bool = True
+    initial: float = 48.0
+    minimum: float = 1.0
+    maximum: float = 245.0
+    hold_steps: int = 0
+    rate: float = 1.0
+
+
+@dataclasses.dataclass
+class LossConfig(hyperparams.Config):
+    """Margin in logit units, and the weight of each term (method, sections 2 and 4)."""
+
+    margin: float = 30.0
+    margin_warmup_steps: int = 0
+    regularizer: float = 0.001
+    cls: float = 2.0
+    adv: float = 2.0
+
+
+@dataclasses.dataclass
+class DecorrelationConfig(hyperparams.Config):
+    """Variation decorrelation; `classifier_rate` is the learning rate of C_v."""
+
+    enabled: bool = False
+    mask_seed: int = 0
+    classifier_rate: float = 0.1
+
+
+@dataclasses.dataclass
+class OptimizerConfig(hyperparams.Config):
+    """SGD with momentum. `weight_decay` is in the usual coupled units: 5e-4 is 5e-4 of L2."""
+
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 5e-4
+    clip_norm: float = 0.0
+    ema_decay: float = 0.0
+    learning_rate: optimization.LrConfig = dataclasses.field(default_factory=optimization.LrConfig)
+    warmup: optimization.WarmupConfig = dataclasses.field(default_factory=optimization.WarmupConfig)
+
+
+@dataclasses.dataclass
+class TrainConfig(hyperparams.Config):
+    """Length of the run. `steps_per_epoch: 0` is one pass over the data an epoch."""
+
+    epochs: int = 18
+    steps_per_epoch: int = 0
+    checkpoint_steps: int = 0
+    keep_checkpoints: int = 3
+    validate_every: int = 1
+    tensorboard: bool = True
+
+
+@dataclasses.dataclass
+class RuntimeConfig(hyperparams.Config):
+    """Where it runs. `replicas` > 0 is that many logical CPU devices (testing); 0 is all GPUs."""
+
+    strategy: str = "mirrored"
+    replicas: int = 0
+    precision: str = "float32"
+    deterministic: bool = True
+
+
+@dataclasses.dataclass
+class Experiment(hyperparams.Config):
+    """The root of the tree."""
+
+    name: str = "urface"
+    seed: int = 0
+    initial_weights: str = ""
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    confidence: ConfidenceConfig = dataclasses.field(default_factory=ConfidenceConfig)
+    loss: LossConfig = dataclasses.field(default_factory=LossConfig)
+    decorrelation: DecorrelationConfig = dataclasses.field(default_factory=DecorrelationConfig)
+    optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
+    train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+    runtime: RuntimeConfig = dataclasses.field(default_factory=RuntimeConfig)
+
+    @property
+    def augmentations(self) -> dict[str, float]:
+        """The variations with a probability above 0, in their fixed order."""
+        chosen = {name: getattr(self.augment, name) for name in AUGMENTATIONS}
+        return {name: p for name, p in chosen.items() if p > 0}
+
+    @property
+    def variations(self) -> tuple[str, ...]:
+        """Names of the T variation labels: augmented first, then mined."""
+        return (*self.augmentations, *self.data.soft_labels)
+
+
+def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Experiment:
+    """Reads a YAML file, applies `a.b=value` overrides, checks everything, and locks the tree.
+
+    Raises:
+        UrfrError: an unreadable file, an unknown key, a wrong type, or an impossible combination.
+    """
+    tree = _read_yaml(path)
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator or not key:
+            raise UrfrError(f"expected --set a.b=value, but got --set {override}")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise UrfrError(f"expected a YAML value in --set {override}, but it does not parse") from error
+        _put(tree, key.split("."), value, key)
+    return from_dict(tree, str(path))
+
+
+def from_dict(tree: dict[str, Any], where: str) -> Experiment:
+    """Builds the locked tree from plain dictionaries; `where` names their origin in errors."""
+    check_types(Experiment, tree, "", where)
+    config = Experiment()
+    config.override(tree, is_strict=True)
+    check_sense(config, where)
+    config.lock()
+    return config
+
+
+def read_run_config(run_dir: str | os.PathLike[str]) -> Experiment:
+    """The resolved configuration that a run folder holds.
+
+    Raises:
+        UrfrError: the folder has no `config.yaml`, or it does not fit this version.
+    """
+    path = os.path.join(run_dir, "config.yaml")
+    if not os.path.isfile(path):
+        raise UrfrError(f"expected a run folder with config.yaml, but {run_dir} has none")
+    return load_config(path)
+
+
+def to_yaml(config: Experiment) -> str:
+    """The resolved tree as YAML that `load_config` reads back to an equal tree."""
+    return yaml.safe_dump(_without_nothing(config.as_dict()), sort_keys=False)
+
+
+def _without_nothing(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_nothing(v) for k, v in value.items() if v is not None}
+    return value
+
+
+def _read_yaml(path: str | os.PathLike[str]) -> dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            tree = yaml.safe_load(file) or {}
+    except OSError as error:
+        raise UrfrError(f"could not read the configuration {path}: {error.strerror or error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = str(error).splitlines()[-1].strip()
+        raise UrfrError(f"expected YAML in {path}, but it does not parse: {line}") from error
+    if not isinstance(tree, dict):
+        raise UrfrError(f"expected a mapping of keys at the top of {path}, but got {type(tree).__name__}")
+    return tree
+
+
+def _put(tree: dict[str, Any], keys: list[str], value: Any, full: str) -> None:
+    for key in keys[:-1]:
+        tree = tree.setdefault(key, {})
+        if not isinstance(tree, dict):
+            raise UrfrError(f"--set {full}: {key} is a value, not a group of keys")
+    tree[keys[-1]] = value

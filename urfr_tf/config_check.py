@@ -1,0 +1,135 @@
+"""What a configuration must be before anything starts: known keys, right types, possible sense."""
+
+import dataclasses
+import math
+import types
+import typing
+from typing import Any
+
+from urfr_tf.errors import UrfrError
+
+BACKBONES = ("ir18", "ir34", "ir50", "ir100", "mobilefacenet")
+STRATEGIES = ("off", "mirrored", "multi_worker_mirrored", "tpu")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+AUGMENTATIONS = ("blur", "occlusion", "pose", "resolution")
+
+
+def check_types(cls: type, tree: dict[str, Any], prefix: str, where: str) -> None:
+    """Refuses unknown keys and wrong types in plain dictionaries meant for the dataclass `cls`."""
+    hints = typing.get_type_hints(cls)
+    names = [field.name for field in dataclasses.fields(cls) if field.name in hints]
+    names = [n for n in names if n not in ("default_params", "restrictions")]
+    for key, value in tree.items():
+        full = f"{prefix}{key}"
+        if key not in names:
+            raise UrfrError(f"unknown key {full} in {where}; known here: {', '.join(names)}")
+        hint = hints[key]
+        if dataclasses.is_dataclass(hint):
+            if not isinstance(value, dict):
+                raise UrfrError(f"{full} in {where} is a group of keys, but got {value!r}")
+            check_types(typing.cast(type, hint), value, f"{full}.", where)
+        elif not _fits(value, hint):
+            raise UrfrError(f"{full} in {where} expects {_spell(hint)}, but got {value!r}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, option) for option in typing.get_args(hint))
+    if hint is type(None):
+        return value is None
+    if origin in (list, tuple):
+        inner = typing.get_args(hint)[0]
+        return isinstance(value, (list, tuple)) and all(_fits(item, inner) for item in value)
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def _spell(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
+
+
+def check_sense(config: Any, where: str) -> None:
+    """Refuses combinations that cannot work; `config` is an `Experiment` with every type right."""
+
+    def need(condition: bool, message: str) -> None:
+        if not condition:
+            raise UrfrError(f"{message} ({where})")
+
+    model, confidence, loss, data = config.model, config.confidence, config.loss, config.data
+    need(
+        model.backbone in BACKBONES,
+        f"model.backbone is one of {', '.join(BACKBONES)}, but got {model.backbone}",
+    )
+    need(model.groups >= 1, f"model.groups must be at least 1, but got {model.groups}")
+    need(model.embedding_dim >= 1, f"model.embedding_dim must be at least 1, but got {model.embedding_dim}")
+    need(
+        model.embedding_dim % model.groups == 0,
+        "model.embedding_dim must be a multiple of model.groups, "
+        f"but got {model.embedding_dim} and {model.groups}",
+    )
+    need(model.input_size >= 32, f"model.input_size must be at least 32 px, but got {model.input_size}")
+    need(model.width > 0, f"model.width must be above 0, but got {model.width}")
+    for name in AUGMENTATIONS:
+        p = getattr(config.augment, name)
+        need(0 <= p <= 1, f"augment.{name} is a probability from 0 to 1, but got {p}")
+    need(
+        0 < confidence.minimum <= confidence.initial <= confidence.maximum,
+        "confidence needs 0 < minimum <= initial <= maximum, but got "
+        f"{confidence.minimum}, {confidence.initial}, {confidence.maximum}",
+    )
+    need(confidence.rate >= 0, f"confidence.rate must not be negative, but got {confidence.rate}")
+    need(
+        confidence.hold_steps >= 0,
+        f"confidence.hold_steps must not be negative, but got {confidence.hold_steps}",
+    )
+    for name in ("margin", "margin_warmup_steps", "regularizer", "cls", "adv"):
+        need(getattr(loss, name) >= 0, f"loss.{name} must not be negative, but got {getattr(loss, name)}")
+    need(data.batch_size >= 1, f"data.batch_size must be at least 1, but got {data.batch_size}")
+    need(data.shuffle_buffer >= 1, f"data.shuffle_buffer must be at least 1, but got {data.shuffle_buffer}")
+    need(config.train.epochs >= 1, f"train.epochs must be at least 1, but got {config.train.epochs}")
+    need(config.train.steps_per_epoch >= 0, "train.steps_per_epoch must not be negative")
+    need(config.train.keep_checkpoints >= 1, "train.keep_checkpoints must be at least 1")
+    optimizer = config.optimizer
+    need(
+        0 <= optimizer.momentum < 1, f"optimizer.momentum is from 0 to below 1, but got {optimizer.momentum}"
+    )
+    need(
+        0 <= optimizer.ema_decay < 1,
+        f"optimizer.ema_decay is from 0 to below 1, but got {optimizer.ema_decay}",
+    )
+    for name, kinds in (("learning_rate", optimizer.learning_rate), ("warmup", optimizer.warmup)):
+        known = [field.name for field in dataclasses.fields(kinds) if field.name != "type"]
+        need(
+            kinds.type in known or (name == "warmup" and kinds.type is None),
+            f"optimizer.{name}.type is one of {', '.join(known)}, but got {kinds.type}",
+        )
+    runtime = config.runtime
+    need(
+        runtime.strategy in STRATEGIES,
+        f"runtime.strategy is one of {', '.join(STRATEGIES)}, but got {runtime.strategy}",
+    )
+    need(
+        runtime.precision in PRECISIONS,
+        f"runtime.precision is one of {', '.join(PRECISIONS)}, but got {runtime.precision}",
+    )
+    need(runtime.replicas >= 0, f"runtime.replicas must not be negative, but got {runtime.replicas}")
+    if runtime.replicas > 1:
+        need(runtime.strategy == "mirrored", "runtime.replicas above 1 needs runtime.strategy: mirrored")
+        need(
+            data.batch_size % runtime.replicas == 0,
+            "data.batch_size must be a multiple of runtime.replicas, "
+            f"but got {data.batch_size} and {runtime.replicas}",
+        )
+    if config.decorrelation.enabled:
+        variations = len(config.variations)
+        need(variations > 0, "decorrelation.enabled needs a variation: set augment.* or data.soft_labels")
+        possible = math.comb(model.groups, model.groups // 2)
+        need(
+            model.groups % 2 == 0 and possible >= variations,
+            f"model.groups {model.groups} gives too few different half masks, "
+            f"but decorrelation needs {variations}",
+        )

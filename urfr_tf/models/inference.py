@@ -1,0 +1,46 @@
+"""The inference graph: the same layers as in training, without prototypes and variation classifier."""
+
+import keras
+import tensorflow as tf
+
+from urfr_tf import heads
+from urfr_tf.config import Experiment
+from urfr_tf.models.urface import embedding_network
+
+
+@keras.saving.register_keras_serializable(package="urfr_tf")
+class JoinGroups(keras.layers.Layer):
+    """Sub-embeddings [B, K, d] of norm 1 -> embedding [B, K * d] of norm 1, each group 1/sqrt(K)."""
+
+    def call(self, embedding: tf.Tensor) -> tf.Tensor:
+        """[B, K, d] -> [B, D]."""
+        groups, dim = embedding.shape[1], embedding.shape[2]
+        return tf.reshape(embedding, [-1, groups * dim]) * groups**-0.5
+
+
+@keras.saving.register_keras_serializable(package="urfr_tf")
+class Reciprocal(keras.layers.Layer):
+    """Confidence s [B, K] -> variance sigma^2 = 1 / s [B, K]."""
+
+    def call(self, confidence: tf.Tensor) -> tf.Tensor:
+        """[B, K] -> [B, K]."""
+        return tf.math.reciprocal(confidence)
+
+
+def inference_outputs(network: keras.Model) -> dict[str, tf.Tensor]:
+    """Outputs of serving: embedding [B, D], confidence [B, K], variance = 1 / confidence [B, K]."""
+    confidence = network.output[heads.CONFIDENCE]
+    joined = JoinGroups(name="join_groups", dtype="float32")(network.output[heads.EMBEDDING])
+    variance = Reciprocal(name="reciprocal", dtype="float32")(confidence)
+    return {heads.EMBEDDING: joined, heads.CONFIDENCE: confidence, heads.VARIANCE: variance}
+
+
+def build_inference(config: Experiment) -> keras.Model:
+    """The inference model of a configuration, with fresh weights.
+
+    Returns:
+        A functional model: {image: float32 [B, S, S, 3], RGB, 0..255} -> {embedding float32 [B, D],
+        confidence float32 [B, K], variance float32 [B, K]}.
+    """
+    network = embedding_network(config.model, config.confidence)
+    return keras.Model(network.input, inference_outputs(network), name="urface")

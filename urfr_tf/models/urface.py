@@ -1,0 +1,70 @@
+"""The URFace network as a Keras functional model: the one place where the heads meet."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from urfr_tf import heads
+from urfr_tf.config import ConfidenceConfig, ModelConfig
+from urfr_tf.layers import Confidence, Prototypes, SubEmbedding
+from urfr_tf.models.ir import ir_network
+
+
+def embedding_network(
+    model: ModelConfig, confidence: ConfidenceConfig, *, synchronized: bool = False
+) -> keras.Model:
+    """Images -> sub-embeddings and confidences; what training and inference share.
+
+    The two heads share the last convolution and nothing after it (supplement, section B).
+
+    Args:
+        model: the network's settings.
+        confidence: the confidence head's settings.
+        synchronized: batch norm statistics over all replicas.
+
+    Returns:
+        A functional model: {image: float32 [B, S, S, 3], RGB, 0..255} ->
+        {embedding: [B, K, d], confidence: [B, K]}, float32.
+    """
+    size = model.input_size
+    image = keras.Input([size, size, 3], name=heads.IMAGE, dtype="float32")
+    x = keras.layers.Rescaling(1 / 128.0, offset=-127.5 / 128.0, name="normalise")(image)
+    x = _backbone(x, model, synchronized)
+    features = keras.layers.Flatten(name="features")(x)
+    embedding = SubEmbedding(
+        model.groups,
+        model.embedding_dim // model.groups,
+        synchronized=synchronized,
+        name=heads.EMBEDDING,
+    )(features)
+    scores = Confidence(
+        model.groups,
+        confidence.initial,
+        confidence.minimum,
+        confidence.maximum,
+        confidence.learned,
+        name=heads.CONFIDENCE,
+    )(features)
+    return keras.Model(
+        {heads.IMAGE: image}, {heads.EMBEDDING: embedding, heads.CONFIDENCE: scores}, name="embedding_network"
+    )
+
+
+def training_outputs(network: keras.Model, classes: int, groups: int) -> dict[str, tf.Tensor]:
+    """The outputs that training needs: embedding [B, K, d], confidence [B, K], logits [B, C]."""
+    embedding, confidence = network.output[heads.EMBEDDING], network.output[heads.CONFIDENCE]
+    logits = Prototypes(classes, groups, name=heads.LOGITS)([embedding, confidence])
+    return {heads.EMBEDDING: embedding, heads.CONFIDENCE: confidence, heads.LOGITS: logits}
+
+
+def copy_weights(source: keras.Model, target: keras.Model) -> None:
+    """Copies the weights of two models of the same structure, from any strategy to any other."""
+    target.set_weights([np.asarray(weight) for weight in source.get_weights()])
+
+
+def _backbone(x: tf.Tensor, model: ModelConfig, synchronized: bool) -> tf.Tensor:
+    if model.backbone == "mobilefacenet":
+        from urfr_tf.models.mobilefacenet import mobilefacenet
+
+        return mobilefacenet(x, width=model.width, synchronized=synchronized)
+    return ir_network(x, model.backbone, width=model.width, synchronized=synchronized)
