@@ -1,0 +1,217 @@
+"""What runs and evaluations leave on the disk, read for a report.
+
+A piece that is missing or mangled becomes a sentence in `missing`, never an exception: a report about
+half a run is worth more than none. Nothing is unpickled and sizes are checked before anything is read.
+"""
+
+import csv
+import json
+import math
+import os
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from urfr_tf.errors import UrfrError
+
+MAX_TEXT_BYTES = 16 * 2**20
+MAX_SCORES_BYTES = 2**30
+
+
+@dataclass
+class Evaluation:
+    """One metrics.json and, if it is there, the scores.npz beside it.
+
+    metrics: fractions by name; scores float64 [P], same bool [P], both None without scores.npz.
+    """
+
+    name: str
+    folder: Path
+    protocol: str
+    model: str
+    score: str
+    metrics: dict[str, float]
+    counts: dict[str, Any]
+    raw: dict[str, Any]
+    scores: np.ndarray | None = None
+    same: np.ndarray | None = None
+
+
+@dataclass
+class Source:
+    """A folder of the report: a run (config, facts, log) and every evaluation below it."""
+
+    name: str
+    folder: Path
+    config: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+    log: dict[str, np.ndarray] = field(default_factory=dict)
+    evaluations: list[Evaluation] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+
+def _text(path: Path, missing: list[str]) -> str | None:
+    """The file's text; None, and a sentence in `missing`, where there is none."""
+    try:
+        if path.stat().st_size > MAX_TEXT_BYTES:
+            missing.append(f"{path} is larger than {MAX_TEXT_BYTES} bytes and was not read.")
+            return None
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        missing.append(f"There is no {path}.")
+    except OSError as error:
+        missing.append(f"{path} could not be read: {error.strerror or error}.")
+    return None
+
+
+def _json_object(path: Path, missing: list[str]) -> dict[str, Any] | None:
+    text = _text(path, missing)
+    if text is None:
+        return None
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        missing.append(f"{path} does not parse as JSON: {error}.")
+        return None
+    if not isinstance(content, dict):
+        missing.append(f"{path} should hold a JSON object, but holds a {type(content).__name__}.")
+        return None
+    return content
+
+
+def _number(cell: str | None) -> float:
+    try:
+        return float(cell or "nan")
+    except ValueError:
+        return math.nan
+
+
+def read_log(path: Path, missing: list[str]) -> dict[str, np.ndarray]:
+    """The columns of log.csv, float64 [rows] each; an empty or non-numeric cell is NaN.
+
+    A last line that was cut short, as a killed run leaves it, is dropped and said.
+    """
+    text = _text(path, missing)
+    if text is None:
+        return {}
+    rows = [row for row in csv.reader(text.splitlines()) if row]
+    if len(rows) < 2:
+        missing.append(f"{path} holds no epoch yet.")
+        return {}
+    header, body = rows[0], rows[1:]
+    whole = [row for row in body if len(row) == len(header)]
+    if len(whole) < len(body):
+        missing.append(
+            f"{len(body) - len(whole)} of {len(body)} lines of {path} do not have {len(header)} cells "
+            "and were dropped."
+        )
+    columns = {
+        name.strip(): np.array([_number(row[index]) for row in whole], np.float64)
+        for index, name in enumerate(header)
+    }
+    return {name: values for name, values in columns.items() if np.isfinite(values).any()}
+
+
+def read_scores(path: Path, missing: list[str]) -> tuple[np.ndarray, np.ndarray] | None:
+    """`scores` float64 [P] and `same` bool [P] of a scores.npz; None, and a sentence, if not there."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > MAX_SCORES_BYTES:
+                missing.append(f"{path} unpacks to more than {MAX_SCORES_BYTES} bytes and was not read.")
+                return None
+        with np.load(path, allow_pickle=False) as arrays:
+            scores, same = np.asarray(arrays["scores"], np.float64), np.asarray(arrays["same"]).astype(bool)
+    except (OSError, ValueError, KeyError, EOFError, MemoryError, TypeError, zipfile.BadZipFile) as error:
+        missing.append(f"{path} should hold the arrays scores and same, but: {error}.")
+        return None
+    if scores.ndim != 1 or scores.shape != same.shape or not np.isfinite(scores).all():
+        missing.append(
+            f"{path} should hold finite scores [P] and same [P], but they have the shapes {scores.shape} "
+            f"and {same.shape}, and {int((~np.isfinite(scores)).sum())} scores are not finite."
+        )
+        return None
+    if same.all() or not same.any():
+        missing.append(f"{path} holds only one kind of pair, so no curve can be drawn from it.")
+        return None
+    return scores, same
+
+
+def read_evaluation(path: Path, name: str, missing: list[str]) -> Evaluation | None:
+    """The evaluation whose metrics.json is `path`; None, and a sentence, when it has not the form."""
+    raw = _json_object(path, missing)
+    if raw is None:
+        return None
+    metrics = raw.get("metrics")
+    if not isinstance(metrics, dict):
+        missing.append(f'{path} should hold an object "metrics" of names and numbers, but holds none.')
+        return None
+    numbers = {
+        str(key): float(value)
+        for key, value in metrics.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    if len(numbers) < len(metrics):
+        others = ", ".join(sorted(str(key) for key in metrics if str(key) not in numbers))
+        missing.append(f"These metrics of {path} are not numbers and are not shown: {others}.")
+    counts = raw.get("counts")
+    evaluation = Evaluation(
+        name=name,
+        folder=path.parent,
+        protocol=str(raw.get("protocol", "unnamed protocol")),
+        model=str(raw.get("model", "")),
+        score=str(raw.get("score", "")),
+        metrics=numbers,
+        counts=counts if isinstance(counts, dict) else {},
+        raw=raw,
+    )
+    beside = path.with_name("scores.npz")
+    if beside.exists():
+        pairs = read_scores(beside, missing)
+        if pairs is not None:
+            evaluation.scores, evaluation.same = pairs
+    return evaluation
+
+
+def _short_names(folder: Path, paths: list[Path], own: str) -> list[str]:
+    """The last folder's name of each metrics.json, or its way from `folder` where two are alike."""
+    ways = [os.path.relpath(path.parent, folder) for path in paths]
+    lasts = [own if way == "." else Path(way).name for way in ways]
+    return [
+        last if lasts.count(last) == 1 else (own if way == "." else way)
+        for last, way in zip(lasts, ways, strict=True)
+    ]
+
+
+def read_source(folder: str | os.PathLike[str], *, run: bool) -> Source:
+    """Reads everything a report uses below `folder`.
+
+    run: the folder is a run, so a missing config.yaml, run.json or log.csv is worth a sentence.
+
+    Raises:
+        UrfrError: `folder` is no folder, or holds none of the files above.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise UrfrError(f"expected the folder of a {'run' if run else 'evaluation'}, but {root} is none")
+    source = Source(name=root.resolve().name, folder=root)
+    if run or (root / "log.csv").exists():
+        source.config = _text(root / "config.yaml", source.missing) or ""
+        source.facts = _json_object(root / "run.json", source.missing) or {}
+        source.log = read_log(root / "log.csv", source.missing)
+    paths = sorted(root.rglob("metrics.json"), key=lambda path: (len(path.parts), str(path)))
+    names = _short_names(root, paths, source.name)
+    for path, name in zip(paths, names, strict=True):
+        evaluation = read_evaluation(path, name, source.missing)
+        if evaluation is not None:
+            source.evaluations.append(evaluation)
+    if not paths:
+        source.missing.append(f"There is no metrics.json below {root}: nothing was evaluated yet.")
+    if not (source.config or source.facts or source.log or source.evaluations):
+        raise UrfrError(
+            f"expected config.yaml, run.json, log.csv or a metrics.json in {root}, but nothing there can be "
+            f"shown: {' '.join(source.missing)}"
+        )
+    return source
