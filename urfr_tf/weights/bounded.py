@@ -1,0 +1,58 @@
+"""Reads a binary file whose sizes are not to be trusted."""
+
+import os
+import struct
+from typing import Any
+
+from urfr_tf.errors import UrfrError
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """The whole file.
+
+    Raises:
+        UrfrError: it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise UrfrError(f"could not read {path}: {error.strerror or error}") from error
+
+
+class BoundedReader:
+    """A position in `content`; every step is checked against its end before memory is asked for.
+
+    Args:
+        content: the file.
+        where: its name, for messages.
+    """
+
+    def __init__(self, content: bytes, where: str) -> None:
+        self.content = memoryview(content)
+        self.where = where
+        self.position = 0
+
+    @property
+    def left(self) -> int:
+        """Bytes that were not read yet."""
+        return len(self.content) - self.position
+
+    def take(self, count: int, what: str) -> memoryview:
+        """The next `count` bytes.
+
+        Raises:
+            UrfrError: fewer are left.
+        """
+        if count < 0 or count > self.left:
+            raise UrfrError(
+                f"{self.where} is cut short or damaged: {what} needs {count} bytes at {self.position}, "
+                f"but {self.left} are left"
+            )
+        self.position += count
+        return self.content[self.position - count : self.position]
+
+    def unpack(self, layout: str, what: str) -> tuple[Any, ...]:
+        """Little-endian values in the notation of `struct`."""
+        layout = "<" + layout
+        return struct.unpack(layout, self.take(struct.calcsize(layout), what))

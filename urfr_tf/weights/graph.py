@@ -1,0 +1,166 @@
+"""A network as a small graph of operations: the common form of every file that is imported.
+
+Readers (mxnet, torch, onnx) build it, `tidy` brings it into one shape, and the same form is read off a
+Keras backbone; two graphs are then compared operation by operation.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from urfr_tf.errors import UrfrError
+
+INPUT, CONVOLUTION, NORM, PRELU, DENSE, ADD = "input", "convolution", "batch norm", "PReLU", "dense", "add"
+
+
+@dataclasses.dataclass(eq=False)
+class Operation:
+    """One operation on the outputs of `sources`.
+
+    Arrays by kind, float32: convolution `kernel` [k, k, in / groups, out] and perhaps `bias` [out];
+    dense `kernel` [in, out] with `in` in the order channel, row, column, and perhaps `bias`; batch
+    norm `scale`, `offset`, `mean`, `variance`, each [C]; PReLU `slope` [C]; input `scale` and `offset`,
+    each [3], of what the network makes of pixels 0..255 in its own order of channels.
+    """
+
+    kind: str
+    name: str
+    sources: list["Operation"] = dataclasses.field(default_factory=list)
+    arrays: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    stride: int = 1
+    padding: int = 0
+    groups: int = 1
+    epsilon: float = 0.0
+
+    def signature(self) -> tuple[Any, ...]:
+        """What must be equal for the weights of one operation to do in another."""
+        shape: tuple[Any, ...] = ()
+        if self.kind in (CONVOLUTION, DENSE):
+            shape = self.arrays["kernel"].shape
+        elif self.kind == NORM:
+            shape = self.arrays["offset"].shape
+        return self.kind, shape, self.stride, self.padding, self.groups
+
+    def __str__(self) -> str:
+        """For messages: kind, name and what the signature holds."""
+        _, shape, stride, padding, groups = self.signature()
+        words = [f"{self.kind} {self.name}"]
+        if shape:
+            words.append("x".join(map(str, shape)))
+        if self.kind == CONVOLUTION:
+            words.append(f"stride {stride} padding {padding}" + (f" groups {groups}" if groups > 1 else ""))
+        return " ".join(words)
+
+
+def image_input(scale: float = 1.0, offset: float = 0.0) -> Operation:
+    """The input of a network that sees pixel * scale + offset."""
+    return Operation(INPUT, "image", arrays={"scale": np.full(3, scale), "offset": np.full(3, offset)})
+
+
+def identity_norm(name: str, source: Operation, offset: np.ndarray) -> Operation:
+    """The batch norm that only adds `offset` [C]."""
+    one = np.ones_like(offset, np.float32)
+    arrays = {"scale": one, "offset": offset.astype(np.float32), "mean": 0 * one, "variance": one}
+    return Operation(NORM, name, [source], arrays)
+
+
+def ordered(output: Operation) -> list[Operation]:
+    """All operations that `output` needs, sources before users, in an order of structure alone.
+
+    At an addition the longer branch comes first, so two graphs of one structure list their operations
+    in the same order whatever order their files have.
+
+    Raises:
+        UrfrError: the graph has a loop, or an addition with two branches of the same length.
+    """
+    depth: dict[int, int] = {}
+    for operation in _sources_first(output):
+        depth[id(operation)] = 1 + max((depth[id(source)] for source in operation.sources), default=0)
+    for operation in _sources_first(output):
+        depths = [depth[id(source)] for source in operation.sources]
+        if len(set(depths)) < len(depths):
+            raise UrfrError(f"the branches of {operation} have the same length and cannot be told apart")
+        operation.sources.sort(key=lambda source: -depth[id(source)])
+    return list(_sources_first(output))
+
+
+def _sources_first(output: Operation) -> Iterator[Operation]:
+    done: set[int] = set()
+    open_: set[int] = set()
+    stack = [output]
+    while stack:
+        operation = stack[-1]
+        waiting = [source for source in operation.sources if id(source) not in done]
+        if not waiting:
+            stack.pop()
+            open_.discard(id(operation))
+            if id(operation) not in done:
+                done.add(id(operation))
+                yield operation
+            continue
+        if id(operation) in open_:
+            raise UrfrError(f"the graph has a loop at {operation.kind} {operation.name}")
+        open_.add(id(operation))
+        stack.extend(reversed(waiting))
+
+
+def accept_our_pixels(output: Operation, blue_first: bool = False) -> None:
+    """Changes the first convolution so that it takes (pixel - 127.5) / 128 in the order R, G, B.
+
+    Exact up to float32's rounding, at the image's border too, because zero stands for 127.5 before and after.
+
+    Args:
+        output: the graph, changed in place.
+        blue_first: the network was trained on B, G, R.
+
+    Raises:
+        UrfrError: the network's zero is not the pixel 127.5, or its input goes into no convolution.
+    """
+    for operation in _sources_first(output):
+        for source in operation.sources:
+            if source.kind != INPUT:
+                continue
+            if operation.kind != CONVOLUTION:
+                raise UrfrError(f"expected a convolution at the input, but the file has {operation}")
+            scale, offset = source.arrays["scale"], source.arrays["offset"]
+            if not np.allclose(offset, -127.5 * scale, rtol=1e-4, atol=0):
+                raise UrfrError(
+                    "expected a network that normalises pixels to (x - 127.5) * scale, "
+                    f"but this one computes x * {scale.tolist()} + {offset.tolist()}"
+                )
+            kernel = operation.arrays["kernel"]
+            if blue_first:
+                kernel = kernel[:, :, ::-1]
+            operation.arrays["kernel"] = (kernel * (128 * scale)[:, None]).astype(np.float32)
+
+
+def tidy(output: Operation) -> Operation:
+    """Gives every convolution and dense layer a batch norm of its own, and no bias.
+
+    A bias goes into the mean of the batch norm that follows, (x + b - mean) = x - (mean - b); where an
+    exporter has folded the batch norm away, one that only adds the bias takes its place.
+    """
+    operations = list(_sources_first(output))
+    users: dict[int, list[Operation]] = {}
+    for operation in operations:
+        for source in operation.sources:
+            users.setdefault(id(source), []).append(operation)
+    for operation in operations:
+        if operation.kind not in (CONVOLUTION, DENSE):
+            continue
+        bias = operation.arrays.pop("bias", None)
+        after = users.get(id(operation), [])
+        if len(after) == 1 and after[0].kind == NORM:
+            if bias is not None:
+                after[0].arrays["mean"] = after[0].arrays["mean"] - bias
+            continue
+        if bias is None:
+            bias = np.zeros(operation.arrays["kernel"].shape[-1], np.float32)
+        norm = identity_norm(f"{operation.name}_bias", operation, bias)
+        for user in after:
+            user.sources = [norm if source is operation else source for source in user.sources]
+        if operation is output:
+            output = norm
+    return output
