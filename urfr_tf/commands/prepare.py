@@ -1,0 +1,50 @@
+"""`urfr prepare`: photographs or crops of any source -> shards."""
+
+import argparse
+import os
+from typing import Any
+
+HELP = "turn a source of face images into shards with a manifest"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
+    parser.add_argument("--source", required=True, metavar="KIND", help="folder or orl")
+    parser.add_argument("--path", help="the folder or file to read (orl finds its own)")
+    parser.add_argument("--out", required=True, metavar="SHARDS", help="folder for the shards")
+    parser.add_argument("--align", default="none", choices=["none"], help="none: the largest centred square")
+    parser.add_argument("--size", type=_positive, default=112, help="side of the crops in pixels (112)")
+    parser.add_argument("--identities", metavar="A:B", help="only this slice of the sorted people")
+    parser.add_argument(
+        "--shards", type=_positive, metavar="N", help="number of shards (by the number of images)"
+    )
+    parser.add_argument("--lossless", action="store_true", help="write PNG instead of JPEG of quality 95")
+    parser.add_argument(
+        "--min-side", type=_positive, default=16, help="refuse smaller photographs (16 pixels)"
+    )
+    parser.add_argument(
+        "--max-pixels", type=_positive, default=50_000_000, help="refuse larger photographs (50000000 pixels)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prepares; raises UrfrError with a sentence."""
+    # A second guard behind the check of the header; OpenCV reads it when it is loaded.
+    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(args.max_pixels))
+    from urfr_tf.data.crops import CropSettings
+    from urfr_tf.data.prepare import Job, prepare
+    from urfr_tf.data.sources import open_source
+
+    crop = CropSettings(
+        size=args.size, lossless=args.lossless, min_side=args.min_side, max_pixels=args.max_pixels
+    )
+    job = Job(open_source(args.source, args.path), crop, args.identities, args.shards)
+    prepare(job, args.out)
+    return 0
+
+
+def _positive(text: str) -> Any:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, but got {text}")
+    return value

@@ -1,0 +1,194 @@
+"""What an image file declares about itself, read before any decoder sees it.
+
+A decoder allocates what the header asks for, and OpenCV's JPEG decoder fills the missing end of a
+truncated file with grey: so size, completeness and format are checked here, on the bytes alone.
+Formats read: JPEG, PNG, WebP, BMP and binary PNM (P5, P6). The file's name plays no part.
+"""
+
+import re
+import struct
+from dataclasses import dataclass
+
+from urfr_tf.errors import UrfrError
+
+# Photographs have a handful of scans (progressive: about 10) and segments; files made to keep a
+# decoder busy have thousands of scans of a few bytes each.
+_MOST_SCANS = 100
+_MOST_SEGMENTS = 4096
+_AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+_PNM = re.compile(
+    rb"(P[56])((?:\s+(?:#[^\n]*\n\s*)*)(\d{1,9}))((?:\s+(?:#[^\n]*\n\s*)*)(\d{1,9}))"
+    rb"((?:\s+(?:#[^\n]*\n\s*)*)(\d{1,5}))\s"
+)
+
+
+class ImageError(UrfrError):
+    """A file that is not taken as an image. `reason` is the kind that is counted, the message says more."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Header:
+    """Format and declared size in pixels.
+
+    `alpha`: the file may hold transparency. `begin`, `channels` and `peak` are where the samples of
+    a PNM start, how many there are for a pixel, and the value of white.
+    """
+
+    format: str
+    width: int
+    height: int
+    alpha: bool = False
+    begin: int = 0
+    channels: int = 3
+    peak: int = 255
+
+
+def read_header(data: bytes) -> Header:
+    """Reads the declared format and size, and checks that the file is there to its end.
+
+    Raises:
+        ImageError: empty, not an image, a format that is not read, unreadable or truncated.
+    """
+    if not data:
+        raise ImageError("empty file")
+    try:
+        if data.startswith(b"\xff\xd8\xff"):
+            return _jpeg(data)
+        if data.startswith(b"\x89PNG\r\n\x1a\n"):
+            return _png(data)
+        if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+            return _webp(data)
+        if data.startswith(b"BM") and len(data) > 14 and data[14] in (12, 40, 52, 56, 64, 108, 124):
+            return _bmp(data)
+        if re.match(rb"P[56]\s", data):
+            return _pnm(data)
+    except (struct.error, IndexError):
+        raise ImageError("truncated", "the file ends inside its header") from None
+    for start, name in ((b"GIF8", "GIF"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"%PDF", "PDF")):
+        if data.startswith(start):
+            raise ImageError("format not read", f"{name}; JPEG, PNG, WebP, BMP, PGM and PPM are read")
+    if data[4:8] == b"ftyp":
+        raise ImageError("format not read", "HEIC, AVIF or a video; convert it to JPEG or PNG")
+    raise ImageError("not an image", "the content is not that of a JPEG, PNG, WebP, BMP, PGM or PPM")
+
+
+def _jpeg(data: bytes) -> Header:
+    """Walks from segment to segment to the end-of-image marker (ITU-T T.81, annex B)."""
+    width = height = components = scans = 0
+    adobe = False
+    at = 2
+    for _ in range(_MOST_SEGMENTS):
+        at = data.find(b"\xff", at)
+        while at >= 0 and data[at + 1 : at + 2] == b"\xff":
+            at += 1
+        if at < 0 or at + 1 >= len(data):
+            raise ImageError("truncated", "a JPEG without its end")
+        marker = data[at + 1]
+        at += 2
+        if marker == 0xD9:
+            break
+        if marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD8:
+            continue
+        (length,) = struct.unpack_from(">H", data, at)
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and not width:
+            _, height, width, components = struct.unpack_from(">BHHB", data, at + 2)
+        elif marker == 0xEE and data[at + 2 : at + 7] == b"Adobe":
+            adobe = True
+        at += max(length, 2)
+        if marker == 0xDA:
+            scans += 1
+            if scans > _MOST_SCANS:
+                raise ImageError("image bomb", f"a JPEG of more than {_MOST_SCANS} scans")
+            found = _AFTER_SCAN.search(data, at)
+            if found is None:
+                raise ImageError("truncated", "a JPEG without its end")
+            at = found.start()
+    else:
+        raise ImageError("image bomb", f"a JPEG of more than {_MOST_SEGMENTS} segments")
+    if not (width and height and scans):
+        raise ImageError("unreadable", "a JPEG without a picture")
+    if components == 4 and not adobe:
+        raise ImageError("unreadable", "a CMYK JPEG without the Adobe marker that says how ink is counted")
+    return Header("JPEG", width, height)
+
+
+def _png(data: bytes) -> Header:
+    """Walks the chunks to IEND (PNG specification, section 5)."""
+    length, kind, width, height, _, colour = struct.unpack_from(">I4sIIBB", data, 8)
+    if kind != b"IHDR" or length != 13:
+        raise ImageError("unreadable", "a PNG without its header chunk")
+    alpha = colour in (4, 6)
+    at = 8
+    while kind != b"IEND":
+        length, kind = struct.unpack_from(">I4s", data, at)
+        alpha = alpha or kind == b"tRNS"
+        at += 12 + length
+        if at > len(data):
+            raise ImageError("truncated", "a PNG without its end")
+    return Header("PNG", width, height, alpha=alpha)
+
+
+def _webp(data: bytes) -> Header:
+    """Takes the largest size that any chunk declares (WebP container specification)."""
+    (size,) = struct.unpack_from("<I", data, 4)
+    if size + 8 > len(data):
+        raise ImageError("truncated", "a WebP without its end")
+    width = height = 0
+    alpha = False
+    at = 12
+    for _ in range(_MOST_SEGMENTS):
+        if at + 8 > size + 8:
+            break
+        kind, length = struct.unpack_from("<4sI", data, at)
+        body = at + 8
+        if kind == b"VP8X":
+            if data[body] & 0x02:
+                raise ImageError("format not read", "an animated WebP")
+            alpha = alpha or bool(data[body] & 0x10)
+            w = 1 + int.from_bytes(data[body + 4 : body + 7], "little")
+            h = 1 + int.from_bytes(data[body + 7 : body + 10], "little")
+        elif kind == b"VP8 ":
+            w, h = (side & 0x3FFF for side in struct.unpack_from("<HH", data, body + 6))
+        elif kind == b"VP8L":
+            (bits,) = struct.unpack_from("<I", data, body + 1)
+            w, h = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+            alpha = alpha or bool(bits >> 28 & 1)
+        else:
+            w = h = 0
+        width, height = max(width, w), max(height, h)
+        at = body + length + (length & 1)
+    if not (width and height):
+        raise ImageError("unreadable", "a WebP without a picture")
+    return Header("WebP", width, height, alpha=alpha)
+
+
+def _bmp(data: bytes) -> Header:
+    begin, kind = struct.unpack_from("<II", data, 10)
+    if kind == 12:
+        width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
+        compression = 0
+    else:
+        width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
+    width, height = abs(width), abs(height)
+    if not (width and height):
+        raise ImageError("unreadable", "a BMP without a picture")
+    if compression in (0, 3) and begin + (width * bits + 31) // 32 * 4 * height > len(data):
+        raise ImageError("truncated", "a BMP without its end")
+    return Header("BMP", width, height)
+
+
+def _pnm(data: bytes) -> Header:
+    found = _PNM.match(data[:4096])
+    if found is None:
+        raise ImageError("unreadable", "a PGM or PPM whose header does not parse")
+    width, height, peak = int(found[3]), int(found[5]), int(found[7])
+    channels = 1 if found[1] == b"P5" else 3
+    if not (width and height and 0 < peak < 65536):
+        raise ImageError("unreadable", f"a PGM or PPM of {width} x {height} with white at {peak}")
+    if found.end() + width * height * channels * (1 + (peak > 255)) > len(data):
+        raise ImageError("truncated", "a PGM or PPM without its end")
+    return Header("PNM", width, height, begin=found.end(), channels=channels, peak=peak)

@@ -1,0 +1,95 @@
+"""Bytes of an image file from anywhere -> RGB, 8 bit; and back to JPEG or PNG.
+
+| file | becomes |
+| --- | --- |
+| 1 channel | the same value in R, G and B |
+| 16 bit | the nearest of 256 levels, white stays white |
+| alpha | laid over black, the border of an aligned crop |
+| CMYK | RGB by OpenCV, for JPEGs with Adobe's marker; others are refused |
+| EXIF rotation | applied (JPEG, and what has no alpha) |
+| bytes behind the end of the image | ignored, and gone once encoded again |
+"""
+
+import cv2
+import numpy as np
+
+from urfr_tf.data.headers import Header, ImageError, read_header
+
+MAX_PIXELS = 50_000_000
+MAX_BYTES = 64 * 1024 * 1024
+
+
+def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = 1) -> np.ndarray:
+    """Decodes an untrusted file.
+
+    Args:
+        data: the whole file: JPEG, PNG, WebP, BMP, PGM or PPM, told by its content.
+        max_pixels: limit on width x height, checked on the header before anything is allocated.
+        min_side: limit on the shorter side in pixels.
+
+    Returns:
+        uint8 [H, W, 3], RGB, upright.
+
+    Raises:
+        ImageError: empty, not an image, truncated, unreadable, too small, or an image bomb.
+    """
+    header = read_header(data)
+    size = f"{header.width} x {header.height} pixels declared"
+    if header.width * header.height > max_pixels:
+        raise ImageError("image bomb", f"{size}, over the limit of {max_pixels}")
+    if min(header.width, header.height) < min_side:
+        raise ImageError("too small", f"{size}, the shorter side must have {min_side}")
+    image = _pnm_pixels(data, header) if header.format == "PNM" else _opencv_pixels(data, header)
+    if sorted(image.shape[:2]) != sorted((header.width, header.height)):
+        raise ImageError("unreadable", f"{size}, {image.shape[1]} x {image.shape[0]} decoded")
+    return image
+
+
+def encode_image(image: np.ndarray, *, lossless: bool = False) -> bytes:
+    """uint8 [H, W, 3] RGB -> JPEG of quality 95, or PNG when `lossless`."""
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    if lossless:
+        _, encoded = cv2.imencode(".png", bgr)
+    else:
+        _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 95])
+    return encoded.tobytes()
+
+
+def _opencv_pixels(data: bytes, header: Header) -> np.ndarray:
+    # IMREAD_COLOR turns the picture upright but drops alpha, IMREAD_UNCHANGED the other way round.
+    flags = cv2.IMREAD_UNCHANGED if header.alpha else cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise ImageError("unreadable", f"OpenCV: {' '.join(str(error.err).split())}") from None
+    if image is None:
+        raise ImageError("unreadable", f"a {header.format} that does not decode")
+    if image.dtype == np.uint16:
+        image = _to_8_bit(image, 65535)
+    if image.dtype != np.uint8:
+        raise ImageError("unreadable", f"a {header.format} with pixels of type {image.dtype}")
+    if image.ndim == 2:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+    if image.shape[2] == 4:
+        alpha = image[:, :, 3:].astype(np.uint16)
+        image = ((image[:, :, :3] * alpha + 127) // 255).astype(np.uint8)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _pnm_pixels(data: bytes, header: Header) -> np.ndarray:
+    # OpenCV does not scale by the white that the file declares: a PGM of 10 bit comes out black.
+    samples = np.frombuffer(
+        data,
+        np.uint8 if header.peak < 256 else np.dtype(">u2"),
+        header.width * header.height * header.channels,
+        header.begin,
+    )
+    image = _to_8_bit(samples, header.peak).reshape(header.height, header.width, header.channels)
+    return np.repeat(image, 3, axis=2) if header.channels == 1 else image
+
+
+def _to_8_bit(samples: np.ndarray, peak: int) -> np.ndarray:
+    if peak == 255:
+        return samples.astype(np.uint8)
+    levels = np.arange(np.iinfo(samples.dtype).max + 1, dtype=np.float64) * (255 / peak)
+    return np.minimum(np.rint(levels), 255).astype(np.uint8)[samples]

