@@ -1,0 +1,108 @@
+"""Which variations happen to which image, and the labels that say so.
+
+The other modules of this package are pure: (images, parameters) -> images. Only this one flips coins.
+"""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from urfr_tf.augment.blur import draw_kernel_size, gaussian_blur
+from urfr_tf.augment.occlusion import black_out, draw_rectangle
+from urfr_tf.augment.resolution import draw_size, lower_resolution
+from urfr_tf.errors import UrfrError
+
+VARIATIONS = ("blur", "occlusion", "pose", "resolution")
+# What happens in the scene comes before what happens in the camera: the edge of an occluder is blurred too.
+_ORDER = ("pose", "occlusion", "resolution", "blur")
+YAW_DEGREES = (40.0, 60.0)
+
+
+def check_probabilities(probabilities: dict[str, float]) -> tuple[str, ...]:
+    """The names in `probabilities` in the order of their labels.
+
+    Raises:
+        UrfrError: an unknown variation, or a probability outside 0 to 1.
+    """
+    for name, probability in probabilities.items():
+        if name not in VARIATIONS:
+            raise UrfrError(f"expected a variation of {', '.join(VARIATIONS)}, but got {name!r}")
+        if not 0.0 <= probability <= 1.0:
+            raise UrfrError(f"expected a probability from 0 to 1 for {name}, but got {probability}")
+    return tuple(name for name in VARIATIONS if name in probabilities)
+
+
+def augment(
+    images: tf.Tensor,
+    seed: tf.Tensor,
+    probabilities: dict[str, float],
+    points: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Applies each variation to each image independently with its probability (method, section 3).
+
+    The result is a function of the arguments alone: the same seed gives the same images and labels.
+
+    Args:
+        images: uint8 or float32 [B, S, S, 3], RGB in 0..255, S known.
+        seed: integer pair, int32 or int64 [2].
+        probabilities: variation -> probability, of blur, occlusion, pose, resolution.
+        points: float32 [B, 10], the five points in pixels of these images; needed by pose only. Images
+            whose points are unknown (negative) are not turned, and their label says so.
+
+    Returns:
+        images float32 [B, S, S, 3] in 0..255, and labels float32 [B, T], 1 where a variation was applied;
+        the T columns are those of `check_probabilities`.
+    """
+    names = check_probabilities(probabilities)
+    batch = tf.shape(images)[0]
+    # Two seeds a variation, used or not: switching one on leaves the coins of the others as they were.
+    seeds = tf.unstack(tf.random.split(seed, 2 * len(VARIATIONS)))
+    coins = dict(zip(VARIATIONS, seeds[: len(VARIATIONS)], strict=True))
+    draws = dict(zip(VARIATIONS, seeds[len(VARIATIONS) :], strict=True))
+    chosen = {n: tf.random.stateless_uniform([batch], coins[n]) < probabilities[n] for n in names}
+    if "pose" in names:
+        if points is None:
+            raise UrfrError("expected the five points of the faces for the variation pose, but got none")
+        chosen["pose"] &= tf.reduce_min(points, axis=1) >= 0.0
+    for name in _ORDER:
+        if name in names and probabilities[name] > 0.0:
+            recipe = _recipe(name, draws[name], points)
+            images = _apply(recipe, images, chosen[name])
+    labels = [tf.cast(chosen[name], tf.float32) for name in names]
+    stacked = tf.stack(labels, axis=1) if labels else tf.zeros([batch, 0])
+    return tf.cast(images, tf.float32), stacked
+
+
+def _recipe(
+    name: str, seed: tf.Tensor, points: tf.Tensor | None
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """The variation as a function of some of the images and their indices in the batch."""
+
+    def blur(images: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+        return gaussian_blur(images, draw_kernel_size(tf.size(index), seed))
+
+    def occlusion(images: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+        return black_out(images, draw_rectangle(tf.size(index), seed))
+
+    def resolution(images: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+        return lower_resolution(images, draw_size(tf.size(index), seed))
+
+    def pose(images: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+        from urfr_tf.augment.pose import turn
+
+        size, side = tf.unstack(tf.random.split(seed))
+        yaw = tf.random.stateless_uniform([tf.size(index)], size, *YAW_DEGREES)
+        left = tf.random.stateless_uniform([tf.size(index)], side) < 0.5
+        yaw = tf.where(left, -yaw, yaw)
+        return turn(tf.cast(images, tf.float32), tf.gather(points, index), yaw)
+
+    return {"blur": blur, "occlusion": occlusion, "resolution": resolution, "pose": pose}[name]
+
+
+def _apply(
+    recipe: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], images: tf.Tensor, chosen: tf.Tensor
+) -> tf.Tensor:
+    """Runs `recipe` on the chosen images only, and puts its results in their places."""
+    index = tf.where(chosen)[:, 0]
+    changed = recipe(tf.gather(images, index), index)
+    return tf.tensor_scatter_nd_update(tf.cast(images, changed.dtype), index[:, None], changed)

@@ -1,0 +1,246 @@
+"""Shards -> batches: the endless training stream, and the finite one of evaluation.
+
+The training stream is a function of its arguments alone. Step g belongs to pass p = g // (N // B) over the
+data; the order of pass p depends on (seed, p), what happens to the images of step g on (seed, g). A stream
+that starts at step g therefore continues an interrupted one bit for bit.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from urfr_tf import heads
+from urfr_tf.augment.choose import augment, check_probabilities
+from urfr_tf.data import records
+from urfr_tf.data.manifest import Manifest, load_manifest
+from urfr_tf.data.soft_labels import check_soft_labels
+from urfr_tf.errors import UrfrError
+
+# Shards read side by side, and records taken from one before the next: both belong to the order of a pass.
+_CYCLE, _BLOCK = 8, 16
+_FOREVER = np.iinfo(np.int64).max
+# What the stream's seed is used for.
+_ORDER, _CROP, _AUGMENT = range(3)
+
+_Tensors = dict[str, tf.Tensor]
+
+
+def steps_per_pass(shards: str, batch_size: int) -> int:
+    """Full batches in one pass over the data.
+
+    Raises:
+        UrfrError: the folder is no folder of shards, or holds fewer images than a batch.
+    """
+    return _steps(load_manifest(shards), batch_size)
+
+
+def training_dataset(
+    shards: str,
+    *,
+    batch_size: int,
+    crop_size: int,
+    seed: int,
+    start_step: int = 0,
+    flip: bool = True,
+    shuffle_buffer: int = 16384,
+    cache: bool = False,
+    probabilities: dict[str, float] | None = None,
+    soft_labels: tuple[str, ...] = (),
+) -> tf.data.Dataset:
+    """The endless stream of training batches, from step `start_step` on.
+
+    Each pass holds every image once, but for the N mod B that would not fill a batch. An image is cropped at
+    random, mirrored with probability 1/2, and varied as `augment` says.
+
+    Args:
+        shards: folder of `urfr prepare`.
+        batch_size: B, over all replicas.
+        crop_size: S, at most the size of the stored images.
+        seed: another seed is another stream.
+        start_step: the stream's first step; earlier ones are skipped before anything is decoded.
+        flip: whether images are mirrored.
+        shuffle_buffer: records among which the next one is drawn; the shards are shuffled besides.
+        cache: decode every image once and keep its pixels in memory: N x size x size x 3 bytes.
+        probabilities: variation -> probability on each image.
+        soft_labels: names of soft labels that lie beside the shards.
+
+    Returns:
+        A dataset of ({image: float32 [B, S, S, 3] in 0..255, label: int64 [B]}, {variation: float32 [B, T]});
+        the T columns are the variations in the order of `check_probabilities`, then the soft labels.
+
+    Raises:
+        UrfrError: a damaged folder, a crop larger than the images, fewer images than a batch, a bad name.
+    """
+    manifest = load_manifest(shards)
+    probabilities = probabilities or {}
+    check_probabilities(probabilities)
+    _check_crop(manifest, crop_size)
+    steps = _steps(manifest, batch_size)
+    soft = [check_soft_labels(manifest, name) for name in soft_labels]
+    open_shard, read = _in_memory(manifest, soft) if cache else _streamed(manifest, soft)
+
+    def one_pass(number: tf.Tensor) -> tf.data.Dataset:
+        # The order must not hang on tf.random.set_seed, which Dataset.shuffle would mix in.
+        tf.compat.v1.set_random_seed(1)
+        shards_seed, records_seed = tf.unstack(tf.random.split(_fold(seed, _ORDER, number)))
+        order = tf.random.experimental.stateless_shuffle(tf.range(len(manifest.shard_paths)), shards_seed)
+        opened = tf.data.Dataset.from_tensor_slices(order).interleave(
+            open_shard, cycle_length=_CYCLE, block_length=_BLOCK
+        )
+        return opened.shuffle(shuffle_buffer, records_seed[0], reshuffle_each_iteration=False).take(steps * batch_size)
+
+    def draws(step: tf.Tensor) -> tf.Tensor:
+        return tf.random.stateless_uniform([batch_size, 3], _fold(seed, _CROP, step))
+
+    def read_and_crop(record: tuple, draw: tf.Tensor) -> _Tensors:
+        example = read(record)
+        return {**example, "draw": draw, heads.IMAGE: _crop(example[heads.IMAGE], draw, crop_size, flip)}
+
+    def vary(step: tf.Tensor, batch: _Tensors) -> tuple[_Tensors, _Tensors]:
+        points = _crop_points(batch[records.POINTS], batch["draw"], manifest.image_size, crop_size, flip)
+        seeds = _fold(seed, _AUGMENT, step)
+        images, labels = augment(batch[heads.IMAGE], seeds, probabilities, points)
+        labels = tf.concat([labels, batch["soft"]], axis=1)
+        return {heads.IMAGE: images, heads.LABEL: batch[heads.LABEL]}, {heads.VARIATION: labels}
+
+    passed, step_of_pass = divmod(start_step, steps)
+    step_numbers = tf.data.Dataset.range(start_step, _FOREVER)
+    stream = tf.data.Dataset.range(passed, _FOREVER).flat_map(one_pass).skip(step_of_pass * batch_size)
+    stream = tf.data.Dataset.zip((stream, step_numbers.map(draws).unbatch()))
+    stream = stream.map(read_and_crop, num_parallel_calls=tf.data.AUTOTUNE)
+    stream = stream.batch(batch_size, drop_remainder=True)
+    stream = tf.data.Dataset.zip((step_numbers, stream)).map(vary, num_parallel_calls=tf.data.AUTOTUNE)
+    return stream.prefetch(tf.data.AUTOTUNE).with_options(_options())
+
+
+def evaluation_dataset(shards: str, *, batch_size: int, crop_size: int) -> tf.data.Dataset:
+    """Every image once, in the order of the shards, cropped in the centre; the last batch may be smaller.
+
+    Returns:
+        A dataset of dicts: image float32 [B, S, S, 3] in 0..255, label int64 [B], identity, source string [B].
+
+    Raises:
+        UrfrError: a damaged folder, or a crop larger than the images.
+    """
+    manifest = load_manifest(shards)
+    _check_crop(manifest, crop_size)
+    before = (manifest.image_size - crop_size) // 2
+
+    def read(serialized: tf.Tensor) -> _Tensors:
+        example = records.parse(serialized)
+        image = _decode(example[heads.IMAGE], manifest.image_size)
+        image = image[before : before + crop_size, before : before + crop_size]
+        rest = {key: example[key] for key in (heads.LABEL, records.IDENTITY, records.SOURCE)}
+        return {heads.IMAGE: tf.cast(image, tf.float32), **rest}
+
+    stream = tf.data.TFRecordDataset([str(path) for path in manifest.shard_paths])
+    stream = stream.map(read, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size)
+    return stream.prefetch(tf.data.AUTOTUNE).with_options(_options())
+
+
+def _streamed(manifest: Manifest, soft: Sequence[Sequence[Path]]) -> tuple[Callable, Callable]:
+    """How to open shard i as a dataset, and how to read its records: image (uint8), label, points, soft."""
+    paths = tf.constant([str(path) for path in manifest.shard_paths])
+    soft_paths = [tf.constant([str(path) for path in of_label]) for of_label in soft]
+
+    def open_shard(shard: tf.Tensor) -> tf.data.Dataset:
+        values = [tf.data.FixedLengthRecordDataset(of_label[shard], 4) for of_label in soft_paths]
+        return tf.data.Dataset.zip((tf.data.TFRecordDataset(paths[shard]), *values))
+
+    def read(record: tuple) -> _Tensors:
+        example = records.parse(record[0])
+        values = [tf.io.decode_raw(value, tf.float32)[0] for value in record[1:]]
+        return {
+            heads.IMAGE: _decode(example[heads.IMAGE], manifest.image_size),
+            heads.LABEL: example[heads.LABEL],
+            records.POINTS: example[records.POINTS],
+            "soft": tf.stack(values) if values else tf.zeros([0]),
+        }
+
+    return open_shard, read
+
+
+def _in_memory(manifest: Manifest, soft: Sequence[Sequence[Path]]) -> tuple[Callable, Callable]:
+    """As `_streamed`, but everything is read now and a record is its number."""
+    open_shard, read = _streamed(manifest, soft)
+    everything = tf.data.Dataset.range(len(manifest.shard_paths)).flat_map(open_shard)
+    everything = everything.map(lambda *record: read(record), num_parallel_calls=tf.data.AUTOTUNE)
+    batches = list(everything.batch(256).as_numpy_iterator())
+    stored = {key: tf.constant(np.concatenate([batch[key] for batch in batches])) for key in batches[0]}
+    ends = tf.constant(np.cumsum(manifest.shard_records))
+    starts = ends - manifest.shard_records
+
+    def numbers(shard: tf.Tensor) -> tf.data.Dataset:
+        return tf.data.Dataset.zip((tf.data.Dataset.range(starts[shard], ends[shard]),))
+
+    def look_up(record: tuple) -> _Tensors:
+        return {key: values[record[0]] for key, values in stored.items()}
+
+    return numbers, look_up
+
+
+def _decode(encoded: tf.Tensor, size: int) -> tf.Tensor:
+    """JPEG or PNG -> uint8 [size, size, 3]; despite its name the operation takes both."""
+    return tf.ensure_shape(tf.io.decode_jpeg(encoded, channels=3), [size, size, 3])
+
+
+def _offset(draw: tf.Tensor, image_size: int, crop_size: int) -> tf.Tensor:
+    """First row and column of the crop: int32 [..., 2], 0 to image_size - crop_size, equally likely."""
+    return tf.cast(draw[..., :2] * (image_size - crop_size + 1.0), tf.int32)
+
+
+def _crop(image: tf.Tensor, draw: tf.Tensor, crop_size: int, flip: bool) -> tf.Tensor:
+    top, left = tf.unstack(_offset(draw, image.shape[0], crop_size))
+    image = image[top : top + crop_size, left : left + crop_size]
+    if flip:
+        image = tf.raw_ops.Reverse(tensor=image, dims=tf.stack([False, draw[2] < 0.5, False]))
+    return tf.ensure_shape(image, [crop_size, crop_size, 3])
+
+
+def _crop_points(
+    points: tf.Tensor, draw: tf.Tensor, image_size: int, crop_size: int, flip: bool
+) -> tf.Tensor:
+    """Five points of each image [B, 10], moved as `_crop` moves the pixels; unknown ones stay -1."""
+    known = tf.reduce_min(points, axis=1, keepdims=True) >= 0.0
+    offset = tf.cast(_offset(draw, image_size, crop_size)[:, ::-1], tf.float32)
+    moved = tf.reshape(points, [-1, 5, 2]) - offset[:, None, :]
+    if flip:
+        # Left and right are those of the image, so that the eyes and the corners of the mouth change places.
+        mirrored = tf.stack([crop_size - 1.0 - moved[..., 0], moved[..., 1]], axis=-1)
+        mirrored = tf.gather(mirrored, [1, 0, 2, 4, 3], axis=1)
+        moved = tf.where(draw[:, 2, None, None] < 0.5, mirrored, moved)
+    return tf.where(known, tf.reshape(moved, [-1, 10]), -1.0)
+
+
+def _fold(seed: int, use: int, number: tf.Tensor) -> tf.Tensor:
+    """The seed of a pass or step, int64 [2]."""
+    folded = tf.random.fold_in(tf.constant([seed, use], tf.int64), tf.cast(number, tf.int64))
+    return tf.cast(folded, tf.int64)
+
+
+def _steps(manifest: Manifest, batch_size: int) -> int:
+    if batch_size < 1:
+        raise UrfrError(f"expected a batch of at least 1 image, but got {batch_size}")
+    if manifest.images < batch_size:
+        raise UrfrError(
+            f"expected at least a batch of {batch_size} images, but {manifest.folder} holds {manifest.images}"
+        )
+    return manifest.images // batch_size
+
+
+def _check_crop(manifest: Manifest, crop_size: int) -> None:
+    if not 1 <= crop_size <= manifest.image_size:
+        raise UrfrError(
+            f"expected a crop of 1 to {manifest.image_size} pixels from the images of {manifest.folder}, "
+            f"but got {crop_size}"
+        )
+
+
+def _options() -> tf.data.Options:
+    options = tf.data.Options()
+    options.deterministic = True
+    # With several workers each takes its part of every batch; sharding by files would change the stream.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return options
