@@ -5,6 +5,7 @@ from any thread and beside a user's own plots.
 """
 
 import io
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -46,7 +47,7 @@ def bare_axes(axes: Axes) -> None:
         spine.set_visible(False)
 
 
-def line_style(index: int) -> dict[str, object]:
+def line_style(index: int) -> dict[str, Any]:
     """Colour and dash of the `index`-th line of a picture (keyword arguments of `Axes.plot`)."""
     return {"color": PALETTE[index % len(PALETTE)], "linestyle": DASHES[index % len(DASHES)]}
 

@@ -40,11 +40,10 @@ def systems(sources: Sequence[Source]) -> list[tuple[str, Evaluation]]:
 
 def metric_title(name: str) -> str:
     """A metric's name as a column heading: tar@far=1e-3 -> TAR at FAR 1e-3."""
-    words = _spaced(name)
-    for short, long in (("tar@far=", "TAR at FAR "), ("tpir@fpir=", "TPIR at FPIR "), ("rank", "rank ")):
-        if words.startswith(short):
-            return long + words[len(short) :].strip()
-    return {"map": "mAP", "auc": "AUC", "eer": "EER"}.get(words, words)
+    for short, long in (("tar@far=", "TAR at FAR "), ("tpir@fpir=", "TPIR at FPIR "), ("rank", "Rank ")):
+        if name.startswith(short):
+            return long + _spaced(name[len(short) :]).strip()
+    return {"map": "mAP", "auc": "AUC", "eer": "EER"}.get(name, _titled(name))
 
 
 def _ordered(names: Iterable[str]) -> list[str]:
@@ -53,6 +52,10 @@ def _ordered(names: Iterable[str]) -> list[str]:
 
 def _spaced(name: str) -> str:
     return name.replace("_", " ")
+
+
+def _titled(name: str) -> str:
+    return _spaced(name[:1].upper() + name[1:])
 
 
 def _as_cell(value: Any) -> Cell:
@@ -102,7 +105,7 @@ def result_tables(sources: Sequence[Source]) -> list[Table]:
         tables.append(
             Table(
                 caption=f"Results, protocol {protocol}",
-                columns=["System", "Score", *map(metric_title, shown), *map(_spaced, counts)],
+                columns=["System", "Score", *map(metric_title, shown), *map(_titled, counts)],
                 rows=rows,
                 note=note,
                 best=_best_cells(rows, shown, 2),
@@ -130,7 +133,7 @@ def training_table(source: Source) -> Table | None:
     rows: list[list[Cell]] = [[_log_cell(name, source.log[name][at]) for name in names] for at in chosen]
     return Table(
         caption=f"Training of {source.name}, by epoch",
-        columns=list(map(_spaced, names)),
+        columns=list(map(metric_title, names)),
         rows=rows,
         note=""
         if len(chosen) == length

@@ -24,7 +24,10 @@ p { margin: .35rem 0 .75rem; max-width: 48rem; overflow-wrap: anywhere; }
 a { color: var(--accent); }
 nav a { margin-right: 1.25rem; }
 .soft, figcaption, footer { color: var(--soft); font-size: .9rem; }
-.scroll { overflow-x: auto; margin: 0 0 1.75rem; }
+.scroll { overflow-x: auto; margin: 0 0 1.75rem; background:
+  linear-gradient(to left, var(--paper) 1.5rem, transparent) right / 2.5rem 100% no-repeat local,
+  linear-gradient(to left, var(--line), transparent) right / 1.25rem 100% no-repeat scroll; }
+.scroll + .soft { margin-top: -1.15rem; margin-bottom: 1.75rem; }
 .scroll:focus-visible, summary:focus-visible, a:focus-visible { outline: 2px solid var(--accent);
   outline-offset: 2px; }
 table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
@@ -36,14 +39,15 @@ th, td { padding: .4rem .8rem; border-bottom: 1px solid var(--line); text-align:
 thead th { background: var(--band); border-bottom: 2px solid var(--line); vertical-align: bottom; }
 tbody th { font-weight: 600; position: sticky; left: 0; background: var(--paper); }
 thead th:first-child { position: sticky; left: 0; }
-tbody th, td.text { max-width: 22rem; min-width: 6rem; overflow-wrap: anywhere; }
+tbody th, td.text { max-width: 22rem; overflow-wrap: break-word; }
 .number { text-align: right; white-space: nowrap; }
 td strong { color: var(--accent); }
 .pictures { display: grid; gap: 1.75rem 1.5rem; grid-template-columns: repeat(2, minmax(0, 1fr)); }
 figure { margin: 0; min-width: 0; }
 figure.wide { grid-column: 1 / -1; }
-figure img { display: block; width: 100%; height: auto; background: #fff; border-radius: 6px;
-  border: 1px solid var(--line); padding: .4rem; }
+figure > div { overflow-x: auto; background: #fff; border: 1px solid var(--line); border-radius: 6px; }
+figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; padding: .4rem; }
+figure.wide img { max-width: none; width: 100%; min-width: 40rem; }
 figcaption { margin-top: .5rem; overflow-wrap: anywhere; }
 pre { background: var(--band); border: 1px solid var(--line); border-radius: 6px; padding: .7rem .9rem;
   overflow-x: auto; font-size: .85rem; line-height: 1.45; margin: .35rem 0 1rem; }
@@ -51,7 +55,7 @@ pre.command { white-space: pre-wrap; overflow-wrap: anywhere; }
 summary { cursor: pointer; color: var(--accent); }
 footer { padding: 2rem 1.25rem 3rem; }
 @media (max-width: 44rem) { .pictures { grid-template-columns: minmax(0, 1fr); }
-  h1 { font-size: 1.4rem; } th, td { padding: .35rem .55rem; } tbody th { max-width: 9rem; } }
+  h1 { font-size: 1.4rem; } th, td { padding: .35rem .55rem; } tbody th { max-width: 8.5rem; } }
 @media print { .scroll { overflow: visible; } details > * { display: block; } }
 """
 
@@ -79,7 +83,7 @@ def escape(value: object) -> str:
 def number_text(value: int | float | Measured) -> str:
     """A number as the tables show it: integers with thousands apart, fractions with four decimals.
 
-    Magnitudes that four decimals would hide or that would fill the column come in scientific notation.
+    Above one it is five significant digits at most; what four decimals would hide comes as 7.67e-04.
     """
     if isinstance(value, Measured):
         return f"{number_text(value.value)} ± {number_text(value.error)}"
@@ -87,9 +91,10 @@ def number_text(value: int | float | Measured) -> str:
         return f"{int(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
     if value != value:
         return "not a number"
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
-        return f"{value:.4f}"
-    return f"{value:.3g}"
+    size = abs(value)
+    if 0 < size < 1e-3 or size >= 1e5:
+        return f"{value:.2e}"
+    return f"{value:.{4 if size <= 1 else 3 if size < 10 else 2 if size < 100 else 1}f}"
 
 
 def _cell(value: Cell, best: bool) -> str:
@@ -139,9 +144,13 @@ def table_html(
 def picture_html(png: bytes, alt: str, caption: str, wide: bool) -> str:
     """A figure whose PNG travels inside the page."""
     data = base64.b64encode(png).decode("ascii")
+    # Only a wide picture can need to scroll (on a telephone), so only it takes the keyboard's focus.
+    kind, focus = (
+        ("wide", f' role="region" tabindex="0" aria-label="{escape(caption)}"') if wide else ("half", "")
+    )
     return (
-        f'<figure class="{"wide" if wide else "half"}">'
-        f'<img src="data:image/png;base64,{data}" alt="{escape(alt)}">'
+        f'<figure class="{kind}"><div{focus}>'
+        f'<img src="data:image/png;base64,{data}" alt="{escape(alt)}"></div>'
         f"<figcaption>{escape(caption)}</figcaption></figure>\n"
     )
 

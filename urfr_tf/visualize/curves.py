@@ -1,0 +1,183 @@
+"""Curves of a verification or identification result: ROC, DET, CMC, and the histogram of scores.
+
+The points come from `urfr_tf.metrics`; nothing is interpolated here: between two operating points a
+curve is a step, because no threshold lies there.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from urfr_tf.errors import UrfrError
+from urfr_tf.visualize.canvas import PALETTE, line_style, new_figure, plain_axes
+
+Points = Mapping[str, tuple[np.ndarray, np.ndarray]]
+
+# Fewer impostor pairs than this above a threshold say little about its FAR (method, section 8).
+THIN = 10
+
+
+def checked_points(curves: Points, what: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The curves as float64 arrays of equal length, finite and in rising order of the first.
+
+    Raises:
+        UrfrError: no curve, lengths that differ, values that are not finite.
+    """
+    if not curves:
+        raise UrfrError(f"expected at least one curve for the {what}, got none")
+    found = {}
+    for name, (first, second) in curves.items():
+        x, y = np.asarray(first, np.float64), np.asarray(second, np.float64)
+        if x.ndim != 1 or x.shape != y.shape or not x.size:
+            raise UrfrError(f"expected two arrays [M] for the {what} of {name}, got {x.shape} and {y.shape}")
+        if not (np.isfinite(x).all() and np.isfinite(y).all()):
+            raise UrfrError(f"expected finite points for the {what} of {name}, but some are not")
+        order = np.argsort(x, kind="stable")
+        found[name] = (x[order], y[order])
+    return found
+
+
+def _mark_thin(axes: Axes, impostors: int | None) -> None:
+    """Shades the FARs that rest on fewer than 10 impostor pairs."""
+    if not impostors:
+        return
+    left, right = axes.get_xlim()
+    edge = min(THIN / impostors, right)
+    if edge > left:
+        axes.axvspan(
+            left,
+            edge,
+            facecolor="#ececec",
+            edgecolor="#999999",
+            linewidth=0.6,
+            zorder=0,
+            label=f"fewer than {THIN} impostor pairs",
+        )
+        axes.set_xlim(left, right)
+
+
+def _legend(axes: Axes) -> None:
+    axes.legend(fontsize=9, framealpha=0.9, edgecolor="none")
+
+
+def roc_figure(curves: Points, impostors: int | None = None) -> Figure:
+    """TAR against FAR on a logarithmic axis of FAR.
+
+    Args:
+        curves: for each system (far [M], tar [M]), fractions.
+        impostors: number of impostor pairs; FARs of fewer than 10 of them are shaded.
+
+    Raises:
+        UrfrError: as `checked_points`, or no positive FAR.
+    """
+    figure = new_figure(5.6, 4.0)
+    axes = figure.add_subplot()
+    lowest = 1.0
+    for index, (name, (far, tar)) in enumerate(checked_points(curves, "ROC").items()):
+        shown = far > 0
+        if not shown.any():
+            raise UrfrError(f"expected a positive FAR on the ROC of {name}, got none")
+        lowest = min(lowest, float(far[shown].min()))
+        axes.step(far[shown], tar[shown], where="post", label=name, linewidth=1.8, **line_style(index))
+    axes.set_xscale("log")
+    axes.set_xlim(min(lowest, 0.5), 1)
+    axes.set_ylim(0, 1.02)
+    _mark_thin(axes, impostors)
+    plain_axes(axes, "ROC", "false accept rate (FAR)", "true accept rate (TAR)")
+    _legend(axes)
+    return figure
+
+
+def det_figure(curves: Points, impostors: int | None = None) -> Figure:
+    """False reject rate 1 - TAR against FAR, both axes logarithmic; a lower curve is better.
+
+    Arguments and errors as `roc_figure`. Where TAR is 1 the logarithm has no place: the curve ends.
+    """
+    figure = new_figure(5.6, 4.0)
+    axes = figure.add_subplot()
+    lowest, floor = 1.0, 1.0
+    for index, (name, (far, tar)) in enumerate(checked_points(curves, "DET").items()):
+        shown = far > 0
+        if not shown.any():
+            raise UrfrError(f"expected a positive FAR on the DET of {name}, got none")
+        missed = np.where(tar[shown] < 1, 1 - tar[shown], np.nan)
+        lowest = min(lowest, float(far[shown].min()))
+        if np.isfinite(missed).any():
+            floor = min(floor, float(np.nanmin(missed)))
+        axes.step(far[shown], missed, where="post", label=name, linewidth=1.8, **line_style(index))
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlim(min(lowest, 0.5), 1)
+    axes.set_ylim(min(floor, 0.5) * 0.8, 1.1)
+    _mark_thin(axes, impostors)
+    plain_axes(axes, "DET", "false accept rate (FAR)", "false reject rate (1 - TAR)")
+    _legend(axes)
+    return figure
+
+
+def cmc_figure(curves: Points) -> Figure:
+    """Identification rate against rank.
+
+    Args:
+        curves: for each system (ranks [R] from 1 on, rates [R] as fractions).
+
+    Raises:
+        UrfrError: as `checked_points`.
+    """
+    figure = new_figure(5.6, 4.0)
+    axes = figure.add_subplot()
+    every: set[float] = set()
+    for index, (name, (ranks, rates)) in enumerate(checked_points(curves, "CMC").items()):
+        every |= set(ranks.tolist())
+        marker = "o" if len(ranks) <= 20 else ""
+        axes.plot(ranks, rates, marker=marker, markersize=4, label=name, linewidth=1.8, **line_style(index))
+    if len(every) <= 10:
+        axes.set_xticks(sorted(every))
+    axes.set_ylim(0, 1.02)
+    plain_axes(axes, "CMC", "rank", "identified within the rank")
+    _legend(axes)
+    return figure
+
+
+def histogram_figure(
+    scores: np.ndarray, same: np.ndarray, threshold: float | None = None, title: str = "Scores"
+) -> Figure:
+    """Densities of the scores of genuine and impostor pairs.
+
+    Args:
+        scores: [P], any unit. same: bool [P]. threshold: in the scores' unit; a line is drawn there.
+
+    Raises:
+        UrfrError: shapes that differ, scores that are not finite, only one kind of pair.
+    """
+    values, genuine = np.asarray(scores, np.float64), np.asarray(same).astype(bool)
+    if values.ndim != 1 or values.shape != genuine.shape:
+        raise UrfrError(f"expected scores [P] and same [P], got {values.shape} and {genuine.shape}")
+    if not np.isfinite(values).all():
+        raise UrfrError("expected finite scores for their histogram, but some are not")
+    if genuine.all() or not genuine.any():
+        raise UrfrError("expected genuine and impostor pairs for the histogram of scores, got one kind only")
+    figure = new_figure(5.6, 4.0)
+    axes = figure.add_subplot()
+    low, high = float(values.min()), float(values.max())
+    edges = np.linspace(low, high if high > low else low + 1, 51).tolist()
+    for index, (name, kept) in enumerate((("genuine", genuine), ("impostor", ~genuine))):
+        axes.hist(
+            values[kept],
+            edges,
+            density=True,
+            histtype="stepfilled",
+            color=PALETTE[index],
+            alpha=0.35,
+            label=f"{name} ({int(kept.sum()):,} pairs)",
+        )
+        axes.hist(values[kept], edges, density=True, histtype="step", **line_style(index))
+    if threshold is not None and np.isfinite(threshold):
+        axes.axvline(
+            threshold, color="#444444", linewidth=1.2, linestyle=":", label=f"threshold {threshold:.4g}"
+        )
+    plain_axes(axes, title, "score", "density")
+    _legend(axes)
+    return figure

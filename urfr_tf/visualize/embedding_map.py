@@ -1,0 +1,100 @@
+"""Figure 4 of the supplement: embeddings in the plane by t-SNE, colour by identity, shape by origin."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from urfr_tf.errors import UrfrError
+from urfr_tf.visualize.canvas import bare_axes, new_figure
+
+
+def project(embedding: np.ndarray, seed: int = 0, perplexity: float = 30.0) -> np.ndarray:
+    """t-SNE of unit-norm embeddings (van der Maaten and Hinton, JMLR 2008, in scikit-learn).
+
+    Args:
+        embedding: [N, D], N at least 4. seed: of the projection.
+        perplexity: neighbours an image is held by; lowered to (N - 1) / 3 where N is small.
+
+    Returns:
+        Points float32 [N, 2]; only who is near whom means anything, not the axes.
+
+    Raises:
+        UrfrError: another shape, fewer than 4 images, values that are not finite.
+    """
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    array = np.asarray(embedding, np.float32)
+    if array.ndim != 2 or len(array) < 4 or array.shape[1] < 2:
+        raise UrfrError(f"expected embeddings [N, D] of at least 4 images for the map, got {array.shape}")
+    if not np.isfinite(array).all():
+        raise UrfrError("expected finite embeddings for the map, but some are not")
+    held = min(perplexity, (len(array) - 1) / 3)
+    # A start at the principal components keeps the large distances and does not depend on the seed.
+    tsne = TSNE(2, perplexity=held, init="pca", random_state=seed)
+    # On a busy machine the threads of its many small steps wait for each other: ten times slower than one.
+    with threadpool_limits(1):
+        return tsne.fit_transform(array).astype(np.float32)
+
+
+def embedding_map_figure(
+    maps: Mapping[str, np.ndarray], identities: np.ndarray, augmented: np.ndarray
+) -> Figure:
+    """One panel a system, for instance baseline beside proposed, over the same images.
+
+    Args:
+        maps: for each system the points [N, 2] of `project`.
+        identities: [N], anything that can be told apart; one colour each.
+        augmented: bool [N]; original images are circles, augmented ones triangles.
+
+    Raises:
+        UrfrError: no system, or lengths that differ.
+    """
+    if not maps:
+        raise UrfrError("expected the points of at least one system for the map, got none")
+    names, codes = np.unique(np.asarray(identities), return_inverse=True)
+    turned = np.asarray(augmented).astype(bool)
+    # Beyond 20 identities no palette can be told apart; neighbours on the wheel get distant labels.
+    number = np.arange(len(names))
+    shades = colormaps["tab20"](number) if len(names) <= 20 else colormaps["hsv"](number * 0.618034 % 1.0)
+    across = min(2, len(maps))
+    rows = -(-len(maps) // across)
+    figure = new_figure(5.2 * across, 4.9 * rows + 0.3)
+    panels = figure.subplots(rows, across, squeeze=False).ravel()
+    for axes, (name, given) in zip(panels, maps.items(), strict=False):
+        points = np.asarray(given, np.float64)
+        if points.shape != (len(codes), 2) or turned.shape != codes.shape:
+            raise UrfrError(
+                f"expected points [N, 2], identities [N] and augmented [N] for the map of {name}, got "
+                f"{points.shape}, {codes.shape} and {turned.shape}"
+            )
+        for kept, marker in ((~turned, "o"), (turned, "^")):
+            axes.scatter(
+                points[kept, 0],
+                points[kept, 1],
+                s=22,
+                c=shades[codes[kept]],
+                marker=marker,
+                linewidths=0.4,
+                edgecolors="white" if marker == "o" else "black",
+            )
+        bare_axes(axes)
+        axes.set_title(name, fontsize=11, loc="left")
+        axes.set_aspect("equal", adjustable="datalim")
+        for spine in axes.spines.values():
+            spine.set_visible(True)
+            spine.set_color("#bbbbbb")
+    for axes in panels[len(maps) :]:
+        axes.set_visible(False)
+    signs = [
+        Line2D([], [], linestyle="", color="#777777", marker=marker, label=label)
+        for marker, label in (
+            ("o", f"original ({int((~turned).sum())})"),
+            ("^", f"augmented ({int(turned.sum())})"),
+        )
+    ]
+    figure.legend(handles=signs, loc="outside lower center", ncols=2, fontsize=9, frameon=False)
+    return figure
