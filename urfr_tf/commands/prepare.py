@@ -14,16 +14,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="SHARDS", help="folder for the shards")
     parser.add_argument("--align", default="none", choices=["none"], help="none: the largest centred square")
     parser.add_argument("--size", type=_positive, default=112, help="side of the crops in pixels (112)")
-    parser.add_argument("--identities", metavar="A:B", help="only this slice of the sorted people")
     parser.add_argument(
-        "--shards", type=_positive, metavar="N", help="number of shards (by the number of images)"
+        "--identities",
+        metavar="A:B",
+        help="only this slice of the sorted people; --identities=-10: for the last ten",
+    )
+    parser.add_argument(
+        "--shards", type=_positive, metavar="N", help="how many shards (by the images: 1 to 8 and more)"
     )
     parser.add_argument("--lossless", action="store_true", help="write PNG instead of JPEG of quality 95")
+    parser.add_argument("--min-side", type=_positive, default=16, help="refuse smaller photographs (16)")
     parser.add_argument(
-        "--min-side", type=_positive, default=16, help="refuse smaller photographs (16 pixels)"
-    )
-    parser.add_argument(
-        "--max-pixels", type=_positive, default=50_000_000, help="refuse larger photographs (50000000 pixels)"
+        "--max-pixels", type=_positive, default=50_000_000, help="refuse larger photographs (50000000)"
     )
 
 

@@ -23,7 +23,7 @@ _PNM = re.compile(
 
 
 class ImageError(UrfrError):
-    """A file that is not taken as an image. `reason` is the kind that is counted, the message says more."""
+    """A file that is not taken as an image; `reason` is the kind that is counted."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)

@@ -84,7 +84,7 @@ class Journal:
                     "the same command continues"
                 ) from error
             raise UrfrError(
-                f"the unfinished work in {self.folder} is damaged ({words}); delete that folder and start again"
+                f"the unfinished work in {self.folder} is damaged ({words}); delete that folder, start again"
             ) from error
 
     def fact(self, name: str) -> str | None:
@@ -198,10 +198,12 @@ class Journal:
 
     def tally(self, column: str) -> dict[str, int]:
         """How many rows there are of each kind in `column`; the kind is what stands before the colon."""
-        kind = f"CASE instr({column}, ':') WHEN 0 THEN {column} ELSE substr({column}, 1, instr({column}, ':') - 1) END"
+        kind = f"substr({column}, 1, instr({column} || ':', ':') - 1)"
+
         with self._sentences():
             rows = self._database.execute(
-                f"SELECT {kind} AS kind, count(*) FROM images WHERE {column} IS NOT NULL GROUP BY kind ORDER BY kind"
+                f"SELECT {kind} AS kind, count(*) FROM images WHERE {column} IS NOT NULL "
+                "GROUP BY kind ORDER BY kind"
             )
             return dict(rows.fetchall())
 

