@@ -1,0 +1,218 @@
+"""The mean head in three dimensions: a mean face with a skull and a neck, and what a camera sees of it.
+
+The face comes from `mean_face.json` (made by benchmarks/derive_mean_face.py; 468 vertices, symmetric).
+Frame: x to the image's right, y down, z away from the camera; the origin lies between the centres of
+the eyes and their distance is 1 (about 63 mm).
+
+The head is a radius around a vertical axis behind the face, r(azimuth, y): the mesh where there is
+mesh, elsewhere an ellipsoid for the skull and a cylinder for the neck, into which the mesh runs out
+smoothly. So the whole crop has a depth and not only the face.
+
+Angles: a head-to-camera rotation is R = roll . pitch . yaw. Positive yaw turns the face to the image's
+right, positive pitch lifts it, positive roll tilts it clockwise.
+"""
+
+import functools
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from urfr_tf.errors import UrfrError
+from urfr_tf.files import read_json
+
+POINT_NAMES = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
+AXIS_Z = 1.05
+"""Depth of the vertical axis, just behind the ears: from there every part of a face is seen once."""
+
+_Y_RANGE = (-2.4, 3.0)
+_SKULL_Y, _SKULL_Z, _SKULL_AXES = -0.4, 1.2, (1.2, 1.75, 1.55)
+_NECK_Z, _NECK_RADIUS, _NECK_FROM, _NECK_FULL = 1.4, 0.95, 0.8, 2.0
+_RUN_OUT = 0.35  # distance over which the mesh runs out into skull and neck
+
+VIEW_CENTRE = (0.0, 0.2)
+VIEW_HALF = 2.2
+"""The window of a view: `VIEW_CENTRE` +- `VIEW_HALF` in x and y of the camera, no roll."""
+
+
+class Face(NamedTuple):
+    """vertices float64 [468, 3], triangles int64 [T, 3], points float64 [5, 3] (order of POINT_NAMES)."""
+
+    vertices: np.ndarray
+    triangles: np.ndarray
+    points: np.ndarray
+
+
+class Views(NamedTuple):
+    """What cameras of several yaws and pitches see of the head through the window, on a G x G grid.
+
+    yaws float32 [Y] (from 0 up) and pitches float32 [P], degrees, evenly spaced.
+    surface float16 [Y, P, G, G, 4]: the head's point (x, y, z) met by the ray of each grid node, and
+        how far the ray goes below the surface (negative: by how much it misses; the point is then the
+        nearest of the ray). Row = camera y, column = camera x.
+    outline float32 [Y, P, G, 2]: the head's least and greatest camera x in each row.
+    Views of negative yaw are mirror images.
+    """
+
+    yaws: np.ndarray
+    pitches: np.ndarray
+    surface: np.ndarray
+    outline: np.ndarray
+
+
+@functools.lru_cache(maxsize=1)
+def mean_face() -> Face:
+    """Reads the mean face that is installed with the package.
+
+    Raises:
+        UrfrError: the file is missing or is not a face.
+    """
+    path = Path(__file__).with_name("mean_face.json")
+    raw: Any = read_json(path)
+    try:
+        vertices = np.asarray(raw["vertices"], np.float64)
+        triangles = np.asarray(raw["triangles"], np.int64)
+        points = np.stack([vertices[raw["points"][name]].mean(0) for name in POINT_NAMES])
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise UrfrError(f"expected vertices, triangles and points in {path}, but got {error!r}") from error
+    if (
+        vertices.ndim != 2
+        or vertices.shape[1] != 3
+        or triangles.max() >= len(vertices)
+        or triangles.min() < 0
+    ):
+        raise UrfrError(f"expected vertices [V, 3] and triangles into them in {path}, got {vertices.shape}")
+    return Face(vertices, triangles, points)
+
+
+def rotation(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> np.ndarray:
+    """Head-to-camera rotation float64 [3, 3] from degrees; see the module's text for the signs."""
+    (cy, sy), (cp, sp), (cr, sr) = (
+        (np.cos(angle), np.sin(angle)) for angle in np.radians([yaw, pitch, roll])
+    )
+    about_y = np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
+    about_x = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
+    about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    return about_z @ about_x @ about_y
+
+
+def _mesh_radius(azimuth: np.ndarray, height: np.ndarray) -> np.ndarray:
+    """Radius of the mesh at [A] azimuths x [H] heights -> [H, A]; NaN where there is no mesh."""
+    face = mean_face()
+    x, y, depth = face.vertices[:, 0], face.vertices[:, 1], AXIS_Z - face.vertices[:, 2]
+    corner = np.stack([np.arctan2(x, depth), y, np.hypot(x, depth)], 1)[face.triangles]
+    radius = np.full((len(height), len(azimuth)), np.nan)
+    for a, b, c in corner:
+        low, high = np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
+        columns = np.where((azimuth >= low[0]) & (azimuth <= high[0]))[0]
+        rows = np.where((height >= low[1]) & (height <= high[1]))[0]
+        edges = np.array([b[:2] - a[:2], c[:2] - a[:2]]).T
+        if not len(columns) or not len(rows) or abs(np.linalg.det(edges)) < 1e-12:
+            continue
+        at = np.stack(np.meshgrid(azimuth[columns], height[rows]), -1) - a[:2]
+        s, t = np.moveaxis(at @ np.linalg.inv(edges).T, -1, 0)
+        inside = (s >= -1e-9) & (t >= -1e-9) & (s + t <= 1 + 1e-9)
+        value = a[2] + s * (b[2] - a[2]) + t * (c[2] - a[2])
+        block = radius[np.ix_(rows, columns)]
+        radius[np.ix_(rows, columns)] = np.where(inside, value, block)
+    return radius
+
+
+def _ellipse_radius(azimuth: np.ndarray, half_x: np.ndarray, half_z: np.ndarray, z: float) -> np.ndarray:
+    """Distance from the axis to an ellipse around depth z, along each azimuth; 0 where it is missed."""
+    sin, cos, shift = np.sin(azimuth), np.cos(azimuth), AXIS_Z - z
+    half_x, half_z = np.maximum(half_x, 1e-6), np.maximum(half_z, 1e-6)
+    a = (sin / half_x) ** 2 + (cos / half_z) ** 2
+    b = -2 * cos * shift / half_z**2
+    c = (shift / half_z) ** 2 - 1
+    root = b**2 - 4 * a * c
+    return np.where(root > 0, np.maximum((-b + np.sqrt(np.maximum(root, 0))) / (2 * a), 0), 0.0)
+
+
+@functools.lru_cache(maxsize=1)
+def head_radius(rows: int = 136, columns: int = 180) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The head's surface: azimuths [A] in radians, heights [H], radius float64 [H, A] around AXIS_Z.
+
+    Azimuth 0 is the nose's direction, positive towards the image's right; the last column repeats the first.
+    """
+    azimuth = np.linspace(-np.pi, np.pi, columns + 1)
+    height = np.linspace(*_Y_RANGE, rows)
+    h = height[:, None]
+    slice_size = np.sqrt(np.maximum(1 - ((h - _SKULL_Y) / _SKULL_AXES[1]) ** 2, 0))
+    skull = _ellipse_radius(azimuth, _SKULL_AXES[0] * slice_size, _SKULL_AXES[2] * slice_size, _SKULL_Z)
+    thick = np.full_like(h, _NECK_RADIUS)
+    neck = _ellipse_radius(azimuth, thick, thick, _NECK_Z)
+    grown = np.clip((h - _NECK_FROM) / (_NECK_FULL - _NECK_FROM), 0, 1)
+    body = np.maximum(skull, neck * grown)
+    mesh = _mesh_radius(azimuth, height)
+    known = ~np.isnan(mesh)
+    # The rest of the mesh above the body decays away from the mesh: laplace(e) = e / run_out^2.
+    rest = np.where(known, mesh - body, 0.0)
+    step_h, step_a = height[1] - height[0], azimuth[1] - azimuth[0]
+    weight_h, weight_a = 1 / step_h**2, 1 / step_a**2
+    for _ in range(400):
+        padded = np.concatenate([rest[:, -2:-1], rest, rest[:, 1:2]], 1)
+        above, below = np.concatenate([rest[:1], rest[:-1]]), np.concatenate([rest[1:], rest[-1:]])
+        around = weight_h * (above + below) + weight_a * (padded[:, :-2] + padded[:, 2:])
+        relaxed = around / (2 * weight_h + 2 * weight_a + 1 / _RUN_OUT**2)
+        rest = np.where(known, rest, relaxed)
+    return azimuth, height, np.maximum(body + rest, 0.0)
+
+
+def below_surface(at: np.ndarray) -> np.ndarray:
+    """How far points float [..., 3] lie inside the head, measured from the axis; negative outside."""
+    azimuth, height, radius = head_radius()
+    depth = AXIS_Z - at[..., 2]
+    column = (np.arctan2(at[..., 0], depth) - azimuth[0]) / (azimuth[1] - azimuth[0])
+    row = np.clip((at[..., 1] - height[0]) / (height[1] - height[0]), 0, len(height) - 1.000001)
+    column = np.clip(column, 0, len(azimuth) - 1.000001)
+    i, j = row.astype(np.int32), column.astype(np.int32)
+    s, t = row - i, column - j
+    upper = radius[i, j] * (1 - t) + radius[i, j + 1] * t
+    lower = radius[i + 1, j] * (1 - t) + radius[i + 1, j + 1] * t
+    return upper * (1 - s) + lower * s - np.hypot(at[..., 0], depth)
+
+
+def view(yaw: float, pitch: float, grid: int, depths: int = 72) -> tuple[np.ndarray, np.ndarray]:
+    """Casts a ray through every node of the window: surface [G, G, 4] and outline [G, 2] of `Views`."""
+    turn = rotation(yaw, pitch)
+    across = VIEW_CENTRE[0] + np.linspace(-VIEW_HALF, VIEW_HALF, grid)
+    down = VIEW_CENTRE[1] + np.linspace(-VIEW_HALF, VIEW_HALF, grid)
+    centre = float((turn @ [0, 0, AXIS_Z])[2])
+    z = centre + np.linspace(-2.2, 2.2, depths)
+    u, v, t = np.meshgrid(across, down, z, indexing="xy")
+    inside = below_surface(np.stack([u, v, t], -1) @ turn)  # rows times R are R^T times columns
+    deepest = inside.argmax(2)
+    hit = inside > 0
+    first = np.where(hit.any(2), hit.argmax(2), deepest)
+    before = np.maximum(first - 1, 0)
+    f1 = np.take_along_axis(inside, first[..., None], 2)[..., 0]
+    f0 = np.take_along_axis(inside, before[..., None], 2)[..., 0]
+    back = np.where((f1 > 0) & (f0 < 0), f1 / np.maximum(f1 - f0, 1e-9), 0.0)
+    depth = z[first] - back * (z[1] - z[0])
+    u, v = u[..., 0], v[..., 0]
+    points = np.stack([u, v, depth], -1) @ turn
+    margin = inside.max(2)
+    outline = np.stack([_crossing(across, margin), -_crossing(-across[::-1], margin[:, ::-1])], 1)
+    return np.concatenate([points, margin[..., None]], 2), outline
+
+
+def _crossing(across: np.ndarray, margin: np.ndarray) -> np.ndarray:
+    """Where margin [G, G] first rises above 0 in each row; where it is greatest if it never does."""
+    first = np.where((margin > 0).any(1), (margin > 0).argmax(1), margin.argmax(1))
+    before = np.maximum(first - 1, 0)
+    rows = np.arange(len(margin))
+    m1, m0 = margin[rows, first], margin[rows, before]
+    back = np.where((m1 > 0) & (m0 < 0), m1 / np.maximum(m1 - m0, 1e-9), 0.0)
+    return across[first] - back * (across[1] - across[0])
+
+
+@functools.lru_cache(maxsize=2)
+def views(grid: int = 80, yaw_step: float = 5.0, yaw_end: float = 75.0, pitch_step: float = 8.0) -> Views:
+    """Views of yaw 0..yaw_end and pitch -24..24 degrees (some seconds, once a process)."""
+    yaws = np.arange(0, yaw_end + 1e-6, yaw_step)
+    pitches = np.arange(-24, 24 + 1e-6, pitch_step)
+    seen = [[view(yaw, pitch, grid) for pitch in pitches] for yaw in yaws]
+    surface = np.stack([np.stack([s for s, _ in row]) for row in seen]).astype(np.float16)
+    outline = np.stack([np.stack([o for _, o in row]) for row in seen]).astype(np.float32)
+    return Views(yaws.astype(np.float32), pitches.astype(np.float32), surface, outline)
