@@ -66,6 +66,19 @@ def identity_norm(name: str, source: Operation, offset: np.ndarray) -> Operation
     return Operation(NORM, name, [source], arrays)
 
 
+def every_second(source: Operation, name: str) -> Operation:
+    """Every second row and column, written as the 1 x 1 convolution and batch norm that do just that."""
+    counted = source
+    while counted.kind not in (CONVOLUTION, NORM):
+        if not counted.sources:
+            raise UrfrError(f"the number of channels at {name} cannot be told")
+        counted = counted.sources[0]
+    channels = counted.signature()[1][-1]
+    kernel = np.eye(channels, dtype=np.float32)[None, None]
+    taken = Operation(CONVOLUTION, name, [source], {"kernel": kernel}, stride=2)
+    return identity_norm(f"{name}_norm", taken, np.zeros(channels, np.float32))
+
+
 def ordered(output: Operation) -> list[Operation]:
     """All operations that `output` needs, sources before users, in an order of structure alone.
 
@@ -136,12 +149,16 @@ def accept_our_pixels(output: Operation, blue_first: bool = False) -> None:
             operation.arrays["kernel"] = (kernel * (128 * scale)[:, None]).astype(np.float32)
 
 
-def tidy(output: Operation) -> Operation:
+def tidy(output: Operation) -> tuple[Operation, int]:
     """Gives every convolution and dense layer a batch norm of its own, and no bias.
 
     A bias goes into the mean of the batch norm that follows, (x + b - mean) = x - (mean - b); where an
     exporter has folded the batch norm away, one that only adds the bias takes its place.
+
+    Returns:
+        The graph's output, and how many batch norms were folded away.
     """
+    folded = 0
     operations = list(_sources_first(output))
     users: dict[int, list[Operation]] = {}
     for operation in operations:
@@ -158,9 +175,10 @@ def tidy(output: Operation) -> Operation:
             continue
         if bias is None:
             bias = np.zeros(operation.arrays["kernel"].shape[-1], np.float32)
+        folded += 1
         norm = identity_norm(f"{operation.name}_bias", operation, bias)
         for user in after:
             user.sources = [norm if source is operation else source for source in user.sources]
         if operation is output:
             output = norm
-    return output
+    return output, folded

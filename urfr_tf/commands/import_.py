@@ -1,0 +1,55 @@
+"""`urfr import`: weights of another project become a run folder like any other."""
+
+import argparse
+
+HELP = "import weights of InsightFace (MXNet), arcface_torch or AdaFace (PyTorch), or ONNX into a run folder"
+SOURCES = ("insightface", "arcface_torch", "onnx")
+SHOWN = 8
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
+    parser.add_argument(
+        "--from",
+        dest="source",
+        required=True,
+        choices=SOURCES,
+        help="whose file it is; arcface_torch reads AdaFace too",
+    )
+    parser.add_argument(
+        "--weights",
+        required=True,
+        metavar="F",
+        help="NAME-0000.params with NAME-symbol.json beside it; .pt, .pth, .ckpt, .safetensors; or .onnx",
+    )
+    parser.add_argument("--out", required=True, metavar="RUN", help="folder of the run; made if missing")
+    parser.add_argument(
+        "--channels",
+        choices=("rgb", "bgr"),
+        help="the order the network was trained on; by default bgr for AdaFace's names, else rgb",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Imports; returns 0."""
+    from pathlib import Path
+
+    from urfr_tf.importing import import_weights
+
+    facts = import_weights(args.source, args.weights, Path(args.out), args.channels)
+    print(
+        f"{args.out}: {facts['backbone']} of width {facts['width']:g}, {facts['input_size']} px, "
+        f"{facts['embedding_dim']}-D, {facts['numbers']:,} numbers; channels {facts['channels']}"
+    )
+    if facts["folded"]:
+        print(
+            f"{facts['folded']} batch norms were folded away in {args.weights}; the results are the same, "
+            "but their statistics are gone: fine-tune with batch norms in inference mode"
+        )
+    if facts["unused"]:
+        more = f" and {len(facts['unused']) - SHOWN} more" if len(facts["unused"]) > SHOWN else ""
+        print(f"not used: {', '.join(facts['unused'][:SHOWN])}{more}")
+    print(
+        "the licence of these weights is your affair: their author's terms hold for everything made from them"
+    )
+    return 0

@@ -1,0 +1,76 @@
+"""ONNX tensors -> arrays, inside the file or in a data file beside it."""
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from urfr_tf.errors import UrfrError
+
+# TensorProto.DataType: (NumPy type of raw_data, field of unpacked values)
+TYPES = {
+    1: ("<f4", "float_data"),
+    6: ("<i4", "int32_data"),
+    7: ("<i8", "int64_data"),
+    10: ("<f2", "int32_data"),
+    11: ("<f8", "double_data"),
+}
+EXTERNAL = 1
+
+
+class TensorReader:
+    """Decodes the tensors of one ONNX file; external data must lie in the same folder."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.files: dict[str, np.memmap] = {}
+
+    def array(self, tensor: Any) -> np.ndarray:
+        """The array of a tensor message; halves as float32.
+
+        Raises:
+            UrfrError: a type that weights do not have, or a size that the data do not have.
+        """
+        shape = tuple(tensor.dims)
+        if tensor.data_type not in TYPES or len(shape) > 8 or any(n < 0 for n in shape):
+            raise UrfrError(
+                f"the tensor {tensor.name} of {self.path} has type {tensor.data_type} and shape {shape}, "
+                "which weights of a network do not have"
+            )
+        layout, field = TYPES[tensor.data_type]
+        dtype = np.dtype(layout)
+        if tensor.data_location == EXTERNAL:
+            flat = np.frombuffer(self._external(tensor, math.prod(shape) * dtype.itemsize), dtype)
+        elif tensor.raw_data:
+            if len(tensor.raw_data) % dtype.itemsize:
+                raise UrfrError(f"the tensor {tensor.name} of {self.path} is cut short")
+            flat = np.frombuffer(tensor.raw_data, dtype)
+        elif dtype == np.float16:  # Unpacked halves are kept as the integers of their bits.
+            flat = np.array(getattr(tensor, field), np.uint32).astype(np.uint16).view(np.float16)
+        else:
+            flat = np.array(getattr(tensor, field), dtype)
+        if flat.size != math.prod(shape):
+            raise UrfrError(
+                f"the tensor {tensor.name} of {self.path} has {flat.size} values for the shape {shape}"
+            )
+        return flat.reshape(shape).astype(np.float32 if dtype == np.float16 else dtype)
+
+    def _external(self, tensor: Any, size: int) -> bytes:
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        location, offset = entries.get("location", ""), entries.get("offset", "0")
+        if location in ("", ".", "..") or location != os.path.basename(location) or not offset.isdigit():
+            raise UrfrError(f"expected data in the folder of {self.path}, but it names {location!r}")
+        if location not in self.files:
+            beside = self.path.with_name(location)
+            try:
+                self.files[location] = np.memmap(beside, np.uint8, "r")
+            except (OSError, ValueError) as error:
+                raise UrfrError(f"could not read {beside}, which {self.path} needs: {error}") from error
+        data, start = self.files[location], int(offset)
+        if start + size > data.size:
+            raise UrfrError(
+                f"{self.path.with_name(location)} is cut short: {tensor.name} ends at {start + size}"
+            )
+        return data[start : start + size].tobytes()
