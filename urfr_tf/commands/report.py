@@ -27,6 +27,7 @@ def run(args: argparse.Namespace) -> int:
         UrfrError: a folder is missing or holds nothing that can be shown; the file cannot be written.
     """
     from urfr_tf.visualize import compose
+    from urfr_tf.visualize.pictures import pictures
     from urfr_tf.visualize.report import write_report
     from urfr_tf.visualize.sources import read_source
 
@@ -35,6 +36,6 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out or (sources[0].folder / "report.html" if len(sources) == 1 else "comparison.html"))
     title = args.title or "Report: " + ", ".join(source.name for source in sources)
     again = shlex.join(["urfr", "report", "--run" if args.run else "--eval", *folders, "--out", str(out)])
-    write_report(out, title, compose.tables(sources), [], compose.notes(sources, again))
+    write_report(out, title, compose.tables(sources), pictures(sources), compose.notes(sources, again))
     print(out)
     return 0

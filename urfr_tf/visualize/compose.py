@@ -12,6 +12,7 @@ import yaml
 from urfr_tf.visualize.page import Cell, Measured
 from urfr_tf.visualize.report import Note, Table
 from urfr_tf.visualize.sources import Evaluation, Source
+from urfr_tf.visualize.training_curves import NUMBERED
 
 MAX_LOG_ROWS = 12
 STDERR = "_stderr"
@@ -20,11 +21,13 @@ STDERR = "_stderr"
 def systems(sources: Sequence[Source]) -> list[tuple[str, Evaluation]]:
     """Every evaluation with the name of its row; the source's name leads where there are several sources.
 
-    A copy at the run's top of a result that also has a folder of its own is left out: it is one system.
+    Within a protocol of a source the best come first, by the first metric; the sources keep the order
+    given. A copy at the run's top of a result that also has a folder of its own is left out.
     """
     rows = []
     for source in sources:
-        for evaluation in source.evaluations:
+        protocols = _ordered(evaluation.protocol for evaluation in source.evaluations)
+        for evaluation in sorted(source.evaluations, key=lambda e: (protocols.index(e.protocol), _rank(e))):
             twin = any(
                 other is not evaluation and other.raw == evaluation.raw and other.folder != source.folder
                 for other in source.evaluations
@@ -36,6 +39,13 @@ def systems(sources: Sequence[Source]) -> list[tuple[str, Evaluation]]:
                 name = f"{source.name}: {name}"
             rows.append((name, evaluation))
     return rows
+
+
+def _rank(evaluation: Evaluation) -> float:
+    name, value = next(iter(evaluation.metrics.items()), ("", math.nan))
+    if math.isnan(value):
+        return math.inf
+    return value if _lower_is_better(name) else -value
 
 
 def metric_title(name: str) -> str:
@@ -126,18 +136,25 @@ def training_table(source: Source) -> Table | None:
         return None
     length = len(next(iter(source.log.values())))
     chosen = np.unique(np.linspace(0, length - 1, min(length, MAX_LOG_ROWS)).round().astype(int))
-    names = list(source.log)
+    # One column for each of 16 sub-embeddings is a picture, not a table.
+    names = [name for name in source.log if not NUMBERED.fullmatch(name)]
+    left_out = len(source.log) - len(names)
     for first in ("step", "epoch"):
         if first in names:
             names.insert(0, names.pop(names.index(first)))
     rows: list[list[Cell]] = [[_log_cell(name, source.log[name][at]) for name in names] for at in chosen]
+    said = []
+    if len(chosen) < length:
+        said.append(f"{len(chosen)} of the {length} rows of log.csv, evenly spread.")
+    if left_out:
+        said.append(
+            f"{left_out} columns of single sub-embeddings or variations are in log.csv and in the pictures."
+        )
     return Table(
         caption=f"Training of {source.name}, by epoch",
         columns=list(map(metric_title, names)),
         rows=rows,
-        note=""
-        if len(chosen) == length
-        else f"{len(chosen)} of the {length} rows of log.csv, evenly spread.",
+        note=" ".join(said),
     )
 
 

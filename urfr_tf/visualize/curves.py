@@ -17,6 +17,8 @@ Points = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 # Fewer impostor pairs than this above a threshold say little about its FAR (method, section 8).
 THIN = 10
+# More points than this on one curve are closer than the picture's pixels.
+MAX_POINTS = 2000
 
 
 def checked_points(curves: Points, what: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -37,6 +39,24 @@ def checked_points(curves: Points, what: str) -> dict[str, tuple[np.ndarray, np.
         order = np.argsort(x, kind="stable")
         found[name] = (x[order], y[order])
     return found
+
+
+def _thinned(far: np.ndarray, tar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The points of positive FAR; of millions, those that differ by a pixel on the logarithmic axis.
+
+    Raises:
+        UrfrError: no positive FAR.
+    """
+    far, tar = far[far > 0], tar[far > 0]
+    if not far.size:
+        raise UrfrError("expected a positive FAR on the curve, got none")
+    if far.size <= MAX_POINTS:
+        return far, tar
+    span = np.log10(far[-1] / far[0])
+    pixel = np.floor(np.log10(far / far[0]) / span * MAX_POINTS).astype(np.int64)
+    last = np.append(np.flatnonzero(np.diff(pixel)), far.size - 1)
+    kept = np.union1d([0], last)
+    return far[kept], tar[kept]
 
 
 def _mark_thin(axes: Axes, impostors: int | None) -> None:
@@ -76,11 +96,9 @@ def roc_figure(curves: Points, impostors: int | None = None) -> Figure:
     axes = figure.add_subplot()
     lowest = 1.0
     for index, (name, (far, tar)) in enumerate(checked_points(curves, "ROC").items()):
-        shown = far > 0
-        if not shown.any():
-            raise UrfrError(f"expected a positive FAR on the ROC of {name}, got none")
-        lowest = min(lowest, float(far[shown].min()))
-        axes.step(far[shown], tar[shown], where="post", label=name, linewidth=1.8, **line_style(index))
+        far, tar = _thinned(far, tar)
+        lowest = min(lowest, float(far[0]))
+        axes.step(far, tar, where="post", label=name, linewidth=1.8, **line_style(index))
     axes.set_xscale("log")
     axes.set_xlim(min(lowest, 0.5), 1)
     axes.set_ylim(0, 1.02)
@@ -99,14 +117,12 @@ def det_figure(curves: Points, impostors: int | None = None) -> Figure:
     axes = figure.add_subplot()
     lowest, floor = 1.0, 1.0
     for index, (name, (far, tar)) in enumerate(checked_points(curves, "DET").items()):
-        shown = far > 0
-        if not shown.any():
-            raise UrfrError(f"expected a positive FAR on the DET of {name}, got none")
-        missed = np.where(tar[shown] < 1, 1 - tar[shown], np.nan)
-        lowest = min(lowest, float(far[shown].min()))
+        far, tar = _thinned(far, tar)
+        missed = np.where(tar < 1, 1 - tar, np.nan)
+        lowest = min(lowest, float(far[0]))
         if np.isfinite(missed).any():
             floor = min(floor, float(np.nanmin(missed)))
-        axes.step(far[shown], missed, where="post", label=name, linewidth=1.8, **line_style(index))
+        axes.step(far, missed, where="post", label=name, linewidth=1.8, **line_style(index))
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(min(lowest, 0.5), 1)

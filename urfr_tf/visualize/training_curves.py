@@ -1,8 +1,10 @@
 """Training curves from the columns of log.csv: one picture a subject (loss, margin, confidence, rate)."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -13,22 +15,32 @@ Log = Mapping[str, np.ndarray]
 
 # What is drawn against, and what is a clock: no curve of its own.
 CLOCKS = ("epoch", "step", "seconds", "time", "images_per_second")
+LOSS_TERMS = ("identification", "regularizer", "classifier", "cls", "adv")
+MAX_LEGEND = 10
+# A column such as confidence_mean_3 or readable_0_2: one of many of a kind.
+NUMBERED = re.compile(r"(.+?)((?:_\d+)+)")
 
 
 def subjects(names: Sequence[str]) -> dict[str, list[str]]:
     """Sorts the columns of log.csv into pictures: subject -> columns, in the order of the file.
 
-    Validation columns (val_...) come together, so do losses, confidences and learning rates; any other
-    column is a subject of its own.
+    Validation columns (val_...) come together, so do loss terms, confidences, learning rates and numbered
+    columns of one kind; any other column is a subject of its own. The spread of each sub-embedding is left
+    to the picture of its distribution.
     """
     found: dict[str, list[str]] = {}
     for name in names:
         lower = name.lower()
         if lower in CLOCKS:
             continue
-        if lower.startswith(("val_", "validation")):
+        numbered = NUMBERED.fullmatch(lower)
+        if numbered and numbered[1].endswith("_std"):
+            continue
+        if numbered:
+            subject = f"{numbered[1]} of each"
+        elif lower.startswith(("val_", "validation")):
             subject = "validation"
-        elif "loss" in lower:
+        elif "loss" in lower or lower in LOSS_TERMS:
             subject = "loss"
         elif lower.startswith("confidence"):
             subject = "confidence"
@@ -54,7 +66,9 @@ def _draw(axes: Axes, x: np.ndarray, log: Log, names: Sequence[str], run: int, p
     ]
     for index, name in enumerate(lines):
         y = np.asarray(log[name], np.float64)
-        color = PALETTE[(index if len(lines) > 1 else run) % len(PALETTE)]
+        color: object = PALETTE[(index if len(lines) > 1 else run) % len(PALETTE)]
+        if len(lines) > len(PALETTE):
+            color = colormaps["viridis"](index / (len(lines) - 1))
         dash = DASHES[run % len(DASHES)]
         label = f"{prefix}{name.replace('_', ' ')}"
         axes.plot(
@@ -101,7 +115,7 @@ def training_figures(logs: Mapping[str, Log]) -> dict[str, Figure]:
         if subject == "loss" and flat.size and flat.min() > 0 and flat.max() > 50 * flat.min():
             axes.set_yscale("log")
         plain_axes(axes, subject.replace("_", " ").capitalize(), clock, "")
-        if len(axes.lines) > 1 or subject == "confidence":
+        if 1 < len(axes.lines) <= MAX_LEGEND or subject == "confidence":
             axes.legend(fontsize=8, frameon=False)
         figures[subject] = figure
     return figures

@@ -1,0 +1,90 @@
+"""`urfr report` on synthetic runs: what it reads, where it writes, what it says."""
+
+import argparse
+import subprocess
+import sys
+
+import pytest
+
+from urfr_tf.commands import report
+from urfr_tf.errors import UrfrError
+
+
+@pytest.fixture
+def urfr_report():
+    """Runs the command with these arguments."""
+
+    def run(*arguments):
+        parser = argparse.ArgumentParser()
+        report.arguments(parser)
+        return report.run(parser.parse_args([str(argument) for argument in arguments]))
+
+    return run
+
+
+def test_a_run_gets_its_report(tmp_path, write_run, urfr_report, capsys):
+    run = write_run(tmp_path / "demo")
+    assert urfr_report("--run", run) == 0
+    assert capsys.readouterr().out.strip() == str(run / "report.html")
+    page = (run / "report.html").read_text(encoding="utf-8")
+    for caption in ("Results, protocol pairs", "Training of demo, by epoch", "What ran", "Scores of trained"):
+        assert caption in page
+    assert f"urfr report --run {run} --out {run / 'report.html'}" in page
+    assert "What is missing" not in page
+
+
+def test_two_runs_side_by_side(tmp_path, write_run, urfr_report, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_run(tmp_path / "a", margin=8, scores=False)
+    write_run(tmp_path / "b", margin=12, scores=False)
+    urfr_report("--run", "a", "b", "--title", "Margins <8> & 12")
+    page = (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    assert "<h1>Margins &lt;8&gt; &amp; 12</h1>" in page
+    for words in ("Settings that differ", "loss.margin", "a: trained", "b: trained"):
+        assert words in page
+
+
+def test_evaluations_side_by_side(tmp_path, write_evaluation, urfr_report):
+    first, second = write_evaluation(tmp_path / "one"), write_evaluation(tmp_path / "two", shift=3.0)
+    urfr_report("--eval", first, second, "--out", tmp_path / "out.html")
+    page = (tmp_path / "out.html").read_text(encoding="utf-8")
+    assert page.index('<th scope="row">one</th>') < page.index('<th scope="row">two</th>')
+    assert "config.yaml" not in page, "an evaluation alone misses no run"
+
+
+def test_half_a_run_still_gets_a_report_that_says_what_is_missing(tmp_path, urfr_report):
+    (tmp_path / "config.yaml").write_text("a: <b>\n")
+    urfr_report("--run", tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "No table could be made" in page and "No picture could be made" in page
+    assert "nothing was evaluated yet" in page and "a: &lt;b&gt;" in page
+
+
+def test_a_folder_with_nothing_is_a_sentence_and_leaves_nothing(tmp_path, urfr_report):
+    with pytest.raises(UrfrError, match="nothing there can be shown"):
+        urfr_report("--run", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_report_again_replaces_the_old_one_with_the_same_bytes(tmp_path, write_run, urfr_report):
+    run = write_run(tmp_path / "demo", epochs=3, scores=False)
+    urfr_report("--run", run)
+    first = (run / "report.html").read_bytes()
+    urfr_report("--run", run)
+    assert (run / "report.html").read_bytes() == first
+
+
+@pytest.mark.parametrize("arguments", [[], ["--run", "a", "--eval", "b"], ["--run"]])
+def test_wrong_usage_exits_with_2(urfr_report, arguments):
+    with pytest.raises(SystemExit) as stopped:
+        urfr_report(*arguments)
+    assert stopped.value.code == 2
+
+
+def test_the_module_alone_imports_nothing_heavy():
+    code = (
+        "import sys, urfr_tf.commands.report; "
+        "print([name for name in ('tensorflow', 'numpy', 'matplotlib', 'yaml') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

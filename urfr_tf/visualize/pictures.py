@@ -1,0 +1,97 @@
+"""Sources -> the pictures of a report: histograms of scores, CMC, training curves."""
+
+import math
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from urfr_tf.visualize.compose import systems
+from urfr_tf.visualize.curves import cmc_figure, histogram_figure
+from urfr_tf.visualize.report import Picture
+from urfr_tf.visualize.sources import Evaluation, Source
+from urfr_tf.visualize.training_curves import training_figures
+
+RANK = re.compile(r"rank_?(\d+)")
+
+
+def _ranks(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
+    """Ranks and identification rates among the metrics, as rising arrays of equal length."""
+    found = {}
+    for name, value in evaluation.metrics.items():
+        match = RANK.fullmatch(name)
+        if match and math.isfinite(value):
+            found[int(match[1])] = value
+    ranks = sorted(found)
+    return np.array(ranks, np.float64), np.array([found[rank] for rank in ranks], np.float64)
+
+
+def _said(rates: dict[str, float]) -> str:
+    return "; ".join(f"{name} {value:.3f}" for name, value in rates.items())
+
+
+def _verification(protocol: str, group: Sequence[tuple[str, Evaluation]]) -> list[Picture]:
+    """The histogram of the scores of each system that left them."""
+    pictures = []
+    for name, evaluation in group:
+        if evaluation.scores is None or evaluation.same is None:
+            continue
+        threshold = evaluation.raw.get("threshold")
+        line = float(threshold) if isinstance(threshold, int | float) else None
+        genuine, impostor = evaluation.scores[evaluation.same], evaluation.scores[~evaluation.same]
+        pictures.append(
+            Picture(
+                f"Scores of {name}, protocol {protocol}",
+                f"Two histograms: genuine pairs about {np.median(genuine):.3g} and impostor pairs about "
+                f"{np.median(impostor):.3g} (medians).",
+                histogram_figure(evaluation.scores, evaluation.same, line, f"Scores of {name}"),
+            )
+        )
+    return pictures
+
+
+def _identification(protocol: str, group: Sequence[tuple[str, Evaluation]]) -> list[Picture]:
+    """CMC of the systems with the rates of at least two ranks."""
+    curves = {name: _ranks(evaluation) for name, evaluation in group}
+    curves = {name: curve for name, curve in curves.items() if len(curve[0]) >= 2}
+    if not curves:
+        return []
+    first = {name: float(rates[0]) for name, (_, rates) in curves.items()}
+    return [
+        Picture(
+            f"CMC, protocol {protocol}",
+            f"Lines of the identification rate against the rank. At the lowest rank: {_said(first)}.",
+            cmc_figure(curves),
+        )
+    ]
+
+
+def result_pictures(sources: Sequence[Source]) -> list[Picture]:
+    """ROC, DET, histograms and CMC, protocol by protocol."""
+    every = systems(sources)
+    pictures = []
+    for protocol in dict.fromkeys(evaluation.protocol for _, evaluation in every):
+        group = [(name, evaluation) for name, evaluation in every if evaluation.protocol == protocol]
+        pictures += _verification(protocol, group) + _identification(protocol, group)
+    return pictures
+
+
+def training_pictures(sources: Sequence[Source]) -> list[Picture]:
+    """One picture a subject of log.csv, the runs over each other."""
+    logs = {source.name: source.log for source in sources if source.log}
+    if not logs:
+        return []
+    return [
+        Picture(
+            f"Training: {subject.replace('_', ' ')}",
+            f"Lines of {subject.replace('_', ' ')} over the epochs of {', '.join(logs)}; "
+            "the numbers are in the tables above or in log.csv.",
+            figure,
+        )
+        for subject, figure in training_figures(logs).items()
+    ]
+
+
+def pictures(sources: Sequence[Source]) -> list[Picture]:
+    """Every picture that the files of the sources allow, results first."""
+    return result_pictures(sources) + training_pictures(sources)
