@@ -31,6 +31,21 @@ class Scaled(tf.keras.optimizers.schedules.LearningRateSchedule):
         return {"schedule": self.schedule, "factor": self.factor}
 
 
+@keras.saving.register_keras_serializable(package="urfr_tf")
+class NamedSGDW(tfa.optimizers.SGDW):
+    """SGD with decoupled weight decay that spares variables by name.
+
+    The original compares references: under MirroredStrategy it meets a mirrored variable's component,
+    finds it in no list, and decays nothing. A name is the same on every replica. Batch norms, PReLU
+    slopes and biases are spared.
+    """
+
+    _SPARED = ("gamma", "beta", "alpha", "bias")
+
+    def _do_use_weight_decay(self, var: tf.Variable) -> bool:
+        return not any(part in var.name for part in self._SPARED)
+
+
 def sgdw(
     learning_rate: tf.keras.optimizers.schedules.LearningRateSchedule | float,
     *,
@@ -51,7 +66,7 @@ def sgdw(
         ema_decay: decay of the average per step; 0 for none.
     """
     decay = Scaled(learning_rate, weight_decay / (1.0 - momentum))
-    optimizer = tfa.optimizers.SGDW(
+    optimizer = NamedSGDW(
         weight_decay=decay, learning_rate=learning_rate, momentum=momentum, nesterov=nesterov
     )
     if ema_decay:

@@ -27,5 +27,5 @@ def variation_losses(logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, t
     # -1/2 [log sigmoid(z) + log sigmoid(-z)] = |z|/2 + log(1 + e^-|z|), stable at any z.
     size = tf.abs(logits)
     confusion = size / 2 + tf.math.log1p(tf.exp(-size))
-    others = tf.linalg.set_diag(confusion, tf.zeros_like(logits[:, 0]))
-    return classifier, cls, tf.reduce_sum(others, axis=[1, 2])
+    others = 1.0 - tf.eye(tf.shape(logits)[1])
+    return classifier, cls, tf.reduce_sum(confusion * others, axis=[1, 2])

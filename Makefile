@@ -1,0 +1,60 @@
+# The two commands: `make demo` and `make test`. Everything is installed into .venv, from requirements/lock.txt.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+RUN ?= runs/demo
+DEMO_FLAGS ?=
+# The first interpreter that answers with 3.10 or 3.11: TensorFlow 2.15 has no wheels for others.
+PYTHON ?= $(shell for p in python3.11 python3.10 python3 python; do \
+	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 10), (3, 11)))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+
+.PHONY: help venv uv-venv demo test test-slow lint format lock clean
+
+help:
+	@echo "make demo       install, then prepare, train, evaluate, export and report on the ORL faces"
+	@echo "make test       install, then lint, types and the tests (make test-slow: the slow ones)"
+	@echo "make venv       install only; make uv-venv does it with uv, which brings its own Python 3.11"
+	@echo "make lock       resolve requirements/lock.in anew into requirements/lock.txt (needs uv)"
+
+venv: $(VENV)/.ready
+
+$(VENV)/.ready: requirements/lock.txt setup.py
+	@if [ ! -x $(BIN)/python ] && [ -z "$(PYTHON)" ]; then \
+		echo "urfr_tf needs Python 3.10 or 3.11 with venv, and none was found: run 'make uv-venv' (uv brings its own Python; 'pip install uv'), or build the Dockerfile." >&2; exit 1; fi
+	@[ -x $(BIN)/python ] || { echo "making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/lock.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip check
+	@touch $@
+
+uv-venv:
+	@command -v uv >/dev/null || { echo "uv was not found: install it with 'pip install uv'." >&2; exit 1; }
+	uv venv --quiet --python 3.11 $(VENV)
+	uv pip install --quiet --python $(BIN)/python -r requirements/lock.txt
+	uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	uv pip check --python $(BIN)/python
+	@touch $(VENV)/.ready
+
+demo: venv
+	$(BIN)/python -m urfr_tf.demo --run-dir $(RUN) $(DEMO_FLAGS)
+
+test: venv lint
+	$(BIN)/python -m pytest
+
+test-slow: venv
+	$(BIN)/python -m pytest -m slow
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy urfr_tf export
+
+format: venv
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock:
+	uv pip compile --universal --python-version 3.10 requirements/lock.in -o requirements/lock.txt
+
+clean:
+	rm -rf $(VENV) runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,23 @@
+"""Negative mutual likelihood of genuine pairs against the formula of section 6 in float64."""
+
+import numpy as np
+import tensorflow as tf
+
+from urfr_tf.losses import mutual_likelihood
+
+
+def test_against_float64_pair_by_pair():
+    random = np.random.default_rng(0)
+    f = random.normal(size=[6, 3, 4])
+    f /= np.linalg.norm(f, axis=-1, keepdims=True)
+    v = random.uniform(0.01, 2, [6, 3])
+    labels = np.array([0, 1, 0, 2, 1, 0])
+    expected = []
+    for i, j in [(0, 2), (0, 5), (1, 4), (2, 5)]:  # the pairs i < j of equal labels, by hand
+        total = v[i] + v[j]
+        expected.append(0.5 * np.sum(np.sum((f[i] - f[j]) ** 2, -1) / total + 4 * np.log(total)))
+    np.testing.assert_allclose(mutual_likelihood(f, v, labels), expected, rtol=1e-5)
+
+
+def test_no_genuine_pair_gives_an_empty_result():
+    assert mutual_likelihood(tf.ones([3, 2, 2]), tf.ones([3, 2]), [0, 1, 2]).shape == [0]

@@ -1,0 +1,157 @@
+"""What happens around `model.fit`: stop on a non-finite loss, validate, log, checkpoint.
+
+The order in `train.py` matters: validation fills the logs, then they are written, then the checkpoint
+says that the epoch is done.
+"""
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from urfr_tf.errors import UrfrError
+from urfr_tf.models.trainer import TERMS, URFace
+from urfr_tf.optimizers import rate_at
+from urfr_tf.run_folder import EpochLog
+from urfr_tf.snapshot import Snapshot
+
+
+class StopOnNonFinite(keras.callbacks.Callback):
+    """Raises at the first batch whose loss is not finite; nothing is saved after it."""
+
+    def __init__(self, steps_per_epoch: int, last_good: Callable[[], str | None]) -> None:
+        super().__init__()
+        self.steps_per_epoch = steps_per_epoch
+        self.last_good = last_good
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Looks at the running means: once one is not finite it stays so."""
+        bad = [name for name in ("loss", *TERMS) if not math.isfinite((logs or {}).get(name, 0.0))]
+        if bad:
+            step = int(self.model.step.numpy())
+            epoch, number = divmod(step - 1, self.steps_per_epoch)
+            good = self.last_good()
+            kept = f"the last good checkpoint is {good}" if good else "there was no checkpoint yet"
+            raise UrfrError(
+                f"{', '.join(bad)} not finite at step {step} (epoch {epoch + 1}, batch {number + 1} of "
+                f"{self.steps_per_epoch}); {kept}; lower optimizer.learning_rate, set optimizer.clip_norm, "
+                "or hold the confidences longer (confidence.hold_steps)"
+            )
+
+
+class Validate(keras.callbacks.Callback):
+    """Puts `val_*` metrics of a verification protocol on people outside training into the logs."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        measure: Callable[[Callable[..., Any]], dict[str, float]],
+        every: int,
+        last: int,
+    ) -> None:
+        super().__init__()
+        self.snapshot = snapshot
+        self.measure = measure
+        self.every = every
+        self.last = last
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Measures at every `every`-th epoch and at the last."""
+        if logs is not None and ((epoch + 1) % self.every == 0 or epoch + 1 == self.last):
+            self.snapshot.refresh()
+            logs.update({f"val_{name}": value for name, value in self.measure(self.snapshot.embed).items()})
+
+
+class LogEpoch(keras.callbacks.Callback):
+    """One row of log.csv and one plain line an epoch; names a collapse of the confidences."""
+
+    def __init__(self, log: EpochLog, schedule: Any, initial: float, learned: bool, plain: bool) -> None:
+        super().__init__()
+        self.log = log
+        self.schedule = schedule
+        self.initial = initial
+        self.learned = learned
+        self.plain = plain
+        self.started = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Starts the clock."""
+        self.started = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Writes the row; warns where s has fallen to a tenth of its start."""
+        logs = logs if logs is not None else {}
+        model: URFace = self.model
+        first, second = (metric.result().numpy() for metric in model.moments)
+        step = int(model.step.numpy())
+        spread = np.sqrt(np.maximum(second - first**2, 0.0))
+        logs["confidence_mean"] = float(first.mean())
+        logs["confidence_std"] = float(np.sqrt(max(second.mean() - first.mean() ** 2, 0.0)))
+        logs["margin"] = float(model.identification.current_margin())
+        logs["learning_rate"] = rate_at(self.schedule, step)
+        row: dict[str, Any] = {"epoch": epoch + 1, "step": step}
+        row.update({name: round(float(value), 6) for name, value in logs.items()})
+        row.update({f"confidence_mean_{k}": round(float(v), 4) for k, v in enumerate(first)})
+        row.update({f"confidence_std_{k}": round(float(v), 4) for k, v in enumerate(spread)})
+        if model.classifier is not None:
+            for (t, u), value in np.ndenumerate(model.readable.result().numpy()):
+                row[f"readable_{t}_{u}"] = round(float(value), 4)
+        row["seconds"] = round(time.monotonic() - self.started, 3)
+        self.log.add(row)
+        if self.plain:
+            shown = ("loss", "identification", "accuracy", "confidence_mean", "val_accuracy")
+            words = [f"{name} {logs[name]:.4g}" for name in shown if name in logs]
+            print(f"epoch {epoch + 1}: {', '.join(words)}, {row['seconds']:.1f} s", flush=True)
+        if self.learned and first.mean() < 0.1 * self.initial:
+            print(
+                f"warning: the confidences collapsed, mean s {first.mean():.3g} after a start of "
+                f"{self.initial:.3g}; hold them longer (confidence.hold_steps), lower confidence.rate, "
+                "or lower loss.regularizer",
+                file=sys.stderr,
+            )
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves everything that training depends on at each epoch, and every `every` steps if asked for."""
+
+    def __init__(
+        self, manager: tf.train.CheckpointManager, snapshot: Snapshot, run_dir: Any, every: int
+    ) -> None:
+        super().__init__()
+        self.manager = manager
+        self.snapshot = snapshot
+        self.run_dir = run_dir
+        self.every = every
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Saves inside an epoch."""
+        if self.every and int(self.model.step.numpy()) % self.every == 0:
+            save_checkpoint(self.manager, int(self.model.step.numpy()))
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Saves the inference weights, then the checkpoint that says the epoch is done."""
+        self.snapshot.refresh()
+        self.snapshot.save(self.run_dir)
+        save_checkpoint(self.manager, int(self.model.step.numpy()))
+
+
+def save_checkpoint(manager: tf.train.CheckpointManager, step: int) -> None:
+    """Saves; the checkpoint before stays valid when this one fails.
+
+    Raises:
+        UrfrError: the checkpoint could not be written (disk full, no permission).
+    """
+    try:
+        manager.save(checkpoint_number=step)
+    except (tf.errors.OpError, OSError) as error:
+        reason = str(getattr(error, "message", error)).splitlines()[0]
+        good = manager.latest_checkpoint
+        raise UrfrError(
+            f"could not write the checkpoint of step {step} in {manager.directory}: {reason}; "
+            + (f"the last good checkpoint is {good}" if good else "there is no earlier one")
+        ) from error

@@ -1,0 +1,49 @@
+"""Finding the newest whole checkpoint, and restoring it."""
+
+import sys
+from typing import Any
+
+import tensorflow as tf
+
+from urfr_tf.errors import UrfrError
+
+
+def restore_latest(manager: tf.train.CheckpointManager) -> str | None:
+    """Restores the newest checkpoint that reads back whole; a torn one is named and passed over.
+
+    Returns:
+        The path that was restored, or None where there is no checkpoint.
+
+    Raises:
+        UrfrError: every checkpoint is torn, or they belong to another model.
+    """
+    paths = list(reversed(manager.checkpoints))
+    for path in paths:
+        problem = damage(path)
+        if problem:
+            print(
+                f"warning: the checkpoint {path} is damaged ({problem}); trying the one before",
+                file=sys.stderr,
+            )
+            continue
+        try:
+            manager.checkpoint.restore(path).assert_existing_objects_matched()
+        except (ValueError, AssertionError, tf.errors.OpError) as error:
+            raise UrfrError(
+                f"the checkpoint {path} does not fit the configured model: {str(error).splitlines()[0]}"
+            ) from error
+        return path
+    if paths:
+        raise UrfrError(f"none of the {len(paths)} checkpoints in {manager.directory} reads back whole")
+    return None
+
+
+def damage(path: str) -> str | None:
+    """Reads every tensor of a checkpoint (TensorFlow checks their CRC); what is wrong, or None."""
+    try:
+        reader: Any = tf.train.load_checkpoint(path)
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+    except Exception as error:
+        return (str(error).splitlines() or [type(error).__name__])[0]
+    return None

@@ -1,0 +1,56 @@
+"""The model as it would be served now: the inference graph with (averaged) weights of a training."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from urfr_tf import heads
+from urfr_tf.config import Experiment
+from urfr_tf.files import replacing
+from urfr_tf.models.inference import build_inference, inference_outputs
+from urfr_tf.models.trainer import URFace
+from urfr_tf.run_folder import WEIGHTS
+
+
+class Snapshot:
+    """A copy of the inference graph outside any strategy, refreshed from the model in training.
+
+    With a moving average in the optimizer the averaged weights are taken, so that validation, the
+    saved weights and every export are of the same network.
+    """
+
+    def __init__(self, config: Experiment, model: URFace, network: keras.Model) -> None:
+        self._model = model
+        # The layers are shared with the training graph, so these are its variables, in order.
+        shared = keras.Model(network.input, inference_outputs(network))
+        self._sources = shared.weights
+        self.inference = build_inference(config)
+        self._run = tf.function(lambda image: self.inference({heads.IMAGE: image}, training=False))
+
+    def refresh(self) -> None:
+        """Copies the weights as they are now."""
+        average = getattr(self._inner_optimizer(), "get_slot", None)
+        has_average = average and "average" in self._inner_optimizer().get_slot_names()
+        values = []
+        for variable in self._sources:
+            source: Any = variable
+            if has_average and variable.trainable:
+                source = average(variable, "average")
+            values.append(np.asarray(source.read_value()))
+        self.inference.set_weights(values)
+
+    def _inner_optimizer(self) -> Any:
+        optimizer = self._model.optimizer
+        return getattr(optimizer, "inner_optimizer", optimizer)
+
+    def save(self, run_dir: Path) -> None:
+        """Writes inference.weights.h5 of the last refresh, whole or not at all."""
+        with replacing(run_dir / WEIGHTS) as beside:
+            self.inference.save_weights(str(beside))
+
+    def embed(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """float32 [B, S, S, 3] -> embedding [B, D], confidence [B, K], variance [B, K]."""
+        return {name: value.numpy() for name, value in self._run(images).items()}

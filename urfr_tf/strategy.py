@@ -1,0 +1,43 @@
+"""Devices, precision and determinism: from `runtime.*` to a tf.distribute strategy."""
+
+import keras
+import tensorflow as tf
+from official.common import distribute_utils
+
+from urfr_tf.config import RuntimeConfig
+from urfr_tf.errors import UrfrError
+
+
+def set_up(runtime: RuntimeConfig, seed: int) -> tf.distribute.Strategy:
+    """Seeds everything, sets the precision policy, and returns the strategy.
+
+    Without GPUs, and with `replicas: 0`, it is TensorFlow's default strategy; `replicas: N` is N
+    logical CPU devices, for testing what N GPUs would do.
+
+    Raises:
+        UrfrError: TensorFlow was used before in this process with another number of devices.
+    """
+    keras.utils.set_random_seed(seed)
+    if runtime.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    keras.mixed_precision.set_global_policy(runtime.precision)
+    if runtime.replicas > 0:
+        return tf.distribute.MirroredStrategy(_logical_cpus(runtime.replicas))
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    if runtime.strategy == "mirrored" and gpus <= 1:
+        return tf.distribute.get_strategy()
+    return distribute_utils.get_distribution_strategy(runtime.strategy, num_gpus=gpus, tpu_address="")
+
+
+def _logical_cpus(count: int) -> list[str]:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    wanted = [tf.config.LogicalDeviceConfiguration() for _ in range(count)]
+    try:
+        tf.config.set_logical_device_configuration(cpu, wanted)
+    except RuntimeError as error:
+        found = len(tf.config.list_logical_devices("CPU"))
+        if found < count:
+            raise UrfrError(
+                f"runtime.replicas asks for {count} logical CPU devices, but TensorFlow already runs with {found}"
+            ) from error
+    return [f"CPU:{i}" for i in range(count)]

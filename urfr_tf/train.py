@@ -1,0 +1,221 @@
+"""Training, in the order in which things happen; `python -m urfr_tf.train` is `urfr train`."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from urfr_tf import heads
+from urfr_tf.addons import progress_bar
+from urfr_tf.callbacks import Checkpoint, LogEpoch, StopOnNonFinite, Validate
+from urfr_tf.checkpoints import restore_latest
+from urfr_tf.config import Experiment
+from urfr_tf.data.manifest import Manifest, load_manifest
+from urfr_tf.data.pipeline import steps_per_pass, training_dataset
+from urfr_tf.errors import UrfrError
+from urfr_tf.layers import VariationClassifier
+from urfr_tf.losses import ConfidenceAwareIdentification
+from urfr_tf.models.trainer import ADV, CLS, REGULARIZER, URFace
+from urfr_tf.models.urface import embedding_network, training_outputs
+from urfr_tf.optimizers import build_optimizer, build_schedule
+from urfr_tf.run_folder import EpochLog, open_run
+from urfr_tf.snapshot import Snapshot
+from urfr_tf.strategy import set_up
+from urfr_tf.tensorboard import WriteTensorBoard
+from urfr_tf.validation import verification_measure
+
+
+def train(config: Experiment, run_dir: str | Path) -> Path:
+    """Trains, or goes on with what the run folder holds; returns the run folder.
+
+    The batches are a function of the seed and the step, and the checkpoint holds everything else, so
+    an interrupted run ends with the weights of an unbroken one.
+
+    Raises:
+        UrfrError: bad data, a run folder of another configuration, a loss that is not finite, a full
+            disk. What was finished is kept.
+    """
+    run_dir = Path(run_dir)
+    manifest = load_manifest(config.data.train)
+    if manifest.classes < 2:
+        raise UrfrError(
+            f"expected at least two identities in {config.data.train}, but it holds {manifest.classes}"
+        )
+    steps_per_epoch = config.train.steps_per_epoch or steps_per_pass(
+        config.data.train, config.data.batch_size
+    )
+    total_steps = steps_per_epoch * config.train.epochs
+    strategy = set_up(config.runtime, config.seed)
+    schedule = build_schedule(config.optimizer, total_steps)
+    facts = {"classes": manifest.classes, "images": manifest.images, "steps": total_steps}
+    open_run(run_dir, config, facts)
+
+    with strategy.scope():
+        model, network = build_model(config, manifest.classes, strategy.num_replicas_in_sync)
+        compile_model(config, model, schedule)
+    snapshot = Snapshot(config, model, network)
+    checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
+    if model.classifier_optimizer is not None:
+        checkpoint.classifier_optimizer = model.classifier_optimizer
+    manager = tf.train.CheckpointManager(
+        checkpoint,
+        str(run_dir / "checkpoints"),
+        max_to_keep=config.train.keep_checkpoints,
+        checkpoint_name="step",
+    )
+    restored = restore_latest(manager)
+    step = int(model.step.numpy())
+    if restored and step >= total_steps:
+        print(f"{run_dir} is complete: {step} steps; nothing to do")
+        return run_dir
+    if restored:
+        print(f"resuming from {restored}: step {step} of {total_steps}")
+    print(describe(config, manifest, steps_per_epoch, strategy.num_replicas_in_sync), flush=True)
+
+    callbacks = build_callbacks(config, model, schedule, snapshot, manager, run_dir, steps_per_epoch)
+    for initial, last, steps in segments(step, steps_per_epoch, config.train.epochs):
+        model.fit(
+            batches(config, int(model.step.numpy())),
+            initial_epoch=initial,
+            epochs=last,
+            steps_per_epoch=steps,
+            callbacks=callbacks,
+            verbose=0,
+        )
+    return run_dir
+
+
+def batches(config: Experiment, start_step: int) -> tf.data.Dataset:
+    """The stream of global batches from a step on."""
+    return training_dataset(
+        config.data.train,
+        batch_size=config.data.batch_size,
+        crop_size=config.model.input_size,
+        seed=config.seed,
+        start_step=start_step,
+        flip=config.data.flip,
+        shuffle_buffer=config.data.shuffle_buffer,
+        cache=config.data.cache,
+        probabilities=config.augmentations,
+        soft_labels=tuple(config.data.soft_labels),
+    )
+
+
+def build_model(config: Experiment, classes: int, replicas: int) -> tuple[URFace, keras.Model]:
+    """The training model and the embedding network inside it."""
+    network = embedding_network(config.model, config.confidence, synchronized=replicas > 1)
+    outputs = training_outputs(network, classes, config.model.groups)
+    model = URFace(network.input, outputs, name="urface_training")
+    classifier = None
+    if config.decorrelation.enabled:
+        classifier = VariationClassifier(
+            len(config.variations),
+            config.model.groups,
+            config.decorrelation.mask_seed,
+            name="variation_classifier",
+        )
+        classifier.build([None, config.model.groups, config.model.embedding_dim // config.model.groups])
+    model.configure(
+        groups=config.model.groups,
+        classifier=classifier,
+        hold_steps=config.confidence.hold_steps,
+        confidence_rate=config.confidence.rate,
+        clip_norm=config.optimizer.clip_norm,
+    )
+    return model, network
+
+
+def compile_model(config: Experiment, model: URFace, schedule: Any) -> None:
+    """Gives the model its losses and optimizers; must run inside the strategy's scope."""
+    loss = config.loss
+    optimizer = build_optimizer(
+        config.optimizer, schedule, half_precision=config.runtime.precision == "mixed_float16"
+    )
+    classifier_optimizer = None
+    if model.classifier is not None:
+        classifier_optimizer = tf.keras.optimizers.legacy.SGD(
+            config.decorrelation.classifier_rate, momentum=0.9
+        )
+    model.compile(
+        optimizer,
+        ConfidenceAwareIdentification(loss.margin, loss.margin_warmup_steps),
+        {REGULARIZER: loss.regularizer if config.confidence.learned else 0.0, CLS: loss.cls, ADV: loss.adv},
+        classifier_optimizer,
+    )
+
+
+def build_callbacks(
+    config: Experiment,
+    model: URFace,
+    schedule: Any,
+    snapshot: Snapshot,
+    manager: tf.train.CheckpointManager,
+    run_dir: Path,
+    steps_per_epoch: int,
+) -> list[keras.callbacks.Callback]:
+    """Callbacks in the order in which they must act at the end of an epoch."""
+    terminal = sys.stdout.isatty()
+    callbacks: list[keras.callbacks.Callback] = [
+        StopOnNonFinite(steps_per_epoch, lambda: manager.latest_checkpoint)
+    ]
+    if config.data.validation:
+        measure = verification_measure(
+            config.data.validation, config.model.input_size, config.data.batch_size
+        )
+        callbacks.append(Validate(snapshot, measure, config.train.validate_every, config.train.epochs))
+    finished = int(model.step.numpy()) // steps_per_epoch
+    log = EpochLog(run_dir / "log.csv", finished)
+    callbacks.append(
+        LogEpoch(log, schedule, config.confidence.initial, config.confidence.learned, plain=not terminal)
+    )
+    if config.train.tensorboard:
+        callbacks.append(
+            WriteTensorBoard(run_dir / "tensorboard", snapshot, sample_batch(config), config.variations)
+        )
+    if terminal:
+        callbacks.append(progress_bar())
+    callbacks.append(Checkpoint(manager, snapshot, run_dir, config.train.checkpoint_steps))
+    return callbacks
+
+
+def sample_batch(config: Experiment) -> Callable[[], tuple[np.ndarray, np.ndarray]]:
+    """A function that gives the first training batch after augmentation: images, variation labels."""
+
+    def sample() -> tuple[np.ndarray, np.ndarray]:
+        inputs, targets = next(iter(batches(config, 0)))
+        return inputs[heads.IMAGE].numpy(), targets[heads.VARIATION].numpy()
+
+    return sample
+
+
+def segments(step: int, steps_per_epoch: int, epochs: int) -> list[tuple[int, int, int]]:
+    """(initial_epoch, epochs, steps_per_epoch) of each call of fit: the rest of a broken epoch first."""
+    epoch, inside = divmod(step, steps_per_epoch)
+    calls = []
+    if inside:
+        calls.append((epoch, epoch + 1, steps_per_epoch - inside))
+        epoch += 1
+    if epoch < epochs:
+        calls.append((epoch, epochs, steps_per_epoch))
+    return calls
+
+
+def describe(config: Experiment, manifest: Manifest, steps_per_epoch: int, replicas: int) -> str:
+    """What is about to be trained, in one line."""
+    model = config.model
+    return (
+        f"training {config.name}: {manifest.images} images of {manifest.classes} identities, {model.backbone} "
+        f"at {model.input_size} px, D {model.embedding_dim}, K {model.groups}, {replicas} replica(s), "
+        f"{config.runtime.precision}, global batch {config.data.batch_size}, "
+        f"{config.train.epochs} epochs of {steps_per_epoch} steps"
+    )
+
+
+if __name__ == "__main__":
+    from urfr_tf.cli import main
+
+    sys.exit(main(["train", *sys.argv[1:]]))
