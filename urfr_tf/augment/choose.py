@@ -104,5 +104,10 @@ def _apply(
 ) -> tf.Tensor:
     """Runs `recipe` on the chosen images only, and puts its results in their places."""
     index = tf.where(chosen)[:, 0]
-    changed = recipe(tf.gather(images, index), index)
-    return tf.tensor_scatter_nd_update(tf.cast(images, changed.dtype), index[:, None], changed)
+
+    def vary() -> tf.Tensor:
+        changed = tf.cast(recipe(tf.gather(images, index), index), tf.float32)
+        return tf.tensor_scatter_nd_update(tf.cast(images, tf.float32), index[:, None], changed)
+
+    # A batch in which nothing was chosen: some kernels (MirrorPad) refuse an empty batch.
+    return tf.cond(tf.size(index) > 0, vary, lambda: tf.cast(images, tf.float32))
