@@ -9,7 +9,12 @@ HELP = "turn a source of face images into shards with a manifest"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
-    parser.add_argument("--source", required=True, metavar="KIND", help="folder or orl")
+    parser.add_argument(
+        "--source",
+        required=True,
+        metavar="KIND",
+        help="folder, list, insightface, bin, lfw, cfp, tfds:NAME or orl",
+    )
     parser.add_argument("--path", help="the folder or file to read (orl finds its own)")
     parser.add_argument("--out", required=True, metavar="SHARDS", help="folder for the shards")
     parser.add_argument("--align", default="none", choices=["none"], help="none: the largest centred square")

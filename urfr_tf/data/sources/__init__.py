@@ -16,7 +16,16 @@ from functools import partial
 from urfr_tf.data.sources.item import Item, natural_key
 from urfr_tf.errors import UrfrError
 
-SOURCES = {"folder": "folder", "orl": "orl"}
+SOURCES = {
+    "folder": "folder",
+    "list": "csv_list",
+    "insightface": "insightface",
+    "bin": "bin_pairs",
+    "lfw": "lfw",
+    "cfp": "cfp",
+    "tfds": "tfds",
+    "orl": "orl",
+}
 
 
 @dataclass(frozen=True)
@@ -29,20 +38,22 @@ class Source:
     items: Callable[[Container[str]], Iterator[Item]]
 
 
-def open_source(kind: str, path: str | None, **options: str) -> Source:
+def open_source(kind: str, path: str | None) -> Source:
     """Finds a source; nothing is read yet.
 
     Args:
-        kind: a name of `SOURCES`.
+        kind: a name of `SOURCES`; tfds is followed by a colon and the data set's name.
         path: file or folder; None where the source knows its place (orl).
-        options: further arguments of that source's functions.
+
 
     Raises:
         UrfrError: unknown kind, no path where one is needed, or nothing at the path.
     """
-    if kind not in SOURCES:
-        raise UrfrError(f"expected a source among {', '.join(SOURCES)}, but got {kind!r}")
-    module = importlib.import_module(f"urfr_tf.data.sources.{SOURCES[kind]}")
+    family, colon, name = kind.partition(":")
+    if family not in SOURCES or bool(name) != (family == "tfds") or (colon and not name):
+        known = ", ".join(SOURCES).replace("tfds", "tfds:NAME")
+        raise UrfrError(f"expected a source among {known}, but got {kind!r}")
+    module = importlib.import_module(f"urfr_tf.data.sources.{SOURCES[family]}")
     if path is None and hasattr(module, "find"):
         path = module.find()
     if path is None:
@@ -50,8 +61,9 @@ def open_source(kind: str, path: str | None, **options: str) -> Source:
     path = os.path.abspath(path)
     if not os.path.exists(path):
         raise UrfrError(f"expected the photographs at {path}, but there is nothing")
-    survey = partial(module.survey, path, **options)
-    return Source(kind, path, survey, partial(module.items, path, **options))
+    options = {"name": name} if name else {}
+    items = partial(module.items, path, **options)
+    return Source(kind, path, partial(module.survey, path, **options), lambda keep: items(keep=keep))
 
 
 def choose_identities(names: list[str], text: str | None) -> list[str]:

@@ -1,0 +1,113 @@
+"""InsightFace's training sets: train.rec, train.idx and property, read without MXNet.
+
+A record of train.rec (dmlc RecordIO) is: magic 0xced7230a, a word whose upper 3 bits say which part of
+a split record this is and whose lower 29 give the length, the payload, padding to 4 bytes. A payload
+starts with MXNet's image header: flag, label, two ids; flag > 0 means that many further labels. Records
+without an image (the first one and those that name a person's range) are passed over.
+"""
+
+import math
+import os
+import struct
+from collections import Counter
+from collections.abc import Container, Iterator
+
+from urfr_tf.data.headers import ImageError
+from urfr_tf.data.sources.item import Item
+from urfr_tf.errors import UrfrError
+
+_MAGIC = 0xCED7230A
+_LENGTH = (1 << 29) - 1
+_HEADER = struct.Struct("<IfQQ")
+_MOST_LABELS = 64
+_MOST_PARTS = 64
+
+
+def survey(path: str) -> dict[str, int]:
+    """Identity (the label as a number) -> number of its images; reads every record's header once.
+
+    Raises:
+        UrfrError: a file is missing or train.idx is not what it should be.
+    """
+    people = Counter(item.identity for item in _records(path) if item.problem is None)
+    if not people:
+        raise UrfrError(f"expected records with images in {path}, but found none")
+    return dict(people)
+
+
+def items(path: str, keep: Container[str]) -> Iterator[Item]:
+    """The images of the people in `keep` in the order of train.idx; broken records have a problem."""
+    return (item for item in _records(path) if item.identity in keep or item.problem is not None)
+
+
+def _records(path: str) -> Iterator[Item]:
+    if os.path.isdir(path):
+        path = os.path.join(path, "train.rec")
+    stem = os.path.splitext(path)[0]
+    classes = _classes(os.path.join(os.path.dirname(path), "property"))
+    try:
+        with open(stem + ".rec", "rb", buffering=0) as rec, open(stem + ".idx", "rb") as idx:
+            for number, line in enumerate(idx, 1):
+                fields = line.split()
+                if len(fields) != 2 or not all(f.isdigit() and len(f) < 20 for f in fields):
+                    raise UrfrError(f"expected 'number TAB offset' in line {number} of {stem}.idx")
+                item = _record(rec.fileno(), stem + ".rec", fields[0].decode(), int(fields[1]), classes)
+                if item is not None:
+                    yield item
+    except OSError as error:
+        raise UrfrError(f"expected {stem}.rec and {stem}.idx: {error.filename} {error.strerror}") from error
+
+
+def _classes(path: str) -> float:
+    """The number of people that the file `property` promises; without the file any label is taken."""
+    try:
+        with open(path, encoding="ascii") as file:
+            return int(file.read(64).split(",")[0])
+    except (OSError, ValueError):
+        return math.inf
+
+
+def _record(rec: int, path: str, key: str, offset: int, classes: float) -> Item | None:
+    try:
+        part, length = _part(rec, offset)
+        head = os.pread(rec, _HEADER.size, offset + 8)
+        flag, label, _, _ = _HEADER.unpack(head)
+        if flag > _MOST_LABELS:
+            raise ValueError(f"{flag} labels")
+        skip = _HEADER.size + 4 * flag
+        if flag:
+            (label,) = struct.unpack("<f", os.pread(rec, 4, offset + 8 + _HEADER.size))
+        if length <= skip and part == 0:
+            return None
+        if not (label == int(label) and 0 <= label < classes):
+            raise ValueError(f"label {label}")
+        identity = str(int(label))
+        if part == 0:
+            return Item(identity, key, path, offset + 8 + skip, length - skip)
+        return Item(identity, key, content=_joined(rec, offset)[skip:])
+    except (ValueError, OverflowError, struct.error) as error:
+        return Item("", key, problem=ImageError("broken record", str(error)))
+
+
+def _part(rec: int, offset: int) -> tuple[int, int]:
+    magic, word = struct.unpack("<II", os.pread(rec, 8, offset))
+    if magic != _MAGIC:
+        raise ValueError("no record begins there")
+    return word >> 29, word & _LENGTH
+
+
+def _joined(rec: int, offset: int) -> bytes:
+    """A record that was split (parts 1, 2 ... 2, 3) because its payload holds the magic number."""
+    pieces: list[bytes] = []
+    for _ in range(_MOST_PARTS):
+        part, length = _part(rec, offset)
+        if part != (2 if pieces else 1) and not (pieces and part == 3):
+            raise ValueError(f"part {part} at a place where it cannot be")
+        piece = os.pread(rec, length, offset + 8)
+        if len(piece) != length:
+            raise ValueError("the file ends inside the record")
+        pieces.append(piece)
+        if part == 3:
+            return struct.pack("<I", _MAGIC).join(pieces)
+        offset += 8 + (length + 3) // 4 * 4
+    raise ValueError(f"more than {_MOST_PARTS} parts")
