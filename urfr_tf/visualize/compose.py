@@ -228,6 +228,7 @@ def notes(sources: Sequence[Source], again: str) -> list[Note]:
                     + ("" if command else " run.json names no command that gives it again."),
                     command,
                     source.config,
+                    "config.yaml",
                 )
             )
     for name, evaluation in systems(sources):
@@ -244,6 +245,7 @@ def notes(sources: Sequence[Source], again: str) -> list[Note]:
                 said,
                 command,
                 json.dumps(evaluation.raw, indent=1, ensure_ascii=False),
+                "metrics.json",
             )
         )
     found.append(Note("This report", "Made only from the files named above.", again))

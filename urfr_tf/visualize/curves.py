@@ -194,6 +194,8 @@ def histogram_figure(
         axes.axvline(
             threshold, color="#444444", linewidth=1.2, linestyle=":", label=f"threshold {threshold:.4g}"
         )
+    # Room above the bars, so that the legend hides none of them.
+    axes.set_ylim(0, axes.get_ylim()[1] * 1.3)
     plain_axes(axes, title, "score", "density")
     _legend(axes)
     return figure

@@ -3,6 +3,7 @@
 import base64
 import html
 import numbers
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,6 +53,7 @@ figcaption { margin-top: .5rem; overflow-wrap: anywhere; }
 pre { background: var(--band); border: 1px solid var(--line); border-radius: 6px; padding: .7rem .9rem;
   overflow-x: auto; font-size: .85rem; line-height: 1.45; margin: .35rem 0 1rem; }
 pre.command { white-space: pre-wrap; overflow-wrap: anywhere; }
+.option { white-space: nowrap; }
 summary { cursor: pointer; color: var(--accent); }
 footer { padding: 2rem 1.25rem 3rem; }
 @media (max-width: 44rem) { .pictures { grid-template-columns: minmax(0, 1fr); }
@@ -130,7 +132,9 @@ def table_html(
     body = ""
     for at, row in enumerate(rows):
         first = row[0] if isinstance(row[0], str) else "" if row[0] is None else number_text(row[0])
-        body += f'<tr><th scope="row">{escape(first)}</th>'
+        # A long dotted name may break after a dot rather than within a word; no entity holds these four.
+        heading = re.sub(r"([._/:])", r"\1<wbr>", escape(first))
+        body += f'<tr><th scope="row">{heading}</th>'
         body += "".join(_cell(value, (at, index) in best) for index, value in enumerate(row) if index)
         body += "</tr>\n"
     return (
@@ -155,15 +159,19 @@ def picture_html(png: bytes, alt: str, caption: str, wide: bool) -> str:
     )
 
 
-def note_html(heading: str, text: str, command: str, detail: str) -> str:
+def note_html(heading: str, text: str, command: str, detail: str, detail_name: str) -> str:
     """A paragraph on how something was obtained, its command, and a long text folded away."""
     parts = [f"<h3>{escape(heading)}</h3>"]
     if text:
         parts.append(f"<p>{escape(text)}</p>")
     if command:
-        parts.append(f'<pre class="command"><code>{escape(command)}</code></pre>')
+        # An option stays whole where the line breaks: "-" and "-set" would be hard to read.
+        shown = re.sub(r"(?<!\S)-[\w-]+", r'<span class="option">\g<0></span>', escape(command))
+        parts.append(f'<pre class="command"><code>{shown}</code></pre>')
     if detail:
-        parts.append(f"<details><summary>Show it whole</summary><pre>{escape(detail)}</pre></details>")
+        parts.append(
+            f"<details><summary>Show {escape(detail_name)}</summary><pre>{escape(detail)}</pre></details>"
+        )
     return "\n".join(parts) + "\n"
 
 

@@ -46,12 +46,16 @@ class Picture:
 
 @dataclass(frozen=True)
 class Note:
-    """How something was obtained: a sentence, the command that gives it again, a long text folded away."""
+    """How something was obtained: a sentence, the command that gives it again, a long text folded away.
+
+    detail_name: what the folded text is, for instance its file's name.
+    """
 
     heading: str
     text: str = ""
     command: str = ""
     detail: str = ""
+    detail_name: str = "the details"
 
 
 def _png(picture: Picture) -> bytes:
@@ -85,7 +89,7 @@ def render_report(
         page.picture_html(_png(picture), picture.alt, picture.caption, picture.wide) for picture in figures
     )
     inner_notes = "".join(
-        page.note_html(note.heading, note.text, note.command, note.detail) for note in notes
+        page.note_html(note.heading, note.text, note.command, note.detail, note.detail_name) for note in notes
     )
     sections = [
         ("tables", "Tables", inner_tables or "<p>No table could be made; the last section says why.</p>"),
