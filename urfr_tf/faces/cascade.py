@@ -1,0 +1,221 @@
+"""The three networks of MTCNN over lists of images: pyramid, proposals, patches, suppression.
+
+Zhang et al., "Joint face detection and alignment using multitask cascaded convolutional networks" (IEEE
+SPL 2016). Networks and weights come from the package `mtcnn` (MIT). The way between them is ours, because
+that of mtcnn 1.0.0 finds nothing at all when its smallest face is set above about 20 pixels (its pyramid
+goes on below the network's 12 pixels, and the error is taken for "no face"), shifts the boxes of a batch
+by another image's padding, and keeps memory proportional to the square of the number of proposals.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+CELL, STRIDE = 12, 2  # The proposal network looks at 12 x 12 pixels, every second pixel.
+_PIXELS = 1 << 19  # of one call of the proposal network: about 200 MB of activations
+_PATCHES = 256  # of one call of a later network
+_PROPOSALS = 1000  # kept of one image; the best
+_OUTSIDE = 0
+_POINT_SHIFT = -0.5
+
+Boxes = np.ndarray  # float64 [N, 4]: left, top, right, bottom; edges, so that a pixel is 1 wide
+
+
+def load_networks() -> tuple[Callable, Callable, Callable]:
+    """The proposal, refinement and output network as functions of uint8 [N, h, w, 3].
+
+    They give ([N, y, x, 4], [N, y, x, 2]), ([N, 4], [N, 2]) and ([N, 4], [N, 10], [N, 2]): corrections of
+    the box in units of its size, landmarks (five x, five y) in the same units, and probabilities of
+    (nothing, face).
+    """
+    from mtcnn.stages import StageONet, StagePNet, StageRNet
+
+    def compiled(model: tf.keras.Model, side: int | None) -> Callable:
+        @tf.function(input_signature=[tf.TensorSpec([None, side, side, 3], tf.uint8)])
+        def network(images: tf.Tensor) -> list[tf.Tensor]:
+            return model((tf.cast(images, tf.float32) - 127.5) / 128.0)
+
+        return network
+
+    with tf.device("CPU:0"):
+        return (
+            compiled(StagePNet().model, None),
+            compiled(StageRNet().model, 24),
+            compiled(StageONet().model, 48),
+        )
+
+
+def pyramid(height: int, width: int, min_size: float, scale_factor: float) -> list[float]:
+    """Scales at which the proposal network sees faces of `min_size` pixels up to the whole image.
+
+    Each is `scale_factor` times the one before; the last has a shorter side of at least 12 pixels. An image
+    whose shorter side is below `min_size` gets one level, its shorter side at 12.
+    """
+    scale = min(CELL / min_size, 1e9)
+    shorter = min(height, width)
+    scales = []
+    while shorter * scale >= CELL:
+        scales.append(scale)
+        scale *= scale_factor
+    return scales or [CELL / shorter]
+
+
+def suppress(boxes: Boxes, scores: np.ndarray, threshold: float, limit: int = _PROPOSALS) -> np.ndarray:
+    """Greedy non-maximum suppression: indices of the boxes kept, best first, at most `limit` considered.
+
+    A box goes when intersection over union with a better one that stays is above `threshold`.
+    """
+    if len(boxes) == 0:
+        return np.zeros(0, np.int64)
+    rectangles = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(np.float64)
+    kept = cv2.dnn.NMSBoxes(rectangles, scores.tolist(), 0.0, threshold, 1.0, limit)
+    return np.asarray(kept, np.int64).reshape(-1)
+
+
+def suppress_nested(boxes: Boxes, scores: np.ndarray, threshold: float) -> np.ndarray:
+    """As `suppress`, with the smaller of both areas in place of the union: a box inside a better one goes."""
+    areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
+    kept: list[int] = []
+    for i in np.argsort(-scores, kind="stable")[:_PROPOSALS]:
+        low = np.maximum(boxes[i, :2], boxes[kept, :2])
+        high = np.minimum(boxes[i, 2:], boxes[kept, 2:])
+        shared = np.prod(np.maximum(high - low, 0), axis=1)
+        if np.all(shared <= threshold * np.minimum(areas[i], areas[kept])):
+            kept.append(int(i))
+    return np.asarray(kept, np.int64)
+
+
+def square(boxes: Boxes) -> Boxes:
+    """The squares about the same centres, as large as the longer side."""
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
+    return np.concatenate([centres - half, centres + half], axis=1)
+
+
+def cut_patches(image: np.ndarray, boxes: Boxes, side: int) -> tuple[np.ndarray, Boxes]:
+    """Square patches of an image, uint8 [N, side, side, 3], and the boxes they show, in whole pixels.
+
+    Averages over pixels where it shrinks; what lies outside of the image is black.
+    """
+    boxes = np.round(boxes)
+    boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
+    patches = np.zeros((len(boxes), side, side, 3), np.uint8)
+    height, width = image.shape[:2]
+    for patch, (left, top, right, bottom) in zip(patches, boxes.astype(int), strict=True):
+        inside = image[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+        if inside.size == 0:
+            continue
+        if inside.shape[:2] != (bottom - top, right - left):
+            inside = cv2.copyMakeBorder(
+                inside,
+                max(-top, 0),
+                max(bottom - max(height, top), 0),
+                max(-left, 0),
+                max(right - max(width, left), 0),
+                cv2.BORDER_CONSTANT,
+                value=(_OUTSIDE,) * 3,
+            )
+        shrinks = bottom - top > side
+        cv2.resize(inside, (side, side), patch, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return patches, boxes
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidates:
+    """What a later network left of one image's boxes: [N, 4], [N] and [N, 5, 2], or [N, 0] without points."""
+
+    boxes: Boxes
+    scores: np.ndarray
+    points: np.ndarray
+
+
+def examine(
+    network: Callable, images: Sequence[np.ndarray], boxes: Sequence[Boxes], side: int, threshold: float
+) -> list[Candidates]:
+    """The second or third stage: looks at patches of all images together, corrects boxes, drops non-faces.
+
+    Args:
+        network: refinement (side 24) or output (side 48) network of `load_networks`.
+        images: uint8 [H, W, 3] each.
+        boxes: for every image, [N, 4].
+        side: patch size of the network.
+        threshold: boxes with at most this probability of a face are dropped.
+    """
+    cut = [cut_patches(image, mine, side) for image, mine in zip(images, boxes, strict=True)]
+    patches = np.concatenate([c[0] for c in cut])
+    if len(patches) == 0:
+        return [Candidates(np.zeros((0, 4)), np.zeros(0), np.zeros((0, 5, 2))) for _ in images]
+    parts = [network(patches[i : i + _PATCHES]) for i in range(0, len(patches), _PATCHES)]
+    columns = [np.concatenate([tensor.numpy() for tensor in c]) for c in zip(*parts, strict=True)]
+    correction, probability = columns[0].astype(np.float64), columns[-1][:, 1]
+    seen = np.concatenate([c[1] for c in cut])
+    extent = seen[:, 2:] - seen[:, :2]
+    corrected = seen + correction * np.tile(extent, 2)
+    points = np.zeros((len(seen), 0))
+    if len(columns) == 3:
+        xy = columns[1].astype(np.float64).reshape(-1, 2, 5).transpose(0, 2, 1)
+        points = seen[:, None, :2] + xy * extent[:, None] + _POINT_SHIFT
+    owner = np.repeat(np.arange(len(images)), [len(c[1]) for c in cut])
+    keep = probability > threshold
+    return [
+        Candidates(corrected[mine], probability[mine], points[mine])
+        for mine in (keep & (owner == i) for i in range(len(images)))
+    ]
+
+
+def propose(
+    network: Callable, images: list[np.ndarray], min_size: float, scale_factor: float, threshold: float
+) -> list[Boxes]:
+    """Squares that may hold a face, for each of several images of one shape; the first stage.
+
+    Returns:
+        For every image float64 [N, 4], N at most 1000.
+    """
+    height, width = images[0].shape[:2]
+    found: list[list[np.ndarray]] = [[] for _ in images]
+    for scale in pyramid(height, width, min_size, scale_factor):
+        level = max(round(height * scale), CELL), max(round(width * scale), CELL)
+        ratio = np.tile([width / level[1], height / level[0]], 2)
+        at_once = max(1, _PIXELS // (level[0] * level[1]))
+        for first in range(0, len(images), at_once):
+            some = [_resized(image, level) for image in images[first : first + at_once]]
+            boxes, scores, owner = _proposals(network, np.stack(some), threshold)
+            for i in range(len(some)):
+                mine = owner == i
+                kept = suppress(boxes[mine], scores[mine], 0.5)
+                found[first + i].append(np.column_stack([boxes[mine][kept] * ratio, scores[mine][kept]]))
+    return [_merged(np.concatenate(levels)) for levels in found]
+
+
+def _merged(scored: np.ndarray) -> Boxes:
+    return square(scored[suppress(scored[:, :4], scored[:, 4], 0.7), :4])
+
+
+def _resized(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    shrinks = shape[0] < image.shape[0]
+    return cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def _proposals(
+    network: Callable, images: np.ndarray, threshold: float
+) -> tuple[Boxes, np.ndarray, np.ndarray]:
+    """Boxes, scores and image numbers of the cells above `threshold`; tall images in strips.
+
+    A strip overlaps the next by what one cell sees beyond its stride, so strips give what the whole would.
+    """
+    rows = max(1, (_PIXELS // images.shape[2] - CELL) // STRIDE + 1)
+    parts = []
+    for first in range(0, images.shape[1], rows * STRIDE):
+        last = first + (rows - 1) * STRIDE + CELL
+        if images.shape[1] - first < CELL:
+            break
+        correction, probability = (t.numpy() for t in network(images[:, first:last]))
+        owner, y, x = np.nonzero(probability[..., 1] > threshold)
+        corner = np.column_stack([x * STRIDE, y * STRIDE + first])
+        boxes = np.concatenate([corner, corner + CELL], axis=1) + correction[owner, y, x] * float(CELL)
+        parts.append((boxes, probability[owner, y, x, 1], owner))
+    boxes, scores, owner = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return boxes, scores, owner
