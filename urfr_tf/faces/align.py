@@ -75,7 +75,7 @@ def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 def align(image: np.ndarray, points: np.ndarray, size: int = 112) -> np.ndarray:
     """The aligned crop of one face.
 
-    Interpolation is bilinear. A face more than twice as large as the crop is first warped at a whole
+    Interpolation is bilinear. A face at least twice as large as in the crop is first warped at a whole
     multiple of the crop's size (up to 8) and then averaged over blocks, so that fine detail does not alias.
     Whatever of the crop lies outside of the photograph is black (0), as in the crops that public models were
     trained on; between the last pixel and the black it is interpolated.
@@ -93,7 +93,7 @@ def align(image: np.ndarray, points: np.ndarray, size: int = 112) -> np.ndarray:
     """
     check_image(image)
     matrix = crop_matrix(points, size)
-    times = int(np.clip(1.0 / np.hypot(matrix[0, 0], matrix[1, 0]), 1, _OVERSAMPLING))
+    times = int(np.clip(1.0 / np.hypot(matrix[0, 0], matrix[1, 0]) + 1e-6, 1, _OVERSAMPLING))
     matrix = matrix * times + np.array([[0, 0, (times - 1) / 2]])
     image, matrix = _part_of_interest(image, matrix, size * times)
     crop = cv2.warpAffine(image, matrix, (size * times, size * times), borderValue=(0, 0, 0))
