@@ -17,7 +17,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--path", help="the folder or file to read (orl finds its own)")
     parser.add_argument("--out", required=True, metavar="SHARDS", help="folder for the shards")
-    parser.add_argument("--align", default="none", choices=["none"], help="none: the largest centred square")
+    parser.add_argument(
+        "--align",
+        default="none",
+        choices=["none", "mtcnn", "points"],
+        help="none: the largest centred square (default); mtcnn: a detected face; points: the source's five",
+    )
+    parser.add_argument("--faces", default="largest", choices=["largest", "central"], help="which of several")
+    parser.add_argument(
+        "--on-missing",
+        default="skip",
+        choices=["skip", "centre"],
+        help="a photograph without face or points: refuse it, or take its centre",
+    )
+    parser.add_argument("--min-face", type=_positive, default=40, help="smallest face looked for (40 pixels)")
     parser.add_argument("--size", type=_positive, default=112, help="side of the crops in pixels (112)")
     parser.add_argument(
         "--identities",
@@ -43,7 +56,14 @@ def run(args: argparse.Namespace) -> int:
     from urfr_tf.data.sources import open_source
 
     crop = CropSettings(
-        size=args.size, lossless=args.lossless, min_side=args.min_side, max_pixels=args.max_pixels
+        size=args.size,
+        align=args.align,
+        faces=args.faces,
+        on_missing=args.on_missing,
+        min_face=args.min_face,
+        lossless=args.lossless,
+        min_side=args.min_side,
+        max_pixels=args.max_pixels,
     )
     job = Job(open_source(args.source, args.path), crop, args.identities, args.shards)
     prepare(job, args.out)

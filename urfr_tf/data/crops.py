@@ -13,9 +13,23 @@ from urfr_tf.data.sources.item import Item, read_item
 
 @dataclass(frozen=True)
 class CropSettings:
-    """How a photograph becomes a crop: side in pixels, PNG instead of JPEG, and what is refused."""
+    """How a photograph becomes a crop.
+
+    Attributes:
+        size: side of the crop in pixels.
+        align: "none" (the largest centred square), "mtcnn" (a detected face) or "points" (the source's).
+        faces: which of several detected faces: "largest" or "central".
+        on_missing: a photograph without a face or points: "skip" refuses it, "centre" takes its centre.
+        min_face: smallest face that is looked for, in pixels.
+        lossless: PNG instead of JPEG of quality 95.
+        min_side, max_pixels, max_bytes: photographs and files beyond them are refused.
+    """
 
     size: int = 112
+    align: str = "none"
+    faces: str = "largest"
+    on_missing: str = "skip"
+    min_face: int = 40
     lossless: bool = False
     min_side: int = 16
     max_pixels: int = images.MAX_PIXELS
@@ -30,7 +44,7 @@ class Crop:
         order: 16 bytes, a hash of identity and key: the place in the shuffled order.
         digest: 16 bytes, a hash of the photograph's pixels before cropping.
         points: x0, y0, ... x4, y4 in pixels of the crop, or None.
-        note: something to be listed about a crop that was taken, or "".
+        notes: what is to be listed about a crop that was taken; each begins with its kind.
     """
 
     order: bytes
@@ -40,7 +54,7 @@ class Crop:
     digest: bytes = b""
     points: tuple[float, ...] | None = None
     refused: str = ""
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def order_of(identity: str, key: str) -> bytes:
@@ -78,29 +92,65 @@ def centre_square(
     return square, points
 
 
-def read_photograph(item: Item, settings: CropSettings) -> np.ndarray:
-    """Reads and decodes an item, uint8 [H, W, 3] RGB.
+@dataclass(frozen=True)
+class Loaded:
+    """The bytes of an item and the pixels that their header declares; or why it is refused."""
 
-    Raises:
-        ImageError: it cannot be taken.
-    """
-    data = read_item(item, settings.max_bytes)
-    return images.decode_image(data, max_pixels=settings.max_pixels, min_side=settings.min_side)
+    item: Item
+    data: bytes = b""
+    pixels: int = 0
+    refused: str = ""
 
 
-def make_crop(item: Item, settings: CropSettings) -> Crop:
-    """Reads, decodes, crops without alignment and encodes an item; a refusal is a result, not an error."""
-    order = order_of(item.identity, item.key)
+def load(item: Item, settings: CropSettings) -> Loaded:
+    """Reads an item and checks its header; a refusal is a result, not an error."""
     try:
-        photograph = read_photograph(item, settings)
+        data = read_item(item, settings.max_bytes)
+        header = images.check_header(data, settings.max_pixels, settings.min_side)
     except ImageError as refusal:
-        return Crop(order, item.identity, item.key, refused=str(refusal))
-    square, points = centre_square(photograph, settings.size, item.points)
+        return Loaded(item, refused=str(refusal))
+    return Loaded(item, data, header.width * header.height)
+
+
+def decode(loaded: Loaded, settings: CropSettings) -> np.ndarray | str:
+    """The photograph, uint8 [H, W, 3] RGB, or why it is refused."""
+    if loaded.refused:
+        return loaded.refused
+    try:
+        return images.decode_image(loaded.data, max_pixels=settings.max_pixels, min_side=settings.min_side)
+    except ImageError as refusal:
+        return str(refusal)
+
+
+def refused_crop(item: Item, reason: str) -> Crop:
+    """The result for an item that cannot be taken."""
+    return Crop(order_of(item.identity, item.key), item.identity, item.key, refused=reason)
+
+
+def finished_crop(
+    item: Item,
+    photograph: np.ndarray,
+    crop: np.ndarray,
+    points: tuple[float, ...] | None,
+    settings: CropSettings,
+    notes: tuple[str, ...] = (),
+) -> Crop:
+    """The result for an item whose crop uint8 [size, size, 3] is made."""
     return Crop(
-        order,
+        order_of(item.identity, item.key),
         item.identity,
         item.key,
-        encoded=images.encode_image(square, lossless=settings.lossless),
+        encoded=images.encode_image(crop, lossless=settings.lossless),
         digest=pixel_digest(photograph),
         points=points,
+        notes=notes,
     )
+
+
+def centred_crop(item: Item, settings: CropSettings) -> Crop:
+    """Reads, decodes, crops without alignment and encodes an item."""
+    photograph = decode(load(item, settings), settings)
+    if isinstance(photograph, str):
+        return refused_crop(item, photograph)
+    crop, points = centre_square(photograph, settings.size, item.points)
+    return finished_crop(item, photograph, crop, points, settings)

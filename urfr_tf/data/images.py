@@ -33,16 +33,23 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = 1
     Raises:
         ImageError: empty, not an image, truncated, unreadable, too small, or an image bomb.
     """
+    header = check_header(data, max_pixels, min_side)
+    image = _pnm_pixels(data, header) if header.format == "PNM" else _opencv_pixels(data, header)
+    if sorted(image.shape[:2]) != sorted((header.width, header.height)):
+        decoded = f"{image.shape[1]} x {image.shape[0]}"
+        raise ImageError("unreadable", f"{header.width} x {header.height} pixels declared, {decoded} decoded")
+    return image
+
+
+def check_header(data: bytes, max_pixels: int, min_side: int) -> Header:
+    """Reads the header and refuses what is too large or too small; arguments and errors as `decode_image`."""
     header = read_header(data)
     size = f"{header.width} x {header.height} pixels declared"
     if header.width * header.height > max_pixels:
         raise ImageError("image bomb", f"{size}, over the limit of {max_pixels}")
     if min(header.width, header.height) < min_side:
         raise ImageError("too small", f"{size}, the shorter side must have {min_side}")
-    image = _pnm_pixels(data, header) if header.format == "PNM" else _opencv_pixels(data, header)
-    if sorted(image.shape[:2]) != sorted((header.width, header.height)):
-        raise ImageError("unreadable", f"{size}, {image.shape[1]} x {image.shape[0]} decoded")
-    return image
+    return header
 
 
 def encode_image(image: np.ndarray, *, lossless: bool = False) -> bytes:

@@ -7,7 +7,8 @@ second: after a kill, what the table does not know is cut off and done again.
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,8 +21,9 @@ from urfr_tf.files import disk_error
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS images (
-    ord BLOB PRIMARY KEY, identity BLOB, key BLOB, refused TEXT, note TEXT,
+    ord BLOB PRIMARY KEY, identity BLOB, key BLOB, refused TEXT,
     digest BLOB, shard INTEGER, begin INTEGER, size INTEGER, points BLOB) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS notes (ord BLOB, note TEXT);
 CREATE TABLE IF NOT EXISTS spools (shard INTEGER PRIMARY KEY, size INTEGER);
 CREATE TABLE IF NOT EXISTS shards (shard INTEGER PRIMARY KEY, records INTEGER, bytes INTEGER, sha256 TEXT);
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT);
@@ -112,6 +114,7 @@ class Journal:
     def add(self, crops: list[Crop]) -> None:
         """Stores a batch, wholly or not at all."""
         rows = []
+        notes = [(crop.order, note) for crop in crops for note in crop.notes]
         parts: dict[int, list[bytes]] = {}
         ends = dict(self._spooled)
         for crop in crops:
@@ -126,7 +129,6 @@ class Journal:
                     to_bytes(crop.identity),
                     to_bytes(crop.key),
                     crop.refused or None,
-                    crop.note or None,
                     crop.digest,
                     shard,
                     begin,
@@ -143,7 +145,8 @@ class Journal:
                     spool.flush()
                     os.fsync(spool.fileno())
             with self._transaction():
-                self._database.executemany("INSERT INTO images VALUES (?,?,?,?,?,?,?,?,?,?)", rows)
+                self._database.executemany("INSERT INTO images VALUES (?,?,?,?,?,?,?,?,?)", rows)
+                self._database.executemany("INSERT INTO notes VALUES (?,?)", notes)
                 self._database.executemany("INSERT OR REPLACE INTO spools VALUES (?, ?)", ends.items())
         self._spooled = ends
 
@@ -188,24 +191,20 @@ class Journal:
             )
             return {to_name(identity): count for identity, count in rows}
 
-    def listed(self, column: str) -> Iterator[tuple[str, str]]:
-        """(key, text) of the rows with a text in `column` ("refused" or "note"), sorted by key."""
+    def refused(self) -> Iterator[tuple[str, str]]:
+        """(key, reason) of the images refused, sorted by key."""
+        yield from self._listed("SELECT key, refused FROM images WHERE refused IS NOT NULL ORDER BY key, ord")
+
+    def notes(self) -> Iterator[tuple[str, str]]:
+        """(key, note) about the images taken, sorted by key."""
+        yield from self._listed(
+            "SELECT key, note FROM notes JOIN images USING (ord) WHERE refused IS NULL ORDER BY key, ord, note"
+        )
+
+    def _listed(self, query: str) -> Iterator[tuple[str, str]]:
         with self._sentences():
-            for key, text in self._database.execute(
-                f"SELECT key, {column} FROM images WHERE {column} IS NOT NULL ORDER BY key, ord"
-            ):
+            for key, text in self._database.execute(query):
                 yield _shown(key), text
-
-    def tally(self, column: str) -> dict[str, int]:
-        """How many rows there are of each kind in `column`; the kind is what stands before the colon."""
-        kind = f"substr({column}, 1, instr({column} || ':', ':') - 1)"
-
-        with self._sentences():
-            rows = self._database.execute(
-                f"SELECT {kind} AS kind, count(*) FROM images WHERE {column} IS NOT NULL "
-                "GROUP BY kind ORDER BY kind"
-            )
-            return dict(rows.fetchall())
 
     def crops(self, shard: int) -> Iterator[Crop]:
         """The crops of a shard in shuffled order."""
@@ -235,6 +234,11 @@ class Journal:
         with self._sentences():
             self._database.execute("INSERT INTO shards VALUES (?, ?, ?, ?)", [shard, records, size, sha256])
             (self.folder / f"{shard}.spool").unlink(missing_ok=True)
+
+
+def tally(listed: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """How many there are of each kind in what `refused` or `notes` gave: the words before the colon."""
+    return dict(sorted(Counter(text.partition(":")[0] for _, text in listed).items()))
 
 
 def _first_order(shard: int, shards: int) -> bytes:

@@ -8,18 +8,18 @@ continues and leaves the same bytes; memory does not grow with the number of ima
 import json
 import os
 import shutil
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import cv2
 
 from urfr_tf.data import shards as output
-from urfr_tf.data.crops import Crop, CropSettings, make_crop, order_of
-from urfr_tf.data.journal import Journal
+from urfr_tf.data.aligned import crop_groups
+from urfr_tf.data.crops import Crop, CropSettings, order_of
+from urfr_tf.data.journal import Journal, tally
 from urfr_tf.data.progress import Progress
 from urfr_tf.data.sources import Source, choose_identities
 from urfr_tf.data.sources.item import Item, natural_key
@@ -28,9 +28,6 @@ from urfr_tf.files import disk_error, read_json
 
 WORK = ".prepare"
 _BATCH = 1024
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -133,46 +130,37 @@ def _read_all(job: Job, journal: Journal, say: Callable[[str], None]) -> None:
         say(f"continuing: {done} of {total} images are done")
     progress = Progress(total, done)
     workers = os.cpu_count() or 1
-    fresh = _unknown(job.source.items(set(people)), journal)
+    pending: set[bytes] = set()
     with ThreadPoolExecutor(workers) as pool:
         try:
-            crops = in_order(pool, lambda item: make_crop(item, job.crop), fresh, ahead=8 * workers)
-            for batch in batches(crops, _BATCH):
-                journal.add(batch)
-                progress.add(len(batch))
+            fresh = _unknown(job.source.items(set(people)), journal, pending)
+            batch: list[Crop] = []
+            for group in crop_groups(fresh, job.crop, pool, ahead=8 * workers):
+                batch.extend(group)
+                progress.add(len(group))
+                if len(batch) >= _BATCH:
+                    _commit(batch, journal, pending)
+            _commit(batch, journal, pending)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     progress.close()
 
 
-def _unknown(items: Iterable[Item], journal: Journal) -> Iterator[Item]:
+def _unknown(items: Iterable[Item], journal: Journal, pending: set[bytes]) -> Iterator[Item]:
+    """The items that are neither in the journal nor on their way to it; a list may name one twice."""
     for item in items:
-        if not journal.knows(order_of(item.identity, item.key)):
+        order = order_of(item.identity, item.key)
+        if order not in pending and not journal.knows(order):
+            pending.add(order)
             yield item
 
 
-def in_order(pool: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T], ahead: int) -> Iterator[R]:
-    """`pool.map`, but with at most `ahead` items taken from the iterable before they are needed."""
-    waiting: deque[Future[R]] = deque()
-    for item in items:
-        waiting.append(pool.submit(work, item))
-        if len(waiting) >= ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
-
-
-def batches(crops: Iterable[Crop], size: int) -> Iterator[list[Crop]]:
-    """Lists of `size` crops, the last one shorter; an image that a list names twice is given once."""
-    batch: dict[bytes, Crop] = {}
-    for crop in crops:
-        batch.setdefault(crop.order, crop)
-        if len(batch) >= size:
-            yield list(batch.values())
-            batch = {}
-    if batch:
-        yield list(batch.values())
+def _commit(batch: list[Crop], journal: Journal, pending: set[bytes]) -> None:
+    """Adds whole groups to the journal: see `aligned` for why a group is never split."""
+    journal.add(batch)
+    pending.difference_update(crop.order for crop in batch)
+    batch.clear()
 
 
 def _write_all(job: Job, journal: Journal, folder: Path, say: Callable[[str], None]) -> None:
@@ -190,19 +178,19 @@ def _write_all(job: Job, journal: Journal, folder: Path, say: Callable[[str], No
         output.shard_entry(output.shard_name(shard, journal.shards), *row)
         for shard, row in sorted(journal.finished_shards().items())
     ]
-    refused, notes = journal.tally("refused"), journal.tally("note")
+    refused, notes = tally(journal.refused()), tally(journal.notes())
     output.write_classes(folder, counts)
-    output.write_listing(folder / output.REFUSED, journal.listed("refused"))
+    output.write_listing(folder / output.REFUSED, journal.refused())
     if notes:
-        output.write_listing(folder / output.NOTES, journal.listed("note"))
+        output.write_listing(folder / output.NOTES, journal.notes())
     output.write_manifest(
         folder,
         {
             "images": sum(counts.values()),
             "classes": len(counts),
             "image_size": job.crop.size,
-            "align": "none",
-            "template": None,
+            "align": job.crop.align,
+            "template": None if job.crop.align == "none" else "arcface112",
             "source": {"kind": job.source.kind, "path": job.source.path},
             "settings": job.settings(),
             "shards": entries,
@@ -237,8 +225,8 @@ def _printable(name: str) -> str:
 def _check_counts(journal: Journal, job: Job) -> None:
     people = len(journal.counts())
     if people < 2:
-        refused = ", ".join(f"{count} {kind}" for kind, count in journal.tally("refused").items())
-        first = next(journal.listed("refused"), None)
+        refused = ", ".join(f"{count} {kind}" for kind, count in tally(journal.refused()).items())
+        first = next(journal.refused(), None)
         example = f" (for instance {first[0]}: {first[1]})" if first else ""
         raise EmptySourceError(
             f"expected images of at least two people in {job.source.path}, but "
