@@ -1,0 +1,270 @@
+"""One callable for every kind of model: a run folder, a SavedModel folder, a TFLite file."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from urfr_tf import heads
+from urfr_tf.errors import UrfrError
+from urfr_tf.files import read_json
+
+CARD = "assets/urfr.json"
+_KINDS = "a run folder, a SavedModel folder or a .tflite file"
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """A loaded model: aligned crops in, embeddings and confidences out. One thread at a time.
+
+    Attributes:
+        path: where it was loaded from.
+        kind: `run`, `saved_model` or `tflite`.
+        input_size: S; larger images are centre-cropped to S x S.
+        groups: K.
+        dim: D.
+        fingerprint: sha256 (hex) of the files that the outputs depend on.
+        card: what the model says about itself (see `urfr_tf.card`); empty for a foreign TFLite file.
+    """
+
+    path: str
+    kind: str
+    input_size: int
+    groups: int
+    dim: int
+    fingerprint: str
+    compute: Callable[[np.ndarray], dict[str, np.ndarray]] = field(repr=False)
+    card: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def aligned_size(self) -> int:
+        """Side in pixels of the aligned crops that the network was trained on, at least input_size."""
+        size = (self.card.get("alignment") or {}).get("size")
+        return max(size, self.input_size) if isinstance(size, int) else self.input_size
+
+    @property
+    def threshold(self) -> dict[str, Any] | None:
+        """The calibrated threshold, {"score", "threshold", ...}, or None."""
+        return self.card.get("threshold")
+
+    def __call__(self, images: Any) -> dict[str, np.ndarray]:
+        """Embeds a batch.
+
+        Args:
+            images: uint8 or float [B, H, W, 3], RGB, 0..255, aligned; H, W >= input_size.
+
+        Returns:
+            `embedding` float32 [B, D] of unit norm (each group 1/sqrt(K)), `confidence` float32
+            [B, K] and `variance` = 1 / confidence float32 [B, K].
+
+        Raises:
+            UrfrError: the images have another shape or type.
+        """
+        crops = centre_crop(_checked(images, self.input_size), self.input_size)
+        if not len(crops):
+            empty = {heads.EMBEDDING: self.dim, heads.CONFIDENCE: self.groups, heads.VARIANCE: self.groups}
+            return {name: np.zeros([0, width], np.float32) for name, width in empty.items()}
+        outputs = self.compute(np.ascontiguousarray(crops, np.float32))
+        names = (heads.EMBEDDING, heads.CONFIDENCE, heads.VARIANCE)
+        return {name: np.asarray(outputs[name], np.float32) for name in names}
+
+
+def load(path: str | os.PathLike[str]) -> Embedder:
+    """Loads a run folder, a SavedModel folder (or its versioned parent) or a .tflite file.
+
+    Raises:
+        UrfrError: there is no model at `path`, or it is not one of the three, or it is damaged.
+    """
+    place = Path(path)
+    if not place.exists():
+        raise UrfrError(f"expected {_KINDS}, but {path} does not exist")
+    if place.is_file():
+        if place.suffix != ".tflite":
+            raise UrfrError(f"expected {_KINDS}, but {path} is a file whose name does not end in .tflite")
+        return _load_tflite(place)
+    saved = _saved_model_folder(place)
+    if saved is not None:
+        return _load_saved_model(saved)
+    if (place / "config.yaml").is_file():
+        return _load_run(place)
+    what = "holds neither config.yaml nor saved_model.pb" if any(place.iterdir()) else "is empty"
+    raise UrfrError(f"expected {_KINDS}, but the folder {path} {what}")
+
+
+def load_network(run: str | os.PathLike[str]) -> tuple[Any, dict[str, Any]]:
+    """The inference model (keras.Model) of a run folder with its weights, and its card.
+
+    Raises:
+        UrfrError: no configuration, no weights yet, or weights that do not fit the configuration.
+    """
+    from urfr_tf.card import run_card
+    from urfr_tf.config import read_run_config
+    from urfr_tf.models.inference import build_inference
+    from urfr_tf.run_folder import WEIGHTS
+
+    weights = Path(run) / WEIGHTS
+    config = read_run_config(run)
+    if not weights.is_file():
+        raise UrfrError(
+            f"expected {WEIGHTS} in {run}, but there is none: it is written when the first epoch ends"
+        )
+    network = build_inference(config)
+    try:
+        stored = _stored_arrays(weights)
+    except Exception as error:  # h5py raises OSError, RuntimeError or KeyError on damaged files
+        raise UrfrError(
+            f"expected Keras weights in {weights}, but the file is truncated or damaged"
+        ) from error
+    if stored != len(network.weights):
+        raise UrfrError(
+            f"{weights} holds {stored} arrays, but {Path(run) / 'config.yaml'} describes a network "
+            f"of {len(network.weights)}: they are not of the same model"
+        )
+    try:
+        network.load_weights(str(weights))
+    except Exception as error:  # Keras raises ValueError, KeyError or OSError, by the kind of damage
+        raise UrfrError(
+            f"the weights in {weights} do not fit {Path(run) / 'config.yaml'}: {_first_line(error)}"
+        ) from error
+    return network, run_card(Path(run), config)
+
+
+def centre_crop(images: np.ndarray, size: int) -> np.ndarray:
+    """Images [B, H, W, C] -> the view [B, size, size, C] about their centre (rounded up and left)."""
+    top, left = (images.shape[1] - size) // 2, (images.shape[2] - size) // 2
+    return images[:, top : top + size, left : left + size]
+
+
+def fingerprint(paths: Iterable[Path], root: Path) -> str:
+    """sha256 (hex) over the names below `root` and the contents of files, in the order of the names."""
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        content = hashlib.sha256()
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                content.update(block)
+        digest.update(path.relative_to(root).as_posix().encode("utf-8", "surrogateescape") + b"\0")
+        digest.update(content.digest())
+    return digest.hexdigest()
+
+
+def _checked(images: Any, size: int) -> np.ndarray:
+    array = np.asarray(images)
+    if array.ndim != 4 or array.shape[-1] != 3 or min(array.shape[1:3]) < size:
+        raise UrfrError(
+            f"expected images [B, H, W, 3] with H and W at least {size}, but got shape {list(array.shape)}"
+        )
+    if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
+        raise UrfrError(f"expected images of uint8 or float in 0..255, but got {array.dtype}")
+    return array
+
+
+def _load_run(run: Path) -> Embedder:
+    import tensorflow as tf
+
+    from urfr_tf.run_folder import WEIGHTS
+
+    network, card = load_network(run)
+    size = card["input_size"]
+    embed = tf.function(
+        lambda image: network({heads.IMAGE: image}, training=False),
+        input_signature=[tf.TensorSpec([None, size, size, 3], tf.float32)],
+    )
+    return Embedder(
+        path=str(run),
+        kind="run",
+        input_size=size,
+        groups=card["groups"],
+        dim=card["dim"],
+        fingerprint=fingerprint([run / "config.yaml", run / WEIGHTS], run),
+        compute=lambda crops: {k: v.numpy() for k, v in embed(tf.constant(crops)).items()},
+        card=card,
+    )
+
+
+def _load_saved_model(folder: Path) -> Embedder:
+    import tensorflow as tf
+
+    if not (folder / CARD).is_file():
+        raise UrfrError(
+            f"expected a SavedModel that urfr export wrote, but {folder} has no {CARD}: its input size is not known"
+        )
+    card = read_json(folder / CARD)
+    if not isinstance(card, dict):
+        raise UrfrError(f"expected an object in {folder / CARD}, but got {type(card).__name__}")
+    try:
+        model = tf.saved_model.load(str(folder))
+        embed = model.signatures["serving_default"]
+        size, groups, dim = (int(card[key]) for key in ("input_size", "groups", "dim"))
+        embed.structured_outputs[heads.CONFIDENCE].shape.assert_is_compatible_with([None, groups])
+        embed.structured_outputs[heads.EMBEDDING].shape.assert_is_compatible_with([None, dim])
+    except Exception as error:  # the loader raises OSError, KeyError, DecodeError or an OpError
+        raise UrfrError(f"the SavedModel in {folder} is damaged: {_first_line(error)}") from error
+    files = [path for path in folder.rglob("*") if path.is_file() and "assets.extra" not in path.parts]
+
+    def compute(crops: np.ndarray, keep: Any = model) -> dict[str, np.ndarray]:
+        # `keep`: the variables live as long as the object that was loaded, not as its signature.
+        return {k: v.numpy() for k, v in embed(**{heads.IMAGE: tf.constant(crops)}).items()}
+
+    return Embedder(str(folder), "saved_model", size, groups, dim, fingerprint(files, folder), compute, card)
+
+
+def _load_tflite(path: Path) -> Embedder:
+    import tensorflow as tf
+
+    from urfr_tf.tflite_file import read_tflite
+
+    content, card = read_tflite(path)
+    try:
+        interpreter = tf.lite.Interpreter(model_content=content, num_threads=os.cpu_count())
+        image = interpreter.get_input_details()[0]
+        size = int(image["shape"][1])
+        runner = interpreter.get_signature_runner("serving_default")
+        shapes = {name: detail["shape"] for name, detail in runner.get_output_details().items()}
+        groups, dim = int(shapes[heads.CONFIDENCE][-1]), int(shapes[heads.EMBEDDING][-1])
+        if list(runner.get_input_details()) != [heads.IMAGE] or image["dtype"] != np.float32:
+            raise ValueError(f"expected one float32 input {heads.IMAGE}")
+    except Exception as error:  # ValueError or RuntimeError by the kind of damage, KeyError on other models
+        raise UrfrError(
+            f"expected a TensorFlow Lite model with the signature serving_default of urfr export, but {path} "
+            f"gives: {_first_line(error)}"
+        ) from error
+
+    def compute(crops: np.ndarray) -> dict[str, np.ndarray]:
+        return runner(**{heads.IMAGE: crops})
+
+    return Embedder(
+        str(path), "tflite", size, groups, dim, hashlib.sha256(content).hexdigest(), compute, card
+    )
+
+
+def _saved_model_folder(folder: Path) -> Path | None:
+    if (folder / "saved_model.pb").is_file():
+        return folder
+    versions = [
+        child for child in folder.iterdir() if child.name.isdigit() and (child / "saved_model.pb").is_file()
+    ]
+    return max(versions, key=lambda child: int(child.name), default=None)
+
+
+def _stored_arrays(weights: Path) -> int:
+    import h5py
+
+    count = 0
+
+    def visit(name: str, item: Any) -> None:
+        nonlocal count
+        count += isinstance(item, h5py.Dataset)
+
+    with h5py.File(weights, "r") as file:
+        file.visititems(visit)
+    return count
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:300]
