@@ -1,7 +1,81 @@
-"""Set before TensorFlow is imported by any test."""
+"""Set before TensorFlow is imported by any test; fixtures that several areas share."""
 
 import os
+from pathlib import Path
+
+import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+ROOT = Path(__file__).resolve().parents[1]
+
+TINY = """
+name: tiny
+seed: 3
+data: {train: SHARDS, batch_size: 8, shuffle_buffer: 64}
+augment: {blur: 0.3, occlusion: 0.3}
+model: {backbone: ir18, width: 0.125, input_size: 32, embedding_dim: 16, groups: 4}
+confidence: {initial: 10.0, hold_steps: 3, rate: 0.5}
+loss: {margin: 2.0, margin_warmup_steps: 4}
+decorrelation: {enabled: true}
+optimizer:
+  clip_norm: 5.0
+  ema_decay: 0.9
+  learning_rate: {type: cosine, cosine: {initial_learning_rate: 0.02}}
+train: {epochs: 3, steps_per_epoch: 10, tensorboard: false}
+"""
+
+
+@pytest.fixture(scope="session")
+def people(tmp_path_factory):
+    """A folder of 4 made-up "people" with 7 smooth random images of 40 x 40 each."""
+    import cv2
+    import numpy as np
+
+    folder = tmp_path_factory.mktemp("people")
+    random = np.random.default_rng(0)
+    for person in range(4):
+        face = cv2.resize(random.uniform(0, 255, [5, 5, 3]), (40, 40), interpolation=cv2.INTER_CUBIC)
+        (folder / f"person_{person}").mkdir()
+        for i in range(7):
+            image = np.clip(face + random.normal(0, 12, face.shape), 0, 255).astype(np.uint8)
+            cv2.imwrite(str(folder / f"person_{person}" / f"{i}.png"), image)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shards(people, tmp_path_factory):
+    """The same people as shards of 40 px, through the real command."""
+    from urfr_tf.cli import main
+
+    out = tmp_path_factory.mktemp("shards") / "out"
+    command = ["prepare", "--source", "folder", "--path", str(people), "--out", str(out), "--size", "40"]
+    assert main(command) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def tiny_config(shards, tmp_path_factory):
+    """Path of a configuration that trains in seconds, with every part of the method on."""
+    path = tmp_path_factory.mktemp("config") / "tiny.yaml"
+    path.write_text(TINY.replace("SHARDS", str(shards)))
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_config, tmp_path_factory):
+    """A finished run of that configuration, trained in a process of its own."""
+    import subprocess
+    import sys
+
+    run = tmp_path_factory.mktemp("runs") / "unbroken"
+    subprocess.run(
+        [sys.executable, "-m", "urfr_tf.train", "--config", str(tiny_config), "--run-dir", str(run)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        timeout=400,
+    )
+    return run

@@ -1,6 +1,7 @@
 """Finding the newest whole checkpoint, and restoring it."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -17,7 +18,7 @@ def restore_latest(manager: tf.train.CheckpointManager) -> str | None:
     Raises:
         UrfrError: every checkpoint is torn, or they belong to another model.
     """
-    paths = list(reversed(manager.checkpoints))
+    paths = stored(manager.directory)
     for path in paths:
         problem = damage(path)
         if problem:
@@ -36,6 +37,17 @@ def restore_latest(manager: tf.train.CheckpointManager) -> str | None:
     if paths:
         raise UrfrError(f"none of the {len(paths)} checkpoints in {manager.directory} reads back whole")
     return None
+
+
+def stored(folder: str) -> list[str]:
+    """Checkpoints that lie in a folder, newest first, whether or not its `checkpoint` file names them.
+
+    TensorFlow renames a checkpoint's index into place first and names it in that file afterwards; a
+    process killed in between would lose the newest one.
+    """
+    found = [path for path in Path(folder).glob("step-*.index") if path.stem.split("-")[-1].isdigit()]
+    found.sort(key=lambda path: int(path.stem.split("-")[-1]), reverse=True)
+    return [str(path.with_suffix("")) for path in found]
 
 
 def damage(path: str) -> str | None:

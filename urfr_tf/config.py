@@ -176,7 +176,7 @@ def from_dict(tree: dict[str, Any], where: str) -> Experiment:
     config = Experiment()
     config.override(tree, is_strict=True)
     check_sense(config, where)
-    config.lock()
+    _lock(config)
     return config
 
 
@@ -195,6 +195,14 @@ def read_run_config(run_dir: str | os.PathLike[str]) -> Experiment:
 def to_yaml(config: Experiment) -> str:
     """The resolved tree as YAML that `load_config` reads back to an equal tree."""
     return yaml.safe_dump(_without_nothing(config.as_dict()), sort_keys=False)
+
+
+def _lock(config: hyperparams.Config) -> None:
+    # The library locks one node; a setting changed after the checks would not be checked.
+    for field in dataclasses.fields(config):
+        if isinstance(value := getattr(config, field.name, None), hyperparams.Config):
+            _lock(value)
+    config.lock()
 
 
 def _without_nothing(value: Any) -> Any:

@@ -1,6 +1,12 @@
 """Training, in the order in which things happen; `python -m urfr_tf.train` is `urfr train`."""
 
 import sys
+
+if __name__ == "__main__":  # Before TensorFlow is imported, which reads its log level only once.
+    from urfr_tf.cli import main
+
+    sys.exit(main(["train", *sys.argv[1:]]))
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,15 +84,35 @@ def train(config: Experiment, run_dir: str | Path) -> Path:
 
     callbacks = build_callbacks(config, model, schedule, snapshot, manager, run_dir, steps_per_epoch)
     for initial, last, steps in segments(step, steps_per_epoch, config.train.epochs):
-        model.fit(
-            batches(config, int(model.step.numpy())),
-            initial_epoch=initial,
-            epochs=last,
-            steps_per_epoch=steps,
-            callbacks=callbacks,
-            verbose=0,
-        )
+        try:
+            model.fit(
+                batches(config, int(model.step.numpy())),
+                initial_epoch=initial,
+                epochs=last,
+                steps_per_epoch=steps,
+                callbacks=callbacks,
+                verbose=0,
+            )
+        except tf.errors.OpError as error:
+            raise UrfrError(_plain(error, config.data.train, manager.latest_checkpoint)) from error
     return run_dir
+
+
+def _plain(error: tf.errors.OpError, shards: str, good: str | None) -> str:
+    kept = f"the last good checkpoint is {good}" if good else "there was no checkpoint yet"
+    if isinstance(error, tf.errors.DataLossError):
+        return (
+            f"a shard in {shards} is damaged ({_first_line(error)}); {kept}; 'urfr inspect {shards}' names it"
+        )
+    return f"training stopped: {_first_line(error)}; {kept}"
+
+
+def _first_line(error: tf.errors.OpError) -> str:
+    lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
+    useful = [
+        line for line in lines if not line.startswith(("Graph execution error", "Detected at", "<stack"))
+    ]
+    return (useful or lines or [type(error).__name__])[0]
 
 
 def batches(config: Experiment, start_step: int) -> tf.data.Dataset:
@@ -213,9 +239,3 @@ def describe(config: Experiment, manifest: Manifest, steps_per_epoch: int, repli
         f"{config.runtime.precision}, global batch {config.data.batch_size}, "
         f"{config.train.epochs} epochs of {steps_per_epoch} steps"
     )
-
-
-if __name__ == "__main__":
-    from urfr_tf.cli import main
-
-    sys.exit(main(["train", *sys.argv[1:]]))
