@@ -27,13 +27,13 @@ _ORDER, _CROP, _AUGMENT = range(3)
 _Tensors = dict[str, tf.Tensor]
 
 
-def steps_per_pass(shards: str, batch_size: int) -> int:
+def steps_per_pass(shards: str, batch_size: int, images_per_identity: int = 1) -> int:
     """Full batches in one pass over the data.
 
     Raises:
         UrfrError: the folder is no folder of shards, or holds fewer images than a batch.
     """
-    return _steps(load_manifest(shards), batch_size)
+    return _steps(load_manifest(shards), batch_size, images_per_identity)
 
 
 def training_dataset(
@@ -48,6 +48,7 @@ def training_dataset(
     cache: bool = False,
     probabilities: dict[str, float] | None = None,
     soft_labels: tuple[str, ...] = (),
+    images_per_identity: int = 1,
 ) -> tf.data.Dataset:
     """The endless stream of training batches, from step `start_step` on.
 
@@ -65,6 +66,9 @@ def training_dataset(
         cache: decode every image once and keep its pixels in memory: N x size x size x 3 bytes.
         probabilities: variation -> probability on each image.
         soft_labels: names of soft labels that lie beside the shards.
+        images_per_identity: with M > 1 a batch is B / M groups of M images of one person (P x K sampling); a
+            person's last n mod M images of a pass are left out. It streams: at most M - 1 encoded images a
+            person wait for their group.
 
     Returns:
         A dataset of ({image: float32 [B, S, S, 3] in 0..255, label: int64 [B]}, {variation: float32 [B, T]});
@@ -77,9 +81,9 @@ def training_dataset(
     probabilities = probabilities or {}
     check_probabilities(probabilities)
     _check_crop(manifest, crop_size)
-    steps = _steps(manifest, batch_size)
+    steps = _steps(manifest, batch_size, images_per_identity)
     soft = [check_soft_labels(manifest, name) for name in soft_labels]
-    open_shard, read = _in_memory(manifest, soft) if cache else _streamed(manifest, soft)
+    open_shard, read, label_of = _in_memory(manifest, soft) if cache else _streamed(manifest, soft)
 
     def one_pass(number: tf.Tensor) -> tf.data.Dataset:
         # The order must not hang on tf.random.set_seed, which Dataset.shuffle would mix in.
@@ -89,7 +93,10 @@ def training_dataset(
         opened = tf.data.Dataset.from_tensor_slices(order).interleave(
             open_shard, cycle_length=_CYCLE, block_length=_BLOCK
         )
-        return opened.shuffle(shuffle_buffer, records_seed[0], reshuffle_each_iteration=False).take(steps * batch_size)
+        shuffled = opened.shuffle(shuffle_buffer, records_seed[0], reshuffle_each_iteration=False)
+        if images_per_identity > 1:
+            shuffled = _by_identity(shuffled, label_of, images_per_identity)
+        return shuffled.take(steps * batch_size)
 
     def draws(step: tf.Tensor) -> tf.Tensor:
         return tf.random.stateless_uniform([batch_size, 3], _fold(seed, _CROP, step))
@@ -140,8 +147,18 @@ def evaluation_dataset(shards: str, *, batch_size: int, crop_size: int) -> tf.da
     return stream.prefetch(tf.data.AUTOTUNE).with_options(_options())
 
 
-def _streamed(manifest: Manifest, soft: Sequence[Sequence[Path]]) -> tuple[Callable, Callable]:
-    """How to open shard i as a dataset, and how to read its records: image (uint8), label, points, soft."""
+def _by_identity(stream: tf.data.Dataset, label_of: Callable, group: int) -> tf.data.Dataset:
+    """The records in runs of `group` of one person, in the order in which the runs become full."""
+    runs = stream.group_by_window(
+        lambda *record: label_of(record),
+        lambda _, window: window.batch(group, drop_remainder=True),
+        window_size=group,
+    )
+    return runs.unbatch()
+
+
+def _streamed(manifest: Manifest, soft: Sequence[Sequence[Path]]) -> tuple[Callable, Callable, Callable]:
+    """How to open shard i as a dataset, how to read a record (image uint8, label, points, soft), its label."""
     paths = tf.constant([str(path) for path in manifest.shard_paths])
     soft_paths = [tf.constant([str(path) for path in of_label]) for of_label in soft]
 
@@ -159,12 +176,12 @@ def _streamed(manifest: Manifest, soft: Sequence[Sequence[Path]]) -> tuple[Calla
             "soft": tf.stack(values) if values else tf.zeros([0]),
         }
 
-    return open_shard, read
+    return open_shard, read, lambda record: records.parse(record[0])[heads.LABEL]
 
 
-def _in_memory(manifest: Manifest, soft: Sequence[Sequence[Path]]) -> tuple[Callable, Callable]:
+def _in_memory(manifest: Manifest, soft: Sequence[Sequence[Path]]) -> tuple[Callable, Callable, Callable]:
     """As `_streamed`, but everything is read now and a record is its number."""
-    open_shard, read = _streamed(manifest, soft)
+    open_shard, read, _ = _streamed(manifest, soft)
     everything = tf.data.Dataset.range(len(manifest.shard_paths)).flat_map(open_shard)
     everything = everything.map(lambda *record: read(record), num_parallel_calls=tf.data.AUTOTUNE)
     batches = list(everything.batch(256).as_numpy_iterator())
@@ -178,7 +195,7 @@ def _in_memory(manifest: Manifest, soft: Sequence[Sequence[Path]]) -> tuple[Call
     def look_up(record: tuple) -> _Tensors:
         return {key: values[record[0]] for key, values in stored.items()}
 
-    return numbers, look_up
+    return numbers, look_up, lambda record: stored[heads.LABEL][record[0]]
 
 
 def _decode(encoded: tf.Tensor, size: int) -> tf.Tensor:
@@ -220,14 +237,19 @@ def _fold(seed: int, use: int, number: tf.Tensor) -> tf.Tensor:
     return tf.cast(folded, tf.int64)
 
 
-def _steps(manifest: Manifest, batch_size: int) -> int:
-    if batch_size < 1:
-        raise UrfrError(f"expected a batch of at least 1 image, but got {batch_size}")
-    if manifest.images < batch_size:
+def _steps(manifest: Manifest, batch_size: int, images_per_identity: int) -> int:
+    if batch_size < 1 or images_per_identity < 1 or batch_size % images_per_identity:
         raise UrfrError(
-            f"expected at least a batch of {batch_size} images, but {manifest.folder} holds {manifest.images}"
+            "expected a batch of at least 1 image that images_per_identity divides, "
+            f"but got {batch_size} and {images_per_identity}"
         )
-    return manifest.images // batch_size
+    usable = int((manifest.counts // images_per_identity).sum()) * images_per_identity
+    if usable < batch_size:
+        what = "images" if images_per_identity == 1 else f"images in groups of {images_per_identity} of one person"
+        raise UrfrError(
+            f"expected at least a batch of {batch_size} {what}, but {manifest.folder} holds {usable}"
+        )
+    return usable // batch_size
 
 
 def _check_crop(manifest: Manifest, crop_size: int) -> None:
