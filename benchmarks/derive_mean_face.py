@@ -11,7 +11,10 @@ Needs its own environment (mediapipe is no dependency of the package):
    mean again, until it stands still. Faces whose yaw or pitch exceeds --frontal degrees are left out,
    and so are the --outliers of the rest whose form is farthest from the mean; then the same again.
 3. Left and right are paired by the mean's own reflection and averaged.
-4. Triangles: Delaunay of the right half in the coordinates (azimuth, height) of a cylinder around the
+4. The mesh guesses depth from one photograph; where a face is turned, the landmarks in the image plane
+   show it. So the depth of the mean is scaled by the factor with which it fits, under weak perspective,
+   the image-plane landmarks of the faces turned by --turned degrees and more best.
+5. Triangles: Delaunay of the right half in the coordinates (azimuth, height) of a cylinder around the
    head's vertical axis, in which no part of a face folds over another; the left half is its mirror.
 
 Frame: x to the image's right, y down, z away from the camera; origin midway between the centres of the
@@ -124,6 +127,39 @@ def symmetric(mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, partner
 
 
+def residual(faces: np.ndarray, mean: np.ndarray, rounds: int = 30) -> float:
+    """Mean RMS, in units of `mean`, that weak-perspective cameras leave of landmarks' x and y [N, V, 2].
+
+    Alternates between the depth that the camera implies and the rotation that fits all three coordinates.
+    """
+    plane = faces[..., :2] - faces[..., :2].mean(1, keepdims=True)
+    form = mean - mean.mean(0)
+    affine = np.einsum("nvi,vj->nij", plane, np.linalg.pinv(form).T)
+    u, scale, vt = np.linalg.svd(affine, full_matrices=False)
+    rows, scale = u @ vt, scale.mean(1)
+    for _ in range(rounds):
+        depth = np.einsum("vj,nj->nv", form, np.cross(rows[:, 0], rows[:, 1])) * scale[:, None]
+        target = np.concatenate([plane, depth[..., None]], 2)
+        u, _, vt = np.linalg.svd(np.einsum("nvi,vj->nij", target, form))
+        sign = np.ones((len(faces), 3))
+        sign[:, 2] = np.sign(np.linalg.det(u @ vt))
+        rows = ((u * sign[:, None]) @ vt)[:, :2]
+        seen = np.einsum("nij,vj->nvi", rows, form)
+        scale = (seen * plane).sum((1, 2)) / (seen**2).sum((1, 2))
+    error = seen - plane / scale[:, None, None]
+    return float(np.sqrt((error**2).sum(2).mean(1)).mean())
+
+
+def depth_scale(faces: np.ndarray, mean: np.ndarray) -> tuple[float, float, float]:
+    """The factor on the mean's depth that fits the image plane best; the residual there and at 1."""
+    factors = np.arange(0.8, 1.61, 0.05)
+    errors = np.array([residual(faces, mean * [1, 1, factor]) for factor in factors])
+    best = int(np.clip(errors.argmin(), 1, len(factors) - 2))
+    low, mid, high = errors[best - 1 : best + 2]
+    factor = factors[best] + 0.05 * 0.5 * (low - high) / (low - 2 * mid + high)
+    return float(factor), float(mid), residual(faces, mean)
+
+
 def triangles(mean: np.ndarray, partner: np.ndarray) -> np.ndarray:
     """Triangles [T, 3] over all vertices, mirror-symmetric."""
     axis = mean[EARS, 2].mean()
@@ -156,6 +192,7 @@ def main() -> None:
     parser.add_argument("--lfw", required=True)
     parser.add_argument("--compare")
     parser.add_argument("--frontal", type=float, default=10.0, help="greatest yaw and pitch in degrees")
+    parser.add_argument("--turned", type=float, default=25.0, help="least yaw of faces that tell the depth")
     parser.add_argument("--outliers", type=float, default=0.05, help="share of forms left out")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--out", default=str(ROOT / "urfr_tf/faces/mean_face.json"))
@@ -173,7 +210,10 @@ def main() -> None:
 
     points = {name: mean[indices].mean(0) for name, indices in POINT_VERTICES.items()}
     mean = mean - (points["left_eye"] + points["right_eye"]) / 2
-    mean = np.round(mean / eye_distance(mean), 4)
+    flat = mean / eye_distance(mean)
+    turned = faces[(np.abs(yaw) >= arguments.turned) & (np.abs(pitch) < arguments.frontal)]
+    factor, after, before = depth_scale(turned, flat)
+    mean = np.round(flat * [1, 1, factor], 4)
     faces_list = triangles(mean, partner)
 
     half_means = [symmetric(procrustes(kept[start::2])[0])[0] for start in (0, 1)]
@@ -187,11 +227,16 @@ def main() -> None:
         "frontal": len(frontal),
         "used": len(kept),
         "rms_between_halves_of_the_faces": round(float(np.sqrt((split**2).sum(1).mean())), 5),
+        "depth_factor": round(factor, 4),
+        "depth_from_turned": len(turned),
+        "turned_degrees": arguments.turned,
+        "residual_in_the_image_plane_before_and_after": [round(before, 4), round(after, 4)],
         "versions": {"mediapipe": mediapipe.__version__, "numpy": np.__version__},
         "frame": "x right, y down, z away from the camera; origin between the eyes, their distance is 1",
     }
     if arguments.compare:
-        provenance["rms_to_mediapipe_canonical"] = round(compare(mean, arguments.compare), 4)
+        distances = [round(compare(form, arguments.compare), 4) for form in (flat, mean)]
+        provenance["rms_to_mediapipe_canonical_before_and_after_depth"] = distances
     rows = ",\n  ".join(json.dumps([float(v) for v in row]) for row in mean)
     cells = ",\n  ".join(json.dumps([int(v) for v in row]) for row in faces_list)
     head = ",\n ".join(

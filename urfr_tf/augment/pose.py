@@ -173,12 +173,12 @@ def _on_the_rim(at: tf.Tensor, yaw: tf.Tensor, turned: tf.Tensor) -> tf.Tensor:
     """
     x, depth = at[..., 0], shape.AXIS_Z - at[..., 2]
     radius = tf.sqrt(x**2 + depth**2)
-    away = tf.atan2(x, depth) - yaw[:, None] * (np.pi / 180)
+    away = tf.atan2(x, depth) + yaw[:, None] * (np.pi / 180)
     away = away - 2 * np.pi * tf.round(away / (2 * np.pi))
     rim, room = np.radians(_RIM), np.radians(90 - _RIM)
     over = tf.maximum(tf.abs(away) - rim, 0.0)
     drawn = tf.sign(away) * (tf.minimum(tf.abs(away), rim) + room * tf.tanh(over / room))
-    angle = away + (drawn - away) * turned[:, None] + yaw[:, None] * (np.pi / 180)
+    angle = away + (drawn - away) * turned[:, None] - yaw[:, None] * (np.pi / 180)
     radius = radius * (1.0 + 0.25 * turned[:, None] * tf.minimum(tf.maximum(over - room, 0.0), 1.0))
     return tf.stack([radius * tf.sin(angle), at[..., 1], shape.AXIS_Z - radius * tf.cos(angle)], -1)
 
