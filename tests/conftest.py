@@ -16,7 +16,7 @@ name: tiny
 seed: 3
 data: {train: SHARDS, batch_size: 8, shuffle_buffer: 64}
 augment: {blur: 0.3, occlusion: 0.3}
-model: {backbone: ir18, width: 0.125, input_size: 32, embedding_dim: 16, groups: 4}
+model: {backbone: ir10, width: 0.125, input_size: 32, embedding_dim: 16, groups: 4}
 confidence: {initial: 10.0, hold_steps: 3, rate: 0.5}
 loss: {margin: 2.0, margin_warmup_steps: 4}
 decorrelation: {enabled: true}

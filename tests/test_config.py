@@ -42,7 +42,7 @@ def test_resolved_yaml_reads_back_equal(path, tmp_path):
         ("loss.margin=.nan", "loss.margin .* expects float"),
         ("loss=3", "loss .* is a group of keys"),
         ("data.soft_labels=[1]", "data.soft_labels"),
-        ("model.backbone=vgg", "model.backbone is one of ir18"),
+        ("model.backbone=vgg", "model.backbone is one of ir10"),
         ("model.groups=7", "embedding_dim must be a multiple of model.groups, but got 512 and 7"),
         ("augment.blur=1.5", "augment.blur is a probability"),
         ("confidence.initial=500", "minimum <= initial <= maximum"),

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-
 from urfr_tf.train import segments
 
 ROOT = Path(__file__).resolve().parents[1]

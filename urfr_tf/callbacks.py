@@ -11,11 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.models.trainer import TERMS, URFace
 from urfr_tf.optimizers import rate_at
 from urfr_tf.run_folder import EpochLog
 from urfr_tf.snapshot import Snapshot
@@ -31,7 +29,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Looks at the running means: once one is not finite it stays so."""
-        bad = [name for name in ("loss", *TERMS) if not math.isfinite((logs or {}).get(name, 0.0))]
+        bad = [name for name, value in (logs or {}).items() if not math.isfinite(value)]
         if bad:
             step = int(self.model.step.numpy())
             epoch, number = divmod(step - 1, self.steps_per_epoch)
@@ -70,12 +68,14 @@ class Validate(keras.callbacks.Callback):
 class LogEpoch(keras.callbacks.Callback):
     """One row of log.csv and one plain line an epoch; names a collapse of the confidences."""
 
-    def __init__(self, log: EpochLog, schedule: Any, initial: float, learned: bool, plain: bool) -> None:
+    SHOWN = ("loss", "identification", "accuracy", "confidence_mean")
+
+    def __init__(self, log: EpochLog, schedule: Any, initial: float | None, plain: bool) -> None:
+        """`initial` is the start of the confidences where they are learned, else None."""
         super().__init__()
         self.log = log
         self.schedule = schedule
         self.initial = initial
-        self.learned = learned
         self.plain = plain
         self.started = 0.0
 
@@ -86,30 +86,20 @@ class LogEpoch(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the row; warns where s has fallen to a tenth of its start."""
         logs = logs if logs is not None else {}
-        model: URFace = self.model
-        first, second = (metric.result().numpy() for metric in model.moments)
-        step = int(model.step.numpy())
-        spread = np.sqrt(np.maximum(second - first**2, 0.0))
-        logs["confidence_mean"] = float(first.mean())
-        logs["confidence_std"] = float(np.sqrt(max(second.mean() - first.mean() ** 2, 0.0)))
-        logs["margin"] = float(model.identification.current_margin())
+        step = int(self.model.step.numpy())
+        scalars, columns = self.model.log_values()
+        logs.update(scalars)
         logs["learning_rate"] = rate_at(self.schedule, step)
-        row: dict[str, Any] = {"epoch": epoch + 1, "step": step}
-        row.update({name: round(float(value), 6) for name, value in logs.items()})
-        row.update({f"confidence_mean_{k}": round(float(v), 4) for k, v in enumerate(first)})
-        row.update({f"confidence_std_{k}": round(float(v), 4) for k, v in enumerate(spread)})
-        if model.classifier is not None:
-            for (t, u), value in np.ndenumerate(model.readable.result().numpy()):
-                row[f"readable_{t}_{u}"] = round(float(value), 4)
-        row["seconds"] = round(time.monotonic() - self.started, 3)
-        self.log.add(row)
+        values = {name: round(float(value), 6) for name, value in (logs | columns).items()}
+        seconds = round(time.monotonic() - self.started, 3)
+        self.log.add({"epoch": epoch + 1, "step": step, **values, "seconds": seconds})
         if self.plain:
-            shown = ("loss", "identification", "accuracy", "confidence_mean", "val_accuracy")
-            words = [f"{name} {logs[name]:.4g}" for name in shown if name in logs]
-            print(f"epoch {epoch + 1}: {', '.join(words)}, {row['seconds']:.1f} s", flush=True)
-        if self.learned and first.mean() < 0.1 * self.initial:
+            shown = [n for n in logs if n in self.SHOWN or n.startswith("val_")]
+            words = [f"{name} {logs[name]:.4g}" for name in shown]
+            print(f"epoch {epoch + 1}: {', '.join(words)}, {seconds:.1f} s", flush=True)
+        if self.initial and logs["confidence_mean"] < 0.1 * self.initial:
             print(
-                f"warning: the confidences collapsed, mean s {first.mean():.3g} after a start of "
+                f"warning: the confidences collapsed, mean s {logs['confidence_mean']:.3g} after a start of "
                 f"{self.initial:.3g}; hold them longer (confidence.hold_steps), lower confidence.rate, "
                 "or lower loss.regularizer",
                 file=sys.stderr,

@@ -88,6 +88,27 @@ class DecorrelationConfig(hyperparams.Config):
 
 
 @dataclasses.dataclass
+class AttributesConfig(hyperparams.Config):
+    """theta_A (task: attributes): targets are `data.soft_labels`; the adversary keeps `adversary` out.
+
+    `adversary` is none, identity (the label of the shards) or domain (the soft label named `domain`,
+    0 or 1).
+    """
+
+    adversary: str = "identity"
+    adversary_weight: float = 0.1
+    adversary_rate: float = 0.1
+    domain: str = ""
+
+
+@dataclasses.dataclass
+class UncertaintyConfig(hyperparams.Config):
+    """The uncertainty stage (task: uncertainty): `images_per_identity` genuine images a person in a batch."""
+
+    images_per_identity: int = 4
+
+
+@dataclasses.dataclass
 class OptimizerConfig(hyperparams.Config):
     """SGD with momentum. `weight_decay` is in the usual coupled units: 5e-4 is 5e-4 of L2."""
 
@@ -127,6 +148,7 @@ class Experiment(hyperparams.Config):
     """The root of the tree."""
 
     name: str = "urface"
+    task: str = "recognition"
     seed: int = 0
     initial_weights: str = ""
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
@@ -135,6 +157,8 @@ class Experiment(hyperparams.Config):
     confidence: ConfidenceConfig = dataclasses.field(default_factory=ConfidenceConfig)
     loss: LossConfig = dataclasses.field(default_factory=LossConfig)
     decorrelation: DecorrelationConfig = dataclasses.field(default_factory=DecorrelationConfig)
+    attributes: AttributesConfig = dataclasses.field(default_factory=AttributesConfig)
+    uncertainty: UncertaintyConfig = dataclasses.field(default_factory=UncertaintyConfig)
     optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
     runtime: RuntimeConfig = dataclasses.field(default_factory=RuntimeConfig)

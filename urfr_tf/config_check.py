@@ -8,9 +8,11 @@ from typing import Any
 
 from urfr_tf.errors import UrfrError
 
-BACKBONES = ("ir18", "ir34", "ir50", "ir100", "mobilefacenet")
+BACKBONES = ("ir10", "ir18", "ir34", "ir50", "ir100", "mobilefacenet")
 STRATEGIES = ("off", "mirrored", "multi_worker_mirrored", "tpu")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+TASKS = ("recognition", "attributes", "uncertainty")
+ADVERSARIES = ("none", "identity", "domain")
 AUGMENTATIONS = ("blur", "occlusion", "pose", "resolution")
 
 
@@ -123,6 +125,28 @@ def check_sense(config: Any, where: str) -> None:
             data.batch_size % runtime.replicas == 0,
             "data.batch_size must be a multiple of runtime.replicas, "
             f"but got {data.batch_size} and {runtime.replicas}",
+        )
+    need(config.task in TASKS, f"task is one of {', '.join(TASKS)}, but got {config.task}")
+    if config.task == "attributes":
+        attributes = config.attributes
+        need(len(data.soft_labels) > 0, "task: attributes needs data.soft_labels, the names of its targets")
+        need(
+            attributes.adversary in ADVERSARIES,
+            f"attributes.adversary is one of {', '.join(ADVERSARIES)}, but got {attributes.adversary}",
+        )
+        need(
+            attributes.adversary != "domain" or attributes.domain in data.soft_labels,
+            "attributes.adversary: domain needs attributes.domain to name one of data.soft_labels",
+        )
+        need(not config.decorrelation.enabled, "decorrelation.enabled belongs to task: recognition")
+    if config.task == "uncertainty":
+        per_identity = config.uncertainty.images_per_identity
+        need(bool(config.initial_weights), "task: uncertainty needs initial_weights, the run to fine-tune")
+        need(confidence.learned, "task: uncertainty needs confidence.learned: true")
+        need(
+            per_identity >= 2 and data.batch_size % per_identity == 0,
+            "uncertainty.images_per_identity must be at least 2 and divide data.batch_size, "
+            f"but got {per_identity} and {data.batch_size}",
         )
     if config.decorrelation.enabled:
         variations = len(config.variations)

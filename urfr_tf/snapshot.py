@@ -8,10 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from urfr_tf import heads
-from urfr_tf.config import Experiment
 from urfr_tf.files import replacing
-from urfr_tf.models.inference import build_inference, inference_outputs
-from urfr_tf.models.trainer import URFace
 from urfr_tf.run_folder import WEIGHTS
 
 
@@ -22,23 +19,22 @@ class Snapshot:
     saved weights and every export are of the same network.
     """
 
-    def __init__(self, config: Experiment, model: URFace, network: keras.Model) -> None:
+    def __init__(self, model: Any, shared: keras.Model, fresh: keras.Model) -> None:
+        """Takes the model in training, the inference graph over its layers, and one of its own."""
         self._model = model
-        # The layers are shared with the training graph, so these are its variables, in order.
-        shared = keras.Model(network.input, inference_outputs(network))
         self._sources = shared.weights
-        self.inference = build_inference(config)
-        self._run = tf.function(lambda image: self.inference({heads.IMAGE: image}, training=False))
+        self.inference = fresh
+        self._run = tf.function(lambda image: fresh({heads.IMAGE: image}, training=False))
 
     def refresh(self) -> None:
         """Copies the weights as they are now."""
-        average = getattr(self._inner_optimizer(), "get_slot", None)
-        has_average = average and "average" in self._inner_optimizer().get_slot_names()
+        optimizer = self._inner_optimizer()
+        has_average = "average" in optimizer.get_slot_names()
         values = []
         for variable in self._sources:
             source: Any = variable
             if has_average and variable.trainable:
-                source = average(variable, "average")
+                source = optimizer.get_slot(variable, "average")
             values.append(np.asarray(source.read_value()))
         self.inference.set_weights(values)
 
@@ -52,5 +48,5 @@ class Snapshot:
             self.inference.save_weights(str(beside))
 
     def embed(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """float32 [B, S, S, 3] -> embedding [B, D], confidence [B, K], variance [B, K]."""
+        """float32 [B, S, S, 3] -> the outputs of the inference graph."""
         return {name: value.numpy() for name, value in self._run(images).items()}

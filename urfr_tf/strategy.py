@@ -29,6 +29,15 @@ def set_up(runtime: RuntimeConfig, seed: int) -> tf.distribute.Strategy:
     return distribute_utils.get_distribution_strategy(runtime.strategy, num_gpus=gpus, tpu_address="")
 
 
+def replicated(strategy: tf.distribute.Strategy) -> bool:
+    """Whether batch norms must synchronise: under any mirrored strategy, even of one replica.
+
+    The fused batch norm of a single device estimates the moving variance with N - 1, the synchronised
+    one with N; so one and two replicas of a mirrored strategy agree.
+    """
+    return strategy.num_replicas_in_sync > 1 or isinstance(strategy, tf.distribute.MirroredStrategy)
+
+
 def _logical_cpus(count: int) -> list[str]:
     cpu = tf.config.list_physical_devices("CPU")[0]
     wanted = [tf.config.LogicalDeviceConfiguration() for _ in range(count)]

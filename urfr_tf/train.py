@@ -21,18 +21,21 @@ from urfr_tf.callbacks import Checkpoint, LogEpoch, StopOnNonFinite, Validate
 from urfr_tf.checkpoints import restore_latest
 from urfr_tf.config import Experiment
 from urfr_tf.data.manifest import Manifest, load_manifest
-from urfr_tf.data.pipeline import steps_per_pass, training_dataset
+from urfr_tf.data.pipeline import steps_per_pass
 from urfr_tf.errors import UrfrError
-from urfr_tf.layers import VariationClassifier
-from urfr_tf.losses import ConfidenceAwareIdentification
-from urfr_tf.models.trainer import ADV, CLS, REGULARIZER, URFace
-from urfr_tf.models.urface import embedding_network, training_outputs
-from urfr_tf.optimizers import build_optimizer, build_schedule
+from urfr_tf.optimizers import build_schedule
 from urfr_tf.run_folder import EpochLog, open_run
 from urfr_tf.snapshot import Snapshot
 from urfr_tf.strategy import set_up
+from urfr_tf.tasks import attributes, recognition, uncertainty
+from urfr_tf.tasks.parts import Parts
 from urfr_tf.tensorboard import WriteTensorBoard
-from urfr_tf.validation import verification_measure
+
+TASKS = {
+    "recognition": recognition.build,
+    "attributes": attributes.build,
+    "uncertainty": uncertainty.build,
+}
 
 
 def train(config: Experiment, run_dir: str | Path) -> Path:
@@ -51,22 +54,21 @@ def train(config: Experiment, run_dir: str | Path) -> Path:
         raise UrfrError(
             f"expected at least two identities in {config.data.train}, but it holds {manifest.classes}"
         )
+    grouped = config.uncertainty.images_per_identity if config.task == "uncertainty" else 1
     steps_per_epoch = config.train.steps_per_epoch or steps_per_pass(
-        config.data.train, config.data.batch_size
+        config.data.train, config.data.batch_size, grouped
     )
     total_steps = steps_per_epoch * config.train.epochs
     strategy = set_up(config.runtime, config.seed)
     schedule = build_schedule(config.optimizer, total_steps)
-    facts = {"classes": manifest.classes, "images": manifest.images, "steps": total_steps}
-    open_run(run_dir, config, facts)
+    parts = TASKS[config.task](config, manifest, schedule, strategy)
+    open_run(run_dir, config, {"classes": manifest.classes, "images": manifest.images, "steps": total_steps})
 
-    with strategy.scope():
-        model, network = build_model(config, manifest.classes, strategy.num_replicas_in_sync)
-        compile_model(config, model, schedule)
-    snapshot = Snapshot(config, model, network)
+    model = parts.model
+    snapshot = Snapshot(model, parts.shared, parts.fresh)
     checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
-    if model.classifier_optimizer is not None:
-        checkpoint.classifier_optimizer = model.classifier_optimizer
+    if model.second_optimizer is not None:
+        checkpoint.second_optimizer = model.second_optimizer
     manager = tf.train.CheckpointManager(
         checkpoint,
         str(run_dir / "checkpoints"),
@@ -82,11 +84,14 @@ def train(config: Experiment, run_dir: str | Path) -> Path:
         print(f"resuming from {restored}: step {step} of {total_steps}")
     print(describe(config, manifest, steps_per_epoch, strategy.num_replicas_in_sync), flush=True)
 
-    callbacks = build_callbacks(config, model, schedule, snapshot, manager, run_dir, steps_per_epoch)
+    if parts.measure and parts.measure_first and not restored:
+        snapshot.refresh()
+        print(f"before: {_spell(parts.measure(snapshot.embed))}")
+    callbacks = build_callbacks(config, parts, schedule, snapshot, manager, run_dir, steps_per_epoch)
     for initial, last, steps in segments(step, steps_per_epoch, config.train.epochs):
         try:
             model.fit(
-                batches(config, int(model.step.numpy())),
+                parts.batches(int(model.step.numpy())),
                 initial_epoch=initial,
                 epochs=last,
                 steps_per_epoch=steps,
@@ -95,7 +100,13 @@ def train(config: Experiment, run_dir: str | Path) -> Path:
             )
         except tf.errors.OpError as error:
             raise UrfrError(_plain(error, config.data.train, manager.latest_checkpoint)) from error
+    if parts.after:
+        parts.after()
     return run_dir
+
+
+def _spell(values: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
 
 
 def _plain(error: tf.errors.OpError, shards: str, good: str | None) -> str:
@@ -115,68 +126,9 @@ def _first_line(error: tf.errors.OpError) -> str:
     return (useful or lines or [type(error).__name__])[0]
 
 
-def batches(config: Experiment, start_step: int) -> tf.data.Dataset:
-    """The stream of global batches from a step on."""
-    return training_dataset(
-        config.data.train,
-        batch_size=config.data.batch_size,
-        crop_size=config.model.input_size,
-        seed=config.seed,
-        start_step=start_step,
-        flip=config.data.flip,
-        shuffle_buffer=config.data.shuffle_buffer,
-        cache=config.data.cache,
-        probabilities=config.augmentations,
-        soft_labels=tuple(config.data.soft_labels),
-    )
-
-
-def build_model(config: Experiment, classes: int, replicas: int) -> tuple[URFace, keras.Model]:
-    """The training model and the embedding network inside it."""
-    network = embedding_network(config.model, config.confidence, synchronized=replicas > 1)
-    outputs = training_outputs(network, classes, config.model.groups)
-    model = URFace(network.input, outputs, name="urface_training")
-    classifier = None
-    if config.decorrelation.enabled:
-        classifier = VariationClassifier(
-            len(config.variations),
-            config.model.groups,
-            config.decorrelation.mask_seed,
-            name="variation_classifier",
-        )
-        classifier.build([None, config.model.groups, config.model.embedding_dim // config.model.groups])
-    model.configure(
-        groups=config.model.groups,
-        classifier=classifier,
-        hold_steps=config.confidence.hold_steps,
-        confidence_rate=config.confidence.rate,
-        clip_norm=config.optimizer.clip_norm,
-    )
-    return model, network
-
-
-def compile_model(config: Experiment, model: URFace, schedule: Any) -> None:
-    """Gives the model its losses and optimizers; must run inside the strategy's scope."""
-    loss = config.loss
-    optimizer = build_optimizer(
-        config.optimizer, schedule, half_precision=config.runtime.precision == "mixed_float16"
-    )
-    classifier_optimizer = None
-    if model.classifier is not None:
-        classifier_optimizer = tf.keras.optimizers.legacy.SGD(
-            config.decorrelation.classifier_rate, momentum=0.9
-        )
-    model.compile(
-        optimizer,
-        ConfidenceAwareIdentification(loss.margin, loss.margin_warmup_steps),
-        {REGULARIZER: loss.regularizer if config.confidence.learned else 0.0, CLS: loss.cls, ADV: loss.adv},
-        classifier_optimizer,
-    )
-
-
 def build_callbacks(
     config: Experiment,
-    model: URFace,
+    parts: Parts,
     schedule: Any,
     snapshot: Snapshot,
     manager: tf.train.CheckpointManager,
@@ -188,19 +140,16 @@ def build_callbacks(
     callbacks: list[keras.callbacks.Callback] = [
         StopOnNonFinite(steps_per_epoch, lambda: manager.latest_checkpoint)
     ]
-    if config.data.validation:
-        measure = verification_measure(
-            config.data.validation, config.model.input_size, config.data.batch_size
-        )
-        callbacks.append(Validate(snapshot, measure, config.train.validate_every, config.train.epochs))
-    finished = int(model.step.numpy()) // steps_per_epoch
+    if parts.measure:
+        callbacks.append(Validate(snapshot, parts.measure, config.train.validate_every, config.train.epochs))
+    finished = int(parts.model.step.numpy()) // steps_per_epoch
     log = EpochLog(run_dir / "log.csv", finished)
-    callbacks.append(
-        LogEpoch(log, schedule, config.confidence.initial, config.confidence.learned, plain=not terminal)
-    )
+    learned = config.task == "recognition" and config.confidence.learned
+    initial = config.confidence.initial if learned else None
+    callbacks.append(LogEpoch(log, schedule, initial, plain=not terminal))
     if config.train.tensorboard:
         callbacks.append(
-            WriteTensorBoard(run_dir / "tensorboard", snapshot, sample_batch(config), config.variations)
+            WriteTensorBoard(run_dir / "tensorboard", snapshot, sample_batch(parts), config.variations)
         )
     if terminal:
         callbacks.append(progress_bar())
@@ -208,11 +157,11 @@ def build_callbacks(
     return callbacks
 
 
-def sample_batch(config: Experiment) -> Callable[[], tuple[np.ndarray, np.ndarray]]:
+def sample_batch(parts: Parts) -> Callable[[], tuple[np.ndarray, np.ndarray]]:
     """A function that gives the first training batch after augmentation: images, variation labels."""
 
     def sample() -> tuple[np.ndarray, np.ndarray]:
-        inputs, targets = next(iter(batches(config, 0)))
+        inputs, targets = next(iter(parts.batches(0)))
         return inputs[heads.IMAGE].numpy(), targets[heads.VARIATION].numpy()
 
     return sample

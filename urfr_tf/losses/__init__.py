@@ -1,5 +1,6 @@
 """Identification, regulariser, variation losses, mutual likelihood."""
 
+from urfr_tf.losses.attributes import attribute_loss, confusion
 from urfr_tf.losses.identification import ConfidenceAwareIdentification, identification
 from urfr_tf.losses.mutual_likelihood import mutual_likelihood
 from urfr_tf.losses.regularizer import confidence_regularizer
@@ -7,7 +8,9 @@ from urfr_tf.losses.variation import variation_losses
 
 __all__ = [
     "ConfidenceAwareIdentification",
+    "attribute_loss",
     "confidence_regularizer",
+    "confusion",
     "identification",
     "mutual_likelihood",
     "variation_losses",

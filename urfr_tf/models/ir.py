@@ -1,4 +1,4 @@
-"""The improved residual networks of ArcFace: IR-18, 34, 50, 100 (method, section 1).
+"""The improved residual networks of ArcFace: IR-18, 34, 50, 100 (method, section 1), and a small IR-10.
 
 A unit is BN - conv - BN - PReLU - conv - BN with the stride in the second convolution; there is no
 max pooling, and the last feature map ends in a batch norm. Names follow arcface_torch's `iresnet`, so
@@ -8,7 +8,13 @@ that its checkpoints map one to one.
 import keras
 import tensorflow as tf
 
-BLOCKS = {"ir18": (2, 2, 2, 2), "ir34": (3, 4, 6, 3), "ir50": (3, 4, 14, 3), "ir100": (3, 13, 30, 3)}
+BLOCKS = {
+    "ir10": (1, 1, 1, 1),
+    "ir18": (2, 2, 2, 2),
+    "ir34": (3, 4, 6, 3),
+    "ir50": (3, 4, 14, 3),
+    "ir100": (3, 13, 30, 3),
+}
 CHANNELS = (64, 128, 256, 512)
 
 
@@ -23,7 +29,7 @@ def ir_network(
 
     Args:
         inputs: [B, S, S, 3], normalised to (x - 127.5) / 127.5 or a like range.
-        depth: `ir18`, `ir34`, `ir50` or `ir100`.
+        depth: `ir10`, `ir18`, `ir34`, `ir50` or `ir100`.
         width: factor on the channels of every stage, rounded to a multiple of 8.
         synchronized: batch norm statistics over all replicas.
 

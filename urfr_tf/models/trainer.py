@@ -7,11 +7,13 @@ so the number of replicas does not change the result.
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from urfr_tf import heads
 from urfr_tf.layers import VariationClassifier
 from urfr_tf.losses import ConfidenceAwareIdentification, confidence_regularizer, variation_losses
+from urfr_tf.models.gradients import apply_summed, scaled
 
 IDENTIFICATION, REGULARIZER, CLS, ADV = "identification", "regularizer", "cls", "adv"
 TERMS = (IDENTIFICATION, REGULARIZER, CLS, ADV)
@@ -42,14 +44,11 @@ class URFace(keras.Model):
         self.hold_steps = hold_steps
         self.confidence_rate = confidence_rate
         self.clip_norm = clip_norm
-        confidence = self.get_layer(heads.CONFIDENCE)
-        self._confidence_refs = {variable.ref() for variable in confidence.trainable_variables}
         frozen = {v.ref() for v in classifier.trainable_variables} if classifier else set()
         self.theta = [v for v in self.trainable_variables if v.ref() not in frozen]
-        self.means = {
-            name: keras.metrics.Mean(name=name)
-            for name in ("loss", *TERMS, "classifier_loss", "accuracy", "gradient_norm")
-        }
+        names = ["loss", IDENTIFICATION, REGULARIZER, "accuracy", "gradient_norm"]
+        names += [CLS, ADV, "classifier_loss"] if classifier else []
+        self.means = {name: keras.metrics.Mean(name=name) for name in names}
         self.moments = [keras.metrics.MeanTensor(name=f"confidence_{n}", shape=[groups]) for n in (1, 2)]
         variations = classifier.variations if classifier else 1
         self.readable = keras.metrics.MeanTensor(name="readable", shape=[variations, variations])
@@ -59,7 +58,7 @@ class URFace(keras.Model):
         optimizer: Any,
         identification: ConfidenceAwareIdentification,
         weights: dict[str, float],
-        classifier_optimizer: Any = None,
+        second_optimizer: Any = None,
         **kwargs: Any,
     ) -> None:
         """Sets the optimizers, the identification loss, and the weight of each other term.
@@ -74,7 +73,7 @@ class URFace(keras.Model):
         super().compile(optimizer=optimizer, **kwargs)
         self.identification = identification
         self.term_weights = weights
-        self.classifier_optimizer = classifier_optimizer
+        self.second_optimizer = second_optimizer
         identification.step = self.step
 
     @property
@@ -101,61 +100,58 @@ class URFace(keras.Model):
             }
             if self.classifier is not None:
                 with tape.stop_recording():
-                    self._update_classifier(tf.stop_gradient(embedding), variation, replicas)
+                    self._update_classifier(self.classifier, tf.stop_gradient(embedding), variation, replicas)
                 logits = self.classifier(embedding, frozen=True)
                 _, terms[CLS], terms[ADV] = variation_losses(logits, variation)
             means = {name: tf.reduce_mean(term) for name, term in terms.items()}
             loss = means[IDENTIFICATION] + tf.add_n(
                 [self.term_weights[name] * means[name] for name in means if name != IDENTIFICATION]
             )
-            share = loss / replicas
-            if self._scales_loss:
-                share = self.optimizer.get_scaled_loss(share)
-        gradients = tape.gradient(share, self.theta)
-        if self._scales_loss:
-            gradients = self.optimizer.get_unscaled_gradients(gradients)
-        norm = self._apply(gradients)
+            share = scaled(self.optimizer, loss / replicas)
+        norm = apply_summed(
+            self.optimizer,
+            tape.gradient(share, self.theta),
+            self.theta,
+            clip_norm=self.clip_norm,
+            rates=self._rates(),
+        )
         hits = tf.equal(tf.argmax(outputs[heads.LOGITS], -1), tf.cast(labels, tf.int64))
         for name, value in {**means, "loss": loss, "gradient_norm": norm, "accuracy": hits}.items():
             self.means[name].update_state(value)
         self.moments[0].update_state(tf.reduce_mean(confidence, 0))
         self.moments[1].update_state(tf.reduce_mean(tf.square(confidence), 0))
-        return self._logs(means)
+        return {name: mean.result() for name, mean in self.means.items()}
 
-    def _apply(self, gradients: list[tf.Tensor]) -> tf.Tensor:
-        gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        norm = tf.linalg.global_norm(gradients)
-        if self.clip_norm:
-            gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
-        held = tf.cast(self.step < self.hold_steps, tf.float32)
-        rate = (1.0 - held) * self.confidence_rate
-        gradients = [
-            gradient * tf.cast(rate, gradient.dtype) if variable.ref() in self._confidence_refs else gradient
-            for gradient, variable in zip(gradients, self.theta, strict=True)
-        ]
-        self.optimizer.apply_gradients(
-            zip(gradients, self.theta, strict=True), experimental_aggregate_gradients=False
-        )
-        return norm
+    def _rates(self) -> dict[Any, tf.Tensor]:
+        free = tf.cast(self.step >= self.hold_steps, tf.float32)
+        head = self.get_layer(heads.CONFIDENCE).trainable_variables
+        return {variable.ref(): free * self.confidence_rate for variable in head}
 
-    def _update_classifier(self, embedding: tf.Tensor, variation: tf.Tensor, replicas: int) -> None:
-        variables = self.classifier.trainable_variables
+    def _update_classifier(
+        self, classifier: VariationClassifier, embedding: tf.Tensor, variation: tf.Tensor, replicas: int
+    ) -> None:
+        variables = classifier.trainable_variables
         with tf.GradientTape() as tape:
-            logits = self.classifier(embedding)
+            logits = classifier(embedding)
             loss = tf.reduce_mean(variation_losses(logits, variation)[0])
             share = loss / replicas
-        gradients = tape.gradient(share, variables)
-        self.classifier_optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        apply_summed(self.second_optimizer, tape.gradient(share, variables), variables)
         self.means["classifier_loss"].update_state(loss)
         right = tf.equal(logits > 0, variation[:, tf.newaxis, :] > 0.5)
         self.readable.update_state(tf.reduce_mean(tf.cast(right, tf.float32), 0))
 
-    @property
-    def _scales_loss(self) -> bool:
-        return isinstance(self.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
-
-    def _logs(self, means: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        names = ["loss", *means, "accuracy", "gradient_norm"]
+    def log_values(self) -> tuple[dict[str, float], dict[str, float]]:
+        """What the log says of the epoch so far besides the means: (scalars, columns of single groups)."""
+        first, second = (metric.result().numpy() for metric in self.moments)
+        spread = np.sqrt(np.maximum(second - first**2, 0.0))
+        scalars = {
+            "confidence_mean": float(first.mean()),
+            "confidence_std": float(np.sqrt(max(second.mean() - first.mean() ** 2, 0.0))),
+            "margin": float(self.identification.current_margin()),
+        }
+        columns = {f"confidence_mean_{k}": float(v) for k, v in enumerate(first)}
+        columns.update({f"confidence_std_{k}": float(v) for k, v in enumerate(spread)})
         if self.classifier is not None:
-            names.append("classifier_loss")
-        return {name: self.means[name].result() for name in names}
+            for (t, u), value in np.ndenumerate(self.readable.result().numpy()):
+                columns[f"readable_{t}_{u}"] = float(value)
+        return scalars, columns

@@ -1,13 +1,14 @@
 """The URFace network as a Keras functional model: the one place where the heads meet."""
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from urfr_tf import heads
 from urfr_tf.config import ConfidenceConfig, ModelConfig
 from urfr_tf.layers import Confidence, Prototypes, SubEmbedding
 from urfr_tf.models.ir import ir_network
+
+FEATURES = "features"
 
 
 def embedding_network(
@@ -30,7 +31,7 @@ def embedding_network(
     image = keras.Input([size, size, 3], name=heads.IMAGE, dtype="float32")
     x = keras.layers.Rescaling(1 / 128.0, offset=-127.5 / 128.0, name="normalise")(image)
     x = _backbone(x, model, synchronized)
-    features = keras.layers.Flatten(name="features")(x)
+    features = keras.layers.Flatten(name=FEATURES)(x)
     embedding = SubEmbedding(
         model.groups,
         model.embedding_dim // model.groups,
@@ -55,11 +56,6 @@ def training_outputs(network: keras.Model, classes: int, groups: int) -> dict[st
     embedding, confidence = network.output[heads.EMBEDDING], network.output[heads.CONFIDENCE]
     logits = Prototypes(classes, groups, name=heads.LOGITS)([embedding, confidence])
     return {heads.EMBEDDING: embedding, heads.CONFIDENCE: confidence, heads.LOGITS: logits}
-
-
-def copy_weights(source: keras.Model, target: keras.Model) -> None:
-    """Copies the weights of two models of the same structure, from any strategy to any other."""
-    target.set_weights([np.asarray(weight) for weight in source.get_weights()])
 
 
 def _backbone(x: tf.Tensor, model: ModelConfig, synchronized: bool) -> tf.Tensor:

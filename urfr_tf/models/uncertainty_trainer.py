@@ -1,0 +1,64 @@
+"""The uncertainty stage: only the confidence head learns, from genuine pairs (method, section 6)."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from urfr_tf import heads
+from urfr_tf.layers import Confidence
+from urfr_tf.losses import mutual_likelihood
+from urfr_tf.models.gradients import apply_summed, scaled
+from urfr_tf.models.urface import FEATURES
+
+
+class UncertaintyModel(keras.Model):
+    """{image} -> {embedding [B, K, d], features [B, F]}, with the confidence head beside it.
+
+    `train_step` moves the head alone; the batch norms stay in inference mode.
+    """
+
+    def configure(self, *, head: Confidence, clip_norm: float) -> None:
+        """Settings of the train step.
+
+        Args:
+            head: the built confidence head over the features.
+            clip_norm: bound on the global norm of the gradient; 0 for none.
+        """
+        self.head = head
+        self.clip_norm = clip_norm
+        self.theta = list(head.trainable_variables)
+        names = ("loss", "gradient_norm", "confidence_mean", "pairs")
+        self.means = {name: keras.metrics.Mean(name=name) for name in names}
+        self.second_optimizer = None
+
+    @property
+    def step(self) -> tf.Variable:
+        """The number of updates so far."""
+        return self.optimizer.iterations
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """Everything that starts anew at each epoch."""
+        return list(self.means.values())
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """The mean negative mutual likelihood of the batch's genuine pairs, and one update."""
+        inputs, _ = data
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        outputs = self({heads.IMAGE: inputs[heads.IMAGE]}, training=False)
+        with tf.GradientTape() as tape:
+            # training=True lets a confidence that left its bounds come back; the head has no batch norm.
+            confidence = self.head(outputs[FEATURES], training=True)
+            pairs = mutual_likelihood(outputs[heads.EMBEDDING], 1.0 / confidence, inputs[heads.LABEL])
+            loss = tf.math.divide_no_nan(tf.reduce_sum(pairs), tf.cast(tf.size(pairs), tf.float32))
+            share = scaled(self.optimizer, loss / replicas)
+        gradients = tape.gradient(share, self.theta)
+        norm = apply_summed(self.optimizer, gradients, self.theta, clip_norm=self.clip_norm)
+        for name, value in zip(self.means, (loss, norm, confidence, tf.size(pairs)), strict=True):
+            self.means[name].update_state(value)
+        return {name: mean.result() for name, mean in self.means.items()}
+
+    def log_values(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Nothing besides the means."""
+        return {}, {}

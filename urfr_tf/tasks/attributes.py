@@ -1,0 +1,120 @@
+"""The task `attributes`: theta_A, whose soft predictions become further variation labels."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from urfr_tf import heads
+from urfr_tf.config import Experiment
+from urfr_tf.data.manifest import Manifest, load_manifest
+from urfr_tf.data.pipeline import evaluation_dataset, training_dataset
+from urfr_tf.data.soft_labels import check_soft_labels
+from urfr_tf.models.attribute_trainer import AttributeModel
+from urfr_tf.models.attributes import FEATURES, attribute_network
+from urfr_tf.optimizers import build_optimizer
+from urfr_tf.strategy import replicated
+from urfr_tf.tasks.parts import Parts
+
+
+def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.distribute.Strategy) -> Parts:
+    """The compiled attribute network, its adversary, and its measure on people it does not see."""
+    names = config.data.soft_labels
+    size = config.model.input_size
+    with strategy.scope():
+        network = attribute_network(len(names), size, synchronized=replicated(strategy))
+        model = AttributeModel(network.input, network.output, name="attribute_training")
+        adversary, second = None, None
+        if config.attributes.adversary != "none":
+            classes = manifest.classes if config.attributes.adversary == "identity" else 2
+            adversary = keras.layers.Dense(classes, dtype="float32", name="adversary")
+            adversary.build(network.output[FEATURES].shape)
+            second = tf.keras.optimizers.legacy.SGD(config.attributes.adversary_rate, momentum=0.9)
+        model.configure(
+            adversary=adversary,
+            weight=config.attributes.adversary_weight,
+            clip_norm=config.optimizer.clip_norm,
+        )
+        optimizer = build_optimizer(
+            config.optimizer, schedule, half_precision=config.runtime.precision == "mixed_float16"
+        )
+        model.compile(optimizer, second)
+    measure = accuracy_measure(config.data.validation, names, size) if config.data.validation else None
+    return Parts(
+        model=model,
+        shared=network,
+        fresh=attribute_network(len(names), size),
+        batches=lambda start_step: attribute_batches(config, start_step),
+        measure=measure,
+    )
+
+
+def attribute_batches(config: Experiment, start_step: int) -> tf.data.Dataset:
+    """As in recognition; with the adversary `domain`, the label is the domain."""
+    stream = training_dataset(
+        config.data.train,
+        batch_size=config.data.batch_size,
+        crop_size=config.model.input_size,
+        seed=config.seed,
+        start_step=start_step,
+        flip=config.data.flip,
+        shuffle_buffer=config.data.shuffle_buffer,
+        cache=config.data.cache,
+        soft_labels=tuple(config.data.soft_labels),
+    )
+    if config.attributes.adversary != "domain":
+        return stream
+    column = config.data.soft_labels.index(config.attributes.domain)
+
+    def by_domain(inputs: dict, targets: dict) -> tuple[dict, dict]:
+        domain = tf.cast(targets[heads.VARIATION][:, column] > 0.5, tf.int64)
+        return {**inputs, heads.LABEL: domain}, targets
+
+    return stream.map(by_domain, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def accuracy_measure(
+    shards: str, names: list[str], crop_size: int
+) -> Callable[[Callable[..., Any]], dict[str, float]]:
+    """Per attribute: accuracy, accuracy of each class, and their mean (balanced), on labelled shards."""
+    manifest = load_manifest(shards)
+    truth = np.stack(
+        [
+            np.concatenate([np.fromfile(path, "<f4") for path in check_soft_labels(manifest, name)])
+            for name in names
+        ],
+        axis=1,
+    )
+
+    def measure(predict: Callable[..., Any]) -> dict[str, float]:
+        logits = [
+            predict(batch[heads.IMAGE])[heads.ATTRIBUTE]
+            for batch in evaluation_dataset(shards, batch_size=64, crop_size=crop_size)
+        ]
+        return attribute_accuracy(np.concatenate(logits), truth, names)
+
+    return measure
+
+
+def attribute_accuracy(logits: np.ndarray, truth: np.ndarray, names: list[str]) -> dict[str, float]:
+    """Accuracy of each attribute: overall, of class 0 and 1, and balanced.
+
+    Args:
+        logits: float [N, A].
+        truth: float [N, A]; above 0.5 is class 1.
+        names: the A attributes.
+    """
+    values: dict[str, float] = {}
+    for column, name in enumerate(names):
+        wanted, got = truth[:, column] > 0.5, logits[:, column] > 0
+        values[f"{name}_accuracy"] = float(np.mean(wanted == got))
+        shares = []
+        for value in (0, 1):
+            chosen = wanted == bool(value)
+            if chosen.any():
+                shares.append(float(np.mean(got[chosen] == bool(value))))
+                values[f"{name}_accuracy_{value}"] = shares[-1]
+        values[f"{name}_balanced"] = float(np.mean(shares))
+    return values

@@ -1,0 +1,93 @@
+"""The task `recognition`: URFace training, of which the CosFace baseline is a configuration."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from urfr_tf.config import Experiment
+from urfr_tf.data.manifest import Manifest
+from urfr_tf.data.pipeline import training_dataset
+from urfr_tf.layers import VariationClassifier
+from urfr_tf.losses import ConfidenceAwareIdentification
+from urfr_tf.models.inference import build_inference, inference_outputs
+from urfr_tf.models.trainer import ADV, CLS, REGULARIZER, URFace
+from urfr_tf.models.urface import embedding_network, training_outputs
+from urfr_tf.optimizers import build_optimizer
+from urfr_tf.strategy import replicated
+from urfr_tf.tasks.parts import Parts
+from urfr_tf.validation import verification_measure
+from urfr_tf.weights_of_run import load_network_weights
+
+
+def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.distribute.Strategy) -> Parts:
+    """The compiled model and what goes with it."""
+    with strategy.scope():
+        model, network = build_model(config, manifest.classes, synchronized=replicated(strategy))
+        compile_model(config, model, schedule)
+    measure = None
+    if config.data.validation:
+        measure = verification_measure(config.data.validation, config.model.input_size)
+    return Parts(
+        model=model,
+        shared=keras.Model(network.input, inference_outputs(network)),
+        fresh=build_inference(config),
+        batches=lambda start_step: recognition_batches(config, start_step),
+        measure=measure,
+    )
+
+
+def recognition_batches(config: Experiment, start_step: int) -> tf.data.Dataset:
+    """The stream of global batches from a step on."""
+    return training_dataset(
+        config.data.train,
+        batch_size=config.data.batch_size,
+        crop_size=config.model.input_size,
+        seed=config.seed,
+        start_step=start_step,
+        flip=config.data.flip,
+        shuffle_buffer=config.data.shuffle_buffer,
+        cache=config.data.cache,
+        probabilities=config.augmentations,
+        soft_labels=tuple(config.data.soft_labels),
+    )
+
+
+def build_model(config: Experiment, classes: int, *, synchronized: bool) -> tuple[URFace, keras.Model]:
+    """The training model and the embedding network inside it."""
+    network = embedding_network(config.model, config.confidence, synchronized=synchronized)
+    groups = config.model.groups
+    if config.initial_weights:
+        load_network_weights(network, config)
+    model = URFace(network.input, training_outputs(network, classes, groups), name="urface_training")
+    classifier = None
+    if config.decorrelation.enabled:
+        classifier = VariationClassifier(
+            len(config.variations), groups, config.decorrelation.mask_seed, name="variation_classifier"
+        )
+        classifier.build([None, groups, config.model.embedding_dim // groups])
+    model.configure(
+        groups=groups,
+        classifier=classifier,
+        hold_steps=config.confidence.hold_steps,
+        confidence_rate=config.confidence.rate,
+        clip_norm=config.optimizer.clip_norm,
+    )
+    return model, network
+
+
+def compile_model(config: Experiment, model: URFace, schedule: Any) -> None:
+    """Gives the model its losses and optimizers; must run inside the strategy's scope."""
+    loss = config.loss
+    second = None
+    if model.classifier is not None:
+        second = tf.keras.optimizers.legacy.SGD(config.decorrelation.classifier_rate, momentum=0.9)
+    model.compile(
+        build_optimizer(
+            config.optimizer, schedule, half_precision=config.runtime.precision == "mixed_float16"
+        ),
+        ConfidenceAwareIdentification(loss.margin, loss.margin_warmup_steps),
+        # A confidence that is not learned has nothing to regularise.
+        {REGULARIZER: loss.regularizer if config.confidence.learned else 0.0, CLS: loss.cls, ADV: loss.adv},
+        second,
+    )

@@ -1,0 +1,127 @@
+"""The task `uncertainty`: fine-tunes the confidence head alone, and proves it (method, section 6)."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from urfr_tf import heads
+from urfr_tf.config import Experiment
+from urfr_tf.data.manifest import Manifest
+from urfr_tf.data.pipeline import training_dataset
+from urfr_tf.errors import UrfrError
+from urfr_tf.losses import mutual_likelihood
+from urfr_tf.models.inference import build_inference, inference_outputs
+from urfr_tf.models.uncertainty_trainer import UncertaintyModel
+from urfr_tf.models.urface import FEATURES, embedding_network
+from urfr_tf.optimizers import build_optimizer
+from urfr_tf.tasks.parts import Parts
+from urfr_tf.validation import labelled_images
+from urfr_tf.weights_of_run import load_network_weights
+
+
+def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.distribute.Strategy) -> Parts:
+    """The confidence head in training over a network that does not move."""
+    del manifest
+    with strategy.scope():
+        network = embedding_network(config.model, config.confidence)
+        load_network_weights(network, config)
+        features = network.get_layer(FEATURES).output
+        outputs = {heads.EMBEDDING: network.output[heads.EMBEDDING], FEATURES: features}
+        model = UncertaintyModel(network.input, outputs, name="uncertainty_training")
+        model.configure(head=network.get_layer(heads.CONFIDENCE), clip_norm=config.optimizer.clip_norm)
+        optimizer = build_optimizer(
+            config.optimizer, schedule, half_precision=config.runtime.precision == "mixed_float16"
+        )
+        model.compile(optimizer)
+    learned = {variable.ref() for variable in model.theta}
+    fixed = [variable for variable in network.weights if variable.ref() not in learned]
+    checksum = digest(fixed)
+
+    def prove() -> None:
+        if digest(fixed) != checksum:
+            raise UrfrError(
+                "weights outside the confidence head moved in the uncertainty stage; this is a defect"
+            )
+        print(f"{len(fixed)} weights outside the confidence head are unchanged: sha256 {checksum[:16]}")
+
+    measure = None
+    if config.data.validation:
+        measure = pair_likelihood(config.data.validation, config.model.input_size, config.model.groups)
+    return Parts(
+        model=model,
+        shared=keras.Model(network.input, inference_outputs(network)),
+        fresh=build_inference(config),
+        batches=lambda start_step: genuine_batches(config, start_step),
+        measure=measure,
+        measure_first=True,
+        after=prove,
+    )
+
+
+def genuine_batches(config: Experiment, start_step: int) -> tf.data.Dataset:
+    """Batches of P people with K images each."""
+    return training_dataset(
+        config.data.train,
+        batch_size=config.data.batch_size,
+        crop_size=config.model.input_size,
+        seed=config.seed,
+        start_step=start_step,
+        flip=config.data.flip,
+        shuffle_buffer=config.data.shuffle_buffer,
+        cache=config.data.cache,
+        probabilities=config.augmentations,
+        images_per_identity=config.uncertainty.images_per_identity,
+    )
+
+
+def digest(variables: list[tf.Variable]) -> str:
+    """sha256 (hex) over the values of variables, in their order."""
+    total = hashlib.sha256()
+    for variable in variables:
+        total.update(np.ascontiguousarray(variable.numpy()).tobytes())
+    return total.hexdigest()
+
+
+def pair_likelihood(
+    shards: str, crop_size: int, groups: int
+) -> Callable[[Callable[..., Any]], dict[str, float]]:
+    """The mean negative mutual likelihood of genuine pairs of people outside training."""
+
+    def measure(embed: Callable[..., Any]) -> dict[str, float]:
+        embedding, variance, labels = [], [], []
+        for images, of_batch in labelled_images(shards, crop_size):
+            output = embed(images)
+            embedding.append(output[heads.EMBEDDING])
+            variance.append(output[heads.VARIANCE])
+            labels.append(of_batch)
+        joined = np.concatenate(embedding)
+        unit = joined.reshape(len(joined), groups, -1) * groups**0.5
+        return {
+            "negative_mutual_likelihood": genuine_mean(unit, np.concatenate(variance), np.concatenate(labels))
+        }
+
+    return measure
+
+
+def genuine_mean(embedding: np.ndarray, variance: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over all genuine pairs, person by person: no [N, N] array exists.
+
+    Raises:
+        UrfrError: no person has two images.
+    """
+    order = np.argsort(labels, kind="stable")
+    starts = np.flatnonzero(np.diff(labels[order], prepend=labels[order][0] - 1))
+    total, count = 0.0, 0
+    for person in np.split(order, starts[1:]):
+        pairs = mutual_likelihood(
+            embedding[person], variance[person], np.zeros(len(person), np.int64)
+        ).numpy()
+        total += float(pairs.sum(dtype=np.float64))
+        count += len(pairs)
+    if not count:
+        raise UrfrError("expected a person with two images in data.validation, but every person has one")
+    return total / count
