@@ -83,6 +83,7 @@ def prepare(job: Job, out: str, say: Callable[[str], None] = print) -> Path:
         say(f"{folder} is prepared from {job.source.path} already; nothing to do (delete it to do it again)")
         return manifest
     _check_place(folder, job.source.path)
+    existed = folder.exists()
     journal = Journal(work)
     try:
         if (stored := journal.fact("settings")) is not None:
@@ -94,9 +95,13 @@ def prepare(job: Job, out: str, say: Callable[[str], None] = print) -> Path:
             journal.set_fact("complete", "yes")
         journal.shards = int(journal.fact("shards") or 1)
         _write_all(job, journal, folder, say)
-    except EmptySourceError:
+    except UrfrError as error:
+        worthless = isinstance(error, EmptySourceError) or not journal.rows()
         journal.close()
-        shutil.rmtree(work, ignore_errors=True)
+        if worthless:
+            shutil.rmtree(work, ignore_errors=True)
+            if not existed:
+                folder.rmdir()
         raise
     finally:
         journal.close()
@@ -120,7 +125,7 @@ def _read_all(job: Job, journal: Journal, say: Callable[[str], None]) -> None:
     total = sum(survey[name] for name in people)
     if len(people) < 2:
         chosen = f" with --identities {job.identities}" if job.identities else ""
-        raise EmptySourceError(f"expected at least two people in {job.source.path}{chosen}, but got one")
+        raise UrfrError(f"expected at least two people in {job.source.path}{chosen}, but got one")
     if journal.fact("shards") is None:
         journal.set_fact("shards", str(job.shards or default_shards(total)))
         journal.set_fact("settings", json.dumps(job.settings()))
