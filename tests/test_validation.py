@@ -1,0 +1,67 @@
+"""Generated pairs, and the measure that training takes at the end of an epoch."""
+
+import numpy as np
+import pytest
+
+from urfr_tf.errors import UrfrError
+from urfr_tf.tasks.attributes import attribute_accuracy
+from urfr_tf.tasks.uncertainty import genuine_mean
+from urfr_tf.validation import generated_pairs, verification_measure
+
+
+def test_all_pairs_of_a_small_set():
+    """Labels 0 0 0 1 1: binomial(3,2) + binomial(2,2) = 4 genuine, 3 x 2 = 6 impostor pairs."""
+    labels = np.array([0, 1, 0, 1, 0])
+    first, second, same = generated_pairs(labels, 1000)
+    assert same.sum() == 4
+    assert (~same).sum() == 6
+    np.testing.assert_array_equal(labels[first] == labels[second], same)
+    assert len({(min(a, b), max(a, b)) for a, b in zip(first, second, strict=True)}) == 10
+
+
+def test_a_large_set_is_sampled_and_seeded():
+    labels = np.repeat(np.arange(300), 10)
+    first, second, same = generated_pairs(labels, 500)
+    assert (same.sum(), (~same).sum()) == (500, 500)
+    np.testing.assert_array_equal(labels[first] == labels[second], same)
+    np.testing.assert_array_equal(first, generated_pairs(labels, 500)[0])
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2], [0, 0, 0]])
+def test_nothing_to_compare(labels):
+    with pytest.raises(UrfrError, match="two people"):
+        generated_pairs(np.array(labels), 10)
+
+
+def test_a_model_that_knows_the_answer_is_right(shards):
+    """An embedding that is one-hot in the brightest corner's person: made from the labels themselves."""
+    from urfr_tf.validation import labelled_images
+
+    answers = iter([labels for _, labels in labelled_images(str(shards), 32)])
+
+    def embed(images):
+        labels = next(answers)
+        return {"embedding": np.eye(4, dtype=np.float32)[labels], "confidence": np.ones([len(images), 2])}
+
+    values = verification_measure(str(shards), 32)(embed)
+    assert values["accuracy"] == 1.0
+    assert values["tar@far=1e-1"] == 1.0  # 4 people x 7: 6 x 49 = 294 impostor pairs, 29 behind 0.1
+    assert "tar@far=1e-2" not in values  # 2.94 impostors: too few
+
+
+def test_attribute_accuracy_by_class():
+    """Class 1: 2 of 3 right; class 0: 1 of 1. Overall 3/4, balanced (2/3 + 1) / 2 = 5/6."""
+    values = attribute_accuracy(np.array([[1.0], [2.0], [-1.0], [-3.0]]), np.array([[1], [1], [1], [0]]), ["g"])
+    assert values["g_accuracy"] == 0.75
+    assert values["g_accuracy_1"] == pytest.approx(2 / 3)
+    assert values["g_balanced"] == pytest.approx(5 / 6)
+
+
+def test_genuine_mean_over_people():
+    """K = d = 1, f = 1, v = 0.5: each pair gives 1/2 log(0.5 + 0.5) + 0 = 0; with v = 2, 1/2 log 4."""
+    ones = np.ones([5, 1, 1], np.float32)
+    labels = np.array([3, 1, 3, 1, 7])
+    assert genuine_mean(ones, np.full([5, 1], 0.5, np.float32), labels) == pytest.approx(0.0, abs=1e-6)
+    assert genuine_mean(ones, np.full([5, 1], 2.0, np.float32), labels) == pytest.approx(0.5 * np.log(4))
+    with pytest.raises(UrfrError, match="two images"):
+        genuine_mean(ones[:2], np.ones([2, 1]), np.array([0, 1]))
