@@ -1,1 +1,28 @@
 """Pair scores, ROC, CMC and template fusion: arrays in, numbers out, no files."""
+
+from urfr_tf.metrics.bootstrap import tar_interval
+from urfr_tf.metrics.calibration import calibrate
+from urfr_tf.metrics.cosine import cosine_score
+from urfr_tf.metrics.folds import ten_fold_accuracy
+from urfr_tf.metrics.fusion import Template, fuse
+from urfr_tf.metrics.identification import cmc, mean_average_precision, tpir_at_fpir
+from urfr_tf.metrics.likelihood import likelihood_of_pairs, likelihood_score
+from urfr_tf.metrics.reject import error_against_reject
+from urfr_tf.metrics.roc import roc, tar_at_far
+
+__all__ = [
+    "Template",
+    "calibrate",
+    "cmc",
+    "cosine_score",
+    "error_against_reject",
+    "fuse",
+    "likelihood_of_pairs",
+    "likelihood_score",
+    "mean_average_precision",
+    "roc",
+    "tar_at_far",
+    "tar_interval",
+    "ten_fold_accuracy",
+    "tpir_at_fpir",
+]

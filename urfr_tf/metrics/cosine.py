@@ -1,0 +1,48 @@
+"""Cosine of two embeddings, in pairs or all against all."""
+
+from typing import Any
+
+import numpy as np
+
+from urfr_tf.errors import UrfrError
+from urfr_tf.metrics.checks import floats
+
+
+def unit_rows(embedding: Any, name: str = "embedding") -> np.ndarray:
+    """Embeddings [N, D] or [N, K, d] -> float32 [N, D] of norm 1.
+
+    Raises:
+        UrfrError: another shape, NaN, or an embedding of norm 0.
+    """
+    array = floats(embedding, name, 2, 3)
+    array = array.reshape(len(array), -1)
+    norm = np.sqrt(np.einsum("nd,nd->n", array, array, dtype=np.float64))
+    if not norm.all():
+        raise UrfrError(f"expected embeddings with a direction, but {name} {int(np.argmin(norm))} has norm 0")
+    if np.abs(norm - 1).max(initial=0) < 1e-6:
+        return array
+    return (array / norm[:, np.newaxis]).astype(np.float32)
+
+
+def cosine_score(embedding_a: Any, embedding_b: Any, all_pairs: bool = False) -> np.ndarray:
+    """Cosine of embeddings; with K groups of equal norm, the mean of the groups' cosines.
+
+    Args:
+        embedding_a: [N, D] or [N, K, d], of any norm but 0.
+        embedding_b: [N, D] or [N, K, d]; with `all_pairs` [M, ...].
+        all_pairs: every row of a against every row of b.
+
+    Returns:
+        float32 [N], or [N, M] with `all_pairs`; -1..1.
+
+    Raises:
+        UrfrError: shapes that do not fit each other, NaN, an embedding of norm 0.
+    """
+    a, b = unit_rows(embedding_a, "embedding_a"), unit_rows(embedding_b, "embedding_b")
+    if a.shape[1] != b.shape[1] or (not all_pairs and len(a) != len(b)):
+        raise UrfrError(
+            f"expected embeddings that fit each other, but got {list(a.shape)} and {list(b.shape)}"
+        )
+    if all_pairs:
+        return a @ b.T
+    return np.einsum("nd,nd->n", a, b)

@@ -1,0 +1,73 @@
+"""Verification accuracy in ten folds: the threshold of each fold chosen on the other nine."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from urfr_tf.errors import UrfrError
+from urfr_tf.metrics.checks import scores_and_same
+
+
+class FoldAccuracy(NamedTuple):
+    """Mean over the folds, its standard error, the folds' thresholds float64 [F]."""
+
+    accuracy: float
+    stderr: float
+    thresholds: np.ndarray
+
+
+def best_threshold(scores: np.ndarray, same: np.ndarray) -> float:
+    """The threshold of the highest accuracy (accept where score >= threshold).
+
+    It lies halfway between two neighbouring scores; of equally good places the middle one is taken.
+    """
+    order = np.argsort(scores, kind="stable")
+    ordered, hits = scores[order], same[order]
+    # Position p accepts ordered[p:]; right are the genuine pairs from p on and the impostors before p.
+    right = np.concatenate([[0], np.cumsum(~hits)]) + np.concatenate([np.cumsum(hits[::-1])[::-1], [0]])
+    possible = np.concatenate([[True], ordered[1:] != ordered[:-1], [True]])
+    places = np.flatnonzero(possible & (right == right[possible].max()))
+    place = int(places[len(places) // 2])
+    if place == len(ordered):
+        return float(np.nextafter(ordered[-1], np.inf))
+    lowest = np.finfo(np.float64).min
+    if place == 0 or ordered[place - 1] == -np.inf:
+        return float(max(ordered[place], lowest))
+    return float((ordered[place - 1] + ordered[place]) / 2)
+
+
+def ten_fold_accuracy(scores: Any, same: Any, folds: Any = None) -> FoldAccuracy:
+    """Accuracy as on LFW's view 2: mean over folds and its standard error, s / sqrt(F) with F - 1.
+
+    Args:
+        scores: float [N], larger is more alike; -inf is never accepted.
+        same: bool or 0/1 [N].
+        folds: int [N], the fold of each pair; None cuts the list into ten runs of equal length.
+
+    Returns:
+        `FoldAccuracy`, fractions.
+
+    Raises:
+        UrfrError: bad scores or labels, fewer than two folds, or nine folds without a genuine or
+            without an impostor pair.
+    """
+    scores, same = scores_and_same(scores, same)
+    if folds is None:
+        folds = np.arange(len(scores)) * 10 // len(scores)
+    folds = np.asarray(folds).reshape(-1)
+    if len(folds) != len(scores):
+        raise UrfrError(f"expected a fold for each of {len(scores)} pairs, but got {len(folds)}")
+    numbers = np.unique(folds)
+    if len(numbers) < 2:
+        raise UrfrError("expected at least two folds to choose thresholds on other pairs, but got one")
+    accuracies, thresholds = [], []
+    for number in numbers:
+        here = folds == number
+        others = same[~here]
+        if others.all() or not others.any():
+            raise UrfrError(f"expected genuine and impostor pairs outside of fold {number}, but got one kind")
+        threshold = best_threshold(scores[~here], others)
+        accuracies.append(np.mean((scores[here] >= threshold) == same[here]))
+        thresholds.append(threshold)
+    stderr = np.std(accuracies, ddof=1) / np.sqrt(len(numbers))
+    return FoldAccuracy(float(np.mean(accuracies)), float(stderr), np.array(thresholds))

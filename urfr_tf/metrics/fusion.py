@@ -1,0 +1,143 @@
+"""Template fusion: several images of one person -> one embedding and variance (method, section 6)."""
+
+from typing import Any
+
+import numpy as np
+
+from urfr_tf.errors import UrfrError
+from urfr_tf.metrics.checks import floats
+
+_BLOCK = 1 << 24  # numbers widened to float64 at a time
+
+VARIANCES = ("minimum", "product")
+
+
+def _check_rule(variance: str) -> None:
+    if variance not in VARIANCES:
+        raise UrfrError(f"expected the variance rule minimum or product, but got {variance}")
+
+
+def _check_images(embedding: Any, variance: Any) -> tuple[np.ndarray, np.ndarray]:
+    embedding, variance = floats(embedding, "embedding", 3), floats(variance, "variance", 2)
+    if embedding.shape[:2] != variance.shape:
+        raise UrfrError(
+            f"expected a variance for each image and group, but got embeddings {list(embedding.shape)} "
+            f"and variances {list(variance.shape)}"
+        )
+    if not (variance > 0).all():
+        raise UrfrError(
+            f"expected variances above 0, but image {int(np.argwhere(variance <= 0)[0][0])} has another"
+        )
+    return embedding, variance
+
+
+def _renormalise(total: np.ndarray, name: str) -> np.ndarray:
+    norm = np.linalg.norm(total, axis=-1, keepdims=True)
+    if not norm.all():
+        raise UrfrError(f"the images of {name} cancel out: their weighted mean has norm 0 in a group")
+    return (total / norm).astype(np.float32)
+
+
+def fuse(
+    embedding: Any, variance: Any, template: Any, rule: str = "minimum"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fuses the images of each template; the order of the images does not matter.
+
+    Per group, the inverse-variance weighted mean, renormalised to norm 1; the variance is the
+    minimum over the images (as in Probabilistic Face Embeddings, Shi and Jain, ICCV 2019) or, with
+    `rule="product"`, that of the product of Gaussians, 1 / sum(1 / variance).
+
+    Args:
+        embedding: float [N, K, d], groups of any common norm.
+        variance: float [N, K], above 0.
+        template: int [N], the template of each image.
+
+    Returns:
+        embedding float32 [T, K, d] with groups of norm 1, variance float32 [T, K]; templates in
+        rising order of their number.
+
+    Raises:
+        UrfrError: sizes that do not fit each other, NaN, a variance of 0 or below, another rule.
+    """
+    _check_rule(rule)
+    embedding, variance = _check_images(embedding, variance)
+    template = np.asarray(template).reshape(-1)
+    if len(template) != len(embedding) or not np.issubdtype(template.dtype, np.integer):
+        raise UrfrError(
+            f"expected an integer template for each of {len(embedding)} images, "
+            f"but got {template.dtype} [{len(template)}]"
+        )
+    order = np.argsort(template, kind="stable")
+    numbers, starts = np.unique(template[order], return_index=True)
+    ends = np.append(starts[1:], len(order))
+    groups, width = embedding.shape[1:]
+    fused = np.empty((len(numbers), groups, width), np.float32)
+    fused_variance = np.empty((len(numbers), groups), np.float32)
+    images = max(1, _BLOCK // (groups * width))
+    first = 0
+    while first < len(numbers):
+        last = max(first + 1, int(np.searchsorted(ends, starts[first] + images, side="right")))
+        rows = order[starts[first] : ends[last - 1]]
+        cuts = starts[first:last] - starts[first]
+        precision = 1.0 / variance[rows].astype(np.float64)
+        total = np.add.reduceat(embedding[rows] * precision[:, :, np.newaxis], cuts, axis=0)
+        fused[first:last] = _renormalise(total, f"templates {numbers[first]} to {numbers[last - 1]}")
+        if rule == "minimum":
+            fused_variance[first:last] = 1.0 / np.maximum.reduceat(precision, cuts, axis=0)
+        else:
+            fused_variance[first:last] = 1.0 / np.add.reduceat(precision, cuts, axis=0)
+        first = last
+    return fused, fused_variance
+
+
+class Template:
+    """A template that grows image by image (video); equals `fuse` on the same images in any order.
+
+    The sums are kept in float64, so two orders differ by less than the rounding of float32.
+
+    Args:
+        groups: K.
+        width: d, the numbers of a group.
+        rule: "minimum" or "product", as in `fuse`.
+    """
+
+    def __init__(self, groups: int, width: int, rule: str = "minimum") -> None:
+        _check_rule(rule)
+        self.rule = rule
+        self.images = 0
+        self._total = np.zeros((groups, width))
+        self._precision = np.zeros(groups)
+        self._best = np.zeros(groups)
+
+    def add(self, embedding: Any, variance: Any) -> "Template":
+        """Adds one image, [K, d] and [K], or several, [N, K, d] and [N, K].
+
+        Raises:
+            UrfrError: another shape than the template's, NaN, a variance of 0 or below.
+        """
+        embedding, variance = np.asarray(embedding), np.asarray(variance)
+        if embedding.ndim == 2:
+            embedding, variance = embedding[np.newaxis], variance[np.newaxis]
+        embedding, variance = _check_images(embedding, variance)
+        if embedding.shape[1:] != self._total.shape:
+            raise UrfrError(
+                f"expected embeddings of {list(self._total.shape)} for this template, "
+                f"but got {list(embedding.shape[1:])}"
+            )
+        precision = 1.0 / variance.astype(np.float64)
+        self._total += (embedding * precision[:, :, np.newaxis]).sum(axis=0)
+        self._precision += precision.sum(axis=0)
+        self._best = np.maximum(self._best, precision.max(axis=0, initial=0.0))
+        self.images += len(embedding)
+        return self
+
+    def result(self) -> tuple[np.ndarray, np.ndarray]:
+        """The fused embedding float32 [K, d] and variance float32 [K] of the images so far.
+
+        Raises:
+            UrfrError: no image was added.
+        """
+        if not self.images:
+            raise UrfrError("expected a template of at least one image, but none was added")
+        precision = self._best if self.rule == "minimum" else self._precision
+        return _renormalise(self._total, "the template"), (1.0 / precision).astype(np.float32)

@@ -1,0 +1,195 @@
+"""Mutual likelihood of two embeddings with their variances (method, section 6).
+
+    score = -1/2 sum_k [ |f_a,k - f_b,k|^2 / (v_a,k + v_b,k) + d log(v_a,k + v_b,k) ]
+
+All against all, each group is one matrix product of depth d + 2 that gives |a|^2 + |b|^2 - 2 a.b; the sum
+of logarithms is the logarithm of a product. Work goes through tiles, so [N, M, K] is never there.
+"""
+
+import functools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from urfr_tf.errors import UrfrError
+from urfr_tf.metrics.checks import floats
+
+_MEMORY = 64 << 20
+_ROWS, _COLUMNS = 256, 2048
+_COMPILE_FROM = 1 << 20  # scores from which compiling pays
+_PAIRS = 2048  # listed pairs worked on together: their embeddings stay in the cache
+# |a|^2 + |b|^2 - 2 a.b is right to about 3e-7 of |a|^2 in float32; divided by less than this it shows.
+_LEAST_IN_FLOAT32 = 1e-4
+
+
+def likelihood_score(
+    embedding_a: Any,
+    variance_a: Any,
+    embedding_b: Any,
+    variance_b: Any,
+    all_pairs: bool = False,
+    *,
+    memory: int = _MEMORY,
+) -> np.ndarray:
+    """Mutual likelihood score, in pairs or all against all; larger is more alike.
+
+    Args:
+        embedding_a: float [N, K, d], groups of norm 1 (any norm is taken as it is).
+        variance_a: float [N, K], above 0.
+        embedding_b: float [N, K, d]; with `all_pairs` [M, K, d].
+        variance_b: float [N, K]; with `all_pairs` [M, K].
+        all_pairs: every row of a against every row of b.
+        memory: bytes that may be used beside the arguments (copied once) and the result.
+
+    Returns:
+        float32 [N], or [N, M] with `all_pairs`.
+
+    Raises:
+        UrfrError: shapes that do not fit each other, NaN, variances that are not above 0.
+    """
+    a, va = checked(embedding_a, variance_a, "a")
+    b, vb = checked(embedding_b, variance_b, "b")
+    if a.shape[1:] != b.shape[1:] or (not all_pairs and len(a) != len(b)):
+        raise UrfrError(
+            f"expected embeddings that fit each other, but got {list(a.shape)} and {list(b.shape)}"
+        )
+    if not all_pairs:
+        rows = np.arange(len(a))
+        return _listed(a, va, rows, b, vb, rows)
+    if not len(a) or not len(b):
+        return np.zeros([len(a), len(b)], np.float32)
+    return _all_pairs(a, va, b, vb, memory)
+
+
+def likelihood_of_pairs(embedding: Any, variance: Any, first: Any, second: Any) -> np.ndarray:
+    """Scores of listed pairs of one set: float32 [P] for int [P] rows `first` and `second`.
+
+    Raises:
+        UrfrError: as `likelihood_score`; a row that is not there.
+    """
+    embedding, variance = checked(embedding, variance, "")
+    first, second = np.asarray(first, np.int64), np.asarray(second, np.int64)
+    rows = np.concatenate([first, second])
+    if first.shape != second.shape or (len(rows) and not 0 <= rows.min() <= rows.max() < len(embedding)):
+        raise UrfrError(f"expected pairs of rows below {len(embedding)}, but got others")
+    return _listed(embedding, variance, first, embedding, variance, second)
+
+
+def checked(embedding: Any, variance: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings float32 [N, K, d] and variances float32 [N, K], or a sentence."""
+    suffix = f"_{name}" if name else ""
+    embedding = floats(embedding, f"embedding{suffix}", 3)
+    variance = floats(variance, f"variance{suffix}", 2)
+    if embedding.shape[:2] != variance.shape:
+        raise UrfrError(
+            f"expected variance{suffix} {list(embedding.shape[:2])}, a number for each group of each "
+            f"embedding, but got {list(variance.shape)}"
+        )
+    if not (variance > 0).all():
+        row = int(np.argwhere(variance <= 0)[0][0])
+        raise UrfrError(f"expected variances above 0, but row {row} of variance{suffix} has another")
+    return embedding, variance
+
+
+def _listed(
+    a: np.ndarray, va: np.ndarray, first: np.ndarray, b: np.ndarray, vb: np.ndarray, second: np.ndarray
+) -> np.ndarray:
+    scores = np.empty(len(first), np.float32)
+
+    def work(start: int) -> None:
+        i, j = first[start : start + _PAIRS], second[start : start + _PAIRS]
+        difference = a[i]
+        difference -= b[j]
+        distance = np.einsum("nkd,nkd->nk", difference, difference)
+        total = va[i].astype(np.float64) + vb[j]
+        terms = distance / total + a.shape[2] * np.log(total)
+        scores[start : start + _PAIRS] = -0.5 * terms.sum(axis=1)
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        list(threads.map(work, range(0, len(first), _PAIRS)))
+    return scores
+
+
+def _all_pairs(a: np.ndarray, va: np.ndarray, b: np.ndarray, vb: np.ndarray, memory: int) -> np.ndarray:
+    width, groups = a.shape[2], a.shape[1]
+    scale, runs = product_runs(va, vb)
+    largest = max(float(np.einsum("nkd,nkd->nk", x, x).max()) for x in (a, b))
+    least = (va.min(axis=0).astype(np.float64) + vb.min(axis=0)).min()
+    dtype = np.float32 if least >= _LEAST_IN_FLOAT32 * largest and len(runs) == 1 else np.float64
+    constant = width * float(np.log(scale).sum())
+    # Each group's product, their running sum and product, and what is read: not more than groups + 4 tiles.
+    tile = max(1, memory // (np.dtype(dtype).itemsize * (groups + 4)))
+    rows = min(_ROWS, len(a), max(1, int(tile**0.5)))
+    columns = min(_COLUMNS, len(b), max(1, tile // rows))
+    root = np.sqrt(scale)[:, np.newaxis, np.newaxis]
+    left = _augmented(a, rows, dtype, of_a=True) / root.astype(dtype)
+    right = _augmented(b, columns, dtype, of_a=False) / root.astype(dtype)
+    left_variance = _padded(va / scale, rows, dtype).T[:, :, np.newaxis]
+    right_variance = _padded(vb / scale, columns, dtype).T[:, np.newaxis, :]
+    score = _tile_score(runs, width, len(a) * len(b) >= _COMPILE_FROM)
+    tensors = [tf.constant(right[:, :, j : j + columns]) for j in range(0, len(b), columns)]
+    variances = [tf.constant(right_variance[:, :, j : j + columns]) for j in range(0, len(b), columns)]
+    scores = np.empty((len(a), len(b)), np.float32)
+    for i in range(0, len(a), rows):
+        x, vx = tf.constant(left[:, i : i + rows]), tf.constant(left_variance[:, i : i + rows])
+        for n, j in enumerate(range(0, len(b), columns)):
+            block = score(x, vx, tensors[n], variances[n], tf.constant(constant, dtype)).numpy()
+            scores[i : i + rows, j : j + columns] = block[: len(a) - i, : len(b) - j]
+    return scores
+
+
+def product_runs(va: np.ndarray, vb: np.ndarray) -> tuple[np.ndarray, tuple[tuple[int, ...], ...]]:
+    """How sums of variances can be multiplied without over- or underflow.
+
+    Returns:
+        A scale float64 [K] to divide each group's variances by, and the groups in runs: whatever pair is
+        taken, the product of a run's scaled sums lies in 1e-30 ... 1e30.
+    """
+    low = va.min(axis=0).astype(np.float64) + vb.min(axis=0)
+    high = va.max(axis=0).astype(np.float64) + vb.max(axis=0)
+    scale = np.sqrt(low) * np.sqrt(high)
+    reach = np.log10(high / scale)
+    runs: list[list[int]] = [[]]
+    used = 0.0
+    for group, step in enumerate(reach):
+        if runs[-1] and used + step > 30:
+            runs.append([])
+            used = 0.0
+        runs[-1].append(group)
+        used += step
+    return scale, tuple(tuple(run) for run in runs)
+
+
+@functools.lru_cache(maxsize=32)
+def _tile_score(runs: tuple[tuple[int, ...], ...], width: int, compiled: bool) -> Callable[..., tf.Tensor]:
+    def score(a: tf.Tensor, va: tf.Tensor, b: tf.Tensor, vb: tf.Tensor, constant: tf.Tensor) -> tf.Tensor:
+        total = constant
+        for run in runs:
+            product: Any = 1.0
+            for group in run:
+                variance = va[group] + vb[group]
+                total += tf.matmul(a[group], b[group]) / variance
+                product *= variance
+            total += width * tf.math.log(product)
+        return tf.cast(-0.5 * total, tf.float32)
+
+    return tf.function(score, jit_compile=True) if compiled else score
+
+
+def _padded(array: np.ndarray, multiple: int, dtype: Any) -> np.ndarray:
+    """Repeats the last row up to a multiple: every tile has one shape, so one program is compiled."""
+    return np.pad(array.astype(dtype), [(0, -len(array) % multiple)] + [(0, 0)] * (array.ndim - 1), "edge")
+
+
+def _augmented(x: np.ndarray, multiple: int, dtype: Any, of_a: bool) -> np.ndarray:
+    """[N, K, d] -> [K, N, d + 2] or [K, d + 2, N], whose product is |a|^2 + |b|^2 - 2 a.b."""
+    x = _padded(x, multiple, dtype)
+    square = np.einsum("nkd,nkd->nk", x, x)[:, :, np.newaxis]
+    one = np.ones_like(square)
+    if of_a:
+        return np.ascontiguousarray(np.concatenate([-2 * x, square, one], axis=2).transpose(1, 0, 2))
+    return np.ascontiguousarray(np.concatenate([x, one, square], axis=2).transpose(1, 2, 0))
