@@ -1,222 +1,148 @@
 """Pose: faces turned to another yaw in their own texture, with a mean head in place of PRNet.
 
-For each image the camera is solved from its five points under weak perspective. Then every pixel of the
-turned image asks which point of the head it sees (a table of views, see urfr_tf/faces/shape.py), and
-where that point, or if it is hidden there its mirror image on the other half of the face, lies in the
-photograph. Pixels beside the head look at the background, which is shifted along with the head's
-outline; the shift runs out with distance. The turned face is placed as an alignment by its five points
-would place it, because that is how a face seen from the side reaches the network.
+For each image the camera is solved from its five points under weak perspective. Then every place of the
+turned image asks which point of the head it sees (a table of views, see urfr_tf/faces/views.py), and
+where that point lies in the photograph; where it is hidden there, its mirror image on the other half of
+the face is taken. Places beside the head look at the background, which is shifted along with the
+head's outline; the shift runs out with distance. Where the photograph shows no background, because
+an ear or hair was there or the picture ends, its blurred colours are continued. The turned face is placed as
+an alignment by its five points would place it, because that is how a face seen from the side reaches
+the network.
 """
-
-import functools
 
 import numpy as np
 import tensorflow as tf
 
+from urfr_tf.augment import strips
+from urfr_tf.augment.camera import Camera, known_points, solve_pose
 from urfr_tf.errors import UrfrError
-from urfr_tf.faces import shape
+from urfr_tf.faces.shape import AXIS_Z
+from urfr_tf.faces.views import VIEW_CENTRE, VIEW_HALF, views
 
-TEMPLATE = (38.2946, 51.6963, 73.5318, 51.5014, 56.0252, 71.7366, 41.5493, 92.3655, 70.7299, 92.2041)
-"""ArcFace's five points in a crop of TEMPLATE_SIZE pixels: x0, y0, ... x4, y4."""
-TEMPLATE_SIZE = 112.0
 MAX_YAW = 75.0
 
-_YAW_SD, _PITCH_SD, _POINT_SD = 30.0, 8.0, 0.05  # degrees, degrees, eye distances: priors of the camera
-_YAW_STEP, _YAW_END = 3.0, 66.0
+_RADIANS = np.pi / 180
+_ROW_STEP = 2  # pixels between the rows in which the warp is computed
 _HIDDEN = 0.12  # eye distances behind what the camera sees at which a point counts as hidden
-_RIM = 70.0  # degrees off the camera's direction beyond which texture is stretched
+_RIM = 70.0 * _RADIANS  # angle off the camera's direction beyond which texture is stretched
 _REACH = 1.1  # eye distances over which the background's shift runs out
-_MARGIN = 0.1  # eye distances by which the background's source keeps away from the head when it is shifted
-
-
-@functools.lru_cache(maxsize=1)
-def _poses() -> tuple[np.ndarray, np.ndarray, int, int]:
-    """Centred points of the mean face float64 [Y * P, 5, 2] and the priors' cost [Y * P]; Y; P."""
-    yaws = np.arange(-_YAW_END, _YAW_END + 1e-6, _YAW_STEP)
-    pitches = shape.views().pitches
-    seen = np.stack([_project(float(yaw), float(pitch)) for yaw in yaws for pitch in pitches])
-    cost = (yaws[:, None] / _YAW_SD) ** 2 + (pitches[None, :] / _PITCH_SD) ** 2
-    return seen - seen.mean(1, keepdims=True), cost.ravel(), len(yaws), len(pitches)
-
-
-def _project(yaw: float, pitch: float) -> np.ndarray:
-    return (shape.mean_face().points @ shape.rotation(yaw, pitch).T)[:, :2]
-
-
-def _solve_pose(points: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Yaw in degrees float32 [B] and index into `Views.pitches` int32 [B] behind points [B, 5, 2].
-
-    Least squares under weak perspective. For each yaw and pitch of a table the best scale, roll and
-    shift are known in closed form, hence also what they leave: |p|^2 - |<p, q>|^2 / |q|^2 with p and q as
-    complex numbers. The least, with weak priors for what five points cannot tell, is refined in yaw by a
-    parabola.
-    """
-    seen, prior, yaws, pitches = _poses()
-    p = points - tf.reduce_mean(points, 1, keepdims=True)
-    size = tf.reduce_sum(p**2, [1, 2]) + 1e-6
-    norm = np.sqrt((seen**2).sum((1, 2)))
-    along = (seen / norm[:, None, None]).reshape(len(seen), 10)
-    across = (np.stack([-seen[..., 1], seen[..., 0]], -1) / norm[:, None, None]).reshape(len(seen), 10)
-    flat = tf.reshape(p, [-1, 10])
-    explained = tf.matmul(flat, tf.constant(along.T, tf.float32)) ** 2
-    explained += tf.matmul(flat, tf.constant(across.T, tf.float32)) ** 2
-    left = 1.0 - explained / size[:, None]
-    weight = tf.constant(norm**2 / _POINT_SD**2, tf.float32)
-    cost = tf.reshape(left * weight + tf.constant(prior, tf.float32), [-1, yaws, pitches])
-    pitch = tf.argmin(tf.reduce_min(cost, 1), 1, tf.int32)
-    by_yaw = tf.gather(cost, pitch, axis=2, batch_dims=1)
-    best = tf.clip_by_value(tf.argmin(by_yaw, 1, tf.int32), 1, yaws - 2)
-    low, mid, high = (tf.gather(by_yaw, best + k, axis=1, batch_dims=1) for k in (-1, 0, 1))
-    shift = 0.5 * (low - high) / tf.maximum(low - 2 * mid + high, 1e-6)
-    yaw = (tf.cast(best, tf.float32) + tf.clip_by_value(shift, -1.0, 1.0)) * _YAW_STEP - _YAW_END
-    return yaw, pitch
-
-
-def _rotation(yaw: tf.Tensor, pitch: tf.Tensor) -> tf.Tensor:
-    """Rotations [B, 3, 3] of yaws and pitches [B] in degrees; `shape.rotation` without roll."""
-    yaw, pitch = yaw * (np.pi / 180), pitch * (np.pi / 180)
-    cy, sy, cp, sp = tf.cos(yaw), tf.sin(yaw), tf.cos(pitch), tf.sin(pitch)
-    zero = tf.zeros_like(cy)
-    rows = [cy, zero, -sy, sp * sy, cp, sp * cy, cp * sy, -sp, cp * cy]
-    return tf.reshape(tf.stack(rows, -1), [-1, 3, 3])
-
-
-class _Camera:
-    """Weak-perspective cameras: pixel = centre + scaled roll . (camera xy - offset)."""
-
-    def __init__(self, yaw: tf.Tensor, pitch: tf.Tensor, points: tf.Tensor) -> None:
-        """Yaw and pitch [B] in degrees; scale, roll and shift are the best for points [B, 5, 2]."""
-        self.yaw = yaw
-        self.rotation = _rotation(yaw, pitch)
-        face = tf.constant(shape.mean_face().points, tf.float32)
-        seen = tf.einsum("bij,kj->bki", self.rotation[:, :2], face)
-        self.offset = tf.reduce_mean(seen, 1)
-        self.centre = tf.reduce_mean(points, 1)
-        q, p = seen - self.offset[:, None], points - self.centre[:, None]
-        size = tf.reduce_sum(q**2, [1, 2])
-        real = tf.reduce_sum(p * q, [1, 2]) / size
-        imaginary = tf.reduce_sum(p[..., 1] * q[..., 0] - p[..., 0] * q[..., 1], 1) / size
-        self.roll = tf.reshape(tf.stack([real, -imaginary, imaginary, real], -1), [-1, 2, 2])
-        self.scale = tf.sqrt(real**2 + imaginary**2) + 1e-6
-
-    def pixels(self, at: tf.Tensor) -> tf.Tensor:
-        """Camera coordinates [B, N, 2] -> pixels [B, N, 2]."""
-        return tf.matmul(at - self.offset[:, None], self.roll, transpose_b=True) + self.centre[:, None]
-
-    def plane(self, pixels: tf.Tensor) -> tf.Tensor:
-        """Pixels [B, N, 2] -> camera coordinates [B, N, 2]."""
-        turned = tf.matmul(pixels - self.centre[:, None], self.roll)
-        return turned / self.scale[:, None, None] ** 2 + self.offset[:, None]
-
-    def project(self, at: tf.Tensor) -> tf.Tensor:
-        """Points of the head [B, N, 3] -> camera coordinates [B, N, 2]."""
-        return tf.matmul(at, self.rotation[:, :2], transpose_b=True)
+_BESIDE = 0.28  # eye distances next to the head that are ear or hair
+_EDGE = 1.5  # pixels over which the head's outline is blended into the background
+_FILL = 14  # side of the blurred picture of the background
 
 
 class _View:
-    """The tables of views, interpolated to the yaw of each image."""
+    """What cameras of yaw [B] and a pitch of the table see of the head, between the views of the table."""
 
     def __init__(self, yaw: tf.Tensor, pitch: tf.Tensor) -> None:
-        views = shape.views()
+        table = views()
         self.sign = tf.where(yaw < 0, -1.0, 1.0)
-        step = float(views.yaws[1])
-        place = tf.clip_by_value(tf.abs(yaw) / step, 0.0, len(views.yaws) - 1.001)
+        place = tf.clip_by_value(tf.abs(yaw) / float(table.yaws[1]), 0.0, len(table.yaws) - 1.001)
         low = tf.cast(place, tf.int32)
-        part = place - tf.cast(low, tf.float32)
-        count = len(views.pitches)
-        self.grid = views.surface.shape[2]
-
-        def mixed(table: np.ndarray) -> tf.Tensor:
-            rows = tf.constant(table.reshape(-1, *table.shape[2:]))
-            shape_of = [-1] + [1] * (table.ndim - 2)
-            first = tf.cast(tf.gather(rows, low * count + pitch), tf.float32)
-            second = tf.cast(tf.gather(rows, (low + 1) * count + pitch), tf.float32)
-            return first + tf.reshape(part, shape_of) * (second - first)
-
-        self.table = mixed(views.surface)
-        self.rows = mixed(views.outline)
+        self._part = (place - tf.cast(low, tf.float32))[:, None]
+        self._grid = table.surface.shape[2]
+        self._view = low * len(table.pitches) + pitch
+        self._next = len(table.pitches)
+        self._surface = tf.constant(table.surface.reshape(-1, 4))
+        self._outline = tf.constant(table.outline.reshape(-1, 2))
 
     def _place(self, value: tf.Tensor, centre: float) -> tuple[tf.Tensor, tf.Tensor]:
-        at = (value - centre + shape.VIEW_HALF) * ((self.grid - 1) / (2 * shape.VIEW_HALF))
-        at = tf.clip_by_value(at, 0.0, self.grid - 1.001)
+        at = (value - centre + VIEW_HALF) * ((self._grid - 1) / (2 * VIEW_HALF))
+        at = tf.clip_by_value(at, 0.0, self._grid - 1.001)
         low = tf.cast(at, tf.int32)
-        return low, at - tf.cast(low, tf.float32)
+        return low, (at - tf.cast(low, tf.float32))[..., None]
 
-    def surface(self, at: tf.Tensor) -> tf.Tensor:
-        """Camera coordinates [B, N, 2] -> the head's point and the margin [B, N, 4]."""
-        column, s = self._place(at[..., 0] * self.sign[:, None], shape.VIEW_CENTRE[0])
-        row, t = self._place(at[..., 1], shape.VIEW_CENTRE[1])
-        s, t = s[..., None], t[..., None]
-        batch = tf.shape(at)[0]
-        index = (tf.range(batch)[:, None] * self.grid + row) * self.grid + column
-        flat = tf.reshape(self.table, [-1, 4])
-        a, b, c, d = (tf.gather(flat, index + k) for k in (0, 1, self.grid, self.grid + 1))
+    def surface(self, plane: tf.Tensor) -> tf.Tensor:
+        """Plane coordinates [B, N, 2] -> the head's point and the margin [B, N, 4], see `Views`."""
+        column, s = self._place(plane[..., 0] * self.sign[:, None], VIEW_CENTRE[0])
+        row, t = self._place(plane[..., 1], VIEW_CENTRE[1])
+        index = (self._view[:, None] * self._grid + row) * self._grid + column
+        over = self._next * self._grid**2
+
+        def value(offset: int) -> tf.Tensor:
+            first = tf.cast(tf.gather(self._surface, index + offset), tf.float32)
+            second = tf.cast(tf.gather(self._surface, index + offset + over), tf.float32)
+            return first + self._part[..., None] * (second - first)
+
+        a, b, c, d = value(0), value(1), value(self._grid), value(self._grid + 1)
         upper, lower = a + s * (b - a), c + s * (d - c)
         flip = tf.stack([self.sign] + [tf.ones_like(self.sign)] * 3, -1)
         return (upper + t * (lower - upper)) * flip[:, None]
 
     def outline(self, height: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Camera y [B, N] -> the head's least and greatest camera x [B, N] there."""
-        row, t = self._place(height, shape.VIEW_CENTRE[1])
-        index = tf.range(tf.shape(height)[0])[:, None] * self.grid + row
-        flat = tf.reshape(self.rows, [-1, 2])
-        first, second = tf.gather(flat, index), tf.gather(flat, index + 1)
-        ends = (first + t[..., None] * (second - first)) * self.sign[:, None, None]
+        """Plane y [B, N] -> the head's least and greatest x [B, N] there."""
+        row, t = self._place(height, VIEW_CENTRE[1])
+        index = self._view[:, None] * self._grid + row
+
+        def value(offset: int) -> tf.Tensor:
+            first = tf.gather(self._outline, index + offset)
+            second = tf.gather(self._outline, index + offset + self._next * self._grid)
+            return first + self._part[..., None] * (second - first)
+
+        ends = value(0)
+        ends = (ends + t * (value(1) - ends)) * self.sign[:, None, None]
         return tf.reduce_min(ends, -1), tf.reduce_max(ends, -1)
 
 
-def _on_the_rim(at: tf.Tensor, yaw: tf.Tensor, turned: tf.Tensor) -> tf.Tensor:
+def _on_the_rim(head: tf.Tensor, yaw: tf.Tensor, turned: tf.Tensor) -> tf.Tensor:
     """Points of the head [B, N, 3], those that turn away from a camera at yaw [B] drawn to its rim.
 
-    Nobody sees behind an ear in a frontal photograph: texture beyond the rim is what lies at the rim
+    Nobody sees behind an ear in a frontal photograph: the texture beyond the rim is what lies at the rim
     and just outside it. With `turned` [B] = 0 nothing moves.
     """
-    x, depth = at[..., 0], shape.AXIS_Z - at[..., 2]
-    radius = tf.sqrt(x**2 + depth**2)
-    away = tf.atan2(x, depth) + yaw[:, None] * (np.pi / 180)
+    x, depth, yaw = head[..., 0], AXIS_Z - head[..., 2], yaw[:, None] * _RADIANS
+    radius, turned = tf.sqrt(x**2 + depth**2), turned[:, None]
+    away = tf.atan2(x, depth) + yaw
     away = away - 2 * np.pi * tf.round(away / (2 * np.pi))
-    rim, room = np.radians(_RIM), np.radians(90 - _RIM)
-    over = tf.maximum(tf.abs(away) - rim, 0.0)
-    drawn = tf.sign(away) * (tf.minimum(tf.abs(away), rim) + room * tf.tanh(over / room))
-    angle = away + (drawn - away) * turned[:, None] - yaw[:, None] * (np.pi / 180)
-    radius = radius * (1.0 + 0.25 * turned[:, None] * tf.minimum(tf.maximum(over - room, 0.0), 1.0))
-    return tf.stack([radius * tf.sin(angle), at[..., 1], shape.AXIS_Z - radius * tf.cos(angle)], -1)
+    room = np.pi / 2 - _RIM
+    over = tf.maximum(tf.abs(away) - _RIM, 0.0)
+    drawn = tf.sign(away) * (tf.minimum(tf.abs(away), _RIM) + room * tf.tanh(over / room))
+    angle = away + (drawn - away) * turned - yaw
+    radius = radius * (1.0 + 0.9 * _BESIDE * turned * tf.clip_by_value(over - room, 0.0, 1.0))
+    return tf.stack([radius * tf.sin(angle), head[..., 1], AXIS_Z - radius * tf.cos(angle)], -1)
 
 
-def _background(at: tf.Tensor, source: _View, target: _View, turned: tf.Tensor) -> tf.Tensor:
-    """Where the background seen at camera coordinates [B, N, 2] of the turned view lies in the source's."""
-    x = at[..., 0]
-    left, right = target.outline(at[..., 1])
-    source_left, source_right = source.outline(at[..., 1])
-    margin = _MARGIN * turned[:, None]
+def _background(
+    plane: tf.Tensor, source: _View, target: _View, turned: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Where the background at places [B, N, 2] of the turned view lies in the source's plane [B, N, 2].
+
+    Second, in how far [B, N] that is no background but ear or hair that the turned head has uncovered.
+    """
+    x = plane[..., 0]
+    left, right = target.outline(plane[..., 1])
+    source_left, source_right = source.outline(plane[..., 1])
+    beside = _BESIDE * turned[:, None]
     on_left = x < (left + right) / 2
     outside = tf.maximum(tf.where(on_left, left - x, x - right), 0.0)
-    shift = tf.where(on_left, source_left - margin - left, source_right + margin - right)
-    return tf.stack([x + shift * tf.exp(-outside / _REACH), at[..., 1]], -1)
+    outward = tf.where(on_left, left - source_left, source_right - right) + beside
+    moved = outward * tf.exp(-outside / _REACH)
+    away = outside + moved - (outward - beside)  # from the source's outline
+    uncovered = tf.clip_by_value(outward / _BESIDE - 1.0, 0.0, 1.0)
+    uncovered *= tf.clip_by_value((2 * _BESIDE - away) / (0.8 * _BESIDE), 0.0, 1.0)
+    return tf.stack([x + tf.where(on_left, -moved, moved), plane[..., 1]], -1), uncovered
 
 
-def _sample(images: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
-    """Bilinear samples of images [B, H, W, 3] at pixels [B, N, 2] -> [B, N, 3]; reflected at the borders."""
-    height, width = tf.shape(images)[1], tf.shape(images)[2]
-    last = tf.cast(tf.stack([width, height]) - 1, tf.float32)
-    at = tf.abs(at)
-    at = last - tf.abs(last - at)
-    at = tf.clip_by_value(at, 0.0, last - 0.001)
-    low = tf.cast(at, tf.int32)
-    part = at - tf.cast(low, tf.float32)
-    index = (tf.range(tf.shape(images)[0])[:, None] * height + low[..., 1]) * width + low[..., 0]
-    flat = tf.reshape(images, [-1, 3])
-    a, b, c, d = (tf.gather(flat, index + k) for k in (0, 1, width, width + 1))
-    s, t = part[..., :1], part[..., 1:]
-    upper, lower = a + s * (b - a), c + s * (d - c)
-    return upper + t * (lower - upper)
+def _blurred_background(images: tf.Tensor, camera: Camera, view: _View) -> tf.Tensor:
+    """The background of images [B, S, S, 3] continued over the heads, coarse: [B, _FILL, _FILL, 3].
 
-
-def _known_points(points: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """Points [B, 10] as [B, 5, 2], the template's where they are unknown."""
-    template = tf.constant(TEMPLATE, tf.float32) * (tf.cast(size, tf.float32) / TEMPLATE_SIZE)
-    unknown = tf.reduce_all(points < 0, 1, keepdims=True)
-    return tf.reshape(tf.where(unknown, template[None], points), [-1, 5, 2])
+    Normalised convolution (Knutsson and Westin, 1993) over three scales, the finest that has background.
+    """
+    size = tf.cast(tf.shape(images)[1] - 1, tf.float32)
+    line = tf.linspace(0.0, size, _FILL)
+    cells = tf.reshape(tf.stack(tf.meshgrid(line, line), -1), [1, -1, 2])
+    plane = camera.plane(cells)
+    left, right = view.outline(plane[..., 1])
+    outside = tf.maximum(left - plane[..., 0], plane[..., 0] - right)
+    weight = tf.clip_by_value(outside / _BESIDE - 1.0, 1e-3, 1.0)
+    weight = tf.reshape(weight, [-1, _FILL, _FILL, 1])
+    small = tf.image.resize(images, [_FILL, _FILL], "area")
+    level = tf.concat([small * weight, weight], -1)
+    total = level
+    for scale in (0.1, 0.01):
+        level = tf.nn.avg_pool2d(level, 4, 3, "SAME")
+        total += scale * tf.image.resize(level, [_FILL, _FILL])
+    return total[..., :3] / total[..., 3:]
 
 
 def turn(images: tf.Tensor, points: tf.Tensor, yaw_degrees: tf.Tensor) -> tf.Tensor:
@@ -238,44 +164,51 @@ def turn(images: tf.Tensor, points: tf.Tensor, yaw_degrees: tf.Tensor) -> tf.Ten
     images = tf.convert_to_tensor(images, tf.float32)
     if images.shape.rank != 4 or images.shape[-1] != 3 or images.shape[1] != images.shape[2]:
         raise UrfrError(f"expected square images [B, S, S, 3] to turn, got shape {images.shape}")
-    size = tf.shape(images)[1]
-    known = _known_points(tf.convert_to_tensor(points, tf.float32), size)
-    yaw, pitch_index = _solve_pose(known)
-    pitch = tf.gather(tf.constant(shape.views().pitches), pitch_index)
+    batch, size = tf.shape(images)[0], tf.shape(images)[1]
+    five = known_points(tf.convert_to_tensor(points, tf.float32), size)
+    yaw, pitch_index = solve_pose(five)
+    pitch = tf.gather(tf.constant(views().pitches), pitch_index)
     wanted = tf.clip_by_value(tf.convert_to_tensor(yaw_degrees, tf.float32), -MAX_YAW, MAX_YAW)
-    source, target = _Camera(yaw, pitch, known), _Camera(wanted, pitch, known)
+    source, target = Camera(yaw, pitch, five), Camera(wanted, pitch, five)
     source_view, target_view = _View(yaw, pitch_index), _View(wanted, pitch_index)
-    turned = tf.minimum(tf.abs(wanted - yaw) / 20.0, 1.0)
+    turned = tf.minimum(tf.abs(wanted - yaw) * _RADIANS, 1.0)
 
-    nodes = (size + 1) // 2
-    line = tf.linspace(0.0, tf.cast(size - 1, tf.float32), nodes)
-    pixels = tf.reshape(tf.stack(tf.meshgrid(line, line), -1), [1, -1, 2])
-    pixels = tf.tile(pixels, [tf.shape(images)[0], 1, 1])
-    at = target.plane(pixels)
-    seen = target_view.surface(at)
-    point, margin = seen[..., :3], seen[..., 3:]
+    rows, count = (size - 1) // _ROW_STEP + 1, (size - 1) // strips.WIDTH + 1
+    down = tf.linspace(0.0, tf.cast(size - 1, tf.float32), rows)
+    across = tf.cast(tf.range(count + 1) * strips.WIDTH, tf.float32)
+    plane = target.plane(tf.reshape(tf.stack(tf.meshgrid(across, down), -1), [1, -1, 2]))
+    seen = target_view.surface(plane)
+    point, margin = seen[..., :3], seen[..., 3:] * target.scale[:, None, None]
     mirrored = point * [-1.0, 1.0, 1.0]
 
-    def visible(of: tf.Tensor) -> tf.Tensor:
-        front = source_view.surface(source.project(of))[..., :3]
-        apart = tf.sqrt(tf.reduce_sum((front - of) ** 2, -1, keepdims=True))
+    def visible(head: tf.Tensor) -> tf.Tensor:
+        front = source_view.surface(source.project(head))[..., :3]
+        apart = tf.sqrt(tf.reduce_sum((front - head) ** 2, -1, keepdims=True))
         return tf.clip_by_value(2.0 - apart / _HIDDEN, 0.0, 1.0)
 
-    mirror_weight = visible(mirrored) * (1.0 - visible(point)) * turned[:, None, None]
-    own_at = source.pixels(source.project(_on_the_rim(point, yaw, turned)))
-    mirror_at = source.pixels(source.project(mirrored))
-    background_at = source.pixels(_background(at, source_view, target_view, turned))
-    head_weight = margin * target.scale[:, None, None]
-
-    field = tf.concat([own_at, mirror_at, background_at, mirror_weight, head_weight], -1)
-    field = tf.reshape(field, [-1, nodes, nodes, 8])
-    field = tf.raw_ops.ResizeBilinear(images=field, size=[size, size], align_corners=True)
-    field = tf.reshape(field, [-1, size * size, 8])
-    own, mirror, background = (_sample(images, field[..., k : k + 2]) for k in (0, 2, 4))
-    head = own + field[..., 6:7] * (mirror - own)
-    alpha = tf.clip_by_value(0.5 + field[..., 7:8] / 1.5, 0.0, 1.0)
-    result = background + alpha * (head - background)
-    return tf.reshape(result, tf.shape(images))
+    mirror = visible(mirrored) * (1.0 - visible(point)) * turned[:, None, None]
+    background, uncovered = _background(plane, source_view, target_view, turned)
+    background = source.pixels(background)
+    last = tf.cast(size - 1, tf.float32)
+    over = tf.reduce_max(tf.abs(background - last / 2), -1, keepdims=True) - last / 2
+    filled = tf.maximum(uncovered[..., None], tf.clip_by_value(over / 6.0, 0.0, 1.0))
+    own_at, mirror_at = (
+        source.pixels(source.project(_on_the_rim(p, yaw, turned))) for p in (point, mirrored)
+    )
+    field = tf.concat([own_at, mirror_at, background, margin, mirror, filled], -1)
+    field = tf.reshape(field, [batch, rows, count + 1, 9])
+    field = tf.raw_ops.ResizeBilinear(images=field, size=[size, count + 1], align_corners=True)
+    head = tf.clip_by_value(0.5 + strips.spread(field[..., 6]) / _EDGE, 0.0, 1.0)
+    mirror, filled = strips.spread(field[..., 7]), strips.spread(field[..., 8])
+    layers = [
+        strips.Layer(images, field[..., 0:2], head * (1.0 - mirror)),
+        strips.Layer(images, field[..., 2:4], head * mirror),
+        strips.Layer(images, field[..., 4:6], (1.0 - head) * (1.0 - filled)),
+        strips.Layer(
+            _blurred_background(images, source, source_view), field[..., 4:6], (1.0 - head) * filled
+        ),
+    ]
+    return strips.paint(layers, size)
 
 
 def random_turn(
