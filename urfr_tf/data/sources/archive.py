@@ -51,11 +51,15 @@ def _is_plain(path: str) -> bool:
 
 
 def _plain(path: str) -> Iterator[Item]:
-    with tarfile.open(path, "r:") as archive:
+    with open(path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
+        length = os.fstat(file.fileno()).st_size
         for member, problem in _members(archive):
-            if problem is None and member.offset_data + member.size > os.path.getsize(path):
+            if problem is None and member.offset_data + member.size > length:
                 raise tarfile.ReadError("unexpected end of data")
             yield Item("", member.name, path, member.offset_data, member.size, problem=problem)
+        # An archive ends with blocks of zeros; tarfile also takes the end of the file between two members.
+        if os.pread(file.fileno(), tarfile.BLOCKSIZE, archive.offset) != bytes(tarfile.BLOCKSIZE):
+            raise tarfile.ReadError("unexpected end of the archive")
 
 
 def _compressed(path: str, max_bytes: int) -> Iterator[Item]:

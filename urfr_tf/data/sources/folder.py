@@ -31,7 +31,7 @@ def items(path: str, keep: Container[str]) -> Iterator[Item]:
     """
     for entry in _scan(path):
         if not _is_person(entry, path):
-            why = "a link to a folder" if entry.is_dir() else "directly in the source's folder"
+            why = "a link or name that is not followed" if _is_folder(entry) else "directly in the source"
             yield Item("", entry.name, problem=ImageError("in no person's folder", why))
         elif entry.name in keep:
             for file, problem in _files(entry.path):
@@ -47,12 +47,19 @@ def _scan(path: str) -> Iterator[os.DirEntry[str]]:
 
 
 def _is_person(entry: os.DirEntry[str], root: str) -> bool:
-    if not entry.is_dir() or any(character in entry.name for character in "\t\n\r"):
+    if not _is_folder(entry) or any(character in entry.name for character in "\t\n\r"):
         return False
     if not entry.is_symlink():
         return True
     target, top = os.path.realpath(entry.path), os.path.realpath(root)
     return os.path.commonpath([target, top]) != target
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _files(folder: str) -> Iterator[tuple[str, ImageError | None]]:
@@ -64,7 +71,7 @@ def _files(folder: str) -> Iterator[tuple[str, ImageError | None]]:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
-                    elif entry.is_symlink() and entry.is_dir():
+                    elif entry.is_symlink() and _is_folder(entry):
                         yield entry.path, ImageError("link to a folder", "such links are not followed")
                     else:
                         yield entry.path, None
