@@ -16,6 +16,7 @@ VARIATIONS = ("blur", "occlusion", "pose", "resolution")
 # What happens in the scene comes before what happens in the camera: the edge of an occluder is blurred too.
 _ORDER = ("pose", "occlusion", "resolution", "blur")
 YAW_DEGREES = (40.0, 60.0)
+_ROUND = 16
 
 
 def check_probabilities(probabilities: dict[str, float]) -> tuple[str, ...]:
@@ -46,8 +47,8 @@ def augment(
         images: uint8 or float32 [B, S, S, 3], RGB in 0..255, S known.
         seed: integer pair, int32 or int64 [2].
         probabilities: variation -> probability, of blur, occlusion, pose, resolution.
-        points: float32 [B, 10], the five points in pixels of these images; needed by pose only. Images
-            whose points are unknown (negative) are not turned, and their label says so.
+        points: float32 [B, 10], the five points in pixels of these images, as `pose.turn` takes them;
+            needed by pose only.
 
     Returns:
         images float32 [B, S, S, 3] in 0..255, and labels float32 [B, T], 1 where a variation was applied;
@@ -60,10 +61,8 @@ def augment(
     coins = dict(zip(VARIATIONS, seeds[: len(VARIATIONS)], strict=True))
     draws = dict(zip(VARIATIONS, seeds[len(VARIATIONS) :], strict=True))
     chosen = {n: tf.random.stateless_uniform([batch], coins[n]) < probabilities[n] for n in names}
-    if "pose" in names:
-        if points is None:
-            raise UrfrError("expected the five points of the faces for the variation pose, but got none")
-        chosen["pose"] &= tf.reduce_min(points, axis=1) >= 0.0
+    if "pose" in names and points is None:
+        raise UrfrError("expected the five points of the faces for the variation pose, but got none")
     for name in _ORDER:
         if name in names and probabilities[name] > 0.0:
             recipe = _recipe(name, draws[name], points)
@@ -88,13 +87,9 @@ def _recipe(
         return lower_resolution(images, draw_size(tf.size(index), seed))
 
     def pose(images: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-        from urfr_tf.augment.pose import turn
+        from urfr_tf.augment.pose import random_turn
 
-        size, side = tf.unstack(tf.random.split(seed))
-        yaw = tf.random.stateless_uniform([tf.size(index)], size, *YAW_DEGREES)
-        left = tf.random.stateless_uniform([tf.size(index)], side) < 0.5
-        yaw = tf.where(left, -yaw, yaw)
-        return turn(tf.cast(images, tf.float32), tf.gather(points, index), yaw)
+        return random_turn(tf.cast(images, tf.float32), tf.gather(points, index), seed, *YAW_DEGREES)
 
     return {"blur": blur, "occlusion": occlusion, "resolution": resolution, "pose": pose}[name]
 
@@ -104,10 +99,9 @@ def _apply(
 ) -> tf.Tensor:
     """Runs `recipe` on the chosen images only, and puts its results in their places."""
     index = tf.where(chosen)[:, 0]
-
-    def vary() -> tf.Tensor:
-        changed = tf.cast(recipe(tf.gather(images, index), index), tf.float32)
-        return tf.tensor_scatter_nd_update(tf.cast(images, tf.float32), index[:, None], changed)
-
-    # A batch in which nothing was chosen: some kernels (MirrorPad) refuse an empty batch.
-    return tf.cond(tf.size(index) > 0, vary, lambda: tf.cast(images, tf.float32))
+    count = tf.size(index)
+    # The recipes are compiled for each size they meet: few sizes, few compilations. None of them is 0.
+    rounded = (tf.maximum(count, 1) + _ROUND - 1) // _ROUND * _ROUND
+    padded = tf.pad(index, [[0, rounded - count]])
+    changed = recipe(tf.gather(images, padded), padded)[:count]
+    return tf.tensor_scatter_nd_update(tf.cast(images, changed.dtype), index[:, None], changed)

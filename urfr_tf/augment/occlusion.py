@@ -1,5 +1,6 @@
 """Occlusion: the face is cut in a 7 x 7 grid and a random rectangle of cells is blacked out."""
 
+import numpy as np
 import tensorflow as tf
 
 GRID = 7
@@ -10,7 +11,7 @@ def draw_rectangle(count: tf.Tensor | int, seed: tf.Tensor) -> tf.Tensor:
 
     Each of the 28 x 28 rectangles of the 7 x 7 grid is equally likely. `seed` is an integer pair [2].
     """
-    spans = tf.constant([[a, b] for a in range(GRID) for b in range(a + 1, GRID + 1)], tf.int32)
+    spans = np.array([[a, b] for a in range(GRID) for b in range(a + 1, GRID + 1)], np.int32)
     drawn = tf.random.stateless_uniform([count, 2], seed, 0, len(spans), tf.int32)
     return tf.reshape(tf.transpose(tf.gather(spans, drawn), [0, 2, 1]), [-1, 4])
 
@@ -27,11 +28,16 @@ def black_out(images: tf.Tensor, rectangle: tf.Tensor) -> tf.Tensor:
     Returns:
         The same shape and type as `images`.
     """
-    _, height, width, _ = images.shape
+    _, height, width, channels = images.shape
     rows = _covered(height, rectangle[:, 0], rectangle[:, 2])
-    columns = _covered(width, rectangle[:, 1], rectangle[:, 3])
-    hidden = rows[:, :, None, None] & columns[:, None, :, None]
-    return tf.where(hidden, tf.zeros([], images.dtype), images)
+    columns = tf.repeat(_covered(width, rectangle[:, 1], rectangle[:, 3]), channels, axis=1)
+    hidden = _clear(tf.reshape(images, [-1, height, width * channels]), rows, columns)
+    return tf.reshape(hidden, [-1, height, width, channels])
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _clear(images: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+    return tf.where(rows[:, :, None] & columns[:, None, :], tf.zeros([], images.dtype), images)
 
 
 def _covered(length: int, first: tf.Tensor, last: tf.Tensor) -> tf.Tensor:

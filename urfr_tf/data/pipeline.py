@@ -15,8 +15,10 @@ from urfr_tf import heads
 from urfr_tf.augment.choose import augment, check_probabilities
 from urfr_tf.data import records
 from urfr_tf.data.manifest import Manifest, load_manifest
+from urfr_tf.data.random_crop import crop_images, crop_points, decode
 from urfr_tf.data.soft_labels import check_soft_labels
 from urfr_tf.errors import UrfrError
+from urfr_tf.faces.template import five_points
 
 # Shards read side by side, and records taken from one before the next: both belong to the order of a pass.
 _CYCLE, _BLOCK = 8, 16
@@ -98,27 +100,25 @@ def training_dataset(
             shuffled = _by_identity(shuffled, label_of, images_per_identity)
         return shuffled.take(steps * batch_size)
 
-    def draws(step: tf.Tensor) -> tf.Tensor:
-        return tf.random.stateless_uniform([batch_size, 3], _fold(seed, _CROP, step))
-
-    def read_and_crop(record: tuple, draw: tf.Tensor) -> _Tensors:
-        example = read(record)
-        return {**example, "draw": draw, heads.IMAGE: _crop(example[heads.IMAGE], draw, crop_size, flip)}
-
-    def vary(step: tf.Tensor, batch: _Tensors) -> tuple[_Tensors, _Tensors]:
-        points = _crop_points(batch[records.POINTS], batch["draw"], manifest.image_size, crop_size, flip)
-        seeds = _fold(seed, _AUGMENT, step)
-        images, labels = augment(batch[heads.IMAGE], seeds, probabilities, points)
-        labels = tf.concat([labels, batch["soft"]], axis=1)
-        return {heads.IMAGE: images, heads.LABEL: batch[heads.LABEL]}, {heads.VARIATION: labels}
+    def make(step: tf.Tensor, batch: tuple) -> tuple[_Tensors, _Tensors]:
+        examples = read(batch)
+        draw = tf.random.stateless_uniform([batch_size, 3], _fold(seed, _CROP, step))
+        offset = tf.cast(draw[:, :2] * (manifest.image_size - crop_size + 1.0), tf.int32)
+        mirrored = (draw[:, 2] < 0.5) & flip
+        images = crop_images(examples[heads.IMAGE], offset, mirrored, manifest.image_size, crop_size)
+        points = None
+        if "pose" in probabilities:
+            points = _known_points(examples[records.POINTS], manifest.image_size)
+            points = crop_points(points, offset, mirrored, crop_size)
+        images, labels = augment(images, _fold(seed, _AUGMENT, step), probabilities, points)
+        labels = tf.concat([labels, examples["soft"]], axis=1)
+        return {heads.IMAGE: images, heads.LABEL: examples[heads.LABEL]}, {heads.VARIATION: labels}
 
     passed, step_of_pass = divmod(start_step, steps)
-    step_numbers = tf.data.Dataset.range(start_step, _FOREVER)
     stream = tf.data.Dataset.range(passed, _FOREVER).flat_map(one_pass).skip(step_of_pass * batch_size)
-    stream = tf.data.Dataset.zip((stream, step_numbers.map(draws).unbatch()))
-    stream = stream.map(read_and_crop, num_parallel_calls=tf.data.AUTOTUNE)
     stream = stream.batch(batch_size, drop_remainder=True)
-    stream = tf.data.Dataset.zip((step_numbers, stream)).map(vary, num_parallel_calls=tf.data.AUTOTUNE)
+    stream = tf.data.Dataset.zip((tf.data.Dataset.range(start_step, _FOREVER), stream))
+    stream = stream.map(make, num_parallel_calls=tf.data.AUTOTUNE)
     return stream.prefetch(tf.data.AUTOTUNE).with_options(_options())
 
 
@@ -137,7 +137,7 @@ def evaluation_dataset(shards: str, *, batch_size: int, crop_size: int) -> tf.da
 
     def read(serialized: tf.Tensor) -> _Tensors:
         example = records.parse(serialized)
-        image = _decode(example[heads.IMAGE], manifest.image_size)
+        image = decode(example[heads.IMAGE], manifest.image_size)
         image = image[before : before + crop_size, before : before + crop_size]
         rest = {key: example[key] for key in (heads.LABEL, records.IDENTITY, records.SOURCE)}
         return {heads.IMAGE: tf.cast(image, tf.float32), **rest}
@@ -158,7 +158,7 @@ def _by_identity(stream: tf.data.Dataset, label_of: Callable, group: int) -> tf.
 
 
 def _streamed(manifest: Manifest, soft: Sequence[Sequence[Path]]) -> tuple[Callable, Callable, Callable]:
-    """How to open shard i as a dataset, how to read a record (image uint8, label, points, soft), its label."""
+    """How to open shard i; read a batch of records (image as bytes, label, points, soft); a record's label."""
     paths = tf.constant([str(path) for path in manifest.shard_paths])
     soft_paths = [tf.constant([str(path) for path in of_label]) for of_label in soft]
 
@@ -166,69 +166,50 @@ def _streamed(manifest: Manifest, soft: Sequence[Sequence[Path]]) -> tuple[Calla
         values = [tf.data.FixedLengthRecordDataset(of_label[shard], 4) for of_label in soft_paths]
         return tf.data.Dataset.zip((tf.data.TFRecordDataset(paths[shard]), *values))
 
-    def read(record: tuple) -> _Tensors:
-        example = records.parse(record[0])
-        values = [tf.io.decode_raw(value, tf.float32)[0] for value in record[1:]]
+    def read(batch: tuple) -> _Tensors:
+        examples = records.parse(batch[0])
+        values = [tf.io.decode_raw(value, tf.float32) for value in batch[1:]]
+        soft_values = tf.concat(values, axis=1) if values else tf.zeros([tf.size(batch[0]), 0])
         return {
-            heads.IMAGE: _decode(example[heads.IMAGE], manifest.image_size),
-            heads.LABEL: example[heads.LABEL],
-            records.POINTS: example[records.POINTS],
-            "soft": tf.stack(values) if values else tf.zeros([0]),
+            **{key: examples[key] for key in (heads.IMAGE, heads.LABEL, records.POINTS)},
+            "soft": soft_values,
         }
 
     return open_shard, read, lambda record: records.parse(record[0])[heads.LABEL]
 
 
 def _in_memory(manifest: Manifest, soft: Sequence[Sequence[Path]]) -> tuple[Callable, Callable, Callable]:
-    """As `_streamed`, but everything is read now and a record is its number."""
+    """As `_streamed`, but everything is read and decoded now: a record is its number, an image its pixels."""
     open_shard, read, _ = _streamed(manifest, soft)
-    everything = tf.data.Dataset.range(len(manifest.shard_paths)).flat_map(open_shard)
-    everything = everything.map(lambda *record: read(record), num_parallel_calls=tf.data.AUTOTUNE)
-    batches = list(everything.batch(256).as_numpy_iterator())
-    stored = {key: tf.constant(np.concatenate([batch[key] for batch in batches])) for key in batches[0]}
+    everything = tf.data.Dataset.range(len(manifest.shard_paths)).flat_map(open_shard).batch(256)
+
+    def decoded(*batch: tf.Tensor) -> _Tensors:
+        examples = read(batch)
+        size = manifest.image_size
+        pixels = tf.TensorSpec([size, size, 3], tf.uint8)
+        images = tf.map_fn(lambda one: decode(one, size), examples[heads.IMAGE], fn_output_signature=pixels)
+        return {**examples, heads.IMAGE: images}
+
+    batches = list(everything.map(decoded, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator())
+    stored = {
+        key: tf.constant(np.concatenate([batch.pop(key) for batch in batches])) for key in list(batches[0])
+    }
     ends = tf.constant(np.cumsum(manifest.shard_records))
     starts = ends - manifest.shard_records
 
     def numbers(shard: tf.Tensor) -> tf.data.Dataset:
         return tf.data.Dataset.zip((tf.data.Dataset.range(starts[shard], ends[shard]),))
 
-    def look_up(record: tuple) -> _Tensors:
-        return {key: values[record[0]] for key, values in stored.items()}
+    def look_up(batch: tuple) -> _Tensors:
+        return {key: tf.gather(values, batch[0]) for key, values in stored.items()}
 
     return numbers, look_up, lambda record: stored[heads.LABEL][record[0]]
 
 
-def _decode(encoded: tf.Tensor, size: int) -> tf.Tensor:
-    """JPEG or PNG -> uint8 [size, size, 3]; despite its name the operation takes both."""
-    return tf.ensure_shape(tf.io.decode_jpeg(encoded, channels=3), [size, size, 3])
-
-
-def _offset(draw: tf.Tensor, image_size: int, crop_size: int) -> tf.Tensor:
-    """First row and column of the crop: int32 [..., 2], 0 to image_size - crop_size, equally likely."""
-    return tf.cast(draw[..., :2] * (image_size - crop_size + 1.0), tf.int32)
-
-
-def _crop(image: tf.Tensor, draw: tf.Tensor, crop_size: int, flip: bool) -> tf.Tensor:
-    top, left = tf.unstack(_offset(draw, image.shape[0], crop_size))
-    image = image[top : top + crop_size, left : left + crop_size]
-    if flip:
-        image = tf.raw_ops.Reverse(tensor=image, dims=tf.stack([False, draw[2] < 0.5, False]))
-    return tf.ensure_shape(image, [crop_size, crop_size, 3])
-
-
-def _crop_points(
-    points: tf.Tensor, draw: tf.Tensor, image_size: int, crop_size: int, flip: bool
-) -> tf.Tensor:
-    """Five points of each image [B, 10], moved as `_crop` moves the pixels; unknown ones stay -1."""
-    known = tf.reduce_min(points, axis=1, keepdims=True) >= 0.0
-    offset = tf.cast(_offset(draw, image_size, crop_size)[:, ::-1], tf.float32)
-    moved = tf.reshape(points, [-1, 5, 2]) - offset[:, None, :]
-    if flip:
-        # Left and right are those of the image, so that the eyes and the corners of the mouth change places.
-        mirrored = tf.stack([crop_size - 1.0 - moved[..., 0], moved[..., 1]], axis=-1)
-        mirrored = tf.gather(mirrored, [1, 0, 2, 4, 3], axis=1)
-        moved = tf.where(draw[:, 2, None, None] < 0.5, mirrored, moved)
-    return tf.where(known, tf.reshape(moved, [-1, 10]), -1.0)
+def _known_points(points: tf.Tensor, image_size: int) -> tf.Tensor:
+    """Points [B, 10], the template's in the place of unknown ones: they have to move with the crop."""
+    template = tf.constant(five_points(image_size).ravel(), tf.float32)
+    return tf.where(tf.reduce_all(points < 0.0, axis=1, keepdims=True), template[None], points)
 
 
 def _fold(seed: int, use: int, number: tf.Tensor) -> tf.Tensor:
@@ -245,7 +226,11 @@ def _steps(manifest: Manifest, batch_size: int, images_per_identity: int) -> int
         )
     usable = int((manifest.counts // images_per_identity).sum()) * images_per_identity
     if usable < batch_size:
-        what = "images" if images_per_identity == 1 else f"images in groups of {images_per_identity} of one person"
+        what = (
+            "images"
+            if images_per_identity == 1
+            else f"images in groups of {images_per_identity} of one person"
+        )
         raise UrfrError(
             f"expected at least a batch of {batch_size} {what}, but {manifest.folder} holds {usable}"
         )

@@ -1,0 +1,58 @@
+"""Encoded images -> random crops, mirrored or not, with the five points moved along."""
+
+import tensorflow as tf
+
+
+def decode(encoded: tf.Tensor, size: int) -> tf.Tensor:
+    """JPEG or PNG -> uint8 [size, size, 3], RGB; despite its name the operation takes both."""
+    return tf.ensure_shape(tf.io.decode_jpeg(encoded, channels=3), [size, size, 3])
+
+
+def crop_images(
+    images: tf.Tensor, offset: tf.Tensor, mirrored: tf.Tensor, image_size: int, crop_size: int
+) -> tf.Tensor:
+    """Cuts a square out of each image and mirrors it where asked.
+
+    Args:
+        images: encoded, string [B], or pixels, uint8 [B, image_size, image_size, 3].
+        offset: int32 [B, 2], first row and column of each square, at most image_size - crop_size.
+        mirrored: bool [B].
+        image_size: side of the images.
+        crop_size: side of the squares.
+
+    Returns:
+        uint8 [B, crop_size, crop_size, 3].
+    """
+
+    def one(values: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        image, first, mirror = values
+        if image.dtype == tf.string:
+            image = decode(image, image_size)
+        image = tf.slice(image, first, [crop_size, crop_size, 3])
+        # With the axes as a tensor an image that stays as it is costs no branch of the graph.
+        return tf.raw_ops.Reverse(tensor=image, dims=mirror)
+
+    # A loop inside one function of the batch costs less per image than a dataset of single images does.
+    first = tf.pad(offset, [[0, 0], [0, 1]])
+    axes = tf.pad(mirrored[:, None], [[0, 0], [1, 1]])
+    result = tf.TensorSpec([crop_size, crop_size, 3], tf.uint8)
+    return tf.map_fn(one, (images, first, axes), fn_output_signature=result)
+
+
+def crop_points(points: tf.Tensor, offset: tf.Tensor, mirrored: tf.Tensor, crop_size: int) -> tf.Tensor:
+    """Moves the five points as `crop_images` moves the pixels.
+
+    Args:
+        points: float32 [B, 10], x0, y0, ... x4, y4 in pixels: eyes, nose, corners of the mouth, the left one
+            first as seen in the image.
+        offset: int32 [B, 2], first row and column of the crop.
+        mirrored: bool [B].
+        crop_size: side of the crop.
+
+    Returns:
+        float32 [B, 10] in pixels of the crop, the left one first again.
+    """
+    moved = tf.reshape(points, [-1, 5, 2]) - tf.cast(offset[:, None, ::-1], tf.float32)
+    flipped = tf.stack([crop_size - 1.0 - moved[..., 0], moved[..., 1]], axis=-1)
+    flipped = tf.gather(flipped, [1, 0, 2, 4, 3], axis=1)
+    return tf.reshape(tf.where(mirrored[:, None, None], flipped, moved), [-1, 10])
