@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.metrics import Template, fuse, fusion
+from urfr_tf.metrics import Template, average, fuse, fusion
 
 
 def images(rng, count, groups=4, width=6):
@@ -76,6 +76,15 @@ def test_one_image_is_its_own_template():
     np.testing.assert_allclose(variance, v[[1, 2, 0]], rtol=1e-6)
     # Groups of norm 1/sqrt(K), as serving_default gives them, come out with norm 1.
     np.testing.assert_allclose(fuse(x / 2, v, [2, 0, 1])[0], fused, atol=1e-6)
+
+
+def test_average_by_hand_in_blocks(monkeypatch):
+    monkeypatch.setattr(fusion, "_BLOCK", 4)
+    # Groups 1 and 4: ((0, 0) + (2, 4)) / 2 and (1, 1) alone; nothing is renormalised.
+    means = average([[0.0, 0.0], [1.0, 1.0], [2.0, 4.0]], [1, 4, 1])
+    np.testing.assert_allclose(means, [[1, 2], [1, 1]])
+    with pytest.raises(UrfrError, match="group for each of 3 rows"):
+        average(np.ones((3, 2)), [0, 1])
 
 
 def test_bad_input_is_a_sentence():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.metrics import cosine_score, likelihood, likelihood_of_pairs, likelihood_score
+from urfr_tf.metrics import cosine_of_pairs, cosine_score, likelihood, likelihood_of_pairs, likelihood_score
 
 
 def unit(rng, count, groups, width):
@@ -66,7 +66,7 @@ def test_compiled_tiles_equal_the_formula():
 
 def test_memory_bounds_the_tile_and_not_the_result():
     rng = np.random.default_rng(2)
-    a, va = unit(rng, 33, 4, 8), rng.uniform(0.01, 0.1, (33, 4))
+    a, va = unit(rng, 11, 4, 8), rng.uniform(0.01, 0.1, (11, 4))
     whole = likelihood_score(a, va, a, va, all_pairs=True)
     # 8 tiles of 4 bytes in 500 bytes: tiles of 15 scores, 3 x 5.
     np.testing.assert_allclose(likelihood_score(a, va, a, va, all_pairs=True, memory=500), whole, rtol=1e-5)
@@ -89,6 +89,9 @@ def test_listed_pairs_are_entries_of_all_pairs():
     first, second = rng.integers(0, 50, 5000), rng.integers(0, 50, 5000)
     np.testing.assert_allclose(
         likelihood_of_pairs(a, va, first, second), oracle(a, va, a, va)[first, second], rtol=1e-5, atol=1e-4
+    )
+    np.testing.assert_allclose(
+        cosine_of_pairs(a, first, second), cosine_score(a, a, all_pairs=True)[first, second], atol=1e-6
     )
     assert len(likelihood_of_pairs(a, va, [], [])) == 0
     with pytest.raises(UrfrError, match="rows below 50"):

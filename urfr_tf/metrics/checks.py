@@ -63,3 +63,16 @@ def identities(values: Any, count: int, name: str) -> np.ndarray:
     if len(array) != count:
         raise UrfrError(f"expected {count} identities for {name}, but got {len(array)}")
     return array
+
+
+def checked_rows(first: Any, second: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two int64 arrays [P] of rows below `count`.
+
+    Raises:
+        UrfrError: different lengths, or a row that is not there.
+    """
+    first, second = np.asarray(first, np.int64), np.asarray(second, np.int64)
+    rows = np.concatenate([first, second])
+    if first.shape != second.shape or (len(rows) and not 0 <= rows.min() <= rows.max() < count):
+        raise UrfrError(f"expected pairs of rows below {count}, but got others")
+    return first, second

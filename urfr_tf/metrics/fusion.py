@@ -1,5 +1,6 @@
 """Template fusion: several images of one person -> one embedding and variance (method, section 6)."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,36 @@ def _check_images(embedding: Any, variance: Any) -> tuple[np.ndarray, np.ndarray
             f"expected variances above 0, but image {int(np.argwhere(variance <= 0)[0][0])} has another"
         )
     return embedding, variance
+
+
+def _blocks(group: np.ndarray, width: int) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Whole groups, a bounded number of rows at a time: their places, their rows, where each begins."""
+    order = np.argsort(group, kind="stable")
+    _, starts = np.unique(group[order], return_index=True)
+    ends = np.append(starts[1:], len(order))
+    first = 0
+    while first < len(starts):
+        limit = starts[first] + max(1, _BLOCK // width)
+        last = max(first + 1, int(np.searchsorted(ends, limit, side="right")))
+        yield slice(first, last), order[starts[first] : ends[last - 1]], starts[first:last] - starts[first]
+        first = last
+
+
+def average(embedding: Any, group: Any) -> np.ndarray:
+    """Mean of the rows of each group, not renormalised: float32 [T, D] for [N, D] and int [N].
+
+    Raises:
+        UrfrError: no matrix of finite numbers, or another number of groups than rows.
+    """
+    embedding = floats(embedding, "embedding", 2)
+    group = np.asarray(group).reshape(-1)
+    if len(group) != len(embedding):
+        raise UrfrError(f"expected a group for each of {len(embedding)} rows, but got {len(group)}")
+    means = np.empty((len(np.unique(group)), embedding.shape[1]), np.float32)
+    for place, rows, cuts in _blocks(group, embedding.shape[1]):
+        total = np.add.reduceat(embedding[rows], cuts, axis=0, dtype=np.float64)
+        means[place] = total / np.diff(np.append(cuts, len(rows)))[:, np.newaxis]
+    return means
 
 
 def _renormalise(total: np.ndarray, name: str) -> np.ndarray:
@@ -67,26 +98,16 @@ def fuse(
             f"expected an integer template for each of {len(embedding)} images, "
             f"but got {template.dtype} [{len(template)}]"
         )
-    order = np.argsort(template, kind="stable")
-    numbers, starts = np.unique(template[order], return_index=True)
-    ends = np.append(starts[1:], len(order))
     groups, width = embedding.shape[1:]
-    fused = np.empty((len(numbers), groups, width), np.float32)
-    fused_variance = np.empty((len(numbers), groups), np.float32)
-    images = max(1, _BLOCK // (groups * width))
-    first = 0
-    while first < len(numbers):
-        last = max(first + 1, int(np.searchsorted(ends, starts[first] + images, side="right")))
-        rows = order[starts[first] : ends[last - 1]]
-        cuts = starts[first:last] - starts[first]
+    count = len(np.unique(template))
+    fused = np.empty((count, groups, width), np.float32)
+    fused_variance = np.empty((count, groups), np.float32)
+    for place, rows, cuts in _blocks(template, groups * width):
         precision = 1.0 / variance[rows].astype(np.float64)
         total = np.add.reduceat(embedding[rows] * precision[:, :, np.newaxis], cuts, axis=0)
-        fused[first:last] = _renormalise(total, f"templates {numbers[first]} to {numbers[last - 1]}")
-        if rule == "minimum":
-            fused_variance[first:last] = 1.0 / np.maximum.reduceat(precision, cuts, axis=0)
-        else:
-            fused_variance[first:last] = 1.0 / np.add.reduceat(precision, cuts, axis=0)
-        first = last
+        fused[place] = _renormalise(total, f"templates {template[rows[0]]} to {template[rows[-1]]}")
+        merge = np.maximum if rule == "minimum" else np.add
+        fused_variance[place] = 1.0 / merge.reduceat(precision, cuts, axis=0)
     return fused, fused_variance
 
 

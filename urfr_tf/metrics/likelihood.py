@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.metrics.checks import floats
+from urfr_tf.metrics.checks import checked_rows, floats
 
 _MEMORY = 64 << 20
 _ROWS, _COLUMNS = 256, 2048
@@ -72,10 +72,7 @@ def likelihood_of_pairs(embedding: Any, variance: Any, first: Any, second: Any) 
         UrfrError: as `likelihood_score`; a row that is not there.
     """
     embedding, variance = checked(embedding, variance, "")
-    first, second = np.asarray(first, np.int64), np.asarray(second, np.int64)
-    rows = np.concatenate([first, second])
-    if first.shape != second.shape or (len(rows) and not 0 <= rows.min() <= rows.max() < len(embedding)):
-        raise UrfrError(f"expected pairs of rows below {len(embedding)}, but got others")
+    first, second = checked_rows(first, second, len(embedding))
     return _listed(embedding, variance, first, embedding, variance, second)
 
 
