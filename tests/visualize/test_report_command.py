@@ -1,6 +1,7 @@
 """`urfr report` on synthetic runs: what it reads, where it writes, what it says."""
 
 import argparse
+import re
 import subprocess
 import sys
 
@@ -22,11 +23,16 @@ def urfr_report():
     return run
 
 
+def text_of(path):
+    """The page without the marks that only say where a line may break."""
+    return re.sub(r"<wbr>|</?span[^>]*>", "", path.read_text(encoding="utf-8"))
+
+
 def test_a_run_gets_its_report(tmp_path, write_run, urfr_report, capsys):
     run = write_run(tmp_path / "demo")
     assert urfr_report("--run", run) == 0
     assert capsys.readouterr().out.strip() == str(run / "report.html")
-    page = (run / "report.html").read_text(encoding="utf-8")
+    page = text_of(run / "report.html")
     for caption in ("Results, protocol pairs", "Training of demo, by epoch", "What ran", "Scores of trained"):
         assert caption in page
     assert f"urfr report --run {run} --out {run / 'report.html'}" in page
@@ -38,7 +44,7 @@ def test_two_runs_side_by_side(tmp_path, write_run, urfr_report, monkeypatch):
     write_run(tmp_path / "a", margin=8, scores=False)
     write_run(tmp_path / "b", margin=12, scores=False)
     urfr_report("--run", "a", "b", "--title", "Margins <8> & 12")
-    page = (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    page = text_of(tmp_path / "comparison.html")
     assert "<h1>Margins &lt;8&gt; &amp; 12</h1>" in page
     for words in ("Settings that differ", "loss.margin", "a: trained", "b: trained"):
         assert words in page
@@ -47,7 +53,7 @@ def test_two_runs_side_by_side(tmp_path, write_run, urfr_report, monkeypatch):
 def test_evaluations_side_by_side(tmp_path, write_evaluation, urfr_report):
     first, second = write_evaluation(tmp_path / "one"), write_evaluation(tmp_path / "two", shift=3.0)
     urfr_report("--eval", first, second, "--out", tmp_path / "out.html")
-    page = (tmp_path / "out.html").read_text(encoding="utf-8")
+    page = text_of(tmp_path / "out.html")
     assert page.index('<th scope="row">one</th>') < page.index('<th scope="row">two</th>')
     assert "config.yaml" not in page, "an evaluation alone misses no run"
 
@@ -55,7 +61,7 @@ def test_evaluations_side_by_side(tmp_path, write_evaluation, urfr_report):
 def test_half_a_run_still_gets_a_report_that_says_what_is_missing(tmp_path, urfr_report):
     (tmp_path / "config.yaml").write_text("a: <b>\n")
     urfr_report("--run", tmp_path)
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = text_of(tmp_path / "report.html")
     assert "No table could be made" in page and "No picture could be made" in page
     assert "nothing was evaluated yet" in page and "a: &lt;b&gt;" in page
 
@@ -66,12 +72,12 @@ def test_a_folder_with_nothing_is_a_sentence_and_leaves_nothing(tmp_path, urfr_r
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_report_again_replaces_the_old_one_with_the_same_bytes(tmp_path, write_run, urfr_report):
-    run = write_run(tmp_path / "demo", epochs=3, scores=False)
-    urfr_report("--run", run)
-    first = (run / "report.html").read_bytes()
-    urfr_report("--run", run)
-    assert (run / "report.html").read_bytes() == first
+def test_a_report_again_replaces_the_old_one_with_the_same_bytes(tmp_path, write_evaluation, urfr_report):
+    folder = write_evaluation(tmp_path / "lfw")
+    urfr_report("--eval", folder)
+    first = (folder / "report.html").read_bytes()
+    urfr_report("--eval", folder)
+    assert b"data:image/png" in first and (folder / "report.html").read_bytes() == first
 
 
 @pytest.mark.parametrize("arguments", [[], ["--run", "a", "--eval", "b"], ["--run"]])
@@ -88,3 +94,27 @@ def test_the_module_alone_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_runs_of_one_name_are_told_apart(tmp_path, write_evaluation, urfr_report, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("x/demo", "y/demo"):
+        write_evaluation(tmp_path / folder / "trained", scores=False)
+    urfr_report("--eval", "x/demo", "y/demo")
+    page = text_of(tmp_path / "comparison.html")
+    assert "x/demo: trained</th>" in page and "y/demo: trained</th>" in page
+
+
+def test_pictures_as_files(tmp_path, write_evaluation, urfr_report):
+    urfr_report("--eval", write_evaluation(tmp_path / "b c"), "--png", tmp_path / "png")
+    (path,) = [path for path in (tmp_path / "png").iterdir() if "scores-of-b-c" in path.name]
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_images_need_a_model(tmp_path, write_evaluation, urfr_report):
+    folder = write_evaluation(tmp_path / "a")
+    with pytest.raises(UrfrError, match="--data needs --run"):
+        urfr_report("--eval", folder, "--data", tmp_path)
+    with pytest.raises(UrfrError, match="at least 2 images"):
+        urfr_report("--eval", folder, "--images", 1)
+    assert not (folder / "report.html").exists()

@@ -67,7 +67,7 @@ def test_a_whole_report():
     (image,) = page.all("img")
     assert image["alt"] == "what it shows"
     assert base64.b64decode(image["src"].removeprefix("data:image/png;base64,")).startswith(b"\x89PNG")
-    words = " ".join(page.texts)
+    words = "".join(page.texts)
     for expected in (
         "0.9000 ± 0.0100",
         "4\N{NARROW NO-BREAK SPACE}500",

@@ -18,24 +18,53 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="where to write (default: report.html in the only folder, comparison.html here for several)",
     )
     parser.add_argument("--title", help="the page's heading")
+    parser.add_argument(
+        "--data",
+        metavar="SHARDS",
+        help="draw what the runs' models know about these images too: confidences, uncertainties, t-SNE",
+    )
+    parser.add_argument(
+        "--images", type=int, default=256, metavar="N", help="images of --data to draw from (default: 256)"
+    )
+    parser.add_argument("--png", metavar="DIR", help="write every picture as a PNG file too")
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes the report and prints its path.
 
     Raises:
-        UrfrError: a folder is missing or holds nothing that can be shown; the file cannot be written.
+        UrfrError: a folder is missing or holds nothing that can be shown; --data without a run that has a
+            model; the file cannot be written.
     """
+    from urfr_tf.errors import UrfrError
     from urfr_tf.visualize import compose
-    from urfr_tf.visualize.pictures import pictures
+    from urfr_tf.visualize.pictures import pictures, write_pngs
     from urfr_tf.visualize.report import write_report
-    from urfr_tf.visualize.sources import read_source
+    from urfr_tf.visualize.sources import read_sources
 
-    folders = args.run or args.eval
-    sources = [read_source(folder, run=bool(args.run)) for folder in dict.fromkeys(folders)]
+    if args.data and not args.run:
+        raise UrfrError("--data needs --run: an evaluation holds no model to look at the images with")
+    if args.images < 2:
+        raise UrfrError(f"expected at least 2 images to draw from, got --images {args.images}")
+    folders = list(dict.fromkeys(args.run or args.eval))
+    sources = read_sources(folders, run=bool(args.run))
     out = Path(args.out or (sources[0].folder / "report.html" if len(sources) == 1 else "comparison.html"))
     title = args.title or "Report: " + ", ".join(source.name for source in sources)
-    again = shlex.join(["urfr", "report", "--run" if args.run else "--eval", *folders, "--out", str(out)])
-    write_report(out, title, compose.tables(sources), pictures(sources), compose.notes(sources, again))
+    again = ["urfr", "report", "--run" if args.run else "--eval", *folders, "--out", str(out)]
+    drawn = []
+    if args.data:
+        from urfr_tf import load
+        from urfr_tf.run_pictures import run_pictures
+
+        shown = run_pictures(
+            {source.name: load(str(source.folder)) for source in sources}, args.data, args.images
+        )
+        drawn = shown.pictures
+        sources[0].missing += shown.missing
+        again += ["--data", args.data, "--images", str(args.images)]
+    drawn = pictures(sources) + drawn
+    write_report(out, title, compose.tables(sources), drawn, compose.notes(sources, shlex.join(again)))
+    if args.png:
+        write_pngs(args.png, drawn)
     print(out)
     return 0

@@ -1,14 +1,17 @@
 """Sources -> the pictures of a report: histograms of scores, CMC, training curves."""
 
 import math
+import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
+from urfr_tf.files import write_bytes
 from urfr_tf.visualize.compose import systems
 from urfr_tf.visualize.curves import cmc_figure, histogram_figure
-from urfr_tf.visualize.report import Picture
+from urfr_tf.visualize.report import Picture, picture_png
 from urfr_tf.visualize.sources import Evaluation, Source
 from urfr_tf.visualize.training_curves import training_figures
 
@@ -95,3 +98,17 @@ def training_pictures(sources: Sequence[Source]) -> list[Picture]:
 def pictures(sources: Sequence[Source]) -> list[Picture]:
     """Every picture that the files of the sources allow, results first."""
     return result_pictures(sources) + training_pictures(sources)
+
+
+def write_pngs(folder: str | os.PathLike[str], drawn: Sequence[Picture]) -> list[Path]:
+    """Writes each picture as NN-caption.png into `folder`, and returns the paths.
+
+    Raises:
+        UrfrError: the disk is full or the folder cannot be written.
+    """
+    paths = []
+    for number, picture in enumerate(drawn, 1):
+        words = re.sub(r"[^a-z0-9]+", "-", picture.caption.lower()).strip("-")[:60].rstrip("-")
+        paths.append(Path(folder) / f"{number:02d}-{words}.png")
+        write_bytes(paths[-1], picture_png(picture))
+    return paths

@@ -58,7 +58,12 @@ class Note:
     detail_name: str = "the details"
 
 
-def _png(picture: Picture) -> bytes:
+def picture_png(picture: Picture) -> bytes:
+    """The picture as PNG bytes.
+
+    Raises:
+        UrfrError: it is neither a figure nor PNG bytes.
+    """
     if isinstance(picture.figure, Figure):
         return canvas.png(picture.figure)
     if not picture.figure.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -86,7 +91,8 @@ def render_report(
         for index, table in enumerate(tables, 1)
     )
     inner_pictures = "".join(
-        page.picture_html(_png(picture), picture.alt, picture.caption, picture.wide) for picture in figures
+        page.picture_html(picture_png(picture), picture.alt, picture.caption, picture.wide)
+        for picture in figures
     )
     inner_notes = "".join(
         page.note_html(note.heading, note.text, note.command, note.detail, note.detail_name) for note in notes

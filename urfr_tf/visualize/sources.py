@@ -9,6 +9,7 @@ import json
 import math
 import os
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -185,10 +186,20 @@ def _short_names(folder: Path, paths: list[Path], own: str) -> list[str]:
     ]
 
 
-def read_source(folder: str | os.PathLike[str], *, run: bool) -> Source:
+def read_sources(folders: Sequence[str], *, run: bool) -> list[Source]:
+    """`read_source` of each folder, named by its last part, or as it was given where two are alike."""
+    lasts = [Path(folder).resolve().name for folder in folders]
+    return [
+        read_source(folder, run=run, name=last if lasts.count(last) == 1 else folder)
+        for folder, last in zip(folders, lasts, strict=True)
+    ]
+
+
+def read_source(folder: str | os.PathLike[str], *, run: bool, name: str | None = None) -> Source:
     """Reads everything a report uses below `folder`.
 
     run: the folder is a run, so a missing config.yaml, run.json or log.csv is worth a sentence.
+    name: of the source in the report; the folder's by default.
 
     Raises:
         UrfrError: `folder` is no folder, or holds none of the files above.
@@ -196,15 +207,15 @@ def read_source(folder: str | os.PathLike[str], *, run: bool) -> Source:
     root = Path(folder)
     if not root.is_dir():
         raise UrfrError(f"expected the folder of a {'run' if run else 'evaluation'}, but {root} is none")
-    source = Source(name=root.resolve().name, folder=root)
+    source = Source(name=name or root.resolve().name, folder=root)
     if run or (root / "log.csv").exists():
         source.config = _text(root / "config.yaml", source.missing) or ""
         source.facts = _json_object(root / "run.json", source.missing) or {}
         source.log = read_log(root / "log.csv", source.missing)
     paths = sorted(root.rglob("metrics.json"), key=lambda path: (len(path.parts), str(path)))
     names = _short_names(root, paths, source.name)
-    for path, name in zip(paths, names, strict=True):
-        evaluation = read_evaluation(path, name, source.missing)
+    for path, short in zip(paths, names, strict=True):
+        evaluation = read_evaluation(path, short, source.missing)
         if evaluation is not None:
             source.evaluations.append(evaluation)
     if not paths:

@@ -1,0 +1,125 @@
+"""Pictures of a model's knowledge, from shards of synthetic images and a model whose answers are known."""
+
+import hashlib
+import json
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from urfr_tf import heads
+from urfr_tf.data import records
+from urfr_tf.inference import Embedder
+from urfr_tf.run_pictures import confidence_pictures, map_picture, run_pictures, sample_kinds, sample_people
+
+SIZE, STORED, PEOPLE, IMAGES = 32, 36, 3, 8
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    """One shard: 3 people of 8 images, noise about a grey of their own (60, 120, 180)."""
+    folder = tmp_path_factory.mktemp("shards")
+    rng = np.random.default_rng(0)
+    path = folder / "train-00000-of-00001.tfrecord"
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for person in range(PEOPLE):
+            for image in range(IMAGES):
+                pixels = rng.normal(60 * (person + 1), 20, (STORED, STORED, 3)).clip(0, 255).astype(np.uint8)
+                encoded = cv2.imencode(".png", pixels)[1].tobytes()
+                writer.write(records.serialize(encoded, person, f"person {person}", f"{image}"))
+    number = PEOPLE * IMAGES
+    content = path.read_bytes()
+    shard = {"file": path.name, "records": number, "bytes": len(content)}
+    manifest = {
+        "format": "urfr-shards/1",
+        "images": number,
+        "classes": PEOPLE,
+        "image_size": STORED,
+        "align": "none",
+        "template": None,
+        "source": {"kind": "folder", "path": ""},
+        "shards": [{**shard, "sha256": hashlib.sha256(content).hexdigest()}],
+        "refused": {},
+        "versions": {},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "classes.tsv").write_text("".join(f"{p}\tperson {p}\t{IMAGES}\n" for p in range(PEOPLE)))
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def kinds(shards):
+    return sample_kinds(shards, SIZE, 16)
+
+
+def model(confidence):
+    """An embedder: the embedding is the mean colour's place on a circle, the confidence is `confidence`."""
+
+    def compute(images):
+        angle = images.mean(axis=(1, 2, 3)) / 255 * np.pi
+        embedding = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        given = confidence(images)
+        return {heads.EMBEDDING: embedding, heads.CONFIDENCE: given, heads.VARIANCE: 1 / given}
+
+    return Embedder("x", "run", SIZE, 2, 2, "0" * 64, compute)
+
+
+def sharpness(images):
+    # Group 1 trusts contrast (which blur takes away), group 2 trusts everything alike.
+    contrast = images.std(axis=(1, 2, 3))
+    return np.stack([contrast, np.full(len(images), 24.0)], axis=1).astype(np.float32)
+
+
+def test_kinds_hold_the_same_images(kinds):
+    # No image has its five points, so none can be turned: pose is left out.
+    assert list(kinds) == ["clean", "blur", "occlusion", "resolution"]
+    assert all(faces.shape == (16, SIZE, SIZE, 3) and faces.dtype == np.uint8 for faces in kinds.values())
+    # Blur keeps each image's mean colour (up to its border) and lowers its contrast (noise of 20).
+    means = {kind: faces.mean(axis=(1, 2, 3)) for kind, faces in kinds.items()}
+    np.testing.assert_allclose(means["blur"], means["clean"], atol=3)
+    assert (kinds["blur"].std(axis=(1, 2, 3)) < kinds["clean"].std(axis=(1, 2, 3))).all()
+    # Where nothing was blacked out, an occluded image is the clean one.
+    untouched = (kinds["occlusion"] != 0).all(axis=-1)
+    assert 0.1 < untouched.mean() < 1
+    np.testing.assert_array_equal(kinds["occlusion"][untouched], kinds["clean"][untouched])
+
+
+def test_people_come_with_all_their_images_and_their_augmented_twins(shards):
+    people = sample_people(shards, SIZE)
+    number = PEOPLE * IMAGES
+    assert people.faces.shape == (2 * number, SIZE, SIZE, 3)
+    np.testing.assert_array_equal(people.labels[:number], np.repeat(np.arange(PEOPLE), IMAGES))
+    np.testing.assert_array_equal(people.labels[number:], people.labels[:number])
+    np.testing.assert_array_equal(people.augmented, np.arange(2 * number) >= number)
+    assert (people.faces[:number] != people.faces[number:]).any(axis=(1, 2, 3)).all()
+
+
+def test_the_words_say_which_confidence_falls_most(kinds):
+    shown = confidence_pictures("toy", model(sharpness), kinds)
+    assert len(shown.pictures) == 4 and not shown.missing
+    change = next(picture for picture in shown.pictures if "What each variation does" in picture.caption)
+    # Only group 1 falls. Low resolution and blur take the contrast; an occlusion adds some.
+    assert "sub-embedding 1 under" in change.alt and "occlusion" not in change.alt
+    assert all(picture.wide and "toy" in picture.caption for picture in shown.pictures)
+
+
+def test_fixed_confidences_are_said_and_not_drawn(shards):
+    fixed = model(lambda images: np.full((len(images), 2), 24.0, np.float32))
+    # More images are asked for than there are.
+    shown = run_pictures({"cosface": fixed}, shards, 1000)
+    assert shown.missing == ["The confidences of cosface are fixed at 24: nothing to draw."]
+    assert [picture.caption[:18] for picture in shown.pictures] == ["Embeddings by t-SN"]
+
+
+def test_confidences_that_are_not_finite_are_said(kinds):
+    broken = model(lambda images: np.full((len(images), 2), np.inf, np.float32))
+    assert "not finite" in confidence_pictures("broken", broken, kinds).missing[0]
+
+
+def test_baseline_beside_proposed(shards):
+    (picture,) = map_picture({"baseline": model(sharpness), "proposed": model(sharpness)}, shards).pictures
+    assert picture.wide
+    assert picture.alt == "A map for each of baseline, proposed: 48 images of 3 people."
+    titles = [axes.get_title("left") for axes in picture.figure.axes if axes.get_visible()]
+    assert titles == ["baseline", "proposed"]
