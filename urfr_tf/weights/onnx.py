@@ -156,9 +156,7 @@ class _Network:
         plain = settings.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID", b"")
         same = len(set(stride)) == 1 and len(set(padding)) == 1 and set(settings.get("dilations", [1])) == {1}
         if not plain or not same:
-            raise UrfrError(
-                f"expected a plain convolution with equal sides at {node.output[0]} of {self.where}"
-            )
+            raise UrfrError(f"expected a plain, square convolution at {node.output[0]} of {self.where}")
         arrays = _with_bias(kernel.transpose(2, 3, 1, 0), bias)
         groups = settings.get("group", 1)
         return Operation(CONVOLUTION, node.output[0], sources, arrays, stride[0], padding[0], groups)
@@ -183,9 +181,10 @@ class _Network:
 
     def _pooling(self, node: Any, sources: list[Operation]) -> Operation:
         settings = self._settings(node)
-        if settings.get("kernel_shape") != [1, 1] or settings.get("strides") != [2, 2]:
+        stride = settings.get("strides", [1, 1])
+        if settings.get("kernel_shape") != [1, 1] or stride not in ([1, 1], [2, 2]):
             raise self._unknown(node)
-        return every_second(sources[0], node.output[0])
+        return sources[0] if stride == [1, 1] else every_second(sources[0], node.output[0])
 
     def _take(self, node: Any, dimensions: tuple[int, ...], exactly: int = 0) -> list[np.ndarray]:
         """The constants among a node's inputs after the first; a dimension of 0 allows any."""
@@ -194,9 +193,7 @@ class _Network:
         taken = [array for array in arrays if isinstance(array, np.ndarray)]
         fit = [d in (0, array.ndim) for array, d in zip(taken, dimensions, strict=False)]
         if len(taken) != len(arrays) or not all(fit) or not (exactly or 1) <= len(taken) <= len(dimensions):
-            raise UrfrError(
-                f"the weights of {node.op_type} {node.output[0]} of {self.where} are not as expected"
-            )
+            raise UrfrError(f"unexpected weights of {node.op_type} {node.output[0]} in {self.where}")
         self.used.update(names)
         return [array.astype(np.float32) for array in taken]
 
