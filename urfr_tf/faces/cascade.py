@@ -8,6 +8,7 @@ by another image's padding, and keeps memory proportional to the square of the n
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 
 import cv2
@@ -24,12 +25,13 @@ _POINT_SHIFT = -0.5
 Boxes = np.ndarray  # float64 [N, 4]: left, top, right, bottom; edges, so that a pixel is 1 wide
 
 
+@functools.cache
 def load_networks() -> tuple[Callable, Callable, Callable]:
     """The proposal, refinement and output network as functions of uint8 [N, h, w, 3].
 
     They give ([N, y, x, 4], [N, y, x, 2]), ([N, 4], [N, 2]) and ([N, 4], [N, 10], [N, 2]): corrections of
     the box in units of its size, landmarks (five x, five y) in the same units, and probabilities of
-    (nothing, face).
+    (nothing, face). Loaded once a process.
     """
     from mtcnn.stages import StageONet, StagePNet, StageRNet
 
@@ -167,55 +169,82 @@ def examine(
 
 
 def propose(
-    network: Callable, images: list[np.ndarray], min_size: float, scale_factor: float, threshold: float
+    network: Callable, images: Sequence[np.ndarray], min_size: float, scale_factor: float, threshold: float
 ) -> list[Boxes]:
-    """Squares that may hold a face, for each of several images of one shape; the first stage.
+    """Squares that may hold a face; the first stage.
+
+    The levels of all images' pyramids are worked on together where they are about equally large: each is
+    continued at its right and lower edge to a size of few (a new size costs the library milliseconds). That
+    size depends on the level alone, so nothing depends on which images come together.
 
     Returns:
         For every image float64 [N, 4], N at most 1000.
     """
-    height, width = images[0].shape[:2]
+    alike: dict[tuple[int, int], list[tuple[int, tuple[int, int]]]] = {}
+    for i, image in enumerate(images):
+        for scale in pyramid(image.shape[0], image.shape[1], min_size, scale_factor):
+            level = max(round(image.shape[0] * scale), CELL), max(round(image.shape[1] * scale), CELL)
+            alike.setdefault((_few(level[0]), _few(level[1])), []).append((i, level))
     found: list[list[np.ndarray]] = [[] for _ in images]
-    for scale in pyramid(height, width, min_size, scale_factor):
-        level = max(round(height * scale), CELL), max(round(width * scale), CELL)
-        ratio = np.tile([width / level[1], height / level[0]], 2)
-        at_once = max(1, _PIXELS // (level[0] * level[1]))
-        for first in range(0, len(images), at_once):
-            some = [_resized(image, level) for image in images[first : first + at_once]]
-            boxes, scores, owner = _proposals(network, np.stack(some), threshold)
-            for i in range(len(some)):
-                mine = owner == i
+    for shape, members in alike.items():
+        at_once = max(1, _PIXELS // (shape[0] * shape[1]))
+        for first in range(0, len(members), at_once):
+            some = members[first : first + at_once]
+            stack = np.stack([_level(images[i], level, shape) for i, level in some])
+            boxes, scores, owner = proposals_of_level(network, stack, [level for _, level in some], threshold)
+            for j, (i, level) in enumerate(some):
+                height, width = images[i].shape[:2]
+                ratio = np.tile([width / level[1], height / level[0]], 2)
+                mine = owner == j
                 kept = suppress(boxes[mine], scores[mine], 0.5)
-                found[first + i].append(np.column_stack([boxes[mine][kept] * ratio, scores[mine][kept]]))
+                found[i].append(np.column_stack([boxes[mine][kept] * ratio, scores[mine][kept]]))
     return [_merged(np.concatenate(levels)) for levels in found]
+
+
+def _few(length: int) -> int:
+    """The next of few lengths: multiples of 16, above 128 of the power of two that is a tenth or so."""
+    step = 1 << max(4, length.bit_length() - 4)
+    return -(-length // step) * step
+
+
+def _level(image: np.ndarray, level: tuple[int, int], shape: tuple[int, int]) -> np.ndarray:
+    interpolation = cv2.INTER_AREA if level[0] < image.shape[0] else cv2.INTER_LINEAR
+    resized = cv2.resize(image, level[::-1], interpolation=interpolation)
+    rest = shape[0] - level[0], shape[1] - level[1]
+    return cv2.copyMakeBorder(resized, 0, rest[0], 0, rest[1], cv2.BORDER_REPLICATE)
 
 
 def _merged(scored: np.ndarray) -> Boxes:
     return square(scored[suppress(scored[:, :4], scored[:, 4], 0.7), :4])
 
 
-def _resized(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    shrinks = shape[0] < image.shape[0]
-    return cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-
-
-def _proposals(
-    network: Callable, images: np.ndarray, threshold: float
+def proposals_of_level(
+    network: Callable, images: np.ndarray, sizes: Sequence[tuple[int, int]], threshold: float
 ) -> tuple[Boxes, np.ndarray, np.ndarray]:
-    """Boxes, scores and image numbers of the cells above `threshold`; tall images in strips.
+    """The cells that the proposal network takes for faces.
 
-    A strip overlaps the next by what one cell sees beyond its stride, so strips give what the whole would.
+    Tall images go in strips that overlap by what one cell sees beyond its stride, so that they give what the
+    whole would.
+
+    Args:
+        images: uint8 [N, h, w, 3], h and w at least 12.
+        sizes: for every image the part (height, width) from the upper left that is real; cells that reach
+            more than one pixel beyond are left out.
+        threshold: cells with at most this probability are left out.
+
+    Returns:
+        Boxes [M, 4] in pixels of `images`, probabilities [M], and for each the number of its image [M].
     """
+    real = np.asarray(sizes)
     rows = max(1, (_PIXELS // images.shape[2] - CELL) // STRIDE + 1)
     parts = []
-    for first in range(0, images.shape[1], rows * STRIDE):
+    for first in range(0, images.shape[1] - CELL + 1, rows * STRIDE):
         last = first + (rows - 1) * STRIDE + CELL
-        if images.shape[1] - first < CELL:
-            break
-        correction, probability = (t.numpy() for t in network(images[:, first:last]))
+        correction, probability = (tensor.numpy() for tensor in network(images[:, first:last]))
         owner, y, x = np.nonzero(probability[..., 1] > threshold)
         corner = np.column_stack([x * STRIDE, y * STRIDE + first])
         boxes = np.concatenate([corner, corner + CELL], axis=1) + correction[owner, y, x] * float(CELL)
-        parts.append((boxes, probability[owner, y, x, 1], owner))
+        inside = (corner[:, ::-1] + CELL <= real[owner] + 1).all(axis=1)
+        parts.append((boxes[inside], probability[owner, y, x, 1][inside], owner[inside]))
     boxes, scores, owner = (np.concatenate(column) for column in zip(*parts, strict=True))
     return boxes, scores, owner

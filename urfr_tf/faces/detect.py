@@ -32,7 +32,7 @@ class Detector:
     """MTCNN over lists of photographs, on the processor, with bounded memory.
 
     Args:
-        batch: photographs worked on together; those of one shape share each call of the first network.
+        batch: photographs worked on together; they share calls of the networks, whatever their sizes.
         min_size: smallest face looked for, in pixels, at least 12; work and memory grow with 1 / min_size^2.
         thresholds: of the three networks, each in 0..1; lower finds more faces and more that are none.
         scale_factor: between levels of the pyramid, 0.3 to 0.9; smaller is faster and finds less.
@@ -83,15 +83,7 @@ class Detector:
 
     def _detect_together(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
         propose, refine, output = self._networks
-        shapes: dict[tuple[int, ...], list[int]] = {}
-        for i, image in enumerate(images):
-            shapes.setdefault(image.shape, []).append(i)
-        boxes = [np.zeros((0, 4))] * len(images)
-        for members in shapes.values():
-            same = [images[i] for i in members]
-            proposals = cascade.propose(propose, same, self.min_size, self.scale_factor, self.thresholds[0])
-            for i, proposal in zip(members, proposals, strict=True):
-                boxes[i] = proposal
+        boxes = cascade.propose(propose, images, self.min_size, self.scale_factor, self.thresholds[0])
         refined = cascade.examine(refine, images, boxes, 24, self.thresholds[1])
         boxes = [cascade.square(r.boxes[cascade.suppress(r.boxes, r.scores, 0.7)]) for r in refined]
         found = cascade.examine(output, images, boxes, 48, self.thresholds[2])
