@@ -47,6 +47,11 @@ class Embedder:
         return max(size, self.input_size) if isinstance(size, int) else self.input_size
 
     @property
+    def alignment(self) -> str:
+        """How photographs become crops as in training: `mtcnn` or `none`."""
+        return "mtcnn" if (self.card.get("alignment") or {}).get("template") else "none"
+
+    @property
     def threshold(self) -> dict[str, Any] | None:
         """The calibrated threshold, {"score", "threshold", ...}, or None."""
         return self.card.get("threshold")
@@ -90,13 +95,14 @@ def load(path: str | os.PathLike[str]) -> Embedder:
     if saved is not None:
         return _load_saved_model(saved)
     if (place / "config.yaml").is_file():
-        return _load_run(place)
+        network, card, _ = load_network(place)
+        return network_embedder(place, network, card)
     what = "holds neither config.yaml nor saved_model.pb" if any(place.iterdir()) else "is empty"
     raise UrfrError(f"expected {_KINDS}, but the folder {path} {what}")
 
 
-def load_network(run: str | os.PathLike[str]) -> tuple[Any, dict[str, Any]]:
-    """The inference model (keras.Model) of a run folder with its weights, and its card.
+def load_network(run: str | os.PathLike[str]) -> tuple[Any, dict[str, Any], Any]:
+    """The inference model (keras.Model) of a run folder with its weights, its card, its configuration.
 
     Raises:
         UrfrError: no configuration, no weights yet, or weights that do not fit the configuration.
@@ -130,7 +136,31 @@ def load_network(run: str | os.PathLike[str]) -> tuple[Any, dict[str, Any]]:
         raise UrfrError(
             f"the weights in {weights} do not fit {Path(run) / 'config.yaml'}: {_first_line(error)}"
         ) from error
-    return network, run_card(Path(run), config)
+    return network, run_card(Path(run), config), config
+
+
+def network_embedder(run: Path, network: Any, card: dict[str, Any]) -> Embedder:
+    """An inference model in memory as a callable; see `load_network`."""
+    import tensorflow as tf
+
+    from urfr_tf.run_folder import WEIGHTS
+
+    size = card["input_size"]
+    embed = tf.function(
+        lambda image: network({heads.IMAGE: image}, training=False),
+        input_signature=[tf.TensorSpec([None, size, size, 3], tf.float32)],
+        autograph=False,
+    )
+    return Embedder(
+        path=str(run),
+        kind="run",
+        input_size=size,
+        groups=card["groups"],
+        dim=card["dim"],
+        fingerprint=fingerprint([run / "config.yaml", run / WEIGHTS], run),
+        compute=lambda crops: {k: v.numpy() for k, v in embed(tf.constant(crops)).items()},
+        card=card,
+    )
 
 
 def centre_crop(images: np.ndarray, size: int) -> np.ndarray:
@@ -161,29 +191,6 @@ def _checked(images: Any, size: int) -> np.ndarray:
     if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
         raise UrfrError(f"expected images of uint8 or float in 0..255, but got {array.dtype}")
     return array
-
-
-def _load_run(run: Path) -> Embedder:
-    import tensorflow as tf
-
-    from urfr_tf.run_folder import WEIGHTS
-
-    network, card = load_network(run)
-    size = card["input_size"]
-    embed = tf.function(
-        lambda image: network({heads.IMAGE: image}, training=False),
-        input_signature=[tf.TensorSpec([None, size, size, 3], tf.float32)],
-    )
-    return Embedder(
-        path=str(run),
-        kind="run",
-        input_size=size,
-        groups=card["groups"],
-        dim=card["dim"],
-        fingerprint=fingerprint([run / "config.yaml", run / WEIGHTS], run),
-        compute=lambda crops: {k: v.numpy() for k, v in embed(tf.constant(crops)).items()},
-        card=card,
-    )
 
 
 def _load_saved_model(folder: Path) -> Embedder:

@@ -1,0 +1,127 @@
+"""`urfr export` on a real run folder: both formats, the gate, and what a failure leaves behind."""
+
+import argparse
+import json
+import os
+
+import numpy as np
+import pytest
+
+import urfr_tf
+from urfr_export import export_run as module
+from urfr_export.export_run import export_run
+from urfr_export.parity import LIMITS, Limit
+from urfr_tf import heads
+from urfr_tf.commands import export as command
+from urfr_tf.config import from_dict, to_yaml
+from urfr_tf.errors import UrfrError
+from urfr_tf.models.inference import build_inference
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    model = {"backbone": "ir18", "width": 0.125, "input_size": 32, "embedding_dim": 16, "groups": 4}
+    config = from_dict({"model": model, "optimizer": {"learning_rate": {"type": "constant"}}}, "test")
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "config.yaml").write_text(to_yaml(config))
+    (folder / "run.json").write_text(json.dumps({"image_size": 36, "template": "arcface112"}))
+    (folder / "threshold.json").write_text(json.dumps({"score": "cosine", "threshold": 0.3}))
+    network = build_inference(config)
+    kernel = network.get_layer(heads.CONFIDENCE).dense.kernel
+    kernel.assign(np.random.default_rng(0).normal(0, 0.05, kernel.shape))
+    network.save_weights(folder / "inference.weights.h5")
+    return folder
+
+
+def cli(*words):
+    parser = argparse.ArgumentParser()
+    command.arguments(parser)
+    return command.run(parser.parse_args([str(word) for word in words]))
+
+
+@pytest.fixture(scope="module")
+def out(run, tmp_path_factory):
+    """Both formats, through the command."""
+    out = tmp_path_factory.mktemp("export")
+    for form in ("saved_model", "tflite"):
+        assert cli("--run", run, "--out", out, "--format", form) == 0
+    return out
+
+
+def test_places_and_parity_file(out, run):
+    assert sorted(path.name for path in out.iterdir()) == ["model.tflite", "parity.json", "saved_model"]
+    assert [path.name for path in (out / "saved_model").iterdir()] == ["1"]
+    parity = json.loads((out / "parity.json").read_text())
+    assert set(parity) == {"saved_model/1", "model.tflite"}
+    for report in parity.values():
+        assert report["worst_cosine"] >= report["limits"]["cosine"]
+        assert report["worst_confidence_error"] <= report["limits"]["confidence"]
+        assert report["weights_sha256"] == urfr_tf.load(run).fingerprint
+        assert report["images"] == 64
+
+
+def test_every_format_gives_the_same(out, run):
+    images = np.random.default_rng(5).integers(0, 256, [5, 36, 36, 3], np.uint8)
+    expected = urfr_tf.load(run)(images)
+    for path in (out / "saved_model" / "1", out / "model.tflite"):
+        model = urfr_tf.load(path)
+        assert (model.aligned_size, model.alignment, model.threshold["threshold"]) == (36, "mtcnn", 0.3)
+        assert model.card["licence"] == "Apache-2.0" and len(model.card["config_sha256"]) == 64
+        outputs = model(images)
+        for name, value in expected.items():
+            np.testing.assert_allclose(outputs[name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_training_weights_are_not_inside(out):
+    parity = json.loads((out / "parity.json").read_text())
+    weights = parity["model.tflite"]["bytes_of_weights"]
+    # The graph's description takes the rest; a thousand prototypes of 16 floats would be 64 KB more.
+    assert parity["model.tflite"]["bytes"] < weights + 60_000
+    data = out / "saved_model" / "1" / "variables" / "variables.data-00000-of-00001"
+    assert weights <= data.stat().st_size < weights + 60_000
+
+
+def test_over_the_limit_nothing_changes(out, run, monkeypatch):
+    def files():
+        return {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+
+    before = files()
+    impossible = {name: Limit(cosine=1.1, confidence=0) for name in LIMITS}
+    monkeypatch.setattr(module, "LIMITS", impossible)
+    with pytest.raises(UrfrError, match=r"TFLite file with --quantize none was not exported.*at least 1\.1"):
+        export_run(run, out, "tflite")
+    assert files() == before
+
+
+def test_a_new_export_replaces_the_old(out, run, capsys):
+    old = (out / "saved_model" / "1" / "saved_model.pb").stat().st_ino
+    assert cli("--run", run, "--out", out, "--format", "saved_model", "--json") == 0
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert report["path"] == os.path.join(out, "saved_model", "1")
+    assert (out / "saved_model" / "1" / "saved_model.pb").stat().st_ino != old
+    assert [path.name for path in (out / "saved_model").iterdir()] == ["1"]
+
+
+def test_settings_that_do_not_go_together(run, tmp_path):
+    with pytest.raises(UrfrError, match="--quantize with --format tflite"):
+        export_run(run, tmp_path, "saved_model", quantize="float16")
+    with pytest.raises(UrfrError, match="int8 needs --calibration SHARDS"):
+        export_run(run, tmp_path, "tflite", quantize="int8")
+    with pytest.raises(UrfrError, match=r"run folder with config\.yaml"):
+        export_run(tmp_path, tmp_path, "tflite")
+    assert not list(tmp_path.iterdir())
+
+
+def test_out_that_is_a_file(run, tmp_path):
+    (tmp_path / "out").write_text("in the way")
+    with pytest.raises(UrfrError, match="could not write"):
+        export_run(run, tmp_path / "out", "tflite")
+    assert (tmp_path / "out").read_text() == "in the way"
+
+
+@pytest.mark.parametrize("quantize", ["float16", "dynamic", "int8"])
+def test_quantised_formats_pass_their_gate(run, shards, tmp_path, quantize):
+    target, report = export_run(run, tmp_path, "tflite", quantize=quantize, calibration=str(shards))
+    assert report["images_from"] == str(shards) and report["images"] == 28
+    assert urfr_tf.load(target).card["quantize"] == quantize
+    assert report["bytes"] < 0.8 * report["bytes_of_weights"] + 60_000

@@ -1,0 +1,65 @@
+"""`urfr embed`: a folder or list of photographs -> embeddings and confidences in one .npz."""
+
+import argparse
+import dataclasses
+import json
+import sys
+
+HELP = "embed a folder or list of photographs into an .npz file"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
+    parser.add_argument("--model", required=True, help="a run folder, a SavedModel folder or a .tflite file")
+    parser.add_argument(
+        "--images", required=True, metavar="DIR|LIST", help="a folder, or a text file with one path a line"
+    )
+    parser.add_argument("--out", required=True, metavar="FILE.npz")
+    parser.add_argument(
+        "--align",
+        choices=["mtcnn", "none"],
+        help="mtcnn: find and align the face; none: the centred square (as the model was trained)",
+    )
+    parser.add_argument(
+        "--part", type=_part, default=(1, 1), metavar="I/N", help="only slice I of N, for several processes"
+    )
+    parser.add_argument("--json", action="store_true", help="print the counts as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Embeds; raises UrfrError with a sentence."""
+    from urfr_tf.data.progress import Progress
+    from urfr_tf.embed import embed_images
+    from urfr_tf.inference import load
+
+    model = load(args.model)
+    align = args.align or model.alignment
+    progress: Progress | None = None
+    before = 0
+
+    def show(total: int, done: int) -> None:
+        nonlocal progress, before
+        if progress is None:
+            if done:
+                print(f"going on at image {done + 1} of {total}", file=sys.stderr)
+            progress = Progress(total, done)
+        else:
+            progress.add(done - before)
+        before = done
+
+    summary = embed_images(model, args.images, args.out, align, part=args.part, on_progress=show)
+    if progress is not None:
+        progress.close()
+    if args.json:
+        print(json.dumps({"out": args.out, "align": align, **dataclasses.asdict(summary)}))
+        return 0
+    reasons = "".join(f", {count} {reason}" for reason, count in sorted(summary.refused.items()))
+    print(f"{args.out}: {summary.found} of {summary.images} images embedded (align {align}){reasons}")
+    return 0
+
+
+def _part(text: str) -> tuple[int, int]:
+    number, _, of = text.partition("/")
+    if not (number.isdigit() and of.isdigit() and 1 <= int(number) <= int(of)):
+        raise argparse.ArgumentTypeError(f"expected I/N with 1 <= I <= N, but got {text}")
+    return int(number), int(of)

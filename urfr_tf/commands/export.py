@@ -1,0 +1,58 @@
+"""`urfr export`: a trained run -> SavedModel or TFLite, checked against Keras."""
+
+import argparse
+import json
+
+HELP = "write a run as a SavedModel or a TFLite file that gives the same answers"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
+    parser.add_argument("--run", required=True, dest="run_dir", metavar="RUN", help="the run folder")
+    parser.add_argument(
+        "--out",
+        required=True,
+        metavar="DIR",
+        help="folder for saved_model/1/ or model.tflite, and parity.json",
+    )
+    parser.add_argument("--format", required=True, choices=["saved_model", "tflite"])
+    parser.add_argument(
+        "--quantize",
+        default="none",
+        choices=["none", "float16", "dynamic", "int8"],
+        help="for tflite: float16 or int8 weights (dynamic), or int8 weights and activations (none)",
+    )
+    parser.add_argument(
+        "--calibration", metavar="SHARDS", help="images that int8 measures ranges on, and that are compared"
+    )
+    parser.add_argument(
+        "--licence",
+        default="Apache-2.0",
+        metavar="SPDX",
+        help="what the export says of its licence (Apache-2.0)",
+    )
+    parser.add_argument("--json", action="store_true", help="print what parity.json says of this export")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exports; raises UrfrError with a sentence."""
+    from urfr_export.export_run import export_run
+
+    target, report = export_run(
+        args.run_dir,
+        args.out,
+        args.format,
+        quantize=args.quantize,
+        calibration=args.calibration,
+        licence=args.licence,
+    )
+    if args.json:
+        print(json.dumps({"path": str(target), **report}))
+        return 0
+    print(
+        f"{target}: {report['bytes'] / 1e6:.1f} MB; against Keras on {report['images']} images "
+        f"({report['images_from']}): worst cosine of a sub-embedding {report['worst_cosine']:.6f} (limit "
+        f"{report['limits']['cosine']}), worst relative error of a confidence "
+        f"{report['worst_confidence_error']:.1e} (limit {report['limits']['confidence']})"
+    )
+    return 0
