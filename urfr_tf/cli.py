@@ -12,7 +12,9 @@ import warnings
 
 from urfr_tf.errors import UrfrError
 
-COMMANDS = ("prepare", "train")
+COMMANDS = ("prepare", "train", "mine", "evaluate", "report", "export", "embed", "compare", "import", "bench")
+
+_MODULES = {"import": "import_", "data-service": "data_service"}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -23,7 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show the stack trace of an error")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
-        module = importlib.import_module(f"urfr_tf.commands.{name.replace('-', '_')}")
+        module = importlib.import_module(f"urfr_tf.commands.{_MODULES.get(name, name)}")
         subparser = subparsers.add_parser(name, help=module.HELP, description=module.HELP)
         module.arguments(subparser)
         subparser.set_defaults(run=module.run)

@@ -62,7 +62,9 @@ def train(config: Experiment, run_dir: str | Path) -> Path:
     strategy = set_up(config.runtime, config.seed)
     schedule = build_schedule(config.optimizer, total_steps)
     parts = TASKS[config.task](config, manifest, schedule, strategy)
-    open_run(run_dir, config, {"classes": manifest.classes, "images": manifest.images, "steps": total_steps})
+    facts: dict[str, Any] = {"classes": manifest.classes, "images": manifest.images, "steps": total_steps}
+    facts |= {"image_size": manifest.image_size, "template": manifest.raw.get("template")}
+    open_run(run_dir, config, facts)
 
     model = parts.model
     snapshot = Snapshot(model, parts.shared, parts.fresh)

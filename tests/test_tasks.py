@@ -1,0 +1,99 @@
+"""The tasks besides recognition, for real: theta_A and mining, and the uncertainty stage."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from urfr_tf.data.manifest import load_manifest
+from urfr_tf.data.soft_labels import check_soft_labels
+from urfr_tf.errors import UrfrError
+from urfr_tf.mining import label, mine
+
+ROOT = Path(__file__).resolve().parents[1]
+
+ATTRIBUTES = """
+name: theta_a
+task: attributes
+data: {train: SHARDS, validation: SHARDS, batch_size: 8, soft_labels: [gender]}
+model: {input_size: 32}
+optimizer: {clip_norm: 5.0, learning_rate: {type: constant, constant: {learning_rate: 0.05}}}
+train: {epochs: 2, steps_per_epoch: 15, tensorboard: false}
+"""
+
+UNCERTAINTY = """
+name: pa
+task: uncertainty
+initial_weights: RUN
+data: {train: SHARDS, validation: SHARDS, batch_size: 8}
+model: {backbone: ir10, width: 0.125, input_size: 32, embedding_dim: 16, groups: 4}
+confidence: {initial: 10.0}
+uncertainty: {images_per_identity: 2}
+optimizer: {weight_decay: 0.0, clip_norm: 5.0, learning_rate: {type: constant, constant: {learning_rate: 0.02}}}
+train: {epochs: 2, steps_per_epoch: 10, tensorboard: false}
+"""
+
+
+def train(text, folder, **places):
+    for name, place in places.items():
+        text = text.replace(name, str(place))
+    (folder / "config.yaml").write_text(text)
+    command = [sys.executable, "-m", "urfr_tf.train", "--config", str(folder / "config.yaml")]
+    return subprocess.run(
+        [*command, "--run-dir", str(folder / "run")], cwd=ROOT, capture_output=True, text=True, timeout=400
+    )
+
+
+def weights(run):
+    """name -> array of every weight in a run's inference.weights.h5."""
+    found = {}
+    with h5py.File(run / "inference.weights.h5") as file:
+        file.visititems(
+            lambda n, item: found.update({n: item[()]}) if isinstance(item, h5py.Dataset) else None
+        )
+    return found
+
+
+def test_attributes_are_learned_and_mined(shards, tmp_path):
+    """Persons 0 and 1 are class 0, persons 2 and 3 class 1; they look different, so both classes are learned."""
+    table = tmp_path / "gender.tsv"
+    table.write_text("".join(f"person_{i}\t{'female' if i > 1 else 'male'}\n" for i in range(4)))
+    summary = label(str(table), str(shards))
+    assert summary["gender"] == {"images": 28, "mean": 0.5, "positive": 0.5}
+    done = train(ATTRIBUTES, tmp_path, SHARDS=shards)
+    assert done.returncode == 0, done.stderr
+    assert "val_gender_balanced 1" in done.stdout
+    mined = mine(str(tmp_path / "run"), str(shards), ["gender"])
+    assert mined["gender"]["positive"] == 0.5
+    manifest = load_manifest(shards)
+    values = np.concatenate([np.fromfile(p, "<f4") for p in check_soft_labels(manifest, "gender")])
+    assert values.shape == (28,)
+    assert np.all((values >= 0) & (values <= 1))
+
+
+def test_uncertainty_stage_moves_the_confidence_head_alone(shards, tiny_run, tmp_path):
+    done = train(UNCERTAINTY, tmp_path, SHARDS=shards, RUN=tiny_run)
+    assert done.returncode == 0, done.stderr
+    assert "weights outside the confidence head are unchanged" in done.stdout
+    before, after = weights(tiny_run), weights(tmp_path / "run")
+    assert before.keys() == after.keys()
+    moved = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert moved
+    assert all("confidence" in name for name in moved)
+    assert len(moved) == 2  # kernel and bias
+    first = float(done.stdout.split("before: negative_mutual_likelihood ")[1].split()[0])
+    last = float(done.stdout.split("val_negative_mutual_likelihood ")[-1].split(",")[0])
+    assert last < first
+
+
+def test_mining_refuses_another_task_and_unknown_attributes(tiny_run, shards, tmp_path):
+    with pytest.raises(UrfrError, match="task: attributes"):
+        mine(str(tiny_run), str(shards))
+    (tmp_path / "t.tsv").write_text("person_0\t1\n")
+    with pytest.raises(UrfrError, match="21 have none"):
+        label(str(tmp_path / "t.tsv"), str(shards))
+    with pytest.raises(UrfrError, match="expected attributes out of"):
+        label(str(tmp_path / "t.tsv"), str(shards), ["hat"])

@@ -1,0 +1,44 @@
+"""`urfr bench`: measures parts of the project on this machine, as ratios within one run."""
+
+import argparse
+
+HELP = "measure speed on this machine, as ratios within one run"
+PARTS = {
+    "step": "training steps: URFace against the CosFace baseline, and the share of the machine's peak",
+    "data": "the input pipeline: crop, flip and each variation against decoding alone",
+    "score": "all-pairs likelihood scores against the cosine matrix product",
+}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
+    parser.add_argument("part", choices=PARTS, help="; ".join(f"{k}: {v}" for k, v in PARTS.items()))
+    parser.add_argument(
+        "--repeat", type=int, default=5, metavar="N", help="rounds of measurement (default: 5)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measures and prints; returns 0.
+
+    Raises:
+        UrfrError: fewer than one round.
+    """
+    import importlib
+    import json
+
+    from urfr_tf.errors import UrfrError
+
+    if args.repeat < 1:
+        raise UrfrError(f"expected --repeat of at least 1, but got {args.repeat}")
+    result = importlib.import_module(f"urfr_tf.bench.{args.part}").run(args)
+    if args.json:
+        print(json.dumps(result))
+        return 0
+    print(result["machine"])
+    for name, seconds in result["seconds"].items():
+        print(f"  {name:32} {seconds['median']:.4f} s  ({seconds['min']:.4f} to {seconds['max']:.4f})")
+    for name, ratio in result["ratios"].items():
+        print(f"  {name:32} {ratio:.3f}")
+    return 0

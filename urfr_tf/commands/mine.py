@@ -1,0 +1,45 @@
+"""`urfr mine`: soft labels of further variations, written beside the shards."""
+
+import argparse
+
+HELP = "write soft variation labels beside shards: predicted by theta_A, or known from a table"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--model", metavar="RUN", help="run folder of an attributes training")
+    source.add_argument(
+        "--labels",
+        metavar="FILE",
+        help="known labels instead: list_attr_celeba.txt, or a TSV of image or identity and values",
+    )
+    parser.add_argument("--data", required=True, metavar="SHARDS", help="folder of shards")
+    parser.add_argument(
+        "--attributes", metavar="A,B", help="which attributes of the table; default: all of them"
+    )
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the labels and prints how they are distributed; returns 0."""
+    import json
+
+    names = args.attributes.split(",") if args.attributes else None
+    if args.model:
+        from urfr_tf.mining import mine
+
+        summary = mine(args.model, args.data, names)
+    else:
+        from urfr_tf.mining import label
+
+        summary = label(args.labels, args.data, names)
+    if args.json:
+        print(json.dumps(summary, ensure_ascii=False))
+    else:
+        for name, values in summary.items():
+            print(
+                f"{name}: {values['images']} images, mean {values['mean']:.4f}, above 0.5 {values['positive']:.4f}"
+            )
+        print(f"written to {args.data}/soft_labels; name them in data.soft_labels")
+    return 0

@@ -1,0 +1,160 @@
+"""`make demo`: real faces in; a trained, measured and exported face embedding out.
+
+30 of the 40 people of ORL are trained on, the other 10 are never seen. Every step is a command of
+`urfr`, and one that is done already is reused.
+"""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+if __name__ == "__main__":  # Before TensorFlow is imported, which reads these only once.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+import numpy as np
+
+from urfr_tf.cli import main as urfr
+from urfr_tf.errors import UrfrError
+from urfr_tf.files import read_json, write_json
+
+CONFIG = Path(__file__).resolve().parents[1] / "configs" / "demo.yaml"
+TRAINED_ON, UNSEEN = ":30", "30:"
+COMPONENTS = 100
+FARS = (1e-1, 1e-2)
+
+
+def demo(run: Path, epochs: int | None) -> None:
+    """Prepares, trains, evaluates three systems, exports, and reports.
+
+    Args:
+        run: the run folder.
+        epochs: another number of epochs than the configuration's, for a short trial.
+
+    Raises:
+        UrfrError: a step failed; what was finished is kept.
+    """
+    started = time.monotonic()
+    data = run / "data"
+    for name, people in (("train", TRAINED_ON), ("unseen", UNSEEN)):
+        command(
+            "prepare", "--source", "orl", "--identities", people, "--size", "80", "--out", str(data / name)
+        )
+    sets = [f"data.train={data / 'train'}", f"data.validation={data / 'unseen'}"]
+    sets += [f"train.epochs={epochs}"] if epochs else []
+    overrides = [part for each in sets for part in ("--set", each)]
+    command("train", "--config", str(CONFIG), "--run-dir", str(run), *overrides)
+    evaluate_systems(run, data)
+    for kind in ("saved_model", "tflite"):
+        command(
+            "export",
+            "--run",
+            str(run),
+            "--out",
+            str(run / "export"),
+            "--format",
+            kind,
+            "--calibration",
+            str(data / "unseen"),
+        )
+    command(
+        "report",
+        "--run",
+        str(run),
+        "--data",
+        str(data / "unseen"),
+        "--title",
+        "urfr_tf demo: ORL, 10 unseen people",
+    )
+    print_table(run)
+    print(f"\n{time.monotonic() - started:.0f} s. Report: {(run / 'report.html').resolve()}")
+
+
+def command(*words: str) -> None:
+    """Runs one `urfr` command in this process and shows it first.
+
+    Raises:
+        UrfrError: it failed; it has said why.
+    """
+    print(f"\n$ urfr {' '.join(words)}", flush=True)
+    if code := urfr(list(words)):
+        raise UrfrError(f"the step '{words[0]}' ended with {code}")
+
+
+def evaluate_systems(run: Path, data: Path) -> None:
+    """Measures the trained model, the untrained network and eigenfaces on the unseen people."""
+    from urfr_tf.config import read_run_config
+    from urfr_tf.eigenfaces import Eigenfaces
+    from urfr_tf.evaluate import Evaluation, evaluate_embeddings
+    from urfr_tf.models.inference import build_inference
+    from urfr_tf.protocols.pairs import open_pairs
+    from urfr_tf.strategy import set_up
+
+    unseen = str(data / "unseen")
+    command(
+        "evaluate", "--model", str(run), "--protocol", "pairs", "--data", unseen, "--impostors", "all",
+        "--far", *(str(far) for far in FARS), "--out", str(run / "evaluation" / "trained"),
+    )  # fmt: skip
+    config = read_run_config(run)
+    set_up(config.runtime, config.seed)
+    network = build_inference(config)
+    images = crops(unseen, config.model.input_size)
+    output = network.predict({"image": images}, verbose=0)
+    eigenfaces = Eigenfaces(crops(str(data / "train"), config.model.input_size), COMPONENTS)
+    others = {
+        "untrained": (output["embedding"], output["variance"], "the network before training, the same seed"),
+        "eigenfaces": (
+            eigenfaces.embed(images),
+            None,
+            f"{COMPONENTS} components of the training people's pixels",
+        ),
+    }
+    protocol = open_pairs(unseen)
+    for name, (embedding, variance, what) in others.items():
+        result = evaluate_embeddings(embedding, protocol, variance, fars=FARS, impostors="all")
+        about = {"note": what, "command": "make demo"}
+        Evaluation("pairs", name, "cosine", result, about).write(run / "evaluation" / name)
+    write_json(run / "metrics.json", read_json(run / "evaluation" / "trained" / "metrics.json"))
+
+
+def crops(shards: str, size: int) -> np.ndarray:
+    """Centre crops of every image, float32 [N, size, size, 3], in the order of the shards."""
+    from urfr_tf.validation import labelled_images
+
+    return np.concatenate([images for images, _ in labelled_images(shards, size)])
+
+
+def print_table(run: Path) -> None:
+    """One table of the three systems, from their metrics files."""
+    columns = ("accuracy", "tar@far=1e-1", "tar@far=1e-2", "rank1")
+    print(
+        f"\n{'10 unseen people of ORL':24} {'accuracy':>16} {'TAR@FAR 1e-1':>13} {'TAR@FAR 1e-2':>13} {'rank 1':>7}"
+    )
+    for name in ("trained", "untrained", "eigenfaces"):
+        metrics = read_json(run / "evaluation" / name / "metrics.json")["metrics"]
+        values = [metrics[column] for column in columns]
+        accuracy = f"{values[0]:.3f} +- {metrics['accuracy_stderr']:.3f}"
+        print(f"{name:24} {accuracy:>16} {values[1]:>13.3f} {values[2]:>13.3f} {values[3]:>7.3f}")
+
+
+def main() -> int:
+    """The command line of the demo."""
+    parser = argparse.ArgumentParser(prog="python -m urfr_tf.demo", description=__doc__.splitlines()[0])
+    parser.add_argument("--run-dir", type=Path, default=Path("runs/demo"))
+    parser.add_argument("--epochs", type=int, help="fewer or more epochs than configs/demo.yaml says")
+    args = parser.parse_args()
+    try:
+        demo(args.run_dir, args.epochs)
+    except UrfrError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("demo: interrupted; what was finished is kept, 'make demo' goes on", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
