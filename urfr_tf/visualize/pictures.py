@@ -1,4 +1,4 @@
-"""Sources -> the pictures of a report: histograms of scores, CMC, training curves."""
+"""Sources -> the pictures of a report: ROC, DET, CMC, histograms of scores, training curves."""
 
 import math
 import os
@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from urfr_tf.files import write_bytes
+from urfr_tf.metrics import roc
 from urfr_tf.visualize.compose import systems
-from urfr_tf.visualize.curves import cmc_figure, histogram_figure
+from urfr_tf.visualize.curves import cmc_figure, det_figure, histogram_figure, roc_figure
 from urfr_tf.visualize.report import Picture, picture_png
 from urfr_tf.visualize.sources import Evaluation, Source
 from urfr_tf.visualize.training_curves import training_figures
@@ -34,23 +35,47 @@ def _said(rates: dict[str, float]) -> str:
 
 
 def _verification(protocol: str, group: Sequence[tuple[str, Evaluation]]) -> list[Picture]:
-    """The histogram of the scores of each system that left them."""
-    pictures = []
-    for name, evaluation in group:
-        if evaluation.scores is None or evaluation.same is None:
-            continue
-        threshold = evaluation.raw.get("threshold")
-        line = float(threshold) if isinstance(threshold, int | float) else None
-        genuine, impostor = evaluation.scores[evaluation.same], evaluation.scores[~evaluation.same]
-        pictures.append(
-            Picture(
-                f"Scores of {name}, protocol {protocol}",
-                f"Two histograms: genuine pairs about {np.median(genuine):.3g} and impostor pairs about "
-                f"{np.median(impostor):.3g} (medians).",
-                histogram_figure(evaluation.scores, evaluation.same, line, f"Scores of {name}"),
-            )
-        )
-    return pictures
+    """ROC and DET of the systems that left their scores, and the histogram of each."""
+    scored = [
+        (name, evaluation, evaluation.scores, evaluation.same)
+        for name, evaluation in group
+        if evaluation.scores is not None and evaluation.same is not None
+    ]
+    if not scored:
+        return []
+    points = {name: roc(scores, same)[:2] for name, _, scores, same in scored}
+    at = {name: float(tar[far <= 0.1].max()) for name, (far, tar) in points.items()}
+    impostors = min(int((~same).sum()) for *_, same in scored)
+    pictures = [
+        Picture(
+            f"ROC, protocol {protocol}",
+            f"Lines of true accept rate against false accept rate. At FAR 0.1: {_said(at)}.",
+            roc_figure(points, impostors),
+        ),
+        Picture(
+            f"DET, protocol {protocol}",
+            "Lines of false reject rate against false accept rate, lower is better. At FAR 0.1: "
+            f"{_said({name: 1 - value for name, value in at.items()})}.",
+            det_figure(points, impostors),
+        ),
+    ]
+    return pictures + [_histogram(*system) for system in scored]
+
+
+def _histogram(name: str, evaluation: Evaluation, scores: np.ndarray, same: np.ndarray) -> Picture:
+    threshold = evaluation.raw.get("threshold")
+    line = float(threshold) if isinstance(threshold, int | float) else None
+    # A pair without an embedding scores -inf: counted in the rates, but nowhere on an axis.
+    there = np.isfinite(scores)
+    caption = f"Scores of {name}, protocol {evaluation.protocol}"
+    if not there.all():
+        caption += f" ({int((~there).sum())} pairs without an embedding are not drawn)"
+    return Picture(
+        caption,
+        f"Two histograms: genuine pairs about {np.median(scores[there & same]):.3g} and impostor pairs about "
+        f"{np.median(scores[there & ~same]):.3g} (medians).",
+        histogram_figure(scores[there], same[there], line, f"Scores of {name}"),
+    )
 
 
 def _identification(protocol: str, group: Sequence[tuple[str, Evaluation]]) -> list[Picture]:

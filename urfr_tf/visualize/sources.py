@@ -128,13 +128,16 @@ def read_scores(path: Path, missing: list[str]) -> tuple[np.ndarray, np.ndarray]
     except (OSError, ValueError, KeyError, EOFError, MemoryError, TypeError, zipfile.BadZipFile) as error:
         missing.append(f"{path} should hold the arrays scores and same, but: {error}.")
         return None
-    if scores.ndim != 1 or scores.shape != same.shape or not np.isfinite(scores).all():
+    # -inf is the score of a pair without an embedding: never accepted, and counted.
+    odd = np.isnan(scores) | (scores == np.inf)
+    if scores.ndim != 1 or scores.shape != same.shape or odd.any():
         missing.append(
             f"{path} should hold finite scores [P] and same [P], but they have the shapes {scores.shape} "
-            f"and {same.shape}, and {int((~np.isfinite(scores)).sum())} scores are not finite."
+            f"and {same.shape}, and {int(odd.sum())} scores are not finite."
         )
         return None
-    if same.all() or not same.any():
+    there = np.isfinite(scores)
+    if not (there & same).any() or not (there & ~same).any():
         missing.append(f"{path} holds only one kind of pair, so no curve can be drawn from it.")
         return None
     return scores, same
