@@ -57,9 +57,15 @@ def read_plain(path: str | os.PathLike[str]) -> Any:
             if (size := os.fstat(file.fileno()).st_size) > _MOST_BYTES:
                 raise UrfrError(f"expected a pickle of at most {_MOST_BYTES} bytes, but {path} has {size}")
             data = file.read()
-        return _Machine().run(data)
     except OSError as error:
         raise UrfrError(f"could not read {path}: {error.strerror or error}") from error
+    return parse_plain(data, str(path))
+
+
+def parse_plain(data: bytes, where: str) -> Any:
+    """As `read_plain`, of the pickle's bytes; `where` names it in messages."""
+    try:
+        return _Machine().run(data)
     except (
         _RefusedError,
         ValueError,
@@ -70,7 +76,7 @@ def read_plain(path: str | os.PathLike[str]) -> Any:
         OverflowError,
     ) as error:
         raise UrfrError(
-            f"expected a pickle of nothing but bytes, lists and booleans in {path}, but it has {error}"
+            f"expected a pickle of nothing but bytes, lists and booleans in {where}, but it has {error}"
         ) from error
 
 

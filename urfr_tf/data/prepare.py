@@ -27,6 +27,7 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.files import disk_error, read_json
 
 WORK = ".prepare"
+_WALKED = ("folder", "lfw", "cfp")  # sources that would find the shards among their files
 _BATCH = 1024
 
 
@@ -82,7 +83,7 @@ def prepare(job: Job, out: str, say: Callable[[str], None] = print) -> Path:
         shutil.rmtree(work, ignore_errors=True)
         say(f"{folder} is prepared from {job.source.path} already; nothing to do (delete it to do it again)")
         return manifest
-    _check_place(folder, job.source.path)
+    _check_place(folder, job.source.kind, job.source.path)
     existed = folder.exists()
     journal = Journal(work)
     try:
@@ -263,12 +264,16 @@ def _check_shards(manifest: dict[str, Any], folder: Path) -> None:
             )
 
 
-def _check_place(folder: Path, source: str) -> None:
+def _check_place(folder: Path, kind: str, source: str) -> None:
     try:
         if folder.exists() and not (folder / WORK).exists() and any(folder.iterdir()):
             raise UrfrError(f"expected a new or empty folder for --out, but {folder} holds other files")
     except OSError as error:
         raise disk_error(error, folder) from error
     inside = os.path.realpath(folder)
-    if os.path.commonpath([inside, os.path.realpath(source)]) == os.path.realpath(source):
+    if (
+        os.path.isdir(source)
+        and kind in _WALKED
+        and os.path.commonpath([inside, os.path.realpath(source)]) == os.path.realpath(source)
+    ):
         raise UrfrError(f"expected --out outside of the source, but {folder} is inside {source}")
