@@ -1,0 +1,174 @@
+"""Embeddings are made once, kept by content, and refusals are results."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from urfr_tf.data.crops import CropSettings
+from urfr_tf.data.sources.item import Item
+from urfr_tf.errors import UrfrError
+from urfr_tf.protocols import embedding as module
+from urfr_tf.protocols.degrade import STRENGTHS, Degradation, degradations
+from urfr_tf.protocols.embedding import embed
+from urfr_tf.protocols.pairs import open_pairs
+from urfr_tf.protocols.protocol import Images
+from urfr_tf.protocols.scoring import Faces, cross_scores, faces_of, pair_scores
+
+SETTINGS = CropSettings(size=40, lossless=True)
+
+
+@pytest.fixture
+def images(crowd):
+    return open_pairs(str(crowd)).images
+
+
+def test_embeds_in_order_with_unit_groups(images, pixel_model):
+    faces, refused = embed(pixel_model, images, SETTINGS)
+    assert faces.embedding.shape == (96, 4, 12) and faces.found.all() and not refused
+    np.testing.assert_allclose(np.linalg.norm(faces.embedding, axis=2), 1, atol=1e-5)
+    first = next(images.stream())
+    alone, _ = embed(pixel_model, Images(1, lambda: iter([first])), SETTINGS)
+    np.testing.assert_array_equal(alone.embedding[0], faces.embedding[0])
+
+
+def test_kept_pieces_are_not_embedded_again(images, pixel_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "PIECE", 40)
+    seen = []
+    faces, _ = embed(pixel_model, images, SETTINGS, tmp_path, on_progress=seen.append)
+    assert pixel_model.images == 96 and seen == [40, 40, 16] and len(list(tmp_path.iterdir())) == 3
+    again, _ = embed(pixel_model, images, SETTINGS, tmp_path)
+    assert pixel_model.images == 96
+    for one, other in zip(faces, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+    # A torn piece is embedded again; so is everything for another model or other crops.
+    next(tmp_path.iterdir()).write_bytes(b"PK\x03\x04 torn")
+    embed(pixel_model, images, SETTINGS, tmp_path)
+    assert 96 < pixel_model.images <= 136
+    before = pixel_model.images
+    embed(pixel_model, images, CropSettings(size=36, lossless=True), tmp_path)
+    pixel_model.fingerprint = "another"
+    embed(pixel_model, images, SETTINGS, tmp_path)
+    assert pixel_model.images == before + 2 * 96
+
+
+def test_an_interrupted_run_goes_on_with_its_pieces(images, pixel_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "PIECE", 40)
+    stop = itertools.count()
+
+    def interrupt(_):
+        if next(stop) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        embed(pixel_model, images, SETTINGS, tmp_path, on_progress=interrupt)
+    assert pixel_model.images == 80
+    embed(pixel_model, images, SETTINGS, tmp_path)
+    assert pixel_model.images == 96
+
+
+def test_what_cannot_be_read_is_not_found(crowd, pixel_model, tmp_path):
+    good = [*open_pairs(str(crowd)).images.stream()][:2]
+    items = [
+        good[0],
+        Item("x", "t.jpg", content=b"text"),
+        Item("x", "gone", file=str(tmp_path / "gone")),
+        good[1],
+    ]
+    for _ in range(2):  # the second time from the cache
+        faces, refused = embed(pixel_model, Images(4, lambda: iter(items)), SETTINGS, tmp_path)
+        assert faces.found.tolist() == [True, False, False, True]
+        assert sum(refused.values()) == 2
+        # -inf against everybody, whatever the score; itself included.
+        for score in ("cosine", "likelihood"):
+            scores = pair_scores(faces, np.array([0, 0, 1]), np.array([3, 1, 1]), score)
+            assert np.isfinite(scores[0]) and (scores[1:] == -np.inf).all()
+            assert (
+                np.isfinite(cross_scores(faces, faces, score)) == np.outer(faces.found, faces.found)
+            ).all()
+
+
+def test_nothing_embedded_and_changed_data_are_sentences(pixel_model, images):
+    bad = Images(1, lambda: iter([Item("x", "t.jpg", content=b"text")]))
+    with pytest.raises(UrfrError, match=r"none of the 1 images could be embedded .for instance"):
+        embed(pixel_model, bad, SETTINGS)
+    for count, what in ((95, "more came"), (97, "96 came")):
+        with pytest.raises(UrfrError, match=what):
+            embed(pixel_model, Images(count, images.stream), SETTINGS)
+
+
+def test_nan_embeddings_are_a_sentence():
+    with pytest.raises(UrfrError, match=r"NaN or infinity for image 1 .1 in all"):
+        faces_of(np.array([[1, 0], [np.nan, 0]]), None)
+    # Where nothing was found it does not matter what the row holds.
+    assert faces_of(np.array([[1, 0], [np.nan, 0]]), None, np.array([True, False])).found.sum() == 1
+    with pytest.raises(UrfrError, match=r"\[N, D\] and variances \[N, K\]"):
+        faces_of(np.ones((3, 4)), np.ones((2, 4)))
+    with pytest.raises(UrfrError, match="D to be a multiple of K"):
+        faces_of(np.ones((3, 4)), np.ones((3, 3)))
+
+
+def test_probes_are_the_second_image_of_a_pair():
+    # Clean faces point along x, probes along y: 0 . 1 is cos(x, y) = 0, and never cos(x, x) = 1.
+    clean = Faces(
+        np.tile([[[1.0, 0.0]]], (2, 1, 1)).astype(np.float32), np.ones((2, 1), np.float32), np.ones(2, bool)
+    )
+    probes = Faces(clean.embedding[..., ::-1].copy(), clean.variance, np.array([True, False]))
+    scores = pair_scores(clean, np.array([0, 1]), np.array([0, 1]), "cosine", probes)
+    assert scores[0] == 0 and scores[1] == -np.inf
+
+
+@pytest.mark.parametrize("variation", STRENGTHS)
+def test_degradations_change_more_with_their_strength(variation):
+    # Smooth random faces; what a strength does to them is the mean absolute change of a pixel.
+    import cv2
+
+    random = np.random.default_rng(0)
+    images = np.stack(
+        [
+            cv2.resize(random.uniform(60, 255, [9, 9, 3]), (64, 64), interpolation=cv2.INTER_CUBIC)
+            for _ in range(6)
+        ]
+    ).clip(1, 255)
+    unknown = np.full((6, 10), -1, np.float32)
+    changes = []
+    for degradation in degradations(variation):
+        out = degradation.apply(images, unknown, np.arange(6))
+        assert out.shape == images.shape and out.dtype == np.float32 and np.isfinite(out).all()
+        changes.append(np.abs(out - images).mean())
+        # Drawn by the image's number: the batch that it is in does not matter.
+        np.testing.assert_allclose(
+            degradation.apply(images[3:5], unknown[3:5], np.array([3, 4])), out[3:5], atol=0.05
+        )
+    assert changes == sorted(changes) and changes[-1] > 2
+
+
+def test_occlusion_blacks_out_a_square_of_cells():
+    # Two sevenths of 28 pixels: an 8 x 8 square.
+    out = Degradation("occlusion", 2).apply(
+        np.full((1, 28, 28, 3), 9.0), np.full((1, 10), -1.0), np.array([5])
+    )
+    assert (out == 0).sum() == 8 * 8 * 3
+
+
+def test_degraded_pieces_have_their_own_place(images, pixel_model, tmp_path):
+    clean, _ = embed(pixel_model, images, SETTINGS, tmp_path)
+    for degradation in degradations("blur:11"):
+        worse, _ = embed(pixel_model, images, SETTINGS, tmp_path, degradation)
+    assert np.abs(worse.embedding - clean.embedding).max() > 1e-3
+    assert pixel_model.images == 192
+
+
+@pytest.mark.parametrize(
+    "text, sentence",
+    [
+        ("haze", r"--degrade blur\|occlusion\|pose\|resolution"),
+        ("blur:4", "odd kernel size from 3 to 11 as the strength of blur, but got 4"),
+        ("occlusion:1.5", "a whole number from 1 to 7"),
+        ("pose:90", "degrees from 0 to 75"),
+        ("resolution:x", "a whole number from 16 to 64"),
+    ],
+)
+def test_a_bad_degradation_is_a_sentence(text, sentence):
+    with pytest.raises(UrfrError, match=sentence):
+        degradations(text)

@@ -1,0 +1,135 @@
+"""`urfr evaluate` on made-up people, with a model that is no network: files, table, thresholds, sentences."""
+
+import json
+
+import numpy as np
+import pytest
+
+import urfr_tf.inference
+from urfr_tf.cli import main
+
+
+@pytest.fixture
+def evaluate(pixel_model, crowd, monkeypatch, tmp_path):
+    """Runs the command with the model in place of whatever --model names."""
+    monkeypatch.setattr(urfr_tf.inference, "load", lambda path: pixel_model)
+
+    def command(*more, protocol="pairs", data=crowd, out="out"):
+        words = ["evaluate", "--model", "m", "--protocol", protocol, "--data", data, "--out", tmp_path / out]
+        return main([str(word) for word in [*words, *more]])
+
+    return command
+
+
+def read(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def test_files_and_table(evaluate, tmp_path, capsys):
+    assert evaluate() == 0
+    content = read(tmp_path / "out")
+    assert {"protocol", "model", "score", "metrics", "counts", "threshold", "versions"} <= set(content)
+    assert content["protocol"] == "pairs" and content["model"] == "m" and content["score"] == "cosine"
+    # 24 people of 4 images: 144 genuine pairs; folds of 2 or 3 people.
+    assert content["counts"]["genuine"] == 144 and content["counts"]["people"] == 24
+    assert 0.6 < content["metrics"]["accuracy"] <= 1 and 0 < content["metrics"]["rank1"] <= 1
+    with np.load(tmp_path / "out" / "scores.npz") as arrays:
+        assert arrays["scores"].shape == arrays["same"].shape == arrays["fold"].shape
+        assert arrays["same"].sum() == 144
+    printed = capsys.readouterr().out
+    assert "accuracy" in printed and "no tar@far=1e-6: FAR 1e-06 is refused" in printed
+    assert not list((tmp_path / "out").glob(".*.part"))
+
+
+def test_embedded_once_for_every_score(evaluate, pixel_model, tmp_path, capsys):
+    assert evaluate("--cache", tmp_path / "kept") == 0
+    assert evaluate("--score", "likelihood", "--cache", tmp_path / "kept", out="other") == 0
+    assert pixel_model.images == 96
+    assert read(tmp_path / "other")["score"] == "likelihood"
+
+
+def test_rows_of_several_models_come_out_of_one_command(pixel_model, crowd, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(urfr_tf.inference, "load", lambda path: pixel_model)
+    words = ["evaluate", "--protocol", "pairs", "--data", crowd, "--out", tmp_path / "rows", "--json"]
+    words += ["--model", "Baseline=a", "all + PA=b", "--score", "cosine", "likelihood"]
+    assert main([str(word) for word in words]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["score"] for row in rows] == ["cosine", "likelihood"]
+    assert rows[0] == read(tmp_path / "rows" / "baseline-cosine")
+    assert rows[1] == read(tmp_path / "rows" / "all-pa-likelihood")
+    assert pixel_model.images == 96
+
+
+def test_a_far_that_is_asked_for_gives_a_threshold(evaluate, pixel_model, tmp_path, capsys):
+    assert evaluate("--far", "1e-1") == 0
+    content = read(tmp_path / "out")
+    stored = json.loads((tmp_path / "out" / "threshold.json").read_text())
+    assert stored["threshold"] == content["threshold"] == content["calibration"][0]["threshold"]
+    assert stored["score"] == "cosine" and stored["kind"] == "run" and stored["far"] == 0.1
+    assert stored["fingerprint"] == pixel_model.fingerprint and 0 <= stored["far_reached"] < 0.5
+    assert json.loads((tmp_path / "run" / "threshold.json").read_text()) == stored
+    assert "on held-out people it reaches" in capsys.readouterr().out
+
+
+def test_an_export_keeps_its_own_threshold(evaluate, pixel_model, tmp_path):
+    pixel_model.kind = "tflite"
+    assert evaluate("--far", "1e-1") == 0
+    assert json.loads((tmp_path / "out" / "threshold.json").read_text())["kind"] == "tflite"
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_thin_far_is_refused_before_anything_is_embedded(evaluate, pixel_model, tmp_path, capsys):
+    assert evaluate("--far", "1e-4") == 1
+    assert "FAR 0.0001 is refused" in capsys.readouterr().err
+    assert pixel_model.images == 0 and not (tmp_path / "out").exists()
+    assert evaluate("--far", "1e-4", "--thin-far") == 0
+    assert read(tmp_path / "out")["thin"] == ["tar@far=1e-4"]
+    assert " thin" in capsys.readouterr().out
+
+
+def test_all_impostors(evaluate, tmp_path):
+    assert evaluate("--impostors", "all", "--far", "1e-2") == 0
+    # 96 images: 4560 pairs less 144 genuine ones.
+    assert read(tmp_path / "out")["counts"]["impostors"] == 4416
+
+
+def test_one_degradation_degrades_the_probes(evaluate, tmp_path):
+    assert evaluate("--far", "1e-1") == 0
+    assert evaluate("--far", "1e-1", "--degrade", "occlusion:5", out="worse") == 0
+    clean, worse = read(tmp_path / "out"), read(tmp_path / "worse")
+    assert worse["degrade"] == ["occlusion=5"]
+    assert worse["metrics"]["rank1"] < clean["metrics"]["rank1"]
+
+
+def test_synthetic_is_a_curve_over_strengths(evaluate, tmp_path, capsys):
+    assert evaluate("--degrade", "blur", "occlusion:5", protocol="synthetic") == 0
+    metrics = read(tmp_path / "out")["metrics"]
+    assert {"accuracy", "accuracy@blur=3", "accuracy@blur=11", "rank1@occlusion=5"} <= set(metrics)
+    assert metrics["rank1@occlusion=5"] < metrics["rank1"]
+    assert "accuracy@blur=7" in capsys.readouterr().out
+
+
+def test_shards_are_read_as_they_are(evaluate, shards, tmp_path):
+    assert evaluate(data=shards) == 0
+    content = read(tmp_path / "out")
+    assert content["counts"]["images"] == 28 and content["align"] == "none"
+    assert content["counts"]["folds_disjoint_by_identity"] is False
+
+
+@pytest.mark.parametrize(
+    "more, sentence",
+    [
+        (["--pairs", "nowhere.txt"], "could not read the pairs file nowhere.txt"),
+        (["--score", "cosine", "likelihood"], "one score, or one for each of 1 models"),
+        (["--degrade", "blur:2"], "odd kernel size"),
+    ],
+)
+def test_bad_input_is_a_sentence_and_writes_nothing(evaluate, tmp_path, capsys, more, sentence):
+    assert evaluate(*more) == 1
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_data_is_a_sentence(evaluate, tmp_path, capsys):
+    assert evaluate(data=tmp_path / "nowhere") == 1
+    assert "expected a folder of folders" in capsys.readouterr().err

@@ -1,0 +1,243 @@
+"""Model + protocol -> figures: what `urfr evaluate` does, read from top to bottom."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from urfr_tf.data.crops import CropSettings
+from urfr_tf.errors import UrfrError
+from urfr_tf.files import replacing, write_json
+from urfr_tf.protocols.degrade import Degradation
+from urfr_tf.protocols.embedding import Model, embed
+from urfr_tf.protocols.identification import check_templates, measure_templates
+from urfr_tf.protocols.protocol import Pairs, Templates
+from urfr_tf.protocols.result import Result, Wish
+from urfr_tf.protocols.scoring import Faces, check_score, faces_of
+from urfr_tf.protocols.verification import check_pairs, measure_pairs
+
+PROTOCOLS = (
+    "pairs",
+    "lfw",
+    "cfp",
+    "bin",
+    "ijba",
+    "ijbb",
+    "ijbc",
+    "ijbs",
+    "tinyface",
+    "megaface",
+    "synthetic",
+)
+METRICS, SCORES, THRESHOLD = "metrics.json", "scores.npz", "threshold.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How photographs become crops, and which are degraded.
+
+    Attributes:
+        align: mtcnn, points or none.
+        size: side of the crops in pixels, at least the model's input.
+        on_missing: a photograph without a face: "skip" counts it as not found, "centre" takes its centre.
+        min_face: smallest face that is looked for, in pixels.
+        degradations: each is applied to the probes in turn; without any, probes are as they are.
+        curve: report each degradation under its own names, beside the figures without any.
+    """
+
+    align: str
+    size: int
+    on_missing: str = "skip"
+    min_face: int = 40
+    degradations: tuple[Degradation, ...] = ()
+    curve: bool = False
+
+
+@dataclass
+class Evaluation:
+    """A result and what it was measured on; `write` puts it into a folder."""
+
+    protocol: str
+    model: str
+    score: str
+    result: Result
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def threshold(self) -> dict[str, Any] | None:
+        """The operating point: that of the smallest FAR that could be calibrated, or None."""
+        return min(self.result.calibration, key=lambda point: point["far"], default=None)
+
+    def content(self) -> dict[str, Any]:
+        """What metrics.json holds; see interface.md."""
+        point = self.threshold()
+        return {
+            "protocol": self.protocol,
+            "model": self.model,
+            "score": self.score,
+            "metrics": self.result.metrics,
+            "counts": self.result.counts,
+            "threshold": None if point is None else point["threshold"],
+            "thin": self.result.thin,
+            "refused": self.result.refused,
+            "intervals": self.result.intervals,
+            "calibration": self.result.calibration,
+            **self.about,
+            "versions": versions(),
+        }
+
+    def write(self, out: str | os.PathLike[str]) -> Path:
+        """Writes metrics.json and scores.npz into `out`, each whole or not at all; returns the first.
+
+        Raises:
+            UrfrError: the disk is full or the folder cannot be written.
+        """
+        folder = Path(out)
+        with replacing(folder / SCORES) as beside, open(beside, "wb") as file:
+            np.savez(file, **self.result.arrays)  # type: ignore[arg-type]
+        write_json(folder / METRICS, self.content())
+        return folder / METRICS
+
+
+def evaluate(
+    model: Model,
+    protocol: Pairs | Templates,
+    wish: Wish,
+    settings: Settings,
+    cache: str | os.PathLike[str] | None = None,
+    on_progress: Callable[[int], Any] = lambda images: None,
+) -> Result:
+    """Embeds a protocol's images once and measures them.
+
+    Args:
+        model: what `urfr_tf.load` gives.
+        protocol: what is compared with what.
+        wish: what to report.
+        settings: crops and degradations.
+        cache: folder where embeddings are kept, or None.
+        on_progress: called with the number of images that were done.
+
+    Raises:
+        UrfrError: a FAR with too few impostors, no image that can be embedded.
+    """
+    check(protocol, wish)
+    crop = CropSettings(
+        size=settings.size,
+        align="none" if protocol.images.aligned else settings.align,
+        on_missing=settings.on_missing,
+        min_face=settings.min_face,
+        min_side=1,
+        lossless=True,
+    )
+    refused: dict[str, int] = {}
+
+    def faces(degradation: Degradation | None) -> Faces:
+        found, reasons = embed(model, protocol.images, crop, cache, degradation, on_progress)
+        refused.update(reasons)
+        return found
+
+    clean = faces(None)
+    if settings.curve:
+        result = measure(protocol, clean, wish)
+        quick = Wish(wish.score, wish.fars, wish.thin, wish.impostors, replicates=0, rule=wish.rule)
+        for degradation in settings.degradations:
+            worse = measure(protocol, clean, quick, faces(degradation))
+            result.metrics.update({f"{name}@{degradation}": value for name, value in worse.metrics.items()})
+            result.thin.extend(f"{name}@{degradation}" for name in worse.thin)
+            result.refused.update({f"{name}@{degradation}": why for name, why in worse.refused.items()})
+    else:
+        probes = faces(settings.degradations[0]) if settings.degradations else None
+        result = measure(protocol, clean, wish, probes)
+    result.counts["refused_images"] = refused
+    return result
+
+
+def check(protocol: Pairs | Templates, wish: Wish) -> None:
+    """Raises UrfrError for what can be refused before anything is embedded."""
+    check_score(wish.score)
+    if isinstance(protocol, Pairs):
+        check_pairs(protocol, wish)
+    else:
+        check_templates(protocol, wish)
+
+
+def measure(protocol: Pairs | Templates, faces: Faces, wish: Wish, probes: Faces | None = None) -> Result:
+    """Figures of embedded images; `probes` are the same images degraded."""
+    if isinstance(protocol, Pairs):
+        return measure_pairs(protocol, faces, wish, probes)
+    return measure_templates(protocol, faces, wish, probes)
+
+
+def evaluate_embeddings(
+    embedding: np.ndarray,
+    protocol: Pairs | Templates,
+    variance: np.ndarray | None = None,
+    *,
+    score: str = "cosine",
+    fars: tuple[float, ...] = (),
+    thin: bool = False,
+    impostors: str = "listed",
+    found: np.ndarray | None = None,
+) -> Result:
+    """Figures of embeddings that come from anywhere (eigenfaces, another model); no files, no model.
+
+    Args:
+        embedding: float [N, D] in the order of `protocol.images`, of any norm for `cosine`.
+        protocol: what is compared with what.
+        variance: float [N, K]; None for representations without one, which only have a cosine.
+        score: cosine or likelihood.
+        fars: which TAR to report; empty: 1e-1 ... 1e-6 as far as there are impostors for them.
+        thin: give FARs with fewer than 10 impostors behind them too, marked.
+        impostors: "listed", or "all" cross-person pairs.
+        found: bool [N], False where there is no embedding.
+
+    Raises:
+        UrfrError: sizes that do not match, NaN, too few impostors behind a FAR, likelihood without variance.
+    """
+    if len(embedding) != protocol.images.count:
+        raise UrfrError(f"expected embeddings of {protocol.images.count} images, but got {len(embedding)}")
+    if score == "likelihood" and variance is None:
+        raise UrfrError("expected variances for the likelihood score, but got none")
+    wish = Wish(score, tuple(fars), thin, impostors)
+    check(protocol, wish)
+    return measure(protocol, faces_of(embedding, variance, found), wish)
+
+
+def store_threshold(evaluation: Evaluation, model: Any, out: Path) -> list[Path]:
+    """Writes threshold.json beside metrics.json and, for a run folder, into the run.
+
+    It names the fingerprint and the kind (run, saved_model, tflite) of the model it was calibrated for.
+
+    Raises:
+        UrfrError: the disk is full or a folder cannot be written.
+    """
+    point = evaluation.threshold()
+    if point is None:
+        return []
+    content = {
+        "score": evaluation.score,
+        **point,
+        "protocol": evaluation.protocol,
+        "kind": model.kind,
+        "fingerprint": model.fingerprint,
+    }
+    places = [out / THRESHOLD] + ([Path(model.path) / THRESHOLD] if model.kind == "run" else [])
+    for place in places:
+        write_json(place, content)
+    return places
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the figures depend on, and the day."""
+    import importlib.metadata
+    import platform
+
+    import urfr_tf
+
+    found = {"urfr_tf": urfr_tf.__version__, "python": platform.python_version()}
+    for package in ("tensorflow", "numpy"):
+        found[package] = importlib.metadata.version(package)
+    return {**found, "date": time.strftime("%Y-%m-%d")}

@@ -1,0 +1,185 @@
+"""The images of a protocol -> embeddings, in pieces that are kept, so that nothing is embedded twice.
+
+A piece is 512 images. Its file is named by a hash of the model, of how crops are made and of the images'
+bytes: another score, another protocol over the same images, or an interrupted run finds it again.
+"""
+
+import hashlib
+import itertools
+import os
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from urfr_tf import heads
+from urfr_tf.data.aligned import crop_groups
+from urfr_tf.data.crops import Crop, CropSettings
+from urfr_tf.data.headers import ImageError
+from urfr_tf.data.images import decode_image
+from urfr_tf.data.sources.item import Item, read_item
+from urfr_tf.errors import UrfrError
+from urfr_tf.files import replacing
+from urfr_tf.protocols.degrade import Degradation
+from urfr_tf.protocols.protocol import Images
+from urfr_tf.protocols.scoring import Faces, faces_of
+
+PIECE = 512
+_BATCH = 64
+_FORMAT = "urfr-embeddings/1"
+
+
+class Model(Protocol):
+    """What `urfr_tf.load` gives: images [B, H, W, 3] -> embedding [B, D], variance [B, K], as NumPy."""
+
+    @property
+    def input_size(self) -> int: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def groups(self) -> int: ...
+    @property
+    def fingerprint(self) -> str: ...
+    def __call__(self, images: Any) -> dict[str, np.ndarray]: ...
+
+
+def embed(
+    model: Model,
+    images: Images,
+    settings: CropSettings,
+    cache: str | os.PathLike[str] | None = None,
+    degradation: Degradation | None = None,
+    on_progress: Callable[[int], Any] = lambda images: None,
+) -> tuple[Faces, dict[str, int]]:
+    """Embeds every image, or takes it from the cache.
+
+    Args:
+        model: what `urfr_tf.load` gives.
+        images: the images.
+        settings: how they become crops; lossless, or the cache's key tells.
+        cache: folder of pieces; None keeps nothing.
+        degradation: applied to the crops before they are embedded.
+        on_progress: called with the number of images that a piece added.
+
+    Returns:
+        The faces, found False where an image was refused, and how many were refused by reason.
+
+    Raises:
+        UrfrError: none of the images could be embedded, or another number of images came than was said.
+    """
+    embedding = np.zeros([images.count, model.dim], np.float32)
+    variance = np.ones([images.count, model.groups], np.float32)
+    found = np.zeros(images.count, bool)
+    refused: Counter[str] = Counter()
+    start = 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        stream = images.stream()
+        while piece := list(itertools.islice(stream, PIECE)):
+            rows = slice(start, start + len(piece))
+            if rows.stop > images.count:
+                raise UrfrError(
+                    f"expected {images.count} images, but more came: did the data change meanwhile?"
+                )
+            path = None
+            if cache is not None:
+                digests = pool.map(lambda item: _digest(item, settings.max_bytes), piece)
+                key = _key(model, settings, degradation, start, list(digests))
+                path = Path(cache) / f"{key}.npz"
+            kept = _read(path, len(piece), model)
+            if kept is None:
+                kept = _compute(model, piece, settings, degradation, start, pool)
+                if path is not None:
+                    _write(path, kept)
+            embedding[rows], variance[rows], reasons = (
+                kept[heads.EMBEDDING],
+                kept[heads.VARIANCE],
+                kept["refused"],
+            )
+            found[rows] = reasons == ""
+            refused.update(str(reason).partition(":")[0] for reason in reasons[reasons != ""])
+            start = rows.stop
+            on_progress(len(piece))
+    if start != images.count:
+        raise UrfrError(f"expected {images.count} images, but {start} came: did the data change meanwhile?")
+    if not found.any():
+        example = f" (for instance {reasons[0]})" if len(reasons) else ""
+        raise UrfrError(f"none of the {images.count} images could be embedded{example}")
+    return faces_of(embedding, variance, found), dict(refused)
+
+
+def _digest(item: Item, max_bytes: int) -> str:
+    try:
+        content = hashlib.sha256(read_item(item, max_bytes)).hexdigest()
+    except ImageError as refusal:
+        content = str(refusal)
+    return f"{content} {item.points}"
+
+
+def _key(
+    model: Model, settings: CropSettings, degradation: Degradation | None, start: int, digests: list[str]
+) -> str:
+    parts = [_FORMAT, model.fingerprint, repr(settings)]
+    if degradation is not None:  # it draws by the image's number
+        parts += [repr(degradation), str(start)]
+    return hashlib.sha256("\n".join(parts + digests).encode()).hexdigest()
+
+
+def _compute(
+    model: Model,
+    piece: list[Item],
+    settings: CropSettings,
+    degradation: Degradation | None,
+    start: int,
+    pool: ThreadPoolExecutor,
+) -> dict[str, np.ndarray]:
+    kept = {
+        heads.EMBEDDING: np.zeros([len(piece), model.dim], np.float32),
+        heads.VARIANCE: np.ones([len(piece), model.groups], np.float32),
+    }
+    crops = [crop for group in crop_groups(piece, settings, pool, ahead=_BATCH) for crop in group]
+    good = [row for row, crop in enumerate(crops) if not crop.refused]
+    for first in range(0, len(good), _BATCH):
+        rows = good[first : first + _BATCH]
+        pixels = np.stack(list(pool.map(lambda row: _centre(crops[row], model.input_size), rows)))
+        if degradation is not None:
+            points = np.stack([_points(crops[row], settings.size, model.input_size) for row in rows])
+            pixels = degradation.apply(pixels, points, start + np.array(rows))
+        outputs = model(pixels)
+        for name, array in kept.items():
+            array[rows] = outputs[name]
+    # Reasons are cut so that the array stays small; the file is read without pickle.
+    return {**kept, "refused": np.array([crop.refused[:200] for crop in crops], "U200")}
+
+
+def _centre(crop: Crop, size: int) -> np.ndarray:
+    image = decode_image(crop.encoded)
+    top, left = (image.shape[0] - size) // 2, (image.shape[1] - size) // 2
+    return image[top : top + size, left : left + size]
+
+
+def _points(crop: Crop, crop_size: int, size: int) -> np.ndarray:
+    """Five points in pixels of the centre crop, float32 [10]; -1 where they are unknown."""
+    if crop.points is None:
+        return np.full(10, -1, np.float32)
+    return np.asarray(crop.points, np.float32) - (crop_size - size) // 2
+
+
+def _read(path: Path | None, count: int, model: Model) -> dict[str, np.ndarray] | None:
+    if path is None or not path.is_file():
+        return None
+    shapes = {heads.EMBEDDING: (count, model.dim), heads.VARIANCE: (count, model.groups), "refused": (count,)}
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            kept = {name: arrays[name] for name in shapes}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None  # torn or foreign: embedded again
+    return kept if all(kept[name].shape == shape for name, shape in shapes.items()) else None
+
+
+def _write(path: Path, kept: dict[str, np.ndarray]) -> None:
+    with replacing(path) as beside, open(beside, "wb") as file:
+        np.savez(file, **kept)  # type: ignore[arg-type]

@@ -1,0 +1,186 @@
+"""Figures of templates: images -> media -> templates, then pairs of templates and searches in galleries."""
+
+from collections import defaultdict
+
+import numpy as np
+
+from urfr_tf.errors import UrfrError
+from urfr_tf.metrics import average, fuse, tar_at_far, tar_interval
+from urfr_tf.metrics.identification import Search, join, match_curve, open_set, search
+from urfr_tf.protocols.protocol import Identification, Templates, Verification
+from urfr_tf.protocols.result import Result, Wish, rate_name, supported_fars
+from urfr_tf.protocols.scoring import Faces, check_score, cross_scores, pair_scores, without_gaps
+from urfr_tf.protocols.verification import replicates_for
+
+_SCORES_AT_ONCE = 1 << 26
+
+
+def pool(protocol: Templates, faces: Faces, score: str, rule: str = "minimum") -> Faces:
+    """Templates of embedded images: media first, then the template over its media.
+
+    For `cosine` both are means (of unit embeddings; only the direction of the result counts), for
+    `likelihood` both are fused by inverse variance. Images without an embedding are left out; a template
+    that has no other is not found.
+    """
+    check_score(score)
+    rows = np.flatnonzero(faces.found[protocol.image])
+    image, template = protocol.image[rows], protocol.template[rows]
+    keys = np.stack([template, protocol.medium[rows]], axis=1)
+    media, medium = np.unique(keys, axis=0, return_inverse=True)
+    medium = medium.reshape(-1)
+    present = np.unique(template)
+    groups, width = faces.embedding.shape[1:]
+    count = len(protocol.subject)
+    embedding = np.zeros([count, groups, width], np.float32)
+    variance = np.ones([count, groups], np.float32)
+    found = np.isin(np.arange(count), present)
+    if score == "cosine":
+        flat = faces.embedding.reshape(len(faces.embedding), -1) / np.float32(np.sqrt(groups))
+        means = average(average(flat[image], medium), media[:, 0])
+        embedding[present] = means.reshape(-1, groups, width)
+    else:
+        per_medium = fuse(faces.embedding[image], faces.variance[image], medium, rule)
+        embedding[present], variance[present] = fuse(*per_medium, media[:, 0], rule)
+    return without_gaps(Faces(embedding, variance, found))
+
+
+def check_templates(protocol: Templates, wish: Wish) -> None:
+    """Raises UrfrError where a FAR that was asked for is too thin: before anything is embedded."""
+    if wish.impostors == "all":
+        raise UrfrError(
+            f"--impostors all is for pairs of images; {protocol.name} lists its pairs of templates"
+        )
+    for split in protocol.splits:
+        if split.verification is not None:
+            supported_fars(wish, int(np.count_nonzero(~split.verification.same)), Result())
+
+
+def measure_templates(protocol: Templates, faces: Faces, wish: Wish, probes: Faces | None = None) -> Result:
+    """All figures of a template protocol, averaged over its splits.
+
+    Args:
+        protocol: the protocol.
+        faces: its images, embedded.
+        wish: what to report.
+        probes: the same images degraded, for the second template of each pair and for the probes of searches.
+
+    Raises:
+        UrfrError: a FAR that was asked for has too few impostors behind it.
+    """
+    check_templates(protocol, wish)
+    gallery = pool(protocol, faces, wish.score, wish.rule)
+    searched = gallery if probes is None else pool(protocol, probes, wish.score, wish.rule)
+    result = Result()
+    result.counts = {
+        "images": protocol.images.count,
+        "images_not_found": int(np.count_nonzero(~(faces if probes is None else probes).found)),
+        "templates": len(protocol.subject),
+        "templates_not_found": int(np.count_nonzero(~searched.found)),
+        "splits": len(protocol.splits),
+        **protocol.facts,
+    }
+    parts = []
+    for split in protocol.splits:
+        part = Result()
+        if split.verification is not None:
+            _verify(protocol, split.verification, gallery, searched, wish, part)
+        for task in split.identifications:
+            _identify(protocol, task, gallery, searched, wish, part)
+        parts.append(part)
+    _combine(parts, result)
+    return result
+
+
+def _verify(
+    protocol: Templates, task: Verification, gallery: Faces, probes: Faces, wish: Wish, result: Result
+) -> None:
+    other = None if probes is gallery else probes
+    scores = pair_scores(gallery, task.first, task.second, wish.score, other)
+    impostors = int(np.count_nonzero(~task.same))
+    result.counts.update(genuine=len(scores) - impostors, impostors=impostors)
+    a, b = protocol.subject[task.first], protocol.subject[task.second]
+    for far in supported_fars(wish, impostors, result):
+        name = rate_name("tar@far", far)
+        result.put_rate(name, tar_at_far(scores, task.same, far, wish.thin))
+        replicates = replicates_for(wish, len(scores))
+        if replicates and len(protocol.splits) == 1:
+            interval = tar_interval(scores, task.same, a, b, far, replicates=replicates, thin=wish.thin)
+            result.intervals[name] = [interval.low, interval.high]
+    drawn = scores > -np.inf
+    result.arrays.update(scores=scores[drawn], same=task.same[drawn])
+
+
+def _identify(
+    protocol: Templates, task: Identification, gallery: Faces, probes: Faces, wish: Wish, result: Result
+) -> None:
+    whole = np.concatenate(task.galleries)
+    closed = find(protocol, task.probes, whole, gallery, probes, wish.score, task.precision)
+    curve = match_curve(closed)
+    for rank in task.ranks:
+        if rank <= len(curve):
+            result.metrics[f"{task.name}rank{rank}"] = float(curve[rank - 1])
+    if task.precision:
+        result.metrics[f"{task.name}map"] = float(np.nanmean(closed.precision))
+    result.counts.update({f"{task.name}probes": len(task.probes), f"{task.name}gallery": len(whole)})
+    result.arrays[f"{task.name}cmc"] = curve[:100]
+    searches = [closed]
+    if len(task.galleries) > 1:
+        searches = [find(protocol, task.probes, part, gallery, probes, wish.score) for part in task.galleries]
+    for fpir in task.fpirs:
+        name = f"{task.name}tpir@fpir={fpir:g}"
+        try:
+            rates = [open_set(found, fpir, wish.thin) for found in searches]
+        except UrfrError as error:
+            result.refused[name] = str(error)
+            continue
+        result.metrics[name] = float(np.mean(rates))
+        if any(rate.thin for rate in rates):
+            result.thin.append(name)
+
+
+def find(
+    protocol: Templates,
+    probes: np.ndarray,
+    gallery: np.ndarray,
+    enrolled: Faces,
+    searched: Faces,
+    score: str,
+    precision: bool = False,
+) -> Search:
+    """Searches probe templates in gallery templates, so many at once that memory stays bounded."""
+    entries = enrolled.some(gallery)
+    # A distractor is nobody's mate, and no other distractor's either.
+    names = np.where(protocol.subject == "", "", np.char.add("+", protocol.subject))
+    strangers = np.where(names == "", np.char.add("-", np.arange(len(names)).astype(str)), names)
+    blocks = []
+    step = max(1, _SCORES_AT_ONCE // len(gallery))
+    for start in range(0, len(probes), step):
+        rows = probes[start : start + step]
+        scores = cross_scores(searched.some(rows), entries, score)
+        blocks.append(search(scores, strangers[rows], strangers[gallery], precision))
+    return join(blocks)
+
+
+def _combine(parts: list[Result], result: Result) -> None:
+    """Means over the splits; with several, their standard error beside them."""
+    values = defaultdict(list)
+    for part in parts:
+        for name, value in part.metrics.items():
+            values[name].append(value)
+        result.refused.update(part.refused)
+        result.thin.extend(name for name in part.thin if name not in result.thin)
+    for name, numbers in values.items():
+        if len(numbers) < len(parts):
+            result.refused[name] = f"{name} could be measured in {len(numbers)} of {len(parts)} splits only"
+            continue
+        result.metrics[name] = float(np.mean(numbers))
+        if len(parts) > 1:
+            result.metrics[f"{name}_stderr"] = float(np.std(numbers, ddof=1) / np.sqrt(len(parts)))
+    for name in parts[0].counts:
+        result.counts[name] = sum(part.counts[name] for part in parts)
+    result.intervals.update(parts[0].intervals)
+    for name in parts[0].arrays:
+        if not name.endswith("cmc"):
+            result.arrays[name] = np.concatenate([part.arrays[name] for part in parts])
+        elif len({len(part.arrays[name]) for part in parts}) == 1:
+            result.arrays[name] = np.mean([part.arrays[name] for part in parts], axis=0)

@@ -1,0 +1,270 @@
+"""Verification pairs over a folder per identity or a folder of shards: generated, or from a file.
+
+A pairs file is LFW's (a heading `folds <tab> pairs`, then `name n1 n2` and `name1 n1 name2 n2`) or a table
+`path <tab> path <tab> 0 or 1` with paths relative to the data, as one list cut into ten folds.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from urfr_tf.data.manifest import load_manifest
+from urfr_tf.data.sources import folder
+from urfr_tf.data.sources.item import Item, natural_key
+from urfr_tf.errors import UrfrError
+from urfr_tf.protocols.protocol import Images, Pairs
+
+FOLDS = 10
+MOST_GENUINE, MOST_IMPOSTOR = 100_000, 1_000_000
+_MOST_LINE = 10_000
+
+
+class Everyone:
+    """The container of all identities, for sources that ask which ones to keep."""
+
+    def __contains__(self, identity: object) -> bool:
+        return True
+
+
+def open_pairs(data: str, pairs_file: str | None = None, seed: int = 0) -> Pairs:
+    """Pairs over the images in `data`, generated or listed.
+
+    Raises:
+        UrfrError: no images, no person with two images, one person only, or a bad pairs file.
+    """
+    images, identity, keys = labelled_images(data)
+    if pairs_file is not None:
+        return listed("pairs", images, identity, keys, pairs_file)
+    return generated(images, identity, seed)
+
+
+def labelled_images(data: str) -> tuple[Images, np.ndarray, list[str]]:
+    """The images of a folder per identity or of shards, their identities str [N] and their names.
+
+    Raises:
+        UrfrError: neither of the two, or no image in it.
+    """
+    if os.path.isfile(os.path.join(data, "manifest.json")):
+        return _of_shards(data)
+    return of_items(folder.items(data, Everyone()), data)
+
+
+def of_items(stream: Iterator[Item], where: str) -> tuple[Images, np.ndarray, list[str]]:
+    """The usable items of a source, people and images in natural order; as `labelled_images`."""
+    items = [item for item in stream if item.problem is None]
+    if not items:
+        raise UrfrError(f"expected images in {where}, but there is none")
+    items.sort(key=lambda item: (natural_key(item.identity), natural_key(item.key)))
+    identity = np.array([item.identity for item in items])
+    return Images(len(items), lambda: iter(items)), identity, [item.key for item in items]
+
+
+def _of_shards(data: str) -> tuple[Images, np.ndarray, list[str]]:
+    import tensorflow as tf
+
+    from urfr_tf import heads
+    from urfr_tf.data import records
+
+    manifest = load_manifest(data)
+    paths = [str(path) for path in manifest.shard_paths]
+
+    def stream() -> Iterator[Item]:
+        try:
+            for batch in tf.data.TFRecordDataset(paths).batch(256).prefetch(1):
+                parsed = {key: value.numpy() for key, value in records.parse(batch).items()}
+                for row, image in enumerate(parsed[heads.IMAGE]):
+                    points = parsed[records.POINTS][row]
+                    identity, source = (
+                        parsed[key][row].decode("utf-8", "surrogateescape")
+                        for key in (records.IDENTITY, records.SOURCE)
+                    )
+                    known = tuple(points.tolist()) if points.min() >= 0 else None
+                    yield Item(identity, source, content=image, points=known)
+        except tf.errors.OpError as error:
+            raise UrfrError(
+                f"expected whole shards in {data}, but reading them failed: {error.message}"
+            ) from error
+
+    names = [(item.identity, item.key) for item in stream()]
+    images = Images(len(names), stream, aligned=True)
+    return images, np.array([name for name, _ in names]), [key for _, key in names]
+
+
+def generated(images: Images, identity: np.ndarray, seed: int = 0, name: str = "pairs") -> Pairs:
+    """All genuine pairs and impostor pairs of labelled images, in ten folds; samples where they are many.
+
+    With 20 people or more, people are dealt out over the folds and no pair crosses folds, so that a
+    threshold is never chosen on anybody it is tested on. With fewer, an impostor pair belongs to the fold of
+    the one person or the other in turn, and somebody may so be in two folds. In `counted`, every fold has as many
+    impostor as genuine pairs, or as near as it gets.
+
+    Raises:
+        UrfrError: no person has two images, or there is one person only.
+    """
+    rng = np.random.default_rng(seed)
+    names, codes = np.unique(identity, return_inverse=True)
+    counts = np.bincount(codes)
+    if len(names) < 2 or counts.max() < 2:
+        what = "one person" if len(names) < 2 else "one image of each person"
+        raise UrfrError(
+            f"expected two people and a person with two images to make pairs, but there is {what}"
+        )
+    disjoint = len(names) >= 2 * FOLDS
+    fold_of = np.empty(len(names), np.int64)
+    # Those with the most images first, so that folds come out alike; equals in a random order.
+    order = np.lexsort((rng.permutation(len(names)), -counts))
+    fold_of[order] = np.arange(len(names)) % FOLDS
+    genuine = _genuine(codes, counts, rng)
+    impostor = _impostors(codes, fold_of if disjoint else None, rng)
+    first, second = np.concatenate([genuine, impostor]).T
+    same = np.arange(len(first)) < len(genuine)
+    person = codes[first]
+    if not disjoint:
+        person[len(genuine) :: 2] = codes[second[len(genuine) :: 2]]
+    fold = fold_of[person]
+    counted = same.copy()
+    for number in range(FOLDS):
+        here = np.flatnonzero(~same & (fold == number))
+        counted[rng.permutation(here)[: np.count_nonzero(same & (fold == number))]] = True
+    facts = {"folds_disjoint_by_identity": disjoint, "seed": seed}
+    return Pairs(name, images, first, second, same, fold, identity, counted, facts)
+
+
+def _genuine(codes: np.ndarray, counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    total = int((counts * (counts - 1) // 2).sum())
+    order = np.argsort(codes, kind="stable")
+    people = np.split(order, np.cumsum(counts)[:-1])
+    if total <= MOST_GENUINE:
+        pairs = [np.stack(np.triu_indices(len(p), 1), axis=1) for p in people]
+        return np.concatenate([p[pair] for p, pair in zip(people, pairs, strict=True)])
+    # Pair number n of a person with c images: drawn among all, so people weigh by their pairs.
+    ends = np.cumsum(counts * (counts - 1) // 2)
+    drawn = np.sort(rng.choice(total, MOST_GENUINE, replace=False))
+    person = np.searchsorted(ends, drawn, side="right")
+    number = drawn - (ends[person] - counts[person] * (counts[person] - 1) // 2)
+    low = ((1 + np.sqrt(1 + 8 * number.astype(np.float64))) / 2).astype(np.int64)
+    starts = np.cumsum(counts) - counts
+    return np.stack(
+        [order[starts[person] + number - low * (low - 1) // 2], order[starts[person] + low]], axis=1
+    )
+
+
+def _impostors(codes: np.ndarray, fold_of: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
+    """Impostor pairs, within the folds of people where those are given; all, or a sample."""
+    groups = [np.arange(len(codes))]
+    if fold_of is not None:
+        groups = [np.flatnonzero(fold_of[codes] == number) for number in range(FOLDS)]
+    most = MOST_IMPOSTOR // len(groups)
+    found = []
+    for group in groups:
+        count = len(group)
+        if count * (count - 1) // 2 <= 2 * most:
+            pairs = group[np.stack(np.triu_indices(count, 1), axis=1)]
+        else:
+            drawn = np.sort(group[rng.integers(0, count, [2 * most, 2])], axis=1)
+            pairs = np.unique(drawn[drawn[:, 0] != drawn[:, 1]], axis=0)
+        pairs = pairs[codes[pairs[:, 0]] != codes[pairs[:, 1]]]
+        found.append(np.sort(pairs[rng.permutation(len(pairs))[:most]], axis=1))
+    return np.concatenate(found)
+
+
+def listed(name: str, images: Images, identity: np.ndarray, keys: list[str], pairs_file: str) -> Pairs:
+    """The pairs of a file over named images; images that are in no pair are left out.
+
+    Raises:
+        UrfrError: the file cannot be read, has no heading or a bad line, or names an unknown image.
+    """
+    table = read_pairs(pairs_file)
+    place: dict[str, int] = {}
+    for row, key in enumerate(keys):
+        place[key] = place[os.path.splitext(key)[0]] = row
+    rows = np.empty((len(table), 2), np.int64)
+    for number, line in enumerate(table):
+        for side, path in enumerate(line["paths"]):
+            if path not in place:
+                raise UrfrError(
+                    f"line {line['line']} of {pairs_file} names {path}, but the data has no image of that name"
+                )
+            rows[number, side] = place[path]
+    used, inverse = np.unique(rows, return_inverse=True)
+    inverse = inverse.reshape(rows.shape)
+    same = np.array([line["same"] for line in table])
+    fold = np.array([line["fold"] for line in table])
+    return Pairs(
+        name,
+        chosen(images, used),
+        inverse[:, 0],
+        inverse[:, 1],
+        same,
+        fold,
+        identity[used],
+        np.ones(len(table), bool),
+        {"pairs_file": os.path.basename(pairs_file)},
+    )
+
+
+def chosen(images: Images, rows: np.ndarray) -> Images:
+    """Only some of the images, by rising row."""
+    keep = set(rows.tolist())
+    return Images(
+        len(rows), lambda: (item for row, item in enumerate(images.stream()) if row in keep), images.aligned
+    )
+
+
+def read_pairs(path: str) -> list[dict[str, Any]]:
+    """The lines of a pairs file: {"line": number, "paths": (a, b), "same": bool, "fold": int}.
+
+    In LFW's layout image n of NAME has the path NAME/NAME_000n, without its suffix.
+
+    Raises:
+        UrfrError: the file cannot be read, a heading is missing, or a line or their number is wrong.
+    """
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig", "surrogateescape")
+    except OSError as error:
+        raise UrfrError(f"could not read the pairs file {path}: {error.strerror or error}") from error
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    while lines and not lines[-1].strip():
+        lines.pop()
+    if not lines or any(len(line) > _MOST_LINE for line in lines):
+        raise UrfrError(f"expected lines of pairs in {path}, but it is {'no text' if lines else 'empty'}")
+    heading = lines[0].split()
+    if 1 <= len(heading) <= 2 and all(word.isdigit() for word in heading):
+        return _lfw_lines(path, lines, [int(word) for word in heading])
+    table = []
+    for number, line in enumerate(lines, 1):
+        cells = line.split("\t") if "\t" in line else line.split()
+        if len(cells) != 3 or cells[2].strip() not in ("0", "1"):
+            raise UrfrError(
+                f"expected 'path TAB path TAB 0 or 1' in line {number} of {path}, or LFW's layout with its heading "
+                f"'folds TAB pairs' in line 1, but got {line[:80]!r}"
+            )
+        fold = (number - 1) * FOLDS // len(lines)
+        table.append(
+            {"line": number, "paths": tuple(cells[:2]), "same": cells[2].strip() == "1", "fold": fold}
+        )
+    return table
+
+
+def _lfw_lines(path: str, lines: list[str], heading: list[int]) -> list[dict[str, Any]]:
+    folds, pairs = heading if len(heading) == 2 else (1, heading[0])
+    if len(lines) - 1 != 2 * folds * pairs:
+        raise UrfrError(
+            f"expected {folds} x 2 x {pairs} pairs in {path}, as its heading says, but got {len(lines) - 1} lines"
+        )
+    table = []
+    for index, line in enumerate(lines[1:]):
+        cells = line.split("\t") if "\t" in line else line.split()
+        same = index // pairs % 2 == 0
+        numbers = cells[1:] if same else cells[1::2]
+        if len(cells) != (3 if same else 4) or not all(n.isdigit() and len(n) < 10 for n in numbers):
+            kind = "name TAB number TAB number" if same else "name TAB number TAB name TAB number"
+            raise UrfrError(f"expected '{kind}' in line {index + 2} of {path}, but got {line[:80]!r}")
+        names = (cells[0], cells[0]) if same else (cells[0], cells[2])
+        paths = tuple(f"{n}/{n}_{int(k):04d}" for n, k in zip(names, numbers, strict=True))
+        fold = index // (2 * pairs) if folds > 1 else index % pairs * FOLDS // pairs
+        table.append({"line": index + 2, "paths": paths, "same": same, "fold": fold})
+    return table

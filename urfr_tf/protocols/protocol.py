@@ -1,0 +1,131 @@
+"""What a protocol is: images in order, and who is compared with whom."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from urfr_tf.data.sources.item import Item
+from urfr_tf.errors import UrfrError
+
+
+@dataclass(frozen=True)
+class Images:
+    """`count` images; `stream` gives them as items, in order, every time it is called.
+
+    aligned: they are crops that need no face detection (shards, .bin sets).
+    """
+
+    count: int
+    stream: Callable[[], Iterator[Item]]
+    aligned: bool = False
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of images.
+
+    Attributes:
+        first, second: int64 [P], rows of `images`; when probes are degraded, `second` is the probe.
+        same: bool [P].
+        fold: int64 [P].
+        identity: str [N], the person of each image, or None where the list does not say.
+        counted: bool [P], the pairs that accuracy is measured on, as many genuine as impostors in a fold;
+            the others serve TAR at FAR. All of them in published lists.
+        facts: what should be written beside the figures.
+    """
+
+    name: str
+    images: Images
+    first: np.ndarray
+    second: np.ndarray
+    same: np.ndarray
+    fold: np.ndarray
+    identity: np.ndarray | None
+    counted: np.ndarray
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def people(self) -> np.ndarray:
+        """A person for each image: `identity`, or the groups that genuine pairs connect, int [N]."""
+        return (
+            connected(self.images.count, self.first[self.same], self.second[self.same])
+            if (self.identity is None)
+            else np.unique(self.identity, return_inverse=True)[1]
+        )
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Pairs of templates, int64 [P] and bool [P]; `second` is the probe."""
+
+    first: np.ndarray
+    second: np.ndarray
+    same: np.ndarray
+
+
+@dataclass(frozen=True)
+class Identification:
+    """A search of probe templates in galleries.
+
+    Attributes:
+        name: put before the names of its figures, "" for none.
+        probes: int64 [P], templates.
+        galleries: one or two arrays int64 of templates. Closed-set ranks are those in all of them together,
+            TPIR is averaged over them.
+        ranks: which ranks are reported.
+        fpirs: at which FPIR a TPIR is reported.
+        precision: report the mean average precision.
+    """
+
+    name: str
+    probes: np.ndarray
+    galleries: tuple[np.ndarray, ...]
+    ranks: tuple[int, ...] = (1, 5, 10)
+    fpirs: tuple[float, ...] = (0.01, 0.1)
+    precision: bool = False
+
+
+@dataclass(frozen=True)
+class Split:
+    """One of the repetitions that a protocol's figures are averaged over; most protocols have one."""
+
+    verification: Verification | None
+    identifications: tuple[Identification, ...] = ()
+
+
+@dataclass(frozen=True)
+class Templates:
+    """Templates of images, grouped by medium, and what is done with them.
+
+    Attributes:
+        image, template, medium: int64 [R], an image, the template that it belongs to and its medium
+            within it (the frames of a video are one medium).
+        subject: str [T], the person of each template; "" for a distractor, who is nobody's mate.
+    """
+
+    name: str
+    images: Images
+    image: np.ndarray
+    template: np.ndarray
+    medium: np.ndarray
+    subject: np.ndarray
+    splits: tuple[Split, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        empty = np.setdiff1d(np.arange(len(self.subject)), self.template)
+        if len(empty):
+            raise UrfrError(
+                f"expected images in every template of {self.name}, but {len(empty)} have none, among them one of "
+                f"subject {self.subject[empty[0]]!r}"
+            )
+
+
+def connected(count: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The connected group of each of `count` images under the pairs given, int [N]."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    edges = coo_array((np.ones(len(first), bool), (first, second)), shape=(count, count))
+    return connected_components(edges, directed=False)[1]

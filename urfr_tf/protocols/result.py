@@ -1,0 +1,92 @@
+"""The figures of an evaluation, and the names they go by."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from urfr_tf.errors import UrfrError
+from urfr_tf.metrics.roc import Rate, impostors_behind
+
+FARS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+"""The FARs that are reported where none is asked for, as far as there are impostors for them."""
+
+
+@dataclass
+class Result:
+    """Figures of one protocol.
+
+    Attributes:
+        metrics: fractions by name.
+        counts: how many images, pairs, templates ... they rest on.
+        thin: names in `metrics` with fewer than 10 impostors behind them.
+        refused: names that are not in `metrics` for that reason, with the sentence.
+        intervals: 95 % bootstrap interval over identities, by name.
+        calibration: thresholds and what they reach on held-out identities, one for each FAR.
+        arrays: what scores.npz holds.
+    """
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, Any] = field(default_factory=dict)
+    thin: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    intervals: dict[str, list[float]] = field(default_factory=dict)
+    calibration: list[dict[str, Any]] = field(default_factory=list)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def put_rate(self, name: str, rate: Rate) -> None:
+        """Notes a rate, and whether it is thin."""
+        self.metrics[name] = float(rate)
+        if rate.thin:
+            self.thin.append(name)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user wants to know.
+
+    Attributes:
+        score: cosine or likelihood.
+        fars: asked for by name, or empty for `FARS` as far as they are supported.
+        thin: give rates with fewer than 10 impostors behind them too, marked.
+        impostors: "listed", or "all": every cross-person pair of the set's images.
+        replicates: of the bootstrap at most; 0 for no intervals.
+        rule: variance of a fused template, "minimum" or "product".
+    """
+
+    score: str = "cosine"
+    fars: tuple[float, ...] = ()
+    thin: bool = False
+    impostors: str = "listed"
+    replicates: int = 1000
+    rule: str = "minimum"
+
+    def __post_init__(self) -> None:
+        if self.impostors not in ("listed", "all"):
+            raise UrfrError(f"expected the impostors listed or all, but got {self.impostors}")
+
+
+def rate_name(kind: str, rate: float) -> str:
+    """`tar@far=1e-3` for ("tar@far", 0.001)."""
+    mantissa, exponent = f"{rate:.10e}".split("e")
+    return f"{kind}={mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+
+
+def supported_fars(wish: Wish, impostors: int, result: Result) -> list[float]:
+    """The FARs to report; those of `FARS` that are too thin are noted as refused.
+
+    Raises:
+        UrfrError: a FAR that was asked for has too few impostors behind it.
+    """
+    if wish.fars:
+        for far in wish.fars:
+            impostors_behind(impostors, far, wish.thin)
+        return list(wish.fars)
+    kept = []
+    for far in FARS:
+        try:
+            impostors_behind(impostors, far, wish.thin)
+            kept.append(far)
+        except UrfrError as error:
+            result.refused[rate_name("tar@far", far)] = str(error)
+    return kept

@@ -1,0 +1,104 @@
+"""Scores of embedded faces or templates; one without an embedding scores -inf against everybody."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from urfr_tf.errors import UrfrError
+from urfr_tf.metrics import cosine_of_pairs, cosine_score, likelihood_of_pairs, likelihood_score
+
+SCORES = ("cosine", "likelihood")
+
+
+class Faces(NamedTuple):
+    """Images or templates as a model sees them.
+
+    embedding: float32 [N, K, d], groups of norm 1 (of any norm for `cosine`); anything where not found.
+    variance: float32 [N, K].
+    found: bool [N], False where there is no embedding: no face, an unreadable file.
+    """
+
+    embedding: np.ndarray
+    variance: np.ndarray
+    found: np.ndarray
+
+    def some(self, rows: np.ndarray) -> "Faces":
+        """Those of the rows given."""
+        return Faces(self.embedding[rows], self.variance[rows], self.found[rows])
+
+
+def faces_of(embedding: np.ndarray, variance: np.ndarray | None, found: np.ndarray | None = None) -> Faces:
+    """Faces of a model's output: embedding [N, D] of unit norm as a whole, variance [N, K] or None (K = 1).
+
+    Raises:
+        UrfrError: sizes that do not match, NaN in the embedding of a face that was found.
+    """
+    embedding = np.asarray(embedding, np.float32)
+    found = np.ones(len(embedding), bool) if found is None else np.asarray(found, bool)
+    variance = (
+        np.ones([len(embedding), 1], np.float32) if variance is None else np.asarray(variance, np.float32)
+    )
+    if embedding.ndim != 2 or variance.ndim != 2 or not len(embedding) == len(variance) == len(found):
+        raise UrfrError(
+            f"expected embeddings [N, D] and variances [N, K], but got {list(embedding.shape)} "
+            f"and {list(variance.shape)}"
+        )
+    groups = variance.shape[1]
+    if embedding.shape[1] % groups:
+        raise UrfrError(
+            f"expected D to be a multiple of K, but got D = {embedding.shape[1]} and K = {groups}"
+        )
+    bad = found & ~(np.isfinite(embedding).all(axis=1) & np.isfinite(variance).all(axis=1))
+    if bad.any():
+        raise UrfrError(
+            f"the model gives NaN or infinity for image {int(np.argmax(bad))} ({bad.sum()} in all)"
+        )
+    grouped = embedding.reshape(len(embedding), groups, -1) * np.float32(np.sqrt(groups))
+    return without_gaps(Faces(grouped, variance, found))
+
+
+def without_gaps(faces: Faces) -> Faces:
+    """Puts a valid stand-in where nothing was found, so that scores can be computed and then masked."""
+    if faces.found.all():
+        return faces
+    embedding, variance = faces.embedding.copy(), faces.variance.copy()
+    embedding[~faces.found], variance[~faces.found] = 0, 1
+    embedding[~faces.found, :, 0] = 1
+    return Faces(embedding, variance, faces.found)
+
+
+def check_score(score: str) -> None:
+    """Raises UrfrError unless the score is one of `SCORES`."""
+    if score not in SCORES:
+        raise UrfrError(f"expected the score cosine or likelihood, but got {score}")
+
+
+def pair_scores(
+    faces: Faces, first: np.ndarray, second: np.ndarray, score: str, probes: Faces | None = None
+) -> np.ndarray:
+    """Scores of listed pairs, float32 [P]; `second` are rows of `probes`, where those differ from `faces`."""
+    check_score(score)
+    if probes is not None:
+        count = len(faces.found)
+        faces = Faces(*(np.concatenate(parts) for parts in zip(faces, probes, strict=True)))
+        second = np.asarray(second) + count
+    if score == "cosine":
+        scores = cosine_of_pairs(faces.embedding, first, second)
+    else:
+        scores = likelihood_of_pairs(faces.embedding, faces.variance, first, second)
+    scores[~(faces.found[first] & faces.found[second])] = -np.inf
+    return scores
+
+
+def cross_scores(probes: Faces, gallery: Faces, score: str) -> np.ndarray:
+    """Every probe against every entry of the gallery, float32 [P, G]."""
+    check_score(score)
+    if score == "cosine":
+        scores = cosine_score(probes.embedding, gallery.embedding, all_pairs=True)
+    else:
+        scores = likelihood_score(
+            probes.embedding, probes.variance, gallery.embedding, gallery.variance, all_pairs=True
+        )
+    scores[~probes.found] = -np.inf
+    scores[:, ~gallery.found] = -np.inf
+    return scores
