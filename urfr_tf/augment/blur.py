@@ -10,7 +10,7 @@ _REACH = LARGEST // 2
 def _kernels() -> np.ndarray:
     """The normalised kernel of each odd size 3, 5, ... 11, centred in 11 taps: float32 [5, 11].
 
-    Sigma follows from the size as in OpenCV, sigma = 0.3 ((k - 1) / 2 - 1) + 0.8; taps beyond the size are 0.
+    Sigma follows from the size by OpenCV's rule, sigma = 0.3 ((k - 1) / 2 - 1) + 0.8; taps beyond it are 0.
     """
     offset = np.arange(-_REACH, _REACH + 1, dtype=np.float64)
     sizes = np.arange(SMALLEST, LARGEST + 1, 2, dtype=np.float64)[:, None]
@@ -30,7 +30,7 @@ def gaussian_blur(images: tf.Tensor, kernel_size: tf.Tensor) -> tf.Tensor:
 
     Args:
         images: [B, H, W, C] of any real type; H, W and C known, H and W at least 6.
-        kernel_size: int32 [B], odd, 3 to 11; sigma follows from it as in `cv2.GaussianBlur(x, (k, k), 0)`.
+        kernel_size: int32 [B], odd, 3 to 11; sigma = 0.3 ((k - 1) / 2 - 1) + 0.8, from 0.8 to 2.0.
 
     Returns:
         float32 [B, H, W, C], in the range of the input.

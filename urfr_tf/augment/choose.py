@@ -84,7 +84,7 @@ def _recipe(
         return black_out(images, draw_rectangle(tf.size(index), seed))
 
     def resolution(images: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-        return lower_resolution(images, draw_size(tf.size(index), seed))
+        return lower_resolution(images, draw_size(tf.size(index), seed, images.shape[1]))
 
     def pose(images: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
         from urfr_tf.augment.pose import random_turn

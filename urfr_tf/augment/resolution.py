@@ -6,9 +6,13 @@ import tensorflow as tf
 SMALLEST, LARGEST = 16, 64
 
 
-def draw_size(count: tf.Tensor | int, seed: tf.Tensor) -> tf.Tensor:
-    """Sizes from 16 to 64 pixels, each equally likely: int32 [count]. `seed` is an integer pair [2]."""
-    return tf.random.stateless_uniform([count], seed, SMALLEST, LARGEST + 1, tf.int32)
+def draw_size(count: tf.Tensor | int, seed: tf.Tensor, side: int) -> tf.Tensor:
+    """Sizes from 16 to 64 pixels, or to `side` where that is less, each equally likely: int32 [count].
+
+    `seed` is an integer pair [2]; `side` is that of the images.
+    """
+    last = max(SMALLEST, min(LARGEST, side))
+    return tf.random.stateless_uniform([count], seed, SMALLEST, last + 1, tf.int32)
 
 
 def _triangle(outputs: int, inputs: int) -> np.ndarray:
