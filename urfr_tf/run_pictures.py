@@ -52,8 +52,7 @@ def sample_kinds(shards: str, size: int, count: int, seed: int = 0) -> dict[str,
         seed: of their choice, their crops and the variations' strength.
 
     Returns:
-        Kind -> uint8 [N, S, S, 3]; "clean" first. A variation that needs the five points holds only the
-        images that have them, and is left out where none has.
+        Kind -> uint8 [N, S, S, 3]; "clean" first.
 
     Raises:
         UrfrError: a damaged folder, or a size larger than the images.
@@ -70,14 +69,8 @@ def sample_kinds(shards: str, size: int, count: int, seed: int = 0) -> dict[str,
             flip=False,
             probabilities=None if name == CLEAN else {name: 1.0},
         )
-        faces, applied = [], []
-        for inputs, targets in stream.take(-(-count // batch)):
-            faces.append(inputs[heads.IMAGE].numpy())
-            labels = targets[heads.VARIATION].numpy()
-            applied.append(labels[:, 0] > 0 if name != CLEAN else np.ones(len(labels), bool))
-        kept = np.concatenate(faces)[:count][np.concatenate(applied)[:count]]
-        if len(kept):
-            kinds[name] = np.clip(np.rint(kept), 0, 255).astype(np.uint8)
+        faces = [inputs[heads.IMAGE].numpy() for inputs, _ in stream.take(-(-count // batch))]
+        kinds[name] = np.clip(np.rint(np.concatenate(faces)[:count]), 0, 255).astype(np.uint8)
     return kinds
 
 

@@ -12,9 +12,12 @@ import urllib.request
 import numpy as np
 import pytest
 
-from urfr_tf.visualize import compose, pictures
+from urfr_tf.visualize import pictures
 from urfr_tf.visualize.confidence import confidence_figure
+from urfr_tf.visualize.notes import notes
 from urfr_tf.visualize.report import Picture, write_report
+from urfr_tf.visualize.result_tables import result_tables
+from urfr_tf.visualize.run_tables import run_tables
 from urfr_tf.visualize.sources import read_source
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -118,7 +121,8 @@ def page(tmp_path_factory, write_run):
     wide = Picture("Confidences", "Sixteen histograms of confidences.", confidence, wide=True)
     out = tmp_path / "report.html"
     drawn = [wide, *pictures.pictures(sources)]
-    write_report(out, "Demo & <more>", compose.tables(sources), drawn, compose.notes(sources, "urfr report"))
+    tables = result_tables(sources) + run_tables(sources)
+    write_report(out, "Demo & <more>", tables, drawn, notes(sources, "urfr report"))
     return out
 
 
@@ -132,6 +136,7 @@ def test_the_page_as_a_reader_sees_it(page, open_browser, width):
     )
     assert captions == [
         "Results, protocol pairs",
+        "What was counted, protocol pairs",
         "Settings that differ",
         "Training of demo, by epoch",
         "Training of demo-margin-12, by epoch",

@@ -138,6 +138,8 @@ def test_best_cells_and_missing_cells():
         (float("inf"), "inf"),
         (15_600_000, "15\N{NARROW NO-BREAK SPACE}600\N{NARROW NO-BREAK SPACE}000"),
         (Measured(0.97, 0.0025), "0.9700 ± 0.0025"),
+        (Measured(0.5, interval=(0.4, 0.6), thin=True), "0.5000† (0.4000 to 0.6000)"),
+        (True, "yes"),
     ],
 )
 def test_numbers_are_readable(value, text):

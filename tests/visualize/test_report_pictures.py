@@ -61,6 +61,27 @@ def test_ranks_become_a_cmc(systems_of):
     assert line.get_xdata().tolist() == [1, 10] and line.get_ydata().tolist() == [0.5, 0.9]
 
 
+def test_a_whole_cmc_is_drawn_where_it_was_kept(tmp_path, write_evaluation):
+    folder = write_evaluation(tmp_path / "a", metrics={"rank1": 0.5}, scores=False)
+    np.savez(folder / "scores.npz", cmc=np.array([0.5, 0.6, 0.8]), booking_cmc=np.array([0.7, 0.9]))
+    (picture,) = pictures.result_pictures([read_source(folder, run=False)])
+    lines = {line.get_label(): line.get_ydata().tolist() for line in picture.figure.axes[0].lines}
+    assert lines == {"a": [0.5, 0.6, 0.8], "a booking": [0.7, 0.9]}
+
+
+def test_degraded_probes_become_a_curve_for_each_variation(systems_of):
+    metrics = {"accuracy": 0.9, "accuracy@blur=3": 0.8, "accuracy@blur=11": 0.6, "rank1@blur=3": 0.1}
+    pixels = {"accuracy@resolution=64": 0.85, "accuracy@resolution=16": 0.55}
+    drawn = systems_of(a={"metrics": {**metrics, **pixels}, "scores": False})
+    assert list(drawn) == ["Accuracy under blur, protocol pairs", "Accuracy under resolution, protocol pairs"]
+    blur, resolution = (picture.figure.axes[0] for picture in drawn.values())
+    assert blur.lines[0].get_xdata().tolist() == [3, 11] and blur.lines[0].get_ydata().tolist() == [0.8, 0.6]
+    assert set(blur.lines[1].get_ydata()) == {0.9}, "the level without blur"
+    # Strength grows to the right: 64 pixels stand left of 16.
+    assert resolution.get_xlim()[0] > resolution.get_xlim()[1]
+    assert "Lowest: a 0.600." in drawn["Accuracy under blur, protocol pairs"].alt
+
+
 def test_training_pictures_of_two_runs(tmp_path, write_run):
     sources = [read_source(write_run(tmp_path / name, scores=False), run=True) for name in "ab"]
     captions = [picture.caption for picture in pictures.training_pictures(sources)]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.visualize.sources import read_log, read_scores, read_source
+from urfr_tf.visualize.sources import Evaluation, read_log, read_scores, read_source
 
 
 def test_a_run_is_read_whole(tmp_path, write_run):
@@ -92,20 +92,47 @@ def test_metrics_that_are_no_numbers_are_named(tmp_path, write_evaluation):
     assert "note, ok" in source.missing[0]
 
 
-def test_odd_scores_are_said_and_never_unpickled(tmp_path):
-    def said(**arrays):
-        np.savez(tmp_path / "scores.npz", **arrays)
-        missing = []
-        assert read_scores(tmp_path / "scores.npz", missing) is None
-        return missing[0]
+@pytest.fixture
+def said(tmp_path):
+    """Writes these arrays, reads them, and gives the sentences and the evaluation."""
 
-    both = np.array([True, False])
-    assert "same is not a file" in said(scores=np.ones(2))
-    assert "Object arrays cannot be loaded" in said(scores=np.array([{}, []], object), same=both)
-    assert "shapes (3,) and (2,)" in said(scores=np.ones(3), same=both)
-    assert "1 scores are not finite" in said(scores=np.array([1, np.nan]), same=both)
-    assert "only one kind" in said(scores=np.ones(2), same=np.ones(2))
-    assert "but" in said(scores=np.array(["a", "b"]), same=both)
+    def read(**arrays):
+        np.savez(tmp_path / "scores.npz", **arrays)
+        missing, evaluation = [], Evaluation("a", tmp_path, "pairs", "", "", {}, {}, {})
+        read_scores(tmp_path / "scores.npz", evaluation, missing)
+        return " ".join(missing), evaluation
+
+    return read
+
+
+BOTH = np.array([True, False])
+
+
+@pytest.mark.parametrize(
+    ("arrays", "sentence"),
+    [
+        ({"scores": np.ones(2)}, "same is not a file"),
+        ({"scores": np.array([{}, []], object), "same": BOTH}, "Object arrays cannot be loaded"),
+        ({"scores": np.ones(3), "same": BOTH}, r"shapes (3,) and (2,)"),
+        ({"scores": np.array([1, np.nan]), "same": BOTH}, "1 scores are not finite"),
+        ({"scores": np.array([1, np.inf]), "same": BOTH}, "1 scores are not finite"),
+        ({"scores": np.ones(2), "same": np.ones(2)}, "only one kind"),
+        ({"scores": np.array([1, -np.inf]), "same": BOTH}, "only one kind"),
+        ({"scores": np.array(["a", "b"]), "same": BOTH}, "could not convert"),
+        ({"fold": np.ones(2)}, "scores is not a file"),
+        ({"cmc": np.ones((2, 2))}, "finite rates [R] as cmc"),
+    ],
+)
+def test_odd_arrays_are_said_and_never_unpickled(said, arrays, sentence):
+    words, evaluation = said(**arrays)
+    assert sentence in words
+    assert evaluation.scores is None and evaluation.same is None and evaluation.cmc == {}
+
+
+def test_a_search_alone_needs_no_pairs(said):
+    words, evaluation = said(cmc=np.array([0.5, 0.75]))
+    assert words == "" and evaluation.scores is None
+    assert evaluation.cmc["cmc"].tolist() == [0.5, 0.75]
 
 
 def test_a_small_file_that_unpacks_to_a_large_one_is_not_read(tmp_path, monkeypatch):
@@ -117,7 +144,7 @@ def test_a_small_file_that_unpacks_to_a_large_one_is_not_read(tmp_path, monkeypa
             archive.writestr(name, bytes(600_000))
     assert path.stat().st_size < 10_000
     missing = []
-    assert read_scores(path, missing) is None
+    read_scores(path, Evaluation("a", tmp_path, "pairs", "", "", {}, {}, {}), missing)
     assert "unpacks to more than 1000000 bytes" in missing[0]
 
 

@@ -72,8 +72,7 @@ def sharpness(images):
 
 
 def test_kinds_hold_the_same_images(kinds):
-    # No image has its five points, so none can be turned: pose is left out.
-    assert list(kinds) == ["clean", "blur", "occlusion", "resolution"]
+    assert list(kinds) == ["clean", "blur", "occlusion", "pose", "resolution"]
     assert all(faces.shape == (16, SIZE, SIZE, 3) and faces.dtype == np.uint8 for faces in kinds.values())
     # Blur keeps each image's mean colour (up to its border) and lowers its contrast (noise of 20).
     means = {kind: faces.mean(axis=(1, 2, 3)) for kind, faces in kinds.items()}

@@ -37,9 +37,11 @@ def run(args: argparse.Namespace) -> int:
             model; the file cannot be written.
     """
     from urfr_tf.errors import UrfrError
-    from urfr_tf.visualize import compose
+    from urfr_tf.visualize.notes import notes
     from urfr_tf.visualize.pictures import pictures, write_pngs
     from urfr_tf.visualize.report import write_report
+    from urfr_tf.visualize.result_tables import result_tables
+    from urfr_tf.visualize.run_tables import run_tables
     from urfr_tf.visualize.sources import read_sources
 
     if args.data and not args.run:
@@ -63,7 +65,8 @@ def run(args: argparse.Namespace) -> int:
         sources[0].missing += shown.missing
         again += ["--data", args.data, "--images", str(args.images)]
     drawn = pictures(sources) + drawn
-    write_report(out, title, compose.tables(sources), drawn, compose.notes(sources, shlex.join(again)))
+    tables = result_tables(sources) + run_tables(sources)
+    write_report(out, title, tables, drawn, notes(sources, shlex.join(again)))
     if args.png:
         write_pngs(args.png, drawn)
     print(out)

@@ -15,6 +15,12 @@ from urfr_tf.visualize.canvas import PALETTE, line_style, new_figure, plain_axes
 
 Points = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
+UNITS = {
+    "blur": "kernel size in pixels",
+    "occlusion": "side of the black square in sevenths of the crop",
+    "pose": "yaw in degrees",
+    "resolution": "pixels that a side is shrunk to",
+}
 # Fewer impostor pairs than this above a threshold say little about its FAR (method, section 8).
 THIN = 10
 # More points than this on one curve are closer than the picture's pixels.
@@ -153,6 +159,35 @@ def cmc_figure(curves: Points) -> Figure:
         axes.set_xticks(sorted(every))
     axes.set_ylim(0, 1.02)
     plain_axes(axes, "CMC", "rank", "identified within the rank")
+    _legend(axes)
+    return figure
+
+
+def robustness_figure(curves: Points, variation: str, metric: str, clean: Mapping[str, float]) -> Figure:
+    """A metric against the strength of a variation of the probes.
+
+    Args:
+        curves: for each system (strengths [M], values [M]).
+        variation, metric: their names, for the labels.
+        clean: for each system the value without the variation, drawn as a thin level line.
+
+    Raises:
+        UrfrError: as `checked_points`.
+    """
+    figure = new_figure(5.6, 4.0)
+    axes = figure.add_subplot()
+    ticks: set[float] = set()
+    for index, (name, (strength, value)) in enumerate(checked_points(curves, metric).items()):
+        style = line_style(index)
+        axes.plot(strength, value, marker="o", markersize=4, label=name, linewidth=1.8, **style)
+        ticks |= set(strength.tolist())
+        if name in clean:
+            axes.axhline(clean[name], color=style["color"], linewidth=0.9, alpha=0.6)
+    axes.set_xticks(sorted(ticks))
+    if variation == "resolution":
+        # Fewer pixels are the stronger variation, and strength grows to the right in every picture.
+        axes.invert_xaxis()
+    plain_axes(axes, f"{variation} of the probes", UNITS.get(variation, "strength"), metric)
     _legend(axes)
     return figure
 

@@ -67,10 +67,12 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri
 
 @dataclass(frozen=True)
 class Measured:
-    """A value with its standard error, shown as value ± error."""
+    """A value with what is known of its uncertainty: value ± standard error (low to high), † where thin."""
 
     value: float
-    error: float
+    error: float | None = None
+    interval: tuple[float, float] | None = None
+    thin: bool = False
 
 
 Cell = str | int | float | Measured | None
@@ -88,7 +90,11 @@ def number_text(value: int | float | Measured) -> str:
     Above one it is five significant digits at most; what four decimals would hide comes as 7.67e-04.
     """
     if isinstance(value, Measured):
-        return f"{number_text(value.value)} ± {number_text(value.error)}"
+        text = number_text(value.value) + ("†" if value.thin else "")
+        text += f" ± {number_text(value.error)}" if value.error is not None else ""
+        return text + (f" ({' to '.join(map(number_text, value.interval))})" if value.interval else "")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, numbers.Integral):
         return f"{int(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
     if value != value:

@@ -10,24 +10,29 @@ import numpy as np
 
 from urfr_tf.files import write_bytes
 from urfr_tf.metrics import roc
-from urfr_tf.visualize.compose import systems
-from urfr_tf.visualize.curves import cmc_figure, det_figure, histogram_figure, roc_figure
+from urfr_tf.visualize.curves import cmc_figure, det_figure, histogram_figure, robustness_figure, roc_figure
 from urfr_tf.visualize.report import Picture, picture_png
+from urfr_tf.visualize.result_tables import DEGRADED, by_protocol, metric_title
 from urfr_tf.visualize.sources import Evaluation, Source
 from urfr_tf.visualize.training_curves import training_figures
 
 RANK = re.compile(r"rank_?(\d+)")
 
 
-def _ranks(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
-    """Ranks and identification rates among the metrics, as rising arrays of equal length."""
+def _curves(name: str, evaluation: Evaluation) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Ranks [R] and rates [R] of each search: whole curves if they were kept, or the ranks among the metrics."""
+    if evaluation.cmc:
+        return {
+            f"{name} {key.removesuffix('cmc').strip('_- ')}".strip(): (np.arange(1.0, len(curve) + 1), curve)
+            for key, curve in evaluation.cmc.items()
+        }
     found = {}
-    for name, value in evaluation.metrics.items():
-        match = RANK.fullmatch(name)
+    for metric, value in evaluation.metrics.items():
+        match = RANK.fullmatch(metric)
         if match and math.isfinite(value):
             found[int(match[1])] = value
     ranks = sorted(found)
-    return np.array(ranks, np.float64), np.array([found[rank] for rank in ranks], np.float64)
+    return {name: (np.array(ranks, np.float64), np.array([found[rank] for rank in ranks], np.float64))}
 
 
 def _said(rates: dict[str, float]) -> str:
@@ -80,8 +85,8 @@ def _histogram(name: str, evaluation: Evaluation, scores: np.ndarray, same: np.n
 
 def _identification(protocol: str, group: Sequence[tuple[str, Evaluation]]) -> list[Picture]:
     """CMC of the systems with the rates of at least two ranks."""
-    curves = {name: _ranks(evaluation) for name, evaluation in group}
-    curves = {name: curve for name, curve in curves.items() if len(curve[0]) >= 2}
+    every = {key: curve for name, evaluation in group for key, curve in _curves(name, evaluation).items()}
+    curves = {name: curve for name, curve in every.items() if len(curve[0]) >= 2}
     if not curves:
         return []
     first = {name: float(rates[0]) for name, (_, rates) in curves.items()}
@@ -94,13 +99,40 @@ def _identification(protocol: str, group: Sequence[tuple[str, Evaluation]]) -> l
     ]
 
 
-def result_pictures(sources: Sequence[Source]) -> list[Picture]:
-    """ROC, DET, histograms and CMC, protocol by protocol."""
-    every = systems(sources)
+def _robustness(protocol: str, group: Sequence[tuple[str, Evaluation]]) -> list[Picture]:
+    """For each variation the first metric that was measured under it, against its strength."""
+    found: dict[str, dict[str, dict[str, list[tuple[float, float]]]]] = {}
+    for name, evaluation in group:
+        for key, value in evaluation.metrics.items():
+            match = DEGRADED.fullmatch(key)
+            if match and math.isfinite(value):
+                points = found.setdefault(match[2], {}).setdefault(match[1], {}).setdefault(name, [])
+                points.append((float(match[3]), value))
     pictures = []
-    for protocol in dict.fromkeys(evaluation.protocol for _, evaluation in every):
-        group = [(name, evaluation) for name, evaluation in every if evaluation.protocol == protocol]
+    for variation, metrics in found.items():
+        metric, systems_ = next(iter(metrics.items()))
+        curves = {name: tuple(np.array(sorted(points)).T) for name, points in systems_.items()}
+        clean = {
+            name: evaluation.metrics[metric] for name, evaluation in group if metric in evaluation.metrics
+        }
+        worst = {name: float(values.min()) for name, (_, values) in curves.items()}
+        pictures.append(
+            Picture(
+                f"{metric_title(metric)} under {variation}, protocol {protocol}",
+                f"Lines of {metric_title(metric)} against the strength of {variation}; level lines are without. "
+                f"Lowest: {_said(worst)}.",
+                robustness_figure(curves, variation, metric_title(metric), clean),
+            )
+        )
+    return pictures
+
+
+def result_pictures(sources: Sequence[Source]) -> list[Picture]:
+    """ROC, DET, histograms, CMC and robustness, protocol by protocol."""
+    pictures = []
+    for protocol, group in by_protocol(sources).items():
         pictures += _verification(protocol, group) + _identification(protocol, group)
+        pictures += _robustness(protocol, group)
     return pictures
 
 

@@ -26,7 +26,8 @@ MAX_SCORES_BYTES = 2**30
 class Evaluation:
     """One metrics.json and, if it is there, the scores.npz beside it.
 
-    metrics: fractions by name; scores float64 [P], same bool [P], both None without scores.npz.
+    metrics: fractions by name. scores float64 [P], same bool [P]: None where scores.npz has none.
+    cmc: curves of scores.npz by name, float64 [R], the identification rate within rank 1 to R.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Evaluation:
     raw: dict[str, Any]
     scores: np.ndarray | None = None
     same: np.ndarray | None = None
+    cmc: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass
@@ -116,31 +118,52 @@ def read_log(path: Path, missing: list[str]) -> dict[str, np.ndarray]:
     return {name: values for name, values in columns.items() if np.isfinite(values).any()}
 
 
-def read_scores(path: Path, missing: list[str]) -> tuple[np.ndarray, np.ndarray] | None:
-    """`scores` float64 [P] and `same` bool [P] of a scores.npz; None, and a sentence, if not there."""
+def read_scores(path: Path, evaluation: Evaluation, missing: list[str]) -> None:
+    """Puts the pairs and the CMC curves of a scores.npz into `evaluation`; says what cannot be used."""
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(member.file_size for member in archive.infolist()) > MAX_SCORES_BYTES:
                 missing.append(f"{path} unpacks to more than {MAX_SCORES_BYTES} bytes and was not read.")
-                return None
-        with np.load(path, allow_pickle=False) as arrays:
-            scores, same = np.asarray(arrays["scores"], np.float64), np.asarray(arrays["same"]).astype(bool)
+                return
+        with np.load(path, allow_pickle=False) as stored:
+            curves = {
+                name: np.asarray(stored[name], np.float64) for name in stored.files if name.endswith("cmc")
+            }
+            if "scores" in stored.files or not curves:
+                evaluation.scores = np.asarray(stored["scores"], np.float64)
+                evaluation.same = np.asarray(stored["same"]).astype(bool)
     except (OSError, ValueError, KeyError, EOFError, MemoryError, TypeError, zipfile.BadZipFile) as error:
+        evaluation.scores = evaluation.same = None
         missing.append(f"{path} should hold the arrays scores and same, but: {error}.")
-        return None
+        return
+    for name, curve in curves.items():
+        if curve.ndim == 1 and curve.size and np.isfinite(curve).all():
+            evaluation.cmc[name] = curve
+        else:
+            missing.append(
+                f"{path} should hold finite rates [R] as {name}, but they have shape {curve.shape}."
+            )
+    wrong = _wrong_pairs(evaluation.scores, evaluation.same)
+    if wrong:
+        missing.append(f"{path} {wrong}")
+        evaluation.scores = evaluation.same = None
+
+
+def _wrong_pairs(scores: np.ndarray | None, same: np.ndarray | None) -> str:
+    """Why no curve can be drawn from these pairs, or nothing."""
+    if scores is None or same is None:
+        return ""
     # -inf is the score of a pair without an embedding: never accepted, and counted.
     odd = np.isnan(scores) | (scores == np.inf)
     if scores.ndim != 1 or scores.shape != same.shape or odd.any():
-        missing.append(
-            f"{path} should hold finite scores [P] and same [P], but they have the shapes {scores.shape} "
-            f"and {same.shape}, and {int(odd.sum())} scores are not finite."
+        return (
+            f"should hold finite scores [P] and same [P], but they have the shapes {scores.shape} and "
+            f"{same.shape}, and {int(odd.sum())} scores are not finite."
         )
-        return None
     there = np.isfinite(scores)
     if not (there & same).any() or not (there & ~same).any():
-        missing.append(f"{path} holds only one kind of pair, so no curve can be drawn from it.")
-        return None
-    return scores, same
+        return "holds only one kind of pair, so no curve can be drawn from it."
+    return ""
 
 
 def read_evaluation(path: Path, name: str, missing: list[str]) -> Evaluation | None:
@@ -173,9 +196,7 @@ def read_evaluation(path: Path, name: str, missing: list[str]) -> Evaluation | N
     )
     beside = path.with_name("scores.npz")
     if beside.exists():
-        pairs = read_scores(beside, missing)
-        if pairs is not None:
-            evaluation.scores, evaluation.same = pairs
+        read_scores(beside, evaluation, missing)
     return evaluation
 
 

@@ -1,0 +1,73 @@
+"""Sources -> how each number of a report was obtained, the command for it, and what is missing."""
+
+import json
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from urfr_tf.visualize.report import Note
+from urfr_tf.visualize.result_tables import ordered, systems
+from urfr_tf.visualize.sources import Evaluation, Source
+
+
+def command_text(command: Any) -> str:
+    """A command as one line for a shell, from a string or a list of arguments."""
+    if isinstance(command, list):
+        return shlex.join(str(part) for part in command)
+    return command if isinstance(command, str) else ""
+
+
+def _threshold(evaluation: Evaluation) -> str:
+    """The threshold, and the FAR that it was chosen for and really reaches."""
+    threshold = evaluation.raw.get("threshold")
+    if threshold is None:
+        return "no threshold was calibrated"
+    points = evaluation.raw.get("calibration")
+    for point in points if isinstance(points, list) else []:
+        if isinstance(point, dict) and point.get("threshold") == threshold:
+            return (
+                f"threshold {json.dumps(threshold)}, chosen for FAR {point.get('far')} and reaching FAR "
+                f"{point.get('far_reached')} on held-out people"
+            )
+    return f"threshold {json.dumps(threshold)}"
+
+
+def _evaluation_note(name: str, evaluation: Evaluation) -> Note:
+    command = command_text(evaluation.raw.get("command"))
+    said = f"Read from {evaluation.folder / 'metrics.json'}"
+    said += f", measured on {evaluation.model}" if evaluation.model else ""
+    said += f" with the score {evaluation.score}" if evaluation.score else ""
+    said += f"; {_threshold(evaluation)}."
+    if isinstance(evaluation.raw.get("note"), str):
+        said += f" {evaluation.raw['note'].strip().rstrip('.')}."
+    refused = evaluation.raw.get("refused")
+    if isinstance(refused, dict) and refused:
+        said += f" Refused, for want of impostors: {', '.join(map(str, refused))}."
+    if not command:
+        said += " The file names no command that gives it again."
+    whole = json.dumps(evaluation.raw, indent=1, ensure_ascii=False)
+    return Note(f"{name}, protocol {evaluation.protocol}", said, command, whole, "metrics.json")
+
+
+def notes(sources: Sequence[Source], again: str) -> list[Note]:
+    """How each number was obtained, the command for it, and what is missing; `again` remakes the report."""
+    found = []
+    for source in sources:
+        if source.config or source.facts:
+            command = command_text(source.facts.get("command"))
+            found.append(
+                Note(
+                    f"The run {source.name}",
+                    f"Trained in {source.folder}; its resolved configuration is folded below."
+                    + ("" if command else " run.json names no command that gives it again."),
+                    command,
+                    source.config,
+                    "config.yaml",
+                )
+            )
+    found += [_evaluation_note(name, evaluation) for name, evaluation in systems(sources)]
+    found.append(Note("This report", "Made only from the files named above.", again))
+    gaps = ordered(sentence for source in sources for sentence in source.missing)
+    if gaps:
+        found.append(Note("What is missing", " ".join(gaps)))
+    return found
