@@ -28,7 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
         module = importlib.import_module(f"urfr_tf.commands.{_MODULES.get(name, name)}")
         subparser = subparsers.add_parser(name, help=module.HELP, description=module.HELP)
         module.arguments(subparser)
-        subparser.set_defaults(run=module.run)
+        subparser.set_defaults(command_run=module.run)
     return parser
 
 
@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
         warnings.simplefilter("ignore")
     args = build_parser().parse_args(argv)
     try:
-        return args.run(args) or 0
+        return args.command_run(args) or 0
     except UrfrError as error:
         if args.debug:
             raise
