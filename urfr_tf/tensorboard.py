@@ -40,12 +40,13 @@ class WriteTensorBoard(keras.callbacks.Callback):
             self.images = images
         scalars = {**(logs or {}), **self.model.log_values()[1]}
         self.snapshot.refresh()
-        confidence = self.snapshot.embed(images).get(heads.CONFIDENCE)
+        confidence = self.snapshot.embed(np.asarray(images)).get(heads.CONFIDENCE)
         with self.writer.as_default(step=epoch + 1):
             for name, value in scalars.items():
                 tf.summary.scalar(name, float(value))
-            for k in range(0 if confidence is None else confidence.shape[1]):
-                tf.summary.histogram(f"confidence/{k:02d}", confidence[:, k])
+            if confidence is not None:
+                for k in range(confidence.shape[1]):
+                    tf.summary.histogram(f"confidence/{k:02d}", confidence[:, k])
         self.writer.flush()
 
     def _show(self, images: np.ndarray, labels: np.ndarray, step: int) -> None:
@@ -53,6 +54,8 @@ class WriteTensorBoard(keras.callbacks.Callback):
             tf.summary.image("augmented", tf.cast(images, tf.uint8), max_outputs=_SHOWN)
             if self.variations:
                 rows = [["image", *self.variations], ["---"] * (len(self.variations) + 1)]
-                rows += [[str(i), *(f"{v:g}" for v in row)] for i, row in enumerate(labels[:_SHOWN])]
+                rows += [
+                    [str(i), *(f"{v:g}" for v in row)] for i, row in enumerate(np.asarray(labels)[:_SHOWN])
+                ]
                 table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
                 tf.summary.text("augmented_labels", table)
