@@ -184,9 +184,11 @@ def segments(step: int, steps_per_epoch: int, epochs: int) -> list[tuple[int, in
 def describe(config: Experiment, manifest: Manifest, steps_per_epoch: int, replicas: int) -> str:
     """What is about to be trained, in one line."""
     model = config.model
+    network = f"{model.backbone} at {model.input_size} px, D {model.embedding_dim}, K {model.groups}"
+    if config.task == "attributes":
+        network = f"theta_A at {model.input_size} px for {', '.join(config.data.soft_labels)}"
     return (
-        f"training {config.name}: {manifest.images} images of {manifest.classes} identities, {model.backbone} "
-        f"at {model.input_size} px, D {model.embedding_dim}, K {model.groups}, {replicas} replica(s), "
-        f"{config.runtime.precision}, global batch {config.data.batch_size}, "
+        f"training {config.name}: {manifest.images} images of {manifest.classes} identities, {network}, "
+        f"{replicas} replica(s), {config.runtime.precision}, global batch {config.data.batch_size}, "
         f"{config.train.epochs} epochs of {steps_per_epoch} steps"
     )
