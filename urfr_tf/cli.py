@@ -12,7 +12,19 @@ import warnings
 
 from urfr_tf.errors import UrfrError
 
-COMMANDS = ("prepare", "train", "mine", "evaluate", "report", "export", "embed", "compare", "import", "bench")
+COMMANDS = (
+    "prepare",
+    "inspect",
+    "train",
+    "mine",
+    "evaluate",
+    "report",
+    "export",
+    "embed",
+    "compare",
+    "import",
+    "bench",
+)
 
 _MODULES = {"import": "import_", "data-service": "data_service"}
 

@@ -23,6 +23,7 @@ SOURCES = {
     "bin": "bin_pairs",
     "lfw": "lfw",
     "cfp": "cfp",
+    "celeba": "celeba",
     "tfds": "tfds",
     "orl": "orl",
 }
