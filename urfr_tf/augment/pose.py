@@ -23,12 +23,12 @@ MAX_YAW = 75.0
 
 _RADIANS = np.pi / 180
 _ROW_STEP = 2  # pixels between the rows in which the warp is computed
-_HIDDEN = 0.12  # eye distances behind what the camera sees at which a point counts as hidden
+_FLAT = 45.0 * _RADIANS  # angle off the camera's direction from which the mirror image is preferred
 _RIM = 70.0 * _RADIANS  # angle off the camera's direction beyond which texture is stretched
 _REACH = 1.1  # eye distances over which the background's shift runs out
 _BESIDE = 0.28  # eye distances next to the head that are ear or hair
 _EDGE = 1.5  # pixels over which the head's outline is blended into the background
-_FILL = 14  # side of the blurred picture of the background
+_CELL = 8  # pixels of a cell of the blurred picture of the background
 
 
 class _View:
@@ -123,26 +123,51 @@ def _background(
     return tf.stack([x + tf.where(on_left, -moved, moved), plane[..., 1]], -1), uncovered
 
 
+def _better_mirrored(head: tf.Tensor, yaw: tf.Tensor) -> tf.Tensor:
+    """How much [B, N] the mirror images of points of the head [B, N, 3] should stand in for them.
+
+    1 where a camera at yaw [B] sees the point under a flat angle or not at all, and its mirror image better.
+    """
+    azimuth, yaw = tf.atan2(head[..., 0], AXIS_Z - head[..., 2]), yaw[:, None] * _RADIANS
+    own, mirrored = tf.abs(yaw + azimuth), tf.abs(yaw - azimuth)
+    flat = (own - _FLAT) / (15 * _RADIANS)
+    better = (own - mirrored - 8 * _RADIANS) / (12 * _RADIANS)
+    return tf.clip_by_value(flat, 0.0, 1.0) * tf.clip_by_value(better, 0.0, 1.0)
+
+
 def _blurred_background(images: tf.Tensor, camera: Camera, view: _View) -> tf.Tensor:
-    """The background of images [B, S, S, 3] continued over the heads, coarse: [B, _FILL, _FILL, 3].
+    """The background of images [B, S, S, 3] continued over the heads, coarse: [B, F, F, 3].
 
     Normalised convolution (Knutsson and Westin, 1993) over three scales, the finest that has background.
     """
-    size = tf.cast(tf.shape(images)[1] - 1, tf.float32)
-    line = tf.linspace(0.0, size, _FILL)
-    cells = tf.reshape(tf.stack(tf.meshgrid(line, line), -1), [1, -1, 2])
-    plane = camera.plane(cells)
+    small = tf.nn.avg_pool2d(images, _CELL, _CELL, "SAME")
+    side = tf.shape(small)[1]
+    line = (tf.range(side, dtype=tf.float32) + 0.5) * _CELL - 0.5
+    plane = camera.plane(tf.reshape(tf.stack(tf.meshgrid(line, line), -1), [1, -1, 2]))
     left, right = view.outline(plane[..., 1])
     outside = tf.maximum(left - plane[..., 0], plane[..., 0] - right)
     weight = tf.clip_by_value(outside / _BESIDE - 1.0, 1e-3, 1.0)
-    weight = tf.reshape(weight, [-1, _FILL, _FILL, 1])
-    small = tf.image.resize(images, [_FILL, _FILL], "area")
+    weight = tf.reshape(weight, [-1, side, side, 1])
     level = tf.concat([small * weight, weight], -1)
     total = level
     for scale in (0.1, 0.01):
         level = tf.nn.avg_pool2d(level, 4, 3, "SAME")
-        total += scale * tf.image.resize(level, [_FILL, _FILL])
+        total += scale * tf.image.resize(level, [side, side])
     return total[..., :3] / total[..., 3:]
+
+
+def _lookup(picture: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
+    """Values [B, N, 3] of a picture of cells [B, F, F, 3] at pixels [B, N, 2], bilinear."""
+    side = tf.shape(picture)[1]
+    at = tf.clip_by_value((at + 0.5) / _CELL - 0.5, 0.0, tf.cast(side, tf.float32) - 1.001)
+    low = tf.cast(at, tf.int32)
+    part = at - tf.cast(low, tf.float32)
+    index = (tf.range(tf.shape(at)[0])[:, None] * side + low[..., 1]) * side + low[..., 0]
+    flat = tf.reshape(picture, [-1, 3])
+    a, b, c, d = (tf.gather(flat, index + k) for k in (0, 1, side, side + 1))
+    s, t = part[..., :1], part[..., 1:]
+    upper, lower = a + s * (b - a), c + s * (d - c)
+    return upper + t * (lower - upper)
 
 
 def turn(images: tf.Tensor, points: tf.Tensor, yaw_degrees: tf.Tensor) -> tf.Tensor:
@@ -164,7 +189,7 @@ def turn(images: tf.Tensor, points: tf.Tensor, yaw_degrees: tf.Tensor) -> tf.Ten
     images = tf.convert_to_tensor(images, tf.float32)
     if images.shape.rank != 4 or images.shape[-1] != 3 or images.shape[1] != images.shape[2]:
         raise UrfrError(f"expected square images [B, S, S, 3] to turn, got shape {images.shape}")
-    batch, size = tf.shape(images)[0], tf.shape(images)[1]
+    batch, size = tf.shape(images)[0], images.shape[1] or tf.shape(images)[1]
     five = known_points(tf.convert_to_tensor(points, tf.float32), size)
     yaw, pitch_index = solve_pose(five)
     pitch = tf.gather(tf.constant(views().pitches), pitch_index)
@@ -178,37 +203,30 @@ def turn(images: tf.Tensor, points: tf.Tensor, yaw_degrees: tf.Tensor) -> tf.Ten
     across = tf.cast(tf.range(count + 1) * strips.WIDTH, tf.float32)
     plane = target.plane(tf.reshape(tf.stack(tf.meshgrid(across, down), -1), [1, -1, 2]))
     seen = target_view.surface(plane)
-    point, margin = seen[..., :3], seen[..., 3:] * target.scale[:, None, None]
+    point, margin = seen[..., :3], seen[..., 3] * target.scale[:, None]
     mirrored = point * [-1.0, 1.0, 1.0]
-
-    def visible(head: tf.Tensor) -> tf.Tensor:
-        front = source_view.surface(source.project(head))[..., :3]
-        apart = tf.sqrt(tf.reduce_sum((front - head) ** 2, -1, keepdims=True))
-        return tf.clip_by_value(2.0 - apart / _HIDDEN, 0.0, 1.0)
-
-    mirror = visible(mirrored) * (1.0 - visible(point)) * turned[:, None, None]
+    mirror = _better_mirrored(point, yaw) * turned[:, None]
     background, uncovered = _background(plane, source_view, target_view, turned)
     background = source.pixels(background)
     last = tf.cast(size - 1, tf.float32)
-    over = tf.reduce_max(tf.abs(background - last / 2), -1, keepdims=True) - last / 2
-    filled = tf.maximum(uncovered[..., None], tf.clip_by_value(over / 6.0, 0.0, 1.0))
+    over = tf.reduce_max(tf.abs(background - last / 2), -1) - last / 2
+    filled = tf.maximum(uncovered, tf.clip_by_value(over / 6.0, 0.0, 1.0))
+    fill = _lookup(_blurred_background(images, source, source_view), background)
     own_at, mirror_at = (
         source.pixels(source.project(_on_the_rim(p, yaw, turned))) for p in (point, mirrored)
     )
-    field = tf.concat([own_at, mirror_at, background, margin, mirror, filled], -1)
-    field = tf.reshape(field, [batch, rows, count + 1, 9])
+    field = tf.concat([own_at, mirror_at, background, fill, tf.stack([margin, mirror, filled], -1)], -1)
+    field = tf.reshape(field, [batch, rows, count + 1, 12])
     field = tf.raw_ops.ResizeBilinear(images=field, size=[size, count + 1], align_corners=True)
-    head = tf.clip_by_value(0.5 + strips.spread(field[..., 6]) / _EDGE, 0.0, 1.0)
-    mirror, filled = strips.spread(field[..., 7]), strips.spread(field[..., 8])
-    layers = [
-        strips.Layer(images, field[..., 0:2], head * (1.0 - mirror)),
-        strips.Layer(images, field[..., 2:4], head * mirror),
-        strips.Layer(images, field[..., 4:6], (1.0 - head) * (1.0 - filled)),
-        strips.Layer(
-            _blurred_background(images, source, source_view), field[..., 4:6], (1.0 - head) * filled
-        ),
-    ]
-    return strips.paint(layers, size)
+    margin, mirror, filled = field[..., 9], field[..., 10], field[..., 11]
+    return strips.paint(
+        images,
+        canvas=field[..., 6:9] * filled[..., None],
+        behind=strips.Warp(field[..., 4:6], 1.0 - filled),
+        front=strips.Warp(field[..., 0:2], margin),
+        mirrored=strips.Warp(field[..., 2:4], mirror),
+        edge=_EDGE,
+    )
 
 
 def random_turn(

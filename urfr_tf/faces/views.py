@@ -33,7 +33,7 @@ class Views(NamedTuple):
     outline: np.ndarray
 
 
-def view(yaw: float, pitch: float, grid: int, depths: int = 72) -> tuple[np.ndarray, np.ndarray]:
+def view(yaw: float, pitch: float, grid: int, depths: int = 56) -> tuple[np.ndarray, np.ndarray]:
     """Casts a ray through every node of the window: surface [G, G, 4] and outline [G, 2] of `Views`."""
     turn = rotation(yaw, pitch)
     across = VIEW_CENTRE[0] + np.linspace(-VIEW_HALF, VIEW_HALF, grid)
@@ -68,10 +68,10 @@ def _crossing(across: np.ndarray, margin: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=2)
-def views(grid: int = 80, yaw_step: float = 5.0, yaw_end: float = 75.0, pitch_step: float = 8.0) -> Views:
-    """Views of yaw 0..yaw_end and pitch -24..24 degrees (some seconds, once a process)."""
+def views(grid: int = 72, yaw_step: float = 7.5, yaw_end: float = 75.0, pitch_step: float = 8.0) -> Views:
+    """Views of yaw 0..yaw_end and pitch -16..16 degrees (some seconds, once a process)."""
     yaws = np.arange(0, yaw_end + 1e-6, yaw_step)
-    pitches = np.arange(-24, 24 + 1e-6, pitch_step)
+    pitches = np.arange(-16, 16 + 1e-6, pitch_step)
     seen = [[view(yaw, pitch, grid) for pitch in pitches] for yaw in yaws]
     surface = np.stack([np.stack([s for s, _ in row]) for row in seen]).astype(np.float16)
     outline = np.stack([np.stack([o for _, o in row]) for row in seen]).astype(np.float32)
