@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.tasks.attributes import attribute_accuracy
+from urfr_tf.tasks.attributes import attribute_accuracy, class_weights
 from urfr_tf.tasks.uncertainty import genuine_mean
 from urfr_tf.validation import generated_pairs, verification_measure
 
@@ -51,7 +51,9 @@ def test_a_model_that_knows_the_answer_is_right(shards):
 
 def test_attribute_accuracy_by_class():
     """Class 1: 2 of 3 right; class 0: 1 of 1. Overall 3/4, balanced (2/3 + 1) / 2 = 5/6."""
-    values = attribute_accuracy(np.array([[1.0], [2.0], [-1.0], [-3.0]]), np.array([[1], [1], [1], [0]]), ["g"])
+    values = attribute_accuracy(
+        np.array([[1.0], [2.0], [-1.0], [-3.0]]), np.array([[1], [1], [1], [0]]), ["g"]
+    )
     assert values["g_accuracy"] == 0.75
     assert values["g_accuracy_1"] == pytest.approx(2 / 3)
     assert values["g_balanced"] == pytest.approx(5 / 6)
@@ -65,3 +67,8 @@ def test_genuine_mean_over_people():
     assert genuine_mean(ones, np.full([5, 1], 2.0, np.float32), labels) == pytest.approx(0.5 * np.log(4))
     with pytest.raises(UrfrError, match="two images"):
         genuine_mean(ones[:2], np.ones([2, 1]), np.array([0, 1]))
+
+
+def test_class_weights_make_classes_equal():
+    """Shares 1/4 and 3/4: weights 1 / (2 * 3/4) = 2/3 and 1 / (2 * 1/4) = 2; each class sums to N / 2."""
+    np.testing.assert_allclose(class_weights(np.array([[1.0], [0], [0], [0]])), [[2 / 3], [2]], rtol=1e-6)

@@ -92,12 +92,13 @@ class AttributesConfig(hyperparams.Config):
     """theta_A (task: attributes): targets are `data.soft_labels`; the adversary keeps `adversary` out.
 
     `adversary` is none, identity (the label of the shards) or domain (the soft label named `domain`,
-    0 or 1).
+    0 or 1). `balanced` weighs the two classes of each attribute as if they were equally frequent.
     """
 
     adversary: str = "identity"
     adversary_weight: float = 0.1
     adversary_rate: float = 0.1
+    balanced: bool = False
     domain: str = ""
 
 

@@ -3,19 +3,23 @@
 import tensorflow as tf
 
 
-def attribute_loss(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+def attribute_loss(
+    logits: tf.Tensor, targets: tf.Tensor, class_weights: tf.Tensor | None = None
+) -> tf.Tensor:
     """Binary cross-entropy summed over the attributes.
 
     Args:
         logits: float [B, A].
         targets: float [B, A], each from 0 to 1.
+        class_weights: float [2, A], the weight of class 0 and of class 1 of each attribute; None for 1.
 
     Returns:
         float32 [B].
     """
-    entropy = tf.nn.sigmoid_cross_entropy_with_logits(
-        tf.cast(targets, tf.float32), tf.cast(logits, tf.float32)
-    )
+    targets = tf.cast(targets, tf.float32)
+    entropy = tf.nn.sigmoid_cross_entropy_with_logits(targets, tf.cast(logits, tf.float32))
+    if class_weights is not None:
+        entropy *= targets * class_weights[1] + (1.0 - targets) * class_weights[0]
     return tf.reduce_sum(entropy, axis=-1)
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from urfr_tf import heads
@@ -18,14 +19,23 @@ class AttributeModel(keras.Model):
     theta_A learns its attributes and to leave the adversary at chance.
     """
 
-    def configure(self, *, adversary: keras.layers.Dense | None, weight: float, clip_norm: float) -> None:
+    def configure(
+        self,
+        *,
+        adversary: keras.layers.Dense | None,
+        weight: float,
+        clip_norm: float,
+        class_weights: np.ndarray | None = None,
+    ) -> None:
         """Settings of the train step.
 
         Args:
             adversary: a built linear layer over the features [B, 512], or None.
             weight: of the confusion term in theta_A's loss.
             clip_norm: bound on the global norm of the gradient; 0 for none.
+            class_weights: float [2, A], weights of class 0 and 1 of each attribute; None for 1.
         """
+        self.class_weights = class_weights
         self.adversary = adversary
         self.weight = weight
         self.clip_norm = clip_norm
@@ -59,7 +69,7 @@ class AttributeModel(keras.Model):
             outputs = self({heads.IMAGE: inputs[heads.IMAGE]}, training=True)
             logits, features = outputs[heads.ATTRIBUTE], outputs[FEATURES]
             wanted = targets[heads.VARIATION]
-            values["attribute"] = loss = tf.reduce_mean(attribute_loss(logits, wanted))
+            values["attribute"] = loss = tf.reduce_mean(attribute_loss(logits, wanted, self.class_weights))
             if self.adversary is not None:
                 with tape.stop_recording():
                     values.update(

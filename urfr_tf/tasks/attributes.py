@@ -36,6 +36,9 @@ def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.di
             adversary=adversary,
             weight=config.attributes.adversary_weight,
             clip_norm=config.optimizer.clip_norm,
+            class_weights=class_weights(truth(config.data.train, names))
+            if config.attributes.balanced
+            else None,
         )
         optimizer = build_optimizer(
             config.optimizer, schedule, half_precision=config.runtime.precision == "mixed_float16"
@@ -75,25 +78,34 @@ def attribute_batches(config: Experiment, start_step: int) -> tf.data.Dataset:
     return stream.map(by_domain, num_parallel_calls=tf.data.AUTOTUNE)
 
 
+def truth(shards: str, names: list[str]) -> np.ndarray:
+    """The soft labels that lie beside shards, float32 [N, A] in the order of the records."""
+    manifest = load_manifest(shards)
+    columns = [
+        np.concatenate([np.fromfile(path, "<f4") for path in check_soft_labels(manifest, name)])
+        for name in names
+    ]
+    return np.stack(columns, axis=1)
+
+
+def class_weights(labels: np.ndarray) -> np.ndarray:
+    """Weights that make both classes of each attribute count alike: 1 / (2 share), float32 [2, A]."""
+    positive = np.clip(labels.mean(axis=0), 1e-3, 1 - 1e-3)
+    return np.stack([0.5 / (1 - positive), 0.5 / positive]).astype(np.float32)
+
+
 def accuracy_measure(
     shards: str, names: list[str], crop_size: int
 ) -> Callable[[Callable[..., Any]], dict[str, float]]:
     """Per attribute: accuracy, accuracy of each class, and their mean (balanced), on labelled shards."""
-    manifest = load_manifest(shards)
-    truth = np.stack(
-        [
-            np.concatenate([np.fromfile(path, "<f4") for path in check_soft_labels(manifest, name)])
-            for name in names
-        ],
-        axis=1,
-    )
+    wanted = truth(shards, names)
 
     def measure(predict: Callable[..., Any]) -> dict[str, float]:
         logits = [
             predict(batch[heads.IMAGE])[heads.ATTRIBUTE]
             for batch in evaluation_dataset(shards, batch_size=64, crop_size=crop_size)
         ]
-        return attribute_accuracy(np.concatenate(logits), truth, names)
+        return attribute_accuracy(np.concatenate(logits), wanted, names)
 
     return measure
 
