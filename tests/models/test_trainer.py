@@ -1,0 +1,102 @@
+"""The train step of URFace: nothing crosses the wrong way, variable by variable; s is held; keys are checked."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from urfr_tf import heads
+from urfr_tf.config import from_dict
+from urfr_tf.optimizers import build_schedule
+from urfr_tf.tasks.recognition import build_model, compile_model
+
+B, CLASSES = 6, 5
+
+
+def experiment(**changes):
+    tree = {
+        "model": {"backbone": "ir10", "width": 0.125, "input_size": 32, "embedding_dim": 16, "groups": 4},
+        "augment": {"blur": 0.3, "occlusion": 0.3},
+        "confidence": {"initial": 10.0},
+        "loss": {"margin": 2.0},
+        "decorrelation": {"enabled": True},
+        "optimizer": {"learning_rate": {"type": "constant", "constant": {"learning_rate": 0.05}}},
+    }
+    for key, value in changes.items():
+        tree[key] = {**tree[key], **value}
+    return from_dict(tree, "test")
+
+
+def stepped(config, steps=2):
+    """Weights of theta and of C_v by name, before and after some steps, and the last logs."""
+    keras.utils.set_random_seed(0)
+    model, _ = build_model(config, CLASSES, synchronized=False)
+    compile_model(config, model, build_schedule(config.optimizer, 10))
+    random = np.random.default_rng(0)
+    data = (
+        {
+            heads.IMAGE: tf.constant(random.uniform(0, 255, [B, 32, 32, 3]), tf.float32),
+            heads.LABEL: tf.constant(random.integers(0, CLASSES, B)),
+        },
+        {heads.VARIATION: tf.constant(random.integers(0, 2, [B, 2]), tf.float32)},
+    )
+    classifier = model.classifier.trainable_variables if model.classifier else []
+    before = [v.numpy() for v in model.theta], [v.numpy() for v in classifier]
+    step = tf.function(model.train_step)
+    for _ in range(steps):
+        logs = step(data)
+    after = [v.numpy() for v in model.theta], [v.numpy() for v in classifier]
+    return model, before, after, {name: float(value) for name, value in logs.items()}
+
+
+def test_the_classifiers_loss_does_not_reach_theta():
+    """With L_cls and L_adv weighted 0, theta moves as it does without any decorrelation."""
+    _, _, (theta, _), _ = stepped(experiment(loss={"cls": 0.0, "adv": 0.0}))
+    _, _, (plain, _), _ = stepped(experiment(decorrelation={"enabled": False}))
+    assert len(theta) == len(plain)
+    for ours, theirs in zip(theta, plain, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_cls_and_adv_do_not_reach_the_classifier():
+    """With its own learning rate at 0 the classifier stays, whatever L_cls and L_adv weigh."""
+    _, (_, before), (_, after), _ = stepped(experiment(decorrelation={"classifier_rate": 0.0}))
+    for ours, theirs in zip(before, after, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_both_learn_otherwise():
+    model, before, after, logs = stepped(experiment())
+    for old, new in zip(before, after, strict=True):
+        assert all(not np.array_equal(a, b) for a, b in zip(old, new, strict=True))
+    assert set(logs) == {
+        "loss", "identification", "regularizer", "cls", "adv", "classifier_loss", "accuracy", "gradient_norm",
+    }  # fmt: skip
+    np.testing.assert_array_equal(model.classifier.masks.numpy().sum(1), [2, 2])
+
+
+def test_confidence_is_held_then_released():
+    held, before, after, _ = stepped(experiment(confidence={"hold_steps": 2}), steps=2)
+    names = [v.ref() in {w.ref() for w in held.get_layer(heads.CONFIDENCE).weights} for v in held.theta]
+    assert sum(names) == 2
+    for is_head, old, new in zip(names, before[0], after[0], strict=True):
+        assert np.array_equal(old, new) == is_head
+    _, before, after, _ = stepped(experiment(confidence={"hold_steps": 2}), steps=3)
+    assert all(not np.array_equal(a, b) for a, b in zip(before[0], after[0], strict=True))
+
+
+def test_a_misspelt_weight_is_refused():
+    model, _ = build_model(experiment(), CLASSES, synchronized=False)
+    with pytest.raises(ValueError, match="regularizer, cls, adv"):
+        model.compile("sgd", None, {"regulariser": 1.0})
+
+
+def test_weight_decay_spares_batch_norms_slopes_and_biases():
+    """Zero gradient, one step: w (1 - rate * decay / (1 - momentum)) = w (1 - 0.1 * 0.01 / 0.1) = 0.99 w."""
+    from urfr_tf.addons import sgdw
+
+    optimizer = sgdw(0.1, momentum=0.9, nesterov=False, weight_decay=0.01)
+    names = ("conv/kernel", "bn/gamma", "bn/beta", "prelu/alpha", "dense/bias")
+    variables = [tf.Variable([2.0], name=name) for name in names]
+    optimizer.apply_gradients([(tf.zeros([1]), v) for v in variables])
+    np.testing.assert_allclose([v.numpy()[0] for v in variables], [1.98, 2, 2, 2, 2], rtol=1e-6)
