@@ -10,12 +10,13 @@ import tensorflow as tf
 from urfr_tf import heads
 from urfr_tf.config import Experiment
 from urfr_tf.data.manifest import Manifest, load_manifest
-from urfr_tf.data.pipeline import evaluation_dataset, training_dataset
+from urfr_tf.data.pipeline import evaluation_dataset
 from urfr_tf.data.soft_labels import check_soft_labels
 from urfr_tf.models.attribute_trainer import AttributeModel
 from urfr_tf.models.attributes import FEATURES, attribute_network
 from urfr_tf.optimizers import build_optimizer
 from urfr_tf.strategy import replicated
+from urfr_tf.tasks.batches import configured_batches
 from urfr_tf.tasks.parts import Parts
 
 
@@ -56,17 +57,7 @@ def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.di
 
 def attribute_batches(config: Experiment, start_step: int) -> tf.data.Dataset:
     """As in recognition; with the adversary `domain`, the label is the domain."""
-    stream = training_dataset(
-        config.data.train,
-        batch_size=config.data.batch_size,
-        crop_size=config.model.input_size,
-        seed=config.seed,
-        start_step=start_step,
-        flip=config.data.flip,
-        shuffle_buffer=config.data.shuffle_buffer,
-        cache=config.data.cache,
-        soft_labels=tuple(config.data.soft_labels),
-    )
+    stream = configured_batches(config, start_step)
     if config.attributes.adversary != "domain":
         return stream
     column = config.data.soft_labels.index(config.attributes.domain)

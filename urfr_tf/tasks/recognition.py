@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from urfr_tf.config import Experiment
 from urfr_tf.data.manifest import Manifest
-from urfr_tf.data.pipeline import training_dataset
 from urfr_tf.layers import VariationClassifier
 from urfr_tf.losses import ConfidenceAwareIdentification
 from urfr_tf.models.inference import build_inference, inference_outputs
@@ -15,6 +14,7 @@ from urfr_tf.models.trainer import ADV, CLS, REGULARIZER, URFace
 from urfr_tf.models.urface import embedding_network, training_outputs
 from urfr_tf.optimizers import build_optimizer
 from urfr_tf.strategy import replicated
+from urfr_tf.tasks.batches import configured_batches
 from urfr_tf.tasks.parts import Parts
 from urfr_tf.validation import verification_measure
 from urfr_tf.weights_of_run import load_network_weights
@@ -32,24 +32,8 @@ def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.di
         model=model,
         shared=keras.Model(network.input, inference_outputs(network)),
         fresh=build_inference(config),
-        batches=lambda start_step: recognition_batches(config, start_step),
+        batches=lambda start_step: configured_batches(config, start_step),
         measure=measure,
-    )
-
-
-def recognition_batches(config: Experiment, start_step: int) -> tf.data.Dataset:
-    """The stream of global batches from a step on."""
-    return training_dataset(
-        config.data.train,
-        batch_size=config.data.batch_size,
-        crop_size=config.model.input_size,
-        seed=config.seed,
-        start_step=start_step,
-        flip=config.data.flip,
-        shuffle_buffer=config.data.shuffle_buffer,
-        cache=config.data.cache,
-        probabilities=config.augmentations,
-        soft_labels=tuple(config.data.soft_labels),
     )
 
 

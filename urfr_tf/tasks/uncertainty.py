@@ -11,13 +11,13 @@ import tensorflow as tf
 from urfr_tf import heads
 from urfr_tf.config import Experiment
 from urfr_tf.data.manifest import Manifest
-from urfr_tf.data.pipeline import training_dataset
 from urfr_tf.errors import UrfrError
 from urfr_tf.losses import mutual_likelihood
 from urfr_tf.models.inference import build_inference, inference_outputs
 from urfr_tf.models.uncertainty_trainer import UncertaintyModel
 from urfr_tf.models.urface import FEATURES, embedding_network
 from urfr_tf.optimizers import build_optimizer
+from urfr_tf.tasks.batches import configured_batches
 from urfr_tf.tasks.parts import Parts
 from urfr_tf.validation import labelled_images
 from urfr_tf.weights_of_run import load_network_weights
@@ -26,6 +26,7 @@ from urfr_tf.weights_of_run import load_network_weights
 def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.distribute.Strategy) -> Parts:
     """The confidence head in training over a network that does not move."""
     del manifest
+    per_identity = config.uncertainty.images_per_identity
     with strategy.scope():
         network = embedding_network(config.model, config.confidence)
         load_network_weights(network, config)
@@ -55,26 +56,10 @@ def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.di
         model=model,
         shared=keras.Model(network.input, inference_outputs(network)),
         fresh=build_inference(config),
-        batches=lambda start_step: genuine_batches(config, start_step),
+        batches=lambda start_step: configured_batches(config, start_step, per_identity),
         measure=measure,
         measure_first=True,
         after=prove,
-    )
-
-
-def genuine_batches(config: Experiment, start_step: int) -> tf.data.Dataset:
-    """Batches of P people with K images each."""
-    return training_dataset(
-        config.data.train,
-        batch_size=config.data.batch_size,
-        crop_size=config.model.input_size,
-        seed=config.seed,
-        start_step=start_step,
-        flip=config.data.flip,
-        shuffle_buffer=config.data.shuffle_buffer,
-        cache=config.data.cache,
-        probabilities=config.augmentations,
-        images_per_identity=config.uncertainty.images_per_identity,
     )
 
 
