@@ -92,9 +92,10 @@ def load_graph(output: Operation, target: KerasGraph) -> int:
                 (layer.depthwise_kernel, kernel.swapaxes(2, 3)) if depthwise else (layer.kernel, kernel)
             )
         elif source.kind == DENSE:
-            values.append((layer.kernel, _rows_columns_channels(source.arrays["kernel"], target.map_shape)))
+            kernel = _rows_columns_channels(source.arrays["kernel"], target.map_shape)
+            values.append((layer.kernel, kernel * _gain(theirs[-1], target.layers[id(ours[-1])])))
         elif source.kind == NORM:
-            values.extend(_norm_values(source, layer))
+            values.extend(_norm_values(source, layer, 1.0 if layer.scale else _gain(source, layer)))
         elif source.kind == PRELU:
             slope = source.arrays["slope"]
             if slope.size not in (1, layer.alpha.shape[-1]):
@@ -131,21 +132,31 @@ def _rows_columns_channels(kernel: np.ndarray, map_shape: tuple[int, int, int]) 
     return kernel.reshape(channels, rows, columns, dim).transpose(1, 2, 0, 3).reshape(-1, dim)
 
 
-def _norm_values(source: Operation, layer: Any) -> list[tuple[Any, np.ndarray]]:
+def _gain(source: Operation, layer: Any) -> float:
+    """What the embedding is multiplied by before its batch norm, which has no scale and another epsilon.
+
+    (c x - c mean) / sqrt(c^2 variance + ours) is (x - mean) / sqrt(variance + theirs) for
+    c = sqrt(ours / theirs), with the statistics of the moment as well as with the kept ones.
+    """
+    return math.sqrt(layer.epsilon / source.epsilon) if source.epsilon > 0 else 1.0
+
+
+def _norm_values(source: Operation, layer: Any, gain: float) -> list[tuple[Any, np.ndarray]]:
     """Values for a Keras batch norm of another epsilon, which may have no scale.
 
     With a scale, gamma is multiplied by sqrt((variance + our epsilon) / (variance + theirs)), so the
-    variance stays what was measured. Without, gamma and epsilon go into the variance v' that solves
-    gamma / sqrt(v + theirs) = 1 / sqrt(v' + ours).
+    variance stays what was measured. Without, gamma goes into the variance v' that solves
+    gamma / sqrt(variance + theirs) = gain / sqrt(v' + ours); for gamma = 1 that is gain^2 variance.
     """
     arrays = {name: array.astype(np.float64) for name, array in source.arrays.items()}
     scale, variance = arrays["scale"], arrays["variance"]
     if (variance < 0).any() or (variance + source.epsilon <= 0).any():
         raise UrfrError(f"expected variances of 0 and more in {source}, but got {variance.min():g}")
-    values = [(layer.beta, arrays["offset"]), (layer.moving_mean, arrays["mean"])]
+    values = [(layer.beta, arrays["offset"]), (layer.moving_mean, arrays["mean"] * gain)]
     if layer.scale:
         scale = scale * np.sqrt((variance + layer.epsilon) / (variance + source.epsilon))
         return [*values, (layer.gamma, scale), (layer.moving_variance, variance)]
     if (scale <= 0).any():
         raise UrfrError(f"expected scales above 0 in {source}, but got {scale.min():g}")
-    return [*values, (layer.moving_variance, (variance + source.epsilon) / scale**2 - layer.epsilon)]
+    solved = gain**2 * (variance + source.epsilon) / scale**2 - layer.epsilon
+    return [*values, (layer.moving_variance, solved)]
