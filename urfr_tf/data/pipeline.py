@@ -168,7 +168,7 @@ def _streamed(manifest: Manifest, soft: Sequence[Sequence[Path]]) -> tuple[Calla
 
     def read(batch: tuple) -> _Tensors:
         examples = records.parse(batch[0])
-        values = [tf.io.decode_raw(value, tf.float32) for value in batch[1:]]
+        values = [tf.reshape(tf.io.decode_raw(value, tf.float32), [-1, 1]) for value in batch[1:]]
         soft_values = tf.concat(values, axis=1) if values else tf.zeros([tf.size(batch[0]), 0])
         return {
             **{key: examples[key] for key in (heads.IMAGE, heads.LABEL, records.POINTS)},

@@ -1,0 +1,102 @@
+"""`urfr bench data`: what the training pipeline costs beside decoding the same images.
+
+Decoding alone is the fastest way to uint8 batches that is known here: the records are parsed as a batch and
+decoded in a loop inside one function. Everything else is `training_dataset` itself, shuffling included, with
+float32 batches. The parts take turns, so that a drift of the machine meets all of them.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from urfr_tf import heads
+from urfr_tf.augment.choose import VARIATIONS
+from urfr_tf.bench.photographs import write_photographs
+from urfr_tf.data import records
+from urfr_tf.data.manifest import load_manifest
+from urfr_tf.data.pipeline import training_dataset
+from urfr_tf.data.random_crop import decode
+from urfr_tf.run_folder import machine, versions
+
+# The paper's sizes and probability (method, sections 1 and 3).
+IMAGE_SIZE, CROP_SIZE, PROBABILITY = 110, 100, 0.3
+_PAPER = ("blur", "occlusion", "pose")
+_IMAGES, _BATCH = 2048, 256
+_FIRST, _TIMED = 3, 8
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Measures; see interface.md for the keys. Seconds are those of 1,000 images."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_photographs(Path(folder), _IMAGES, IMAGE_SIZE)
+        return _measure(folder, args.repeat)
+
+
+def _measure(folder: str, rounds: int) -> dict[str, Any]:
+    parts = {"decode": _decode_only(folder)}
+    for name, variations in {"crop_flip": (), **{v: (v,) for v in VARIATIONS}, "all": _PAPER}.items():
+        parts[name] = training_dataset(
+            folder,
+            batch_size=_BATCH,
+            crop_size=CROP_SIZE,
+            seed=0,
+            probabilities=dict.fromkeys(variations, PROBABILITY),
+        )
+    for dataset in parts.values():
+        _seconds(dataset)
+    wall: dict[str, list[float]] = {name: [] for name in parts}
+    processor: dict[str, list[float]] = {name: [] for name in parts}
+    for _ in range(rounds):
+        for name, dataset in parts.items():
+            seconds = _seconds(dataset)
+            wall[name].append(seconds[0])
+            processor[name].append(seconds[1])
+    ratios = {}
+    for name in list(parts)[1:]:
+        of_rounds = [d / s for d, s in zip(wall["decode"], wall[name], strict=True)]
+        ratios[f"{name}_over_decode"] = statistics.median(of_rounds)
+        ratios[f"{name}_over_decode_min"] = min(of_rounds)
+        ratios[f"{name}_over_decode_max"] = max(of_rounds)
+    return {
+        "machine": machine(),
+        "versions": versions(),
+        "seconds": {name: _spread(values) for name, values in wall.items()},
+        "processor_seconds": {name: _spread(values) for name, values in processor.items()},
+        "ratios": ratios,
+    }
+
+
+def _decode_only(folder: str) -> tf.data.Dataset:
+    paths = [str(path) for path in load_manifest(folder).shard_paths]
+    pixels = tf.TensorSpec([IMAGE_SIZE, IMAGE_SIZE, 3], tf.uint8)
+
+    def read(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        batch = records.parse(serialized)
+        images = tf.map_fn(
+            lambda one: decode(one, IMAGE_SIZE), batch[heads.IMAGE], fn_output_signature=pixels
+        )
+        return images, batch[heads.LABEL]
+
+    stream = tf.data.TFRecordDataset(paths).repeat().batch(_BATCH, drop_remainder=True)
+    return stream.map(read, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def _seconds(dataset: tf.data.Dataset) -> tuple[float, float]:
+    """Wall and processor seconds for 1,000 images, once the pipeline is under way."""
+    batches = iter(dataset)
+    for _ in range(_FIRST):
+        next(batches)
+    wall, processor = time.perf_counter(), time.process_time()
+    for _ in range(_TIMED):
+        next(batches)
+    images = _TIMED * _BATCH / 1000
+    return (time.perf_counter() - wall) / images, (time.process_time() - processor) / images
+
+
+def _spread(values: list[float]) -> dict[str, float]:
+    return {"min": min(values), "median": statistics.median(values), "max": max(values)}
