@@ -3,6 +3,7 @@
 The same images are shown clean and under each variation, so that what changes is the variation alone.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ from urfr_tf.inference import Embedder
 from urfr_tf.visualize.confidence import change_figure, confidence_change, confidence_figure
 from urfr_tf.visualize.embedding_map import embedding_map_figure, project
 from urfr_tf.visualize.extremes import extremes_figure
+from urfr_tf.visualize.projector import write_projector
 from urfr_tf.visualize.report import Picture
 from urfr_tf.visualize.uncertainty import uncertainty_figure
 
@@ -122,7 +124,7 @@ def confidence_pictures(name: str, model: Embedder, kinds: Mapping[str, np.ndarr
     shown = Shown()
     shown.pictures.append(
         Picture(
-            f"Confidences of {name} over training images, clean against each variation (supplement, Figure 1)",
+            f"Confidences of {name} over the same images, clean and under each variation (supplement, Figure 1)",
             f"Histograms, one panel for each of {everything.shape[1]} sub-embeddings. Medians over all: {medians}.",
             confidence_figure(confidence),
             wide=True,
@@ -184,6 +186,23 @@ def map_picture(models: Mapping[str, Embedder], shards: str, seed: int = 0) -> S
             )
         ]
     )
+
+
+def write_people_projector(
+    folder: str | os.PathLike[str], model: Embedder, shards: str, seed: int = 0
+) -> None:
+    """The people of Figure 4 for TensorBoard's embedding projector.
+
+    Raises:
+        UrfrError: as `sample_people` and `write_projector`.
+    """
+    people = sample_people(shards, model.input_size, seed)
+    identities = load_manifest(shards).identities
+    labels = {
+        "person": [identities[label] for label in people.labels],
+        "augmented": ["augmented" if one else "original" for one in people.augmented],
+    }
+    write_projector(folder, embed(model, people.faces)[heads.EMBEDDING], labels, people.faces)
 
 
 def run_pictures(models: Mapping[str, Embedder], shards: str, count: int, seed: int = 0) -> Shown:

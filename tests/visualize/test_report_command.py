@@ -115,6 +115,8 @@ def test_images_need_a_model(tmp_path, write_evaluation, urfr_report):
     folder = write_evaluation(tmp_path / "a")
     with pytest.raises(UrfrError, match="--data needs --run"):
         urfr_report("--eval", folder, "--data", tmp_path)
+    with pytest.raises(UrfrError, match="--projector needs --data and one --run"):
+        urfr_report("--run", folder, "--projector", tmp_path)
     with pytest.raises(UrfrError, match="at least 2 images"):
         urfr_report("--eval", folder, "--images", 1)
     assert not (folder / "report.html").exists()

@@ -12,6 +12,7 @@ from urfr_tf.visualize.sources import read_source
         ("tar@far=1e-3", "TAR at FAR 1e-3"),
         ("tpir@fpir=0.01", "TPIR at FPIR 0.01"),
         ("rank1", "Rank 1"),
+        ("val_tar@far=1e-3", "Validation TAR at FAR 1e-3"),
         ("accuracy", "Accuracy"),
         ("map", "mAP"),
         ("confidence_mean", "Confidence mean"),

@@ -11,7 +11,14 @@ import tensorflow as tf
 from urfr_tf import heads
 from urfr_tf.data import records
 from urfr_tf.inference import Embedder
-from urfr_tf.run_pictures import confidence_pictures, map_picture, run_pictures, sample_kinds, sample_people
+from urfr_tf.run_pictures import (
+    confidence_pictures,
+    map_picture,
+    run_pictures,
+    sample_kinds,
+    sample_people,
+    write_people_projector,
+)
 
 SIZE, STORED, PEOPLE, IMAGES = 32, 36, 3, 8
 
@@ -114,6 +121,13 @@ def test_fixed_confidences_are_said_and_not_drawn(shards):
 def test_confidences_that_are_not_finite_are_said(kinds):
     broken = model(lambda images: np.full((len(images), 2), np.inf, np.float32))
     assert "not finite" in confidence_pictures("broken", broken, kinds).missing[0]
+
+
+def test_the_projector_shows_the_same_people(shards, tmp_path):
+    write_people_projector(tmp_path, model(sharpness), shards)
+    lines = (tmp_path / "metadata.tsv").read_text().splitlines()
+    assert lines[:2] == ["person\taugmented", "person 0\toriginal"] and lines[-1] == "person 2\taugmented"
+    assert len(np.loadtxt(tmp_path / "tensors.tsv")) == len(lines) - 1 == 2 * PEOPLE * IMAGES
 
 
 def test_baseline_beside_proposed(shards):

@@ -10,12 +10,13 @@ def test_columns_are_sorted_into_subjects():
         "epoch", "step", "loss", "identification", "regularizer", "accuracy", "confidence_mean",
         "confidence_std", "margin", "learning_rate", "val_accuracy", "val_tar@far=1e-2",
         "confidence_mean_0", "confidence_mean_1", "confidence_std_0", "confidence_std_1",
-        "readable_0_1", "seconds", "new_thing",
+        "readable_0_1", "val_confidence_mean", "seconds", "new_thing",
     ]  # fmt: skip
     assert subjects(names) == {
-        "loss": ["loss", "identification", "regularizer"],
+        "loss": ["loss", "identification"],
+        "regularizer": ["regularizer"],
         "accuracy": ["accuracy"],
-        "confidence": ["confidence_mean", "confidence_std"],
+        "confidence": ["confidence_mean", "confidence_std", "val_confidence_mean"],
         "margin": ["margin"],
         "learning rate": ["learning_rate"],
         "validation": ["val_accuracy", "val_tar@far=1e-2"],

@@ -26,6 +26,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images", type=int, default=256, metavar="N", help="images of --data to draw from (default: 256)"
     )
+    parser.add_argument(
+        "--projector",
+        metavar="DIR",
+        help="with --data and one run: write its embeddings and faces for TensorBoard's projector",
+    )
     parser.add_argument("--png", metavar="DIR", help="write every picture as a PNG file too")
 
 
@@ -46,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.data and not args.run:
         raise UrfrError("--data needs --run: an evaluation holds no model to look at the images with")
+    if args.projector and not (args.data and len(args.run) == 1):
+        raise UrfrError("--projector needs --data and one --run: it shows how one model sees these images")
     if args.images < 2:
         raise UrfrError(f"expected at least 2 images to draw from, got --images {args.images}")
     folders = list(dict.fromkeys(args.run or args.eval))
@@ -56,11 +63,12 @@ def run(args: argparse.Namespace) -> int:
     drawn = []
     if args.data:
         from urfr_tf import load
-        from urfr_tf.run_pictures import run_pictures
+        from urfr_tf.run_pictures import run_pictures, write_people_projector
 
-        shown = run_pictures(
-            {source.name: load(str(source.folder)) for source in sources}, args.data, args.images
-        )
+        models = {source.name: load(str(source.folder)) for source in sources}
+        shown = run_pictures(models, args.data, args.images)
+        if args.projector:
+            write_people_projector(args.projector, models[sources[0].name], args.data)
         drawn = shown.pictures
         sources[0].missing += shown.missing
         again += ["--data", args.data, "--images", str(args.images)]

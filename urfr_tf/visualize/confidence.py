@@ -8,8 +8,6 @@ from matplotlib.figure import Figure
 from urfr_tf.errors import UrfrError
 from urfr_tf.visualize.canvas import line_style, new_figure, plain_axes
 
-BINS = 40
-
 
 def checked_confidence(confidence: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The confidences of each variation as float64 [N, K] of one K.
@@ -53,7 +51,9 @@ def confidence_figure(confidence: Mapping[str, np.ndarray]) -> Figure:
     low, high = np.quantile(everything, [0.002, 0.998])
     # Confidences may lie as near as float32's rounding when they were held; a bin still needs a width.
     widen = max((high - low) * 0.02, abs(high) * 1e-3)
-    edges = np.linspace(low - widen, high + widen, BINS + 1)
+    # Few images in many bins show their chance, not their distribution.
+    bins = int(np.clip(2 * np.sqrt(min(map(len, kinds.values()))), 10, 40))
+    edges = np.linspace(low - widen, high + widen, bins + 1)
     figure = new_figure(max(4.5, 2.6 * columns), 0.8 + 1.75 * rows)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for k, axes in enumerate(panels):

@@ -54,6 +54,8 @@ def ordered(names: Iterable[str]) -> list[str]:
 
 def metric_title(name: str) -> str:
     """A metric's name as a column heading: tar@far=1e-3 -> TAR at FAR 1e-3."""
+    if name.startswith("val_"):
+        return f"Validation {metric_title(name.removeprefix('val_'))}"
     for short, long in (("tar@far=", "TAR at FAR "), ("tpir@fpir=", "TPIR at FPIR "), ("rank", "Rank ")):
         if name.startswith(short):
             return long + name[len(short) :].replace("_", " ").strip()

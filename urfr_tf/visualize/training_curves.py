@@ -15,7 +15,8 @@ Log = Mapping[str, np.ndarray]
 
 # What is drawn against, and what is a clock: no curve of its own.
 CLOCKS = ("epoch", "step", "seconds", "time", "images_per_second")
-LOSS_TERMS = ("identification", "regularizer", "classifier", "cls", "adv")
+# The regulariser is logged without its weight of 0.001: on one axis it would hide the others.
+LOSS_TERMS = ("identification", "classifier", "cls", "adv")
 MAX_LEGEND = 10
 # A column such as confidence_mean_3 or readable_0_2: one of many of a kind.
 NUMBERED = re.compile(r"(.+?)((?:_\d+)+)")
@@ -24,7 +25,7 @@ NUMBERED = re.compile(r"(.+?)((?:_\d+)+)")
 def subjects(names: Sequence[str]) -> dict[str, list[str]]:
     """Sorts the columns of log.csv into pictures: subject -> columns, in the order of the file.
 
-    Validation columns (val_...) come together, so do loss terms, confidences, learning rates and numbered
+    Confidences come together, so do validation columns (val_...), loss terms, learning rates and numbered
     columns of one kind; any other column is a subject of its own. The spread of each sub-embedding is left
     to the picture of its distribution.
     """
@@ -38,12 +39,12 @@ def subjects(names: Sequence[str]) -> dict[str, list[str]]:
             continue
         if numbered:
             subject = f"{numbered[1]} of each"
+        elif "confidence" in lower:
+            subject = "confidence"
         elif lower.startswith(("val_", "validation")):
             subject = "validation"
         elif "loss" in lower or lower in LOSS_TERMS:
             subject = "loss"
-        elif lower.startswith("confidence"):
-            subject = "confidence"
         elif lower in ("lr", "learning_rate") or lower.startswith(("lr_", "learning_rate_")):
             subject = "learning rate"
         else:
