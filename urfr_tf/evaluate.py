@@ -15,24 +15,13 @@ from urfr_tf.files import replacing, write_json
 from urfr_tf.protocols.degrade import Degradation
 from urfr_tf.protocols.embedding import Model, embed
 from urfr_tf.protocols.identification import check_templates, measure_templates
-from urfr_tf.protocols.protocol import Pairs, Templates
-from urfr_tf.protocols.result import Result, Wish
+from urfr_tf.protocols.megaface import Distractors, check_distractors, measure_distractors
+from urfr_tf.protocols.protocol import Pairs, Several, Templates
+from urfr_tf.protocols.result import Result, Wish, joined
 from urfr_tf.protocols.scoring import Faces, check_score, faces_of
 from urfr_tf.protocols.verification import check_pairs, measure_pairs
 
-PROTOCOLS = (
-    "pairs",
-    "lfw",
-    "cfp",
-    "bin",
-    "ijba",
-    "ijbb",
-    "ijbc",
-    "ijbs",
-    "tinyface",
-    "megaface",
-    "synthetic",
-)
+AnyProtocol = Pairs | Several | Templates | Distractors
 METRICS, SCORES, THRESHOLD = "metrics.json", "scores.npz", "threshold.json"
 
 
@@ -104,7 +93,7 @@ class Evaluation:
 
 def evaluate(
     model: Model,
-    protocol: Pairs | Templates,
+    protocol: AnyProtocol,
     wish: Wish,
     settings: Settings,
     cache: str | os.PathLike[str] | None = None,
@@ -155,25 +144,36 @@ def evaluate(
     return result
 
 
-def check(protocol: Pairs | Templates, wish: Wish) -> None:
+def check(protocol: AnyProtocol, wish: Wish) -> None:
     """Raises UrfrError for what can be refused before anything is embedded."""
     check_score(wish.score)
     if isinstance(protocol, Pairs):
         check_pairs(protocol, wish)
-    else:
+    elif isinstance(protocol, Several):
+        for part in protocol.parts.values():
+            check_pairs(part, wish)
+    elif isinstance(protocol, Templates):
         check_templates(protocol, wish)
+    else:
+        check_distractors(protocol, wish)
 
 
-def measure(protocol: Pairs | Templates, faces: Faces, wish: Wish, probes: Faces | None = None) -> Result:
+def measure(protocol: AnyProtocol, faces: Faces, wish: Wish, probes: Faces | None = None) -> Result:
     """Figures of embedded images; `probes` are the same images degraded."""
     if isinstance(protocol, Pairs):
         return measure_pairs(protocol, faces, wish, probes)
-    return measure_templates(protocol, faces, wish, probes)
+    if isinstance(protocol, Several):
+        return joined(
+            {name: measure_pairs(part, faces, wish, probes) for name, part in protocol.parts.items()}
+        )
+    if isinstance(protocol, Templates):
+        return measure_templates(protocol, faces, wish, probes)
+    return measure_distractors(protocol, faces, wish, probes)
 
 
 def evaluate_embeddings(
     embedding: np.ndarray,
-    protocol: Pairs | Templates,
+    protocol: AnyProtocol,
     variance: np.ndarray | None = None,
     *,
     score: str = "cosine",

@@ -56,3 +56,19 @@ def crowd(tmp_path_factory):
             image = np.clip(face + random.normal(0, 60, [4, 4, 3]).repeat(10, 0).repeat(10, 1), 0, 255)
             cv2.imwrite(str(folder / f"p{person}" / f"{i}.png"), image.astype(np.uint8))
     return folder
+
+
+@pytest.fixture
+def placed():
+    """Puts a protocol's images into the plane: key of the image -> angle in degrees, None: not found."""
+    from urfr_tf.protocols.scoring import faces_of
+
+    def faces(protocol, degrees, variance=None):
+        keys = [item.key for item in protocol.images.stream()]
+        angles = [degrees[key] for key in keys]
+        radians = np.radians([0 if angle is None else angle for angle in angles])
+        variances = None if variance is None else np.array([[variance.get(key, 0.1)] for key in keys])
+        embedding = np.stack([np.cos(radians), np.sin(radians)], axis=1)
+        return faces_of(embedding, variances, np.array([angle is not None for angle in angles]))
+
+    return faces

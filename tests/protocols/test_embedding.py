@@ -124,23 +124,21 @@ def test_degradations_change_more_with_their_strength(variation):
     import cv2
 
     random = np.random.default_rng(0)
-    images = np.stack(
-        [
-            cv2.resize(random.uniform(60, 255, [9, 9, 3]), (64, 64), interpolation=cv2.INTER_CUBIC)
-            for _ in range(6)
-        ]
-    ).clip(1, 255)
-    unknown = np.full((6, 10), -1, np.float32)
+    count = 3 if variation == "pose" else 6  # turning a head costs the most
+    grids = random.uniform(60, 255, [count, 9, 9, 3])
+    images = np.stack([cv2.resize(grid, (64, 64), interpolation=cv2.INTER_CUBIC) for grid in grids]).clip(
+        1, 255
+    )
+    unknown, numbers = np.full((count, 10), -1, np.float32), np.arange(count)
     changes = []
-    for degradation in degradations(variation):
-        out = degradation.apply(images, unknown, np.arange(6))
+    for degradation in [*degradations(variation)][:: 3 if variation == "pose" else 1]:
+        out = degradation.apply(images, unknown, numbers)
         assert out.shape == images.shape and out.dtype == np.float32 and np.isfinite(out).all()
         changes.append(np.abs(out - images).mean())
-        # Drawn by the image's number: the batch that it is in does not matter.
-        np.testing.assert_allclose(
-            degradation.apply(images[3:5], unknown[3:5], np.array([3, 4])), out[3:5], atol=0.05
-        )
-    assert changes == sorted(changes) and changes[-1] > 2
+    assert len(changes) > 1 and changes == sorted(changes) and changes[-1] > 2
+    # Drawn by the image's number: the batch that it is in does not matter.
+    alone = degradation.apply(images[2:3], unknown[2:3], numbers[2:3])
+    np.testing.assert_allclose(alone, out[2:3], atol=0.05)
 
 
 def test_occlusion_blacks_out_a_square_of_cells():

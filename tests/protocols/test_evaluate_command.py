@@ -133,3 +133,24 @@ def test_bad_input_is_a_sentence_and_writes_nothing(evaluate, tmp_path, capsys, 
 def test_missing_data_is_a_sentence(evaluate, tmp_path, capsys):
     assert evaluate(data=tmp_path / "nowhere") == 1
     assert "expected a folder of folders" in capsys.readouterr().err
+
+
+def test_templates_through_the_command(evaluate, crowd, tmp_path):
+    """TinyFace's layout over the crowd: a probe, mates and distractors, one image that is none."""
+    root = tmp_path / "tiny" / "Testing_Set"
+    for part in ("Probe", "Gallery_Match", "Gallery_Distractor"):
+        (root / part).mkdir(parents=True)
+    for person in range(10):
+        for image, part in enumerate(("Probe", "Gallery_Match", "Gallery_Match")):
+            source = crowd / f"p{person}" / f"{image}.png"
+            (root / part / f"{person + 1}_{image}.png").write_bytes(source.read_bytes())
+        (root / "Gallery_Distractor" / f"{person}.png").write_bytes(
+            (crowd / f"p{person + 10}" / "0.png").read_bytes()
+        )
+    (root / "Probe" / "1_0.png").write_bytes(b"text")
+    assert evaluate(protocol="tinyface", data=tmp_path / "tiny") == 0
+    content = read(tmp_path / "out")
+    assert 0.3 < content["metrics"]["rank1"] <= 0.9 and 0 < content["metrics"]["map"] < 1
+    assert content["counts"]["images_not_found"] == 1 and content["counts"]["distractors"] == 10
+    assert evaluate("--degrade", "occlusion:6", protocol="tinyface", data=tmp_path / "tiny", out="worse") == 0
+    assert read(tmp_path / "worse")["metrics"]["rank1"] < content["metrics"]["rank1"]

@@ -193,7 +193,7 @@ def _cell(result: Any, name: str) -> str:
         return "-"
     metrics = result.metrics
     text = f"{metrics[name]:.4f}"
-    spread = name.replace("accuracy", "accuracy_stderr") if name.startswith("accuracy") else f"{name}_stderr"
+    spread = name.replace("accuracy", "accuracy_stderr") if "accuracy" in name else f"{name}_stderr"
     if spread in metrics:
         text += f" +- {metrics[spread]:.4f}"
     if name in result.intervals:

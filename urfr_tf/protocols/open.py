@@ -1,12 +1,23 @@
 """A protocol by its name."""
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.protocols.protocol import Pairs, Templates
+from urfr_tf.protocols.bin import open_bin
+from urfr_tf.protocols.cfp import open_cfp
+from urfr_tf.protocols.ijba import open_ijba
+from urfr_tf.protocols.ijbbc import open_ijbbc
+from urfr_tf.protocols.ijbs import open_ijbs
+from urfr_tf.protocols.lfw import open_lfw
+from urfr_tf.protocols.megaface import Distractors, open_megaface
+from urfr_tf.protocols.pairs import open_pairs
+from urfr_tf.protocols.protocol import Pairs, Several, Templates
+from urfr_tf.protocols.tinyface import open_tinyface
 
 _TAKES_PAIRS = ("pairs", "lfw", "synthetic")
 
 
-def open_protocol(name: str, data: str, pairs_file: str | None = None, seed: int = 0) -> Pairs | Templates:
+def open_protocol(
+    name: str, data: str, pairs_file: str | None = None, seed: int = 0
+) -> Pairs | Several | Templates | Distractors:
     """Reads a protocol's lists; images are not touched yet.
 
     Args:
@@ -23,11 +34,21 @@ def open_protocol(name: str, data: str, pairs_file: str | None = None, seed: int
             f"--pairs is for the protocols {', '.join(_TAKES_PAIRS)}; {name} has pairs of its own"
         )
     if name in ("pairs", "synthetic"):
-        from urfr_tf.protocols.pairs import open_pairs
-
         return open_pairs(data, pairs_file, seed)
     if name == "lfw":
-        from urfr_tf.protocols.lfw import open_lfw
-
         return open_lfw(data, pairs_file)
+    if name == "cfp":
+        return open_cfp(data)
+    if name == "bin":
+        return open_bin(data)
+    if name == "ijba":
+        return open_ijba(data)
+    if name in ("ijbb", "ijbc"):
+        return open_ijbbc(name, data)
+    if name == "ijbs":
+        return open_ijbs(data)
+    if name == "tinyface":
+        return open_tinyface(data)
+    if name == "megaface":
+        return open_megaface(data)
     raise UrfrError(f"expected a protocol that is known, but got {name}")

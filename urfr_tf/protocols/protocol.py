@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from urfr_tf.data.sources.item import Item
-from urfr_tf.errors import UrfrError
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,8 @@ class Templates:
     Attributes:
         image, template, medium: int64 [R], an image, the template that it belongs to and its medium
             within it (the frames of a video are one medium).
-        subject: str [T], the person of each template; "" for a distractor, who is nobody's mate.
+        subject: str [T], the person of each template; "" for a distractor, who is nobody's mate. A template
+            may have no images; it is then not found, like one none of whose images has an embedding.
     """
 
     name: str
@@ -113,13 +113,14 @@ class Templates:
     splits: tuple[Split, ...]
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        empty = np.setdiff1d(np.arange(len(self.subject)), self.template)
-        if len(empty):
-            raise UrfrError(
-                f"expected images in every template of {self.name}, but {len(empty)} have none, among them one of "
-                f"subject {self.subject[empty[0]]!r}"
-            )
+
+@dataclass(frozen=True)
+class Several:
+    """Lists of pairs over the same images (CFP's frontal-frontal and frontal-profile), by name."""
+
+    name: str
+    images: Images
+    parts: dict[str, Pairs]
 
 
 def connected(count: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -41,6 +41,24 @@ class Result:
             self.thin.append(name)
 
 
+def joined(parts: dict[str, Result]) -> Result:
+    """The results of several lists as one: names get the list's name and a slash in front.
+
+    scores.npz holds the last list's scores under the plain names too, for pictures.
+    """
+    whole = Result()
+    for part, result in parts.items():
+        whole.metrics.update({f"{part}/{name}": value for name, value in result.metrics.items()})
+        whole.counts[part] = result.counts
+        whole.thin.extend(f"{part}/{name}" for name in result.thin)
+        whole.refused.update({f"{part}/{name}": why for name, why in result.refused.items()})
+        whole.intervals.update({f"{part}/{name}": ends for name, ends in result.intervals.items()})
+        whole.calibration.extend({**point, "list": part} for point in result.calibration)
+        whole.arrays.update({f"{part}_{name}": array for name, array in result.arrays.items()})
+        whole.arrays.update(result.arrays)
+    return whole
+
+
 @dataclass(frozen=True)
 class Wish:
     """What the user wants to know.

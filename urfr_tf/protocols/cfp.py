@@ -1,0 +1,115 @@
+"""Celebrities in Frontal-Profile in its published layout, a folder or a tar archive.
+
+`Protocol/Pair_list_F.txt` and `Pair_list_P.txt` number the images (`1 ../Data/Images/001/frontal/01.jpg`);
+`Protocol/Split/FF/01/same.txt` and `diff.txt` hold lines `a,b` of those numbers: frontal and frontal in FF,
+frontal and profile in FP. (Sengupta et al., "Frontal to profile face verification in the wild", WACV 2016.)
+"""
+
+import re
+
+import numpy as np
+
+from urfr_tf.data.headers import ImageError
+from urfr_tf.data.sources import cfp
+from urfr_tf.data.sources.archive import files
+from urfr_tf.data.sources.item import read_item
+from urfr_tf.errors import UrfrError
+from urfr_tf.protocols.pairs import Everyone, of_items
+from urfr_tf.protocols.protocol import Pairs, Several
+
+_MOST_BYTES = 16 * 1024 * 1024
+_SPLIT = re.compile(r"Split/(FF|FP)/([0-9]{1,4})/(same|diff)\.txt")
+
+
+def open_cfp(data: str) -> Several:
+    """Both experiments, `ff` and `fp`, over the images that they name; folds are those that are there.
+
+    Raises:
+        UrfrError: no lists, a fold without same.txt or diff.txt, a bad line, an image that is missing.
+    """
+    texts = _protocol_files(data)
+    numbered = {kind: _numbered(texts, kind, data) for kind in ("F", "P")}
+    images, identity, keys = of_items(cfp.items(data, Everyone()), data)
+    place = {key: row for row, key in enumerate(keys)}
+    parts = {}
+    for part, kinds in (("FF", ("F", "F")), ("FP", ("F", "P"))):
+        lists = [numbered[kind] for kind in kinds]
+        rows, same, fold = [], [], []
+        for number, text in sorted(_folds(texts, part, data).items()):
+            for answer in ("same", "diff"):
+                for line, pair in enumerate(
+                    _lines(text[answer], f"{part}/{number}/{answer}.txt in {data}"), 1
+                ):
+                    where = f"line {line} of {part}/{number}/{answer}.txt in {data}"
+                    rows.append([_row(i, names, place, where) for i, names in zip(pair, lists, strict=True)])
+                    same.append(answer == "same")
+                    fold.append(int(number))
+        first, second = np.array(rows, np.int64).T
+        every = np.ones(len(rows), bool)
+        parts[part.lower()] = Pairs(
+            f"cfp-{part.lower()}", images, first, second, np.array(same), np.array(fold), identity, every
+        )
+    return Several("cfp", images, parts)
+
+
+def _protocol_files(data: str) -> dict[str, str]:
+    texts = {}
+    for item in files(data, _MOST_BYTES):
+        _, found, name = f"/{item.key}".rpartition("/Protocol/")
+        if found and item.problem is None:
+            try:
+                texts[name] = read_item(item, _MOST_BYTES).decode("utf-8", "replace")
+            except ImageError as refusal:
+                raise UrfrError(f"could not read Protocol/{name} in {data}: {refusal}") from refusal
+    return texts
+
+
+def _numbered(texts: dict[str, str], kind: str, data: str) -> dict[int, str]:
+    name = f"Pair_list_{kind}.txt"
+    if name not in texts:
+        raise UrfrError(f"expected CFP's Protocol/{name} in {data}, but it is not there")
+    names = {}
+    for line in texts[name].splitlines():
+        number, _, path = line.strip().partition(" ")
+        if not number.isdigit() or "/Images/" not in path:
+            raise UrfrError(
+                f"expected 'number ../Data/Images/...' in {name} of {data}, but got {line[:80]!r}"
+            )
+        names[int(number)] = path.strip().rpartition("/Images/")[2]
+    return names
+
+
+def _folds(texts: dict[str, str], part: str, data: str) -> dict[str, dict[str, str]]:
+    folds: dict[str, dict[str, str]] = {}
+    for name, text in texts.items():
+        match = _SPLIT.fullmatch(name)
+        if match and match[1] == part:
+            folds.setdefault(match[2], {})[match[3]] = text
+    for number, fold in folds.items():
+        if len(fold) != 2:
+            missing = "diff" if "same" in fold else "same"
+            raise UrfrError(
+                f"expected Protocol/Split/{part}/{number}/{missing}.txt in {data}, but it is not there"
+            )
+    if not folds:
+        raise UrfrError(
+            f"expected CFP's Protocol/Split/{part}/01/same.txt and so on in {data}, but found none"
+        )
+    return folds
+
+
+def _lines(text: str, where: str) -> list[tuple[int, int]]:
+    pairs = []
+    for line in text.split():
+        a, comma, b = line.partition(",")
+        if not (comma and a.isdigit() and b.isdigit()):
+            raise UrfrError(f"expected lines 'number,number' in {where}, but got {line[:80]!r}")
+        pairs.append((int(a), int(b)))
+    return pairs
+
+
+def _row(number: int, names: dict[int, str], place: dict[str, int], where: str) -> int:
+    if number not in names or names[number] not in place:
+        missing = names.get(number, f"number {number}")
+        raise UrfrError(f"{where} names {missing}, but the data has no such image")
+    return place[names[number]]

@@ -1,0 +1,122 @@
+"""IARPA Janus Surveillance Video Benchmark: surveillance to single, to booking and to surveillance.
+
+    protocols/cs6_metadata.csv                                subject, video or image, ...
+    protocols/cs6_surveillance_to_single-booking_probe.csv    one video a line
+    protocols/cs6_surveillance_to_surveillance_probe.csv      one video a line
+    protocols/galleries/cs6_surveillance_to_{single,booking,surveillance}_{g1,g2}.csv   template, subject, file
+    images/SUBJECT/videos_4012_000123.jpg, images/SUBJECT/img_17.jpg   face crops cut out of `videos/4012.mp4`
+                                                              and `img/17.jpg`, one folder a subject
+
+A probe template is one subject in one video, all of its frames one medium; with no crop of it, it counts as
+not found. A gallery template is an image (single), all images of a subject in the list (booking), or a subject
+in a video (surveillance). (Kalka et al., BTAS 2018.)
+"""
+
+import os
+
+import numpy as np
+
+from urfr_tf.errors import UrfrError
+from urfr_tf.protocols.protocol import Identification, Split, Templates
+from urfr_tf.protocols.tables import Builder, rows
+
+
+def open_ijbs(data: str) -> Templates:
+    """The three protocols, their figures under s2s/, s2b/ and s2v/.
+
+    Raises:
+        UrfrError: the lists or the images are missing, or a list is bad.
+    """
+    lists = os.path.join(data, "protocols")
+    metadata = os.path.join(lists, "cs6_metadata.csv")
+    images = os.path.join(data, "images")
+    if not os.path.isfile(metadata) or not os.path.isdir(images):
+        raise UrfrError(
+            f"expected IJB-S's protocols/cs6_metadata.csv and images/ in {data}, but one is missing"
+        )
+    builder = Builder("ijbs", images)
+    crops = _crops(images)
+    seen: dict[str, list[str]] = {}
+    for subject, file in sorted({_first_two(row) for row in rows(metadata, ("SUBJECT_ID",))}):
+        if file.startswith("videos/"):
+            seen.setdefault(file, []).append(subject)
+
+    def videos(pairs: list[tuple[str, str]]) -> np.ndarray:
+        return np.array([_template(builder, crops, f"{s} in {v}", s, [v]) for s, v in pairs], np.int64)
+
+    def probes(name: str) -> np.ndarray:
+        path = os.path.join(lists, name)
+        listed = [next(iter(row.values())) for row in rows(path, ())]
+        unknown = [video for video in listed if video not in seen]
+        if unknown:
+            raise UrfrError(f"{path} names {unknown[0]}, but {metadata} has nobody in it")
+        return videos([(subject, video) for video in listed for subject in seen[video]])
+
+    def gallery(kind: str, number: int) -> list[tuple[str, str]]:
+        path = os.path.join(lists, "galleries", f"cs6_surveillance_to_{kind}_g{number}.csv")
+        found = [_second_two(row, path) for row in rows(path, ())]
+        if not found:
+            raise UrfrError(f"expected a gallery in {path}, but it is empty")
+        return list(dict.fromkeys(found))
+
+    def singles(pairs: list[tuple[str, str]]) -> np.ndarray:
+        return np.array([_template(builder, crops, f"{s} as {f}", s, [f]) for s, f in pairs], np.int64)
+
+    def bookings(pairs: list[tuple[str, str]], number: int) -> np.ndarray:
+        files: dict[str, list[str]] = {}
+        for subject, file in pairs:
+            files.setdefault(subject, []).append(file)
+        return np.array(
+            [_template(builder, crops, f"{s} in booking {number}", s, f) for s, f in files.items()], np.int64
+        )
+
+    still = probes("cs6_surveillance_to_single-booking_probe.csv")
+    moving = probes("cs6_surveillance_to_surveillance_probe.csv")
+    tasks = (
+        Identification("s2s/", still, (singles(gallery("single", 1)), singles(gallery("single", 2)))),
+        Identification(
+            "s2b/", still, (bookings(gallery("booking", 1), 1), bookings(gallery("booking", 2), 2))
+        ),
+        Identification(
+            "s2v/", moving, (videos(gallery("surveillance", 1)), videos(gallery("surveillance", 2)))
+        ),
+    )
+    built = builder.build((Split(None, tasks),))
+    built.facts["templates_without_images"] = len(np.setdiff1d(np.arange(len(built.subject)), built.template))
+    return built
+
+
+def _crops(folder: str) -> dict[tuple[str, str], list[str]]:
+    """(subject, `videos_4012` or `img_17`) -> the crops' names below the folder."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for subject in sorted(os.listdir(folder)):
+        if os.path.isdir(os.path.join(folder, subject)):
+            for name in sorted(os.listdir(os.path.join(folder, subject))):
+                stem = os.path.splitext(name)[0]
+                key = "_".join(stem.split("_")[:2])
+                found.setdefault((subject, key), []).append(f"{subject}/{name}")
+    return found
+
+
+def _template(
+    builder: Builder, crops: dict[tuple[str, str], list[str]], key: str, subject: str, files: list[str]
+) -> int:
+    """A template with the crops of one subject in some files; each file is one medium."""
+    number = builder.template(key, subject)
+    for file in files:
+        folder, _, name = file.partition("/")
+        for crop in crops.get((subject, f"{folder}_{os.path.splitext(name)[0]}"), []):
+            builder.add(number, crop, file)
+    return number
+
+
+def _first_two(row: dict[str, str]) -> tuple[str, str]:
+    cells = list(row.values())
+    return (cells[0], cells[1]) if len(cells) > 1 else (cells[0], "")
+
+
+def _second_two(row: dict[str, str], path: str) -> tuple[str, str]:
+    cells = list(row.values())
+    if len(cells) < 3:
+        raise UrfrError(f"expected 'template,subject,file' in {path}, but got {','.join(cells)[:80]!r}")
+    return cells[1], cells[2]
