@@ -18,7 +18,7 @@ import tensorflow as tf
 CELL, STRIDE = 12, 2  # The proposal network looks at 12 x 12 pixels, every second pixel.
 _PIXELS = 1 << 19  # of one call of the proposal network: about 200 MB of activations
 _PATCHES = 256  # of one call of a later network
-_PROPOSALS = 1000  # kept of one image; the best
+_PROPOSALS = 4000  # kept of one image; the best
 _OUTSIDE = 0
 _POINT_SHIFT = -0.5
 
@@ -72,9 +72,11 @@ def suppress(boxes: Boxes, scores: np.ndarray, threshold: float, limit: int = _P
     """
     if len(boxes) == 0:
         return np.zeros(0, np.int64)
-    rectangles = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(np.float64)
-    kept = cv2.dnn.NMSBoxes(rectangles, scores.tolist(), 0.0, threshold, 1.0, limit)
-    return np.asarray(kept, np.int64).reshape(-1)
+    best = np.argsort(-scores, kind="stable")[:limit]
+    boxes = boxes[best].astype(np.float64)
+    rectangles = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+    kept = cv2.dnn.NMSBoxes(rectangles, scores[best].tolist(), 0.0, threshold)
+    return best[np.asarray(kept, np.int64).reshape(-1)]
 
 
 def suppress_nested(boxes: Boxes, scores: np.ndarray, threshold: float) -> np.ndarray:
@@ -178,7 +180,7 @@ def propose(
     size depends on the level alone, so nothing depends on which images come together.
 
     Returns:
-        For every image float64 [N, 4], N at most 1000.
+        For every image float64 [N, 4], N at most 4000.
     """
     alike: dict[tuple[int, int], list[tuple[int, tuple[int, int]]]] = {}
     for i, image in enumerate(images):
