@@ -18,6 +18,7 @@ from .images import images_for
 from .parity import LIMITS, check, measure
 from .saved_model import write_saved_model
 from .tflite import convert
+from .warmup import write_warmup
 
 PARITY = "parity.json"
 PARITY_IMAGES = 64
@@ -32,16 +33,18 @@ def export_run(
     quantize: str = "none",
     calibration: str | None = None,
     licence: str = "Apache-2.0",
+    version: int = 1,
 ) -> tuple[Path, dict[str, Any]]:
     """Exports a run.
 
     Args:
         run: run folder.
-        out: folder for `saved_model/1/` or `model.tflite`, and `parity.json`.
+        out: folder for `saved_model/VERSION/` or `model.tflite`, and `parity.json`.
         form: `saved_model` or `tflite`.
         quantize: for TFLite, one of `tflite.QUANTIZATIONS`.
         calibration: folder of shards whose images parity is checked with and int8 measures ranges on.
         licence: what the card says about the licence of the model (an SPDX name).
+        version: for a SavedModel, the number of its folder; a server takes the largest.
 
     Returns:
         Where the export is, and what parity.json says about it.
@@ -72,11 +75,12 @@ def export_run(
         "weights_sha256": keras_model.fingerprint,
         "versions": versions(),
     }
-    target = out / ("saved_model/1" if form == "saved_model" else "model.tflite")
+    target = out / (f"saved_model/{version}" if form == "saved_model" else "model.tflite")
     with _scratch(out) as scratch:
         made = scratch / target.name
         if form == "saved_model":
             write_saved_model(network, made, card)
+            write_warmup(made, card["input_size"], card["groups"], card["dim"])
         else:
             write_bytes(made, convert(network, card, quantize, measured))
         name = "SavedModel" if form == "saved_model" else f"TFLite file with --quantize {quantize}"

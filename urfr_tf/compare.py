@@ -22,13 +22,14 @@ def compare_photographs(model: Embedder, a: str, b: str, align: str) -> dict[str
 
     from urfr_tf.metrics import cosine_score, likelihood_score
 
-    photographs = list(crops([a, b], align, model.aligned_size))
-    for photograph in photographs:
+    found: list[np.ndarray] = []
+    for photograph in crops([a, b], align, model.aligned_size):
         if photograph.crop is None:
             raise UrfrError(
                 f"expected a photograph of a face, but {photograph.path} is refused: {photograph.refused}"
             )
-    outputs = model(np.stack([photograph.crop for photograph in photographs]))
+        found.append(photograph.crop)
+    outputs = model(np.stack(found))
     variance = outputs[heads.VARIANCE]
     unit = outputs[heads.EMBEDDING].reshape(2, model.groups, -1) * model.groups**0.5
     scores = {

@@ -142,9 +142,10 @@ class _Work:
     def add(self, batch: list[Photograph], model: Embedder) -> None:
         """Embeds and stores one batch; afterwards it counts as done."""
         rows = slice(self.done, self.done + len(batch))
-        good = [i for i, photograph in enumerate(batch) if photograph.crop is not None]
-        if good:
-            outputs = model(np.stack([batch[i].crop for i in good]))
+        found = {i: photograph.crop for i, photograph in enumerate(batch) if photograph.crop is not None}
+        if found:
+            good = list(found)
+            outputs = model(np.stack(list(found.values())))
             for name in (heads.EMBEDDING, heads.CONFIDENCE):
                 self.arrays[name][rows][good] = outputs[name]
             self.arrays["found"][rows][good] = True

@@ -8,11 +8,11 @@ from urfr_tf import heads
 from urfr_tf.layers import Confidence, SubEmbedding
 from urfr_tf.models.inference import inference_outputs
 
-SIZE, GROUPS, DIM = 16, 4, 16
+SIZE, GROUPS, DIM = 32, 4, 16
 
 
 def tiny_network(extra=None):
-    """{image [B, 16, 16, 3]} -> {embedding [B, 16], confidence [B, 4], variance [B, 4]}."""
+    """{image [B, 32, 32, 3]} -> {embedding [B, 16], confidence [B, 4], variance [B, 4]}."""
     keras.utils.set_random_seed(3)
     image = keras.Input([SIZE, SIZE, 3], name=heads.IMAGE)
     x = keras.layers.Rescaling(1 / 128, offset=-127.5 / 128)(image)

@@ -11,26 +11,37 @@ import urfr_tf
 from urfr_export import export_run as module
 from urfr_export.export_run import export_run
 from urfr_export.parity import LIMITS, Limit
-from urfr_tf import heads
+from urfr_tf.card import run_card
 from urfr_tf.commands import export as command
-from urfr_tf.config import from_dict, to_yaml
+from urfr_tf.config import from_dict, read_run_config, to_yaml
 from urfr_tf.errors import UrfrError
-from urfr_tf.models.inference import build_inference
+from urfr_tf.inference import fingerprint, network_embedder
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def config():
     model = {"backbone": "ir18", "width": 0.125, "input_size": 32, "embedding_dim": 16, "groups": 4}
-    config = from_dict({"model": model, "optimizer": {"learning_rate": {"type": "constant"}}}, "test")
+    return from_dict({"model": model, "optimizer": {"learning_rate": {"type": "constant"}}}, "test")
+
+
+@pytest.fixture(scope="module")
+def run(config, network, tmp_path_factory):
+    """A run folder whose network is the tiny one (the configuration has no name for it)."""
     folder = tmp_path_factory.mktemp("run")
     (folder / "config.yaml").write_text(to_yaml(config))
     (folder / "run.json").write_text(json.dumps({"image_size": 36, "template": "arcface112"}))
     (folder / "threshold.json").write_text(json.dumps({"score": "cosine", "threshold": 0.3}))
-    network = build_inference(config)
-    kernel = network.get_layer(heads.CONFIDENCE).dense.kernel
-    kernel.assign(np.random.default_rng(0).normal(0, 0.05, kernel.shape))
     network.save_weights(folder / "inference.weights.h5")
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny(config, network):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            module, "load_network", lambda run: (network, run_card(run, read_run_config(run)), config)
+        )
+        yield
 
 
 def cli(*words):
@@ -56,13 +67,16 @@ def test_places_and_parity_file(out, run):
     for report in parity.values():
         assert report["worst_cosine"] >= report["limits"]["cosine"]
         assert report["worst_confidence_error"] <= report["limits"]["confidence"]
-        assert report["weights_sha256"] == urfr_tf.load(run).fingerprint
+        assert report["weights_sha256"] == fingerprint(
+            [run / "config.yaml", run / "inference.weights.h5"], run
+        )
         assert report["images"] == 64
 
 
 def test_every_format_gives_the_same(out, run):
     images = np.random.default_rng(5).integers(0, 256, [5, 36, 36, 3], np.uint8)
-    expected = urfr_tf.load(run)(images)
+    network, card, _ = module.load_network(run)
+    expected = network_embedder(run, network, card)(images)
     for path in (out / "saved_model" / "1", out / "model.tflite"):
         model = urfr_tf.load(path)
         assert (model.aligned_size, model.alignment, model.threshold["threshold"]) == (36, "mtcnn", 0.3)
@@ -125,3 +139,26 @@ def test_quantised_formats_pass_their_gate(run, shards, tmp_path, quantize):
     assert report["images_from"] == str(shards) and report["images"] == 28
     assert urfr_tf.load(target).card["quantize"] == quantize
     assert report["bytes"] < 0.8 * report["bytes_of_weights"] + 60_000
+
+
+def test_a_new_version_stands_beside_the_old(run, tmp_path):
+    for version in (1, 2):
+        assert cli("--run", run, "--out", tmp_path, "--format", "saved_model", "--version", version) == 0
+    assert sorted(path.name for path in (tmp_path / "saved_model").iterdir()) == ["1", "2"]
+    assert urfr_tf.load(tmp_path / "saved_model").path == str(tmp_path / "saved_model" / "2")
+
+
+@pytest.mark.slow
+def test_a_trained_run(tiny_run, shards, tmp_path, tiny):
+    """Everything real: a run that was trained, its own configuration, every format."""
+    from urfr_tf.inference import load_network
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "load_network", load_network)
+        images = np.random.default_rng(5).integers(0, 256, [5, 40, 40, 3], np.uint8)
+        expected = urfr_tf.load(tiny_run)(images)
+        for form in ("saved_model", "tflite"):
+            target, report = export_run(tiny_run, tmp_path, form)
+            assert report["images_from"] == str(shards)
+            for name, value in urfr_tf.load(target)(images).items():
+                np.testing.assert_allclose(value, expected[name], rtol=1e-4, atol=1e-5)

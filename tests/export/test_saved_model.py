@@ -75,7 +75,7 @@ def test_every_way_in_gives_what_keras_gives(model, images, expected, batch):
 def test_loader_gives_what_keras_gives(folder, images, expected):
     for path in (folder, folder.parent):  # the parent of versions, as a server is given it
         loaded = urfr_tf.load(path)
-        assert (loaded.kind, loaded.input_size, loaded.groups, loaded.dim) == ("saved_model", 16, 4, 16)
+        assert (loaded.kind, loaded.input_size, loaded.groups, loaded.dim) == ("saved_model", 32, 4, 16)
         outputs = loaded(padded(images))
         for key in OUTPUTS:
             np.testing.assert_allclose(outputs[key], expected[key], rtol=1e-5, atol=1e-6)
@@ -101,8 +101,8 @@ def test_one_bad_image_fails_its_request_only(model, images, expected):
     np.testing.assert_allclose(
         encoded(image_bytes=tf.constant([good]))["embedding"], expected["embedding"][:1], rtol=1e-5, atol=1e-6
     )
-    with pytest.raises(tf.errors.InvalidArgumentError, match="at least 16 x 16"):
-        model.signatures["serving_uint8"](image=tf.constant(images[:, :15]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="at least 32 x 32"):
+        model.signatures["serving_uint8"](image=tf.constant(images[:, :31]))
 
 
 def test_the_folder_says_what_it_is(folder, card, model):

@@ -72,7 +72,7 @@ def test_confidence_is_computed_in_float(files, quantize):
 @pytest.mark.parametrize("quantize", QUANTIZATIONS)
 def test_batches_by_resize(files, quantize, images, expected, card):
     model = urfr_tf.load(files[quantize])
-    assert (model.kind, model.input_size, model.groups, model.dim) == ("tflite", 16, 4, 16)
+    assert (model.kind, model.input_size, model.groups, model.dim) == ("tflite", 32, 4, 16)
     assert model.card == {**card, "quantize": quantize}
     together = model(images)
     # Worst of 24 random sub-embeddings of four numbers each: far harder than a trained network.

@@ -31,6 +31,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SPDX",
         help="what the export says of its licence (Apache-2.0)",
     )
+    parser.add_argument(
+        "--version", type=int, default=1, metavar="N", help="for saved_model: number of its folder (1)"
+    )
     parser.add_argument("--json", action="store_true", help="print what parity.json says of this export")
 
 
@@ -45,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
         quantize=args.quantize,
         calibration=args.calibration,
         licence=args.licence,
+        version=args.version,
     )
     if args.json:
         print(json.dumps({"path": str(target), **report}))
