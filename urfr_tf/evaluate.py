@@ -1,7 +1,6 @@
 """Model + protocol -> figures: what `urfr evaluate` does, read from top to bottom."""
 
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from urfr_tf.protocols.protocol import Pairs, Several, Templates
 from urfr_tf.protocols.result import Result, Wish, joined
 from urfr_tf.protocols.scoring import Faces, check_score, faces_of
 from urfr_tf.protocols.verification import check_pairs, measure_pairs
+from urfr_tf.run_folder import versions
 
 AnyProtocol = Pairs | Several | Templates | Distractors
 METRICS, SCORES, THRESHOLD = "metrics.json", "scores.npz", "threshold.json"
@@ -228,16 +228,3 @@ def store_threshold(evaluation: Evaluation, model: Any, out: Path) -> list[Path]
     for place in places:
         write_json(place, content)
     return places
-
-
-def versions() -> dict[str, str]:
-    """Versions of what the figures depend on, and the day."""
-    import importlib.metadata
-    import platform
-
-    import urfr_tf
-
-    found = {"urfr_tf": urfr_tf.__version__, "python": platform.python_version()}
-    for package in ("tensorflow", "numpy"):
-        found[package] = importlib.metadata.version(package)
-    return {**found, "date": time.strftime("%Y-%m-%d")}

@@ -13,6 +13,7 @@ from urfr_tf.protocols.scoring import Faces, check_score, cross_scores, pair_sco
 from urfr_tf.protocols.verification import replicates_for
 
 _SCORES_AT_ONCE = 1 << 26
+_IMAGES_AT_ONCE = 1 << 15
 
 
 def pool(protocol: Templates, faces: Faces, score: str, rule: str = "minimum") -> Faces:
@@ -23,25 +24,31 @@ def pool(protocol: Templates, faces: Faces, score: str, rule: str = "minimum") -
     that has no other is not found.
     """
     check_score(score)
-    rows = np.flatnonzero(faces.found[protocol.image])
-    image, template = protocol.image[rows], protocol.template[rows]
-    keys = np.stack([template, protocol.medium[rows]], axis=1)
-    media, medium = np.unique(keys, axis=0, return_inverse=True)
-    medium = medium.reshape(-1)
-    present = np.unique(template)
     groups, width = faces.embedding.shape[1:]
     count = len(protocol.subject)
     embedding = np.zeros([count, groups, width], np.float32)
     variance = np.ones([count, groups], np.float32)
-    found = np.isin(np.arange(count), present)
-    if score == "cosine":
-        flat = faces.embedding.reshape(len(faces.embedding), -1) / np.float32(np.sqrt(groups))
-        means = average(average(flat[image], medium), media[:, 0])
-        embedding[present] = means.reshape(-1, groups, width)
-    else:
-        per_medium = fuse(faces.embedding[image], faces.variance[image], medium, rule)
-        embedding[present], variance[present] = fuse(*per_medium, media[:, 0], rule)
-    return without_gaps(Faces(embedding, variance, found))
+    rows = np.flatnonzero(faces.found[protocol.image])
+    rows = rows[np.argsort(protocol.template[rows], kind="stable")]
+    present, starts = np.unique(protocol.template[rows], return_index=True)
+    ends = np.append(starts[1:], len(rows))
+    first = 0
+    while first < len(present):
+        last = max(first + 1, int(np.searchsorted(ends, starts[first] + _IMAGES_AT_ONCE, side="right")))
+        here = rows[starts[first] : ends[last - 1]]
+        some = faces.some(protocol.image[here])
+        # Keys of (template, medium) in rising order, so that the second stage finds its templates in order.
+        keys = np.stack([protocol.template[here], protocol.medium[here]], axis=1)
+        media, medium = np.unique(keys, axis=0, return_inverse=True)
+        medium, place = medium.reshape(-1), present[first:last]
+        if score == "cosine":
+            flat = some.embedding.reshape(len(here), -1) / np.float32(np.sqrt(groups))
+            embedding[place] = average(average(flat, medium), media[:, 0]).reshape(-1, groups, width)
+        else:
+            per_medium = fuse(some.embedding, some.variance, medium, rule)
+            embedding[place], variance[place] = fuse(*per_medium, media[:, 0], rule)
+        first = last
+    return without_gaps(Faces(embedding, variance, np.isin(np.arange(count), present)))
 
 
 def check_templates(protocol: Templates, wish: Wish) -> None:
@@ -98,12 +105,12 @@ def _verify(
     scores = pair_scores(gallery, task.first, task.second, wish.score, other)
     impostors = int(np.count_nonzero(~task.same))
     result.counts.update(genuine=len(scores) - impostors, impostors=impostors)
-    a, b = protocol.subject[task.first], protocol.subject[task.second]
     for far in supported_fars(wish, impostors, result):
         name = rate_name("tar@far", far)
         result.put_rate(name, tar_at_far(scores, task.same, far, wish.thin))
         replicates = replicates_for(wish, len(scores))
         if replicates and len(protocol.splits) == 1:
+            a, b = protocol.subject[task.first], protocol.subject[task.second]
             interval = tar_interval(scores, task.same, a, b, far, replicates=replicates, thin=wish.thin)
             result.intervals[name] = [interval.low, interval.high]
     drawn = scores > -np.inf
