@@ -12,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 def prepared(tmp_path):
     """A function (kind, path, **settings) -> (folder, what was said): runs `prepare` in this process."""
     from urfr_tf.data.crops import CropSettings
-    from urfr_tf.data.prepare import Job, prepare
+    from urfr_tf.data.job import Job
+    from urfr_tf.data.prepare import prepare
     from urfr_tf.data.sources import open_source
 
     def run(kind, path, out=None, identities=None, shards=None, **settings):

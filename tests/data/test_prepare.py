@@ -67,7 +67,7 @@ def test_a_second_run_does_nothing_and_another_job_is_refused(prepared, tmp_path
             prepared("folder", **{"path": tmp_path / "faces", **change})
     assert bytes_of(folder) == before
     next(iter(folder.glob("*.tfrecord"))).write_bytes(b"short")
-    with pytest.raises(UrfrError, match="another size"):
+    with pytest.raises(UrfrError, match="it is damaged"):
         prepared("folder", tmp_path / "faces")
 
 
@@ -119,7 +119,7 @@ def test_what_cannot_be_taken_is_counted_and_listed(prepared, tmp_path):
         "duplicate: same picture as person_1/0.png",
         None,
     }
-    assert any("refused 7" in sentence for sentence in said)
+    assert any(sentence.startswith("refused: 1 duplicate, 1 duplicate of") for sentence in said)
     assert any("one image only" in sentence and "person_4" in sentence for sentence in said)
 
 

@@ -46,14 +46,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--max-pixels", type=_positive, default=50_000_000, help="refuse larger photographs (50000000)"
     )
 
+    parser.add_argument(
+        "--runner", metavar="NAME", help="prepare with Apache Beam: DirectRunner, DataflowRunner ..."
+    )
+    parser.add_argument("--beam-options", default="", metavar="TEXT", help="Beam's options, as one text")
+
 
 def run(args: argparse.Namespace) -> int:
     """Prepares; raises UrfrError with a sentence."""
     # A second guard behind the check of the header; OpenCV reads it when it is loaded.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(args.max_pixels))
     from urfr_tf.data.crops import CropSettings
-    from urfr_tf.data.prepare import Job, prepare
+    from urfr_tf.data.job import Job
+    from urfr_tf.data.prepare import prepare
     from urfr_tf.data.sources import open_source
+    from urfr_tf.errors import UrfrError
 
     crop = CropSettings(
         size=args.size,
@@ -66,7 +73,16 @@ def run(args: argparse.Namespace) -> int:
         max_pixels=args.max_pixels,
     )
     job = Job(open_source(args.source, args.path), crop, args.identities, args.shards)
-    prepare(job, args.out)
+    if args.runner is None:
+        prepare(job, args.out)
+        return 0
+    try:
+        from urfr_tf.data.beam import prepare_with_beam
+    except ImportError as error:
+        raise UrfrError(
+            f"expected Apache Beam for --runner, but {error}; pip install 'urfr-tf[beam]' brings it"
+        ) from error
+    prepare_with_beam(job, args.out, args.runner, args.beam_options)
     return 0
 
 

@@ -63,6 +63,11 @@ def order_of(identity: str, key: str) -> bytes:
     return hashlib.blake2b(name, digest_size=16).digest()
 
 
+def shard_of(order: bytes, shards: int) -> int:
+    """The shard of an image: the shuffled order is cut into `shards` equal ranges of hashes."""
+    return int.from_bytes(order[:8], "big") * shards >> 64
+
+
 def pixel_digest(image: np.ndarray) -> bytes:
     """Hash of shape and pixels: the same picture in another file has the same."""
     digest = hashlib.blake2b(str(image.shape).encode(), digest_size=16)

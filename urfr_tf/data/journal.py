@@ -7,15 +7,14 @@ second: after a kill, what the table does not know is cut off and done again.
 
 import os
 import sqlite3
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from urfr_tf.data.crops import Crop
-from urfr_tf.data.sources.item import natural_key
+from urfr_tf.data.crops import Crop, shard_of
+from urfr_tf.data.names import by_name, shown, to_bytes, to_name
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import disk_error
 
@@ -28,21 +27,6 @@ CREATE TABLE IF NOT EXISTS spools (shard INTEGER PRIMARY KEY, size INTEGER);
 CREATE TABLE IF NOT EXISTS shards (shard INTEGER PRIMARY KEY, records INTEGER, bytes INTEGER, sha256 TEXT);
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT);
 """
-
-
-def to_bytes(name: str) -> bytes:
-    """A name as bytes; names that are not UTF-8 come back from `to_name` unchanged."""
-    return name.encode("utf-8", "surrogateescape")
-
-
-def to_name(value: bytes) -> str:
-    """The inverse of `to_bytes`."""
-    return value.decode("utf-8", "surrogateescape")
-
-
-def shard_of(order: bytes, shards: int) -> int:
-    """The shard of an image: the shuffled order is cut into `shards` equal ranges of hashes."""
-    return int.from_bytes(order[:8], "big") * shards >> 64
 
 
 class Journal:
@@ -175,12 +159,12 @@ class Journal:
             for (digest,) in run("SELECT digest FROM again ORDER BY digest"):
                 same = "FROM images WHERE digest = ? AND refused IS NULL"
                 copies = run(f"SELECT identity, key, ord {same}", [digest])
-                identity, key, order = min(copies, key=lambda row: _by_name(row[0], row[1]))
+                identity, key, order = min(copies, key=lambda row: by_name(row[0], row[1]))
                 run(
                     "UPDATE images SET refused = "
                     "CASE identity WHEN ? THEN 'duplicate' ELSE 'duplicate of another person' END || ? "
                     "WHERE digest = ? AND refused IS NULL AND ord != ?",
-                    [identity, f": same picture as {_shown(key)}", digest, order],
+                    [identity, f": same picture as {shown(key)}", digest, order],
                 )
 
     def counts(self) -> dict[str, int]:
@@ -204,7 +188,7 @@ class Journal:
     def _listed(self, query: str) -> Iterator[tuple[str, str]]:
         with self._sentences():
             for key, text in self._database.execute(query):
-                yield _shown(key), text
+                yield shown(key), text
 
     def crops(self, shard: int) -> Iterator[Crop]:
         """The crops of a shard in shuffled order."""
@@ -236,22 +220,7 @@ class Journal:
             (self.folder / f"{shard}.spool").unlink(missing_ok=True)
 
 
-def tally(listed: Iterable[tuple[str, str]]) -> dict[str, int]:
-    """How many there are of each kind in what `refused` or `notes` gave: the words before the colon."""
-    return dict(sorted(Counter(text.partition(":")[0] for _, text in listed).items()))
-
-
 def _first_order(shard: int, shards: int) -> bytes:
-    # The inverse of shard_of: the smallest hash of the range; above all hashes behind the last one.
+    # The inverse of `shard_of`: the smallest hash of the range; above all hashes behind the last one.
     first = -(-(shard << 64) // shards)
     return first.to_bytes(8, "big") if shard < shards else b"\xff" * 17
-
-
-def _by_name(identity: bytes, key: bytes) -> tuple:
-    return natural_key(to_name(identity)), natural_key(to_name(key))
-
-
-def _shown(key: bytes) -> str:
-    """A name for a list that people read: one line, no tab, always UTF-8."""
-    name = key.decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.metadata
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -83,11 +84,19 @@ def write_classes(folder: Path, counts: dict[str, int]) -> None:
     write_bytes(folder / CLASSES, "".join(lines).encode("utf-8", "surrogateescape"))
 
 
-def write_listing(path: Path, rows: Iterable[tuple[str, str]]) -> None:
-    """A list for people: name, tab, sentence; streamed."""
+def tally(texts: Iterable[str]) -> dict[str, int]:
+    """How many there are of each kind; the kind is what stands before the colon."""
+    return dict(sorted(Counter(text.partition(":")[0] for text in texts).items()))
+
+
+def write_listing(path: Path, rows: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """A list for people: name, tab, sentence; streamed. Gives the number of each kind of sentence."""
+    kinds: Counter[str] = Counter()
     with replacing(path) as beside, open(beside, "w", encoding="utf-8") as file:
         for name, text in rows:
             file.write(f"{name}\t{text}\n")
+            kinds[text.partition(":")[0]] += 1
+    return dict(sorted(kinds.items()))
 
 
 def write_manifest(folder: Path, content: dict[str, Any]) -> None:

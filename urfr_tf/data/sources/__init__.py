@@ -46,7 +46,6 @@ def open_source(kind: str, path: str | None) -> Source:
         kind: a name of `SOURCES`; tfds is followed by a colon and the data set's name.
         path: file or folder; None where the source knows its place (orl).
 
-
     Raises:
         UrfrError: unknown kind, no path where one is needed, or nothing at the path.
     """
@@ -63,8 +62,8 @@ def open_source(kind: str, path: str | None) -> Source:
     if not os.path.exists(path):
         raise UrfrError(f"expected the photographs at {path}, but there is nothing")
     options = {"name": name} if name else {}
-    items = partial(module.items, path, **options)
-    return Source(kind, path, partial(module.survey, path, **options), lambda keep: items(keep=keep))
+    # Partial functions of a module, not closures: Beam sends sources to other machines.
+    return Source(kind, path, partial(module.survey, path, **options), partial(module.items, path, **options))
 
 
 def choose_identities(names: list[str], text: str | None) -> list[str]:

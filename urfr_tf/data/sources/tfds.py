@@ -24,7 +24,7 @@ def survey(path: str, name: str) -> dict[str, int]:
     return dict(people)
 
 
-def items(path: str, name: str, keep: Container[str]) -> Iterator[Item]:
+def items(path: str, keep: Container[str], name: str) -> Iterator[Item]:
     """The images of the people in `keep`, encoded as they are stored."""
     for identity, key, content in _examples(path, name, images=True):
         if identity in keep:
