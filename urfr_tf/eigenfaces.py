@@ -16,7 +16,9 @@ class Eigenfaces:
     def __init__(self, images: np.ndarray, components: int) -> None:
         flat = images.reshape(len(images), -1).astype(np.float64) / 255.0
         if not 1 <= components <= len(flat):
-            raise UrfrError(f"expected 1 to {len(flat)} components of {len(flat)} images, but got {components}")
+            raise UrfrError(
+                f"expected 1 to {len(flat)} components of {len(flat)} images, but got {components}"
+            )
         self.mean = flat.mean(axis=0)
         _, _, rows = np.linalg.svd(flat - self.mean, full_matrices=False)
         self.basis = rows[:components]
