@@ -15,7 +15,9 @@ from pathlib import Path
 
 def main() -> None:
     """Reads the arguments and writes the lists."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--lfw", required=True, type=Path)
     parser.add_argument("--pairs", required=True, type=Path)
     parser.add_argument("--out", required=True, type=Path)
@@ -63,7 +65,9 @@ def write(path: Path, names: list[str], people: dict[str, list[str]], points: di
     count = 0
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["path", "identity", *([f"{a}{i}" for i in range(5) for a in "xy"] if points else [])])
+        writer.writerow(
+            ["path", "identity", *([f"{a}{i}" for i in range(5) for a in "xy"] if points else [])]
+        )
         for name in names:
             for image in people[name]:
                 where = points.get(f"{name}/{image}")

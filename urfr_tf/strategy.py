@@ -3,9 +3,12 @@
 import keras
 import tensorflow as tf
 from official.common import distribute_utils
+from official.modeling import performance
 
 from urfr_tf.config import RuntimeConfig
 from urfr_tf.errors import UrfrError
+
+_COMPUTE = {"float32": tf.float32, "mixed_bfloat16": tf.bfloat16, "mixed_float16": tf.float16}
 
 
 def set_up(runtime: RuntimeConfig, seed: int) -> tf.distribute.Strategy:
@@ -20,7 +23,7 @@ def set_up(runtime: RuntimeConfig, seed: int) -> tf.distribute.Strategy:
     keras.utils.set_random_seed(seed)
     if runtime.deterministic:
         tf.config.experimental.enable_op_determinism()
-    keras.mixed_precision.set_global_policy(runtime.precision)
+    performance.set_mixed_precision_policy(_COMPUTE[runtime.precision])
     if runtime.replicas > 0:
         return tf.distribute.MirroredStrategy(_logical_cpus(runtime.replicas))
     gpus = len(tf.config.list_physical_devices("GPU"))
