@@ -4,7 +4,7 @@ The same images are shown clean and under each variation, so that what changes i
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,12 +46,14 @@ class Shown:
     missing: list[str] = field(default_factory=list)
 
 
-def sample_kinds(shards: str, size: int, count: int, seed: int = 0) -> dict[str, np.ndarray]:
+def sample_kinds(
+    shards: str, size: int, count: int, seed: int = 0, variations: Sequence[str] = VARIATIONS
+) -> dict[str, np.ndarray]:
     """The same training images clean and under each variation.
 
     Args:
         shards: folder of `urfr prepare`. size: S. count: at most so many images.
-        seed: of their choice, their crops and the variations' strength.
+        seed: of their choice, their crops and the variations' strength. variations: which ones.
 
     Returns:
         Kind -> uint8 [N, S, S, 3]; "clean" first.
@@ -62,7 +64,7 @@ def sample_kinds(shards: str, size: int, count: int, seed: int = 0) -> dict[str,
     count = min(count, load_manifest(shards).images)
     batch = min(BATCH, count)
     kinds = {}
-    for name in (CLEAN, *VARIATIONS):
+    for name in (CLEAN, *variations):
         stream = training_dataset(
             shards,
             batch_size=batch,

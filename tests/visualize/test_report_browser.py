@@ -112,9 +112,7 @@ def open_browser(driver, tmp_path):
 def page(tmp_path_factory, write_run):
     """The report of two runs with everything in it: tables, small pictures and a wide one."""
     tmp_path = tmp_path_factory.mktemp("page")
-    runs = [
-        write_run(tmp_path / name, margin=margin) for name, margin in (("demo", 8), ("demo-margin-12", 12))
-    ]
+    runs = [write_run(tmp_path / "demo"), write_run(tmp_path / "demo-margin-12", margin=12, scores=False)]
     sources = [read_source(run, run=True) for run in runs]
     rng = np.random.default_rng(0)
     confidence = confidence_figure({name: rng.uniform(20, 40, (50, 16)) for name in ("clean", "blur")})
