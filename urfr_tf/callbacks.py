@@ -70,13 +70,12 @@ class LogEpoch(keras.callbacks.Callback):
 
     SHOWN = ("loss", "identification", "accuracy", "confidence_mean")
 
-    def __init__(self, log: EpochLog, schedule: Any, initial: float | None, plain: bool) -> None:
+    def __init__(self, log: EpochLog, schedule: Any, initial: float | None) -> None:
         """`initial` is the start of the confidences where they are learned, else None."""
         super().__init__()
         self.log = log
         self.schedule = schedule
         self.initial = initial
-        self.plain = plain
         self.started = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -93,10 +92,9 @@ class LogEpoch(keras.callbacks.Callback):
         values = {name: round(float(value), 6) for name, value in (logs | columns).items()}
         seconds = round(time.monotonic() - self.started, 3)
         self.log.add({"epoch": epoch + 1, "step": step, **values, "seconds": seconds})
-        if self.plain:
-            shown = [n for n in logs if n in self.SHOWN or n.startswith("val_")]
-            words = [f"{name} {logs[name]:.4g}" for name in shown]
-            print(f"epoch {epoch + 1}: {', '.join(words)}, {seconds:.1f} s", flush=True)
+        shown = [n for n in logs if n in self.SHOWN or n.startswith("val_")]
+        words = [f"{name} {logs[name]:.4g}" for name in shown]
+        print(f"epoch {epoch + 1}: {', '.join(words)}, {seconds:.1f} s", flush=True)
         if self.initial and logs["confidence_mean"] < 0.1 * self.initial:
             print(
                 f"warning: the confidences collapsed, mean s {logs['confidence_mean']:.3g} after a start of "

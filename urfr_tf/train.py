@@ -138,23 +138,22 @@ def build_callbacks(
     steps_per_epoch: int,
 ) -> list[keras.callbacks.Callback]:
     """Callbacks in the order in which they must act at the end of an epoch."""
-    terminal = sys.stdout.isatty()
     callbacks: list[keras.callbacks.Callback] = [
         StopOnNonFinite(steps_per_epoch, lambda: manager.latest_checkpoint)
     ]
+    if sys.stdout.isatty():  # First, so that its line is closed before the epoch's figures are printed.
+        callbacks.append(progress_bar())
     if parts.measure:
         callbacks.append(Validate(snapshot, parts.measure, config.train.validate_every, config.train.epochs))
     finished = int(parts.model.step.numpy()) // steps_per_epoch
     log = EpochLog(run_dir / "log.csv", finished)
     learned = config.task == "recognition" and config.confidence.learned
     initial = config.confidence.initial if learned else None
-    callbacks.append(LogEpoch(log, schedule, initial, plain=not terminal))
+    callbacks.append(LogEpoch(log, schedule, initial))
     if config.train.tensorboard:
         callbacks.append(
             WriteTensorBoard(run_dir / "tensorboard", snapshot, sample_batch(parts), config.variations)
         )
-    if terminal:
-        callbacks.append(progress_bar())
     callbacks.append(Checkpoint(manager, snapshot, run_dir, config.train.checkpoint_steps))
     return callbacks
 
