@@ -75,5 +75,8 @@ def sgdw(
 
 
 def progress_bar() -> tf.keras.callbacks.Callback:
-    """The progress bar for a terminal."""
-    return tfa.callbacks.TQDMProgressBar(show_overall_progress=False)
+    """The progress bar for a terminal: steps, rate, time left; the figures follow at the epoch's end."""
+    return tfa.callbacks.TQDMProgressBar(
+        show_overall_progress=False,
+        epoch_bar_format="{n_fmt}/{total_fmt} {bar} {rate_fmt}, {remaining} left",
+    )
