@@ -35,7 +35,7 @@ def read_tflite(path: str | os.PathLike[str]) -> tuple[bytes, dict[str, Any]]:
             f"expected a TensorFlow Lite file, but {path} ({len(content)} bytes) does not start like one"
         )
     try:
-        model = _unpack(content)
+        model = unpack(content)
         card = _card(model)
     except (struct.error, IndexError, ValueError, TypeError, OverflowError, MemoryError) as error:
         raise UrfrError(
@@ -52,7 +52,7 @@ def with_card(content: bytes, card: dict[str, Any]) -> bytes:
     import numpy as np
     from tensorflow.lite.python import schema_py_generated as schema
 
-    model = _unpack(content)
+    model = unpack(content)
     metadata, buffer = schema.MetadataT(), schema.BufferT()
     text = json.dumps(card, ensure_ascii=False, sort_keys=True, allow_nan=False)
     buffer.data = np.frombuffer(text.encode("utf-8"), np.uint8)
@@ -64,7 +64,12 @@ def with_card(content: bytes, card: dict[str, Any]) -> bytes:
     return bytes(builder.Output())
 
 
-def _unpack(content: bytes) -> Any:
+def unpack(content: bytes) -> Any:
+    """The file as objects of the flatbuffer's schema (`schema_py_generated.ModelT`).
+
+    Raises:
+        struct.error, IndexError, ValueError: something in it points outside of it.
+    """
     from tensorflow.lite.python import schema_py_generated as schema
 
     return schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
