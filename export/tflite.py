@@ -81,7 +81,7 @@ def float_outputs(content: bytes) -> list[str]:
     graph = model.subgraphs[0]
     codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
     flat: set[int] = set()
-    names = []
+    names: list[str] = []
     for operator in graph.operators:
         source, outputs = operator.inputs[0], [graph.tensors[index] for index in operator.outputs]
         if _rank(outputs[0]) == 4:
