@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from urfr_tf.data.crops import CropSettings
 from urfr_tf.errors import UrfrError
-from urfr_tf.files import replacing, write_json
+from urfr_tf.files import replacing, write_bytes, write_json
 from urfr_tf.protocols.degrade import Degradation
 from urfr_tf.protocols.embedding import Model, embed
 from urfr_tf.protocols.identification import check_templates, measure_templates
@@ -20,6 +21,8 @@ from urfr_tf.protocols.result import Result, Wish, joined
 from urfr_tf.protocols.scoring import Faces, check_score, faces_of
 from urfr_tf.protocols.verification import check_pairs, measure_pairs
 from urfr_tf.run_folder import versions
+from urfr_tf.visualize.canvas import png
+from urfr_tf.visualize.robustness import reject_figure, robustness_figure
 
 AnyProtocol = Pairs | Several | Templates | Distractors
 METRICS, SCORES, THRESHOLD = "metrics.json", "scores.npz", "threshold.json"
@@ -74,12 +77,30 @@ class Evaluation:
             "refused": self.result.refused,
             "intervals": self.result.intervals,
             "calibration": self.result.calibration,
+            "reject": self.result.reject,
+            "robustness": self.result.robustness,
             **self.about,
             "versions": versions(),
         }
 
+    def figures(self) -> dict[str, Figure]:
+        """File name -> picture of the robustness and reject curves that there are."""
+        found = {}
+        if self.result.robustness:
+            some = next(iter(self.result.robustness.values()))
+            names = [name for name in some if name != "strength" and "stderr" not in name][:4]
+            found["robustness.png"] = robustness_figure(self.result.robustness, names)
+        reject = self.result.reject
+        for part, curve in reject.items() if "rejected" not in reject else [("", reject)]:
+            lines = {"by confidence": curve["by_confidence"], "at random": curve["at_random"]}
+            name = f"reject-{part}.png" if part else "reject.png"
+            found[name] = reject_figure(curve["rejected"], lines, curve["far"])
+        return found
+
     def write(self, out: str | os.PathLike[str]) -> Path:
-        """Writes metrics.json and scores.npz into `out`, each whole or not at all; returns the first.
+        """Writes metrics.json, scores.npz and, where there are curves, their PNGs; returns the first's path.
+
+        Each is written whole or not at all, metrics.json last.
 
         Raises:
             UrfrError: the disk is full or the folder cannot be written.
@@ -87,6 +108,8 @@ class Evaluation:
         folder = Path(out)
         with replacing(folder / SCORES) as beside, open(beside, "wb") as file:
             np.savez(file, **self.result.arrays)  # type: ignore[arg-type]
+        for name, figure in self.figures().items():
+            write_bytes(folder / name, png(figure))
         write_json(folder / METRICS, self.content())
         return folder / METRICS
 
@@ -132,8 +155,15 @@ def evaluate(
     if settings.curve:
         result = measure(protocol, clean, wish)
         quick = Wish(wish.score, wish.fars, wish.thin, wish.impostors, replicates=0, rule=wish.rule)
+        clean_metrics = dict(result.metrics)
         for degradation in settings.degradations:
             worse = measure(protocol, clean, quick, faces(degradation))
+            curve = result.robustness.setdefault(
+                degradation.variation, {"strength": [None], **{n: [v] for n, v in clean_metrics.items()}}
+            )
+            curve["strength"].append(degradation.strength)
+            for name in clean_metrics:
+                curve[name].append(worse.metrics.get(name))
             result.metrics.update({f"{name}@{degradation}": value for name, value in worse.metrics.items()})
             result.thin.extend(f"{name}@{degradation}" for name in worse.thin)
             result.refused.update({f"{name}@{degradation}": why for name, why in worse.refused.items()})

@@ -106,6 +106,10 @@ def test_synthetic_is_a_curve_over_strengths(evaluate, tmp_path, capsys):
     metrics = read(tmp_path / "out")["metrics"]
     assert {"accuracy", "accuracy@blur=3", "accuracy@blur=11", "rank1@occlusion=5"} <= set(metrics)
     assert metrics["rank1@occlusion=5"] < metrics["rank1"]
+    curves = read(tmp_path / "out")["robustness"]
+    assert curves["blur"]["strength"] == [None, 3, 5, 7, 9, 11]
+    assert curves["blur"]["rank1"][5] == metrics["rank1@blur=11"]
+    assert (tmp_path / "out" / "robustness.png").read_bytes().startswith(b"\x89PNG")
     assert "accuracy@blur=7" in capsys.readouterr().out
 
 

@@ -23,6 +23,8 @@ class Result:
         refused: names that are not in `metrics` for that reason, with the sentence.
         intervals: 95 % bootstrap interval over identities, by name.
         calibration: thresholds and what they reach on held-out identities, one for each FAR.
+        reject: error against the share of rejected images, by confidence and at random; see `reject_curves`.
+        robustness: variation -> its strengths (None: clean) and the figures at them.
         arrays: what scores.npz holds.
     """
 
@@ -32,6 +34,8 @@ class Result:
     refused: dict[str, str] = field(default_factory=dict)
     intervals: dict[str, list[float]] = field(default_factory=dict)
     calibration: list[dict[str, Any]] = field(default_factory=list)
+    reject: dict[str, Any] = field(default_factory=dict)
+    robustness: dict[str, dict[str, list[float | None]]] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
     def put_rate(self, name: str, rate: Rate) -> None:
@@ -54,6 +58,8 @@ def joined(parts: dict[str, Result]) -> Result:
         whole.refused.update({f"{part}/{name}": why for name, why in result.refused.items()})
         whole.intervals.update({f"{part}/{name}": ends for name, ends in result.intervals.items()})
         whole.calibration.extend({**point, "list": part} for point in result.calibration)
+        if result.reject:
+            whole.reject[part] = result.reject
         whole.arrays.update({f"{part}_{name}": array for name, array in result.arrays.items()})
         whole.arrays.update(result.arrays)
     return whole

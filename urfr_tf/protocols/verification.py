@@ -1,10 +1,14 @@
 """Figures of pairs of images: accuracy in ten folds, TAR at FAR, closed-set rank, thresholds."""
 
+from typing import Any
+
 import numpy as np
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.metrics import calibrate, tar_at_far, tar_interval, ten_fold_accuracy
+from urfr_tf.metrics import calibrate, error_against_reject, tar_at_far, tar_interval, ten_fold_accuracy
 from urfr_tf.metrics.identification import join, match_curve, search
+from urfr_tf.metrics.reject import RejectCurve
+from urfr_tf.metrics.roc import LEAST
 from urfr_tf.protocols.protocol import Pairs
 from urfr_tf.protocols.result import Result, Wish, rate_name, supported_fars
 from urfr_tf.protocols.scoring import Faces, cross_scores, pair_scores
@@ -13,6 +17,7 @@ MOST_CROSS = 100_000_000
 _PROBES = 256
 _BOOTSTRAP_WORK = 200_000_000  # pairs x replicates: some seconds
 _LEAST_REPLICATES = 100
+_REJECT_FAR = 1e-2
 RANKS = (1, 5, 10)
 
 
@@ -71,6 +76,7 @@ def measure_pairs(pairs: Pairs, faces: Faces, wish: Wish, probes: Faces | None =
     }
     _rates(pairs, faces, scores, wish, probes, result)
     _ranks(pairs, faces, wish, probes, result)
+    result.reject = reject_curves(pairs, faces if probes is None else probes, scores)
     # Pictures are drawn from finite scores; what has no embedding is counted, not drawn.
     drawn = scores > -np.inf
     result.arrays["scores"] = scores[drawn].astype(np.float32)
@@ -107,6 +113,39 @@ def _rates(
             result.calibration.append(calibrate(scores, same, a, b, far, folds=fold)._asdict())
         except UrfrError as error:
             result.refused[rate_name("threshold@far", far)] = str(error)
+
+
+def reject_curves(pairs: Pairs, faces: Faces, scores: np.ndarray) -> dict[str, Any]:
+    """Error against the share of rejected images, on the listed pairs at FAR 1e-2.
+
+    Images are left out by their mean confidence, the mean of 1 / variance over the groups, and, to compare
+    with, in a random order (the mean of 20). Empty where all confidences are equal or impostors too few.
+
+    Returns:
+        {"far", "rejected": [R], "by_confidence": [R], "at_random": [R]}; None where no genuine pair is left.
+    """
+    confidence = (1.0 / faces.variance.astype(np.float64)).mean(axis=1)
+    confidence[~faces.found] = 0
+    impostors = int(np.count_nonzero(~pairs.same))
+    if np.ptp(confidence[faces.found]) == 0 or round(impostors * _REJECT_FAR) < LEAST:
+        return {}
+
+    def curve(quality: np.ndarray) -> RejectCurve:
+        return error_against_reject(scores, pairs.same, pairs.first, pairs.second, quality, _REJECT_FAR)
+
+    informed = curve(confidence)
+    random = np.random.default_rng(0)
+    blind = np.mean([curve(random.random(len(confidence))).fnmr for _ in range(20)], axis=0)
+    return {
+        "far": _REJECT_FAR,
+        "rejected": informed.rejected.tolist(),
+        "by_confidence": [_number(rate) for rate in informed.fnmr],
+        "at_random": [_number(rate) for rate in blind],
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _all_impostors(
