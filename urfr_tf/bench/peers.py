@@ -1,0 +1,76 @@
+"""The benchmark's own environment: ai-edge-litert and ONNX Runtime, and tf2onnx to feed the latter.
+
+None of them can or should stand in the lock file (ai-edge-litert wants another protobuf). They are
+installed once, at the versions below, under ~/.cache/urfr; the converter goes to a folder of its own that is
+put before the path of this Python, since it needs TensorFlow.
+"""
+
+import os
+import subprocess
+import sys
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+
+from urfr_tf.errors import UrfrError
+
+RUNTIMES = {"ai-edge-litert": "2.3.0", "onnxruntime": "1.23.2"}
+CONVERTER = {"tf2onnx": "1.16.1", "onnx": "1.16.1"}
+OPSET = 17
+
+
+@dataclass(frozen=True)
+class Peers:
+    """Where the environment is."""
+
+    python: str
+    converter: str
+    versions: dict[str, str]
+
+    def to_onnx(self, saved_model: Path, out: Path) -> None:
+        """Converts the signature serving_default.
+
+        Raises:
+            UrfrError: tf2onnx fails.
+        """
+        command = [sys.executable, "-m", "tf2onnx.convert", "--saved-model", str(saved_model)]
+        command += ["--signature_def", "serving_default", "--opset", str(OPSET), "--output", str(out)]
+        path = os.pathsep.join([self.converter, *filter(None, [os.environ.get("PYTHONPATH")])])
+        done = subprocess.run(
+            command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False
+        )
+        if done.returncode or not out.is_file():
+            raise UrfrError(
+                f"tf2onnx could not convert {saved_model}: {done.stderr.strip().splitlines()[-1:]}"
+            )
+
+
+def peers_environment() -> Peers:
+    """Makes the environment where it is not there yet.
+
+    Raises:
+        UrfrError: its packages cannot be installed.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    packages = {**RUNTIMES, **CONVERTER}
+    name = "-".join(["bench", f"py{sys.version_info.major}{sys.version_info.minor}", *packages.values()])
+    folder = cache / "urfr" / name
+    python, converter = folder / "bin" / "python", folder / "converter"
+    if not (folder / "complete").is_file():
+        print(
+            f"installing {', '.join(f'{k} {v}' for k, v in packages.items())} into {folder}", file=sys.stderr
+        )
+        venv.create(folder, with_pip=True, clear=True)
+        _pip(python, [f"{k}=={v}" for k, v in RUNTIMES.items()])
+        # Without what it depends on: TensorFlow, NumPy, protobuf and flatbuffers are this Python's.
+        _pip(python, ["--no-deps", "--target", str(converter), *(f"{k}=={v}" for k, v in CONVERTER.items())])
+        (folder / "complete").touch()
+    return Peers(str(python), str(converter), packages)
+
+
+def _pip(python: Path, words: list[str]) -> None:
+    done = subprocess.run(
+        [str(python), "-m", "pip", "install", "-q", *words], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise UrfrError(f"could not install the benchmark's peers: {done.stderr.strip().splitlines()[-1:]}")
