@@ -51,8 +51,7 @@ def test_the_seed_decides_alone_and_in_a_dataset():
     stream = tf.data.Dataset.from_tensors(images).map(lambda batch: augment(batch, SEED, THREE))
     mapped, mapped_labels = next(iter(stream))
     np.testing.assert_array_equal(mapped_labels, labels)
-    # The graph's matrix products of the resolution may be summed in another order.
-    np.testing.assert_allclose(mapped, varied, rtol=0, atol=1e-3)
+    np.testing.assert_array_equal(mapped, varied)
     _, other_labels = augment(images, tf.constant([7, 9], tf.int64), THREE)
     assert (other_labels.numpy() != labels.numpy()).any()
 
@@ -83,9 +82,12 @@ def test_a_batch_in_which_nothing_was_chosen():
 
 def test_floats_and_bytes_are_varied_alike():
     images = noise(32)
-    varied, _ = augment(images, SEED, THREE)
-    as_floats, _ = augment(tf.cast(images, tf.float32), SEED, THREE)
-    np.testing.assert_array_equal(as_floats, varied)
+    varied, labels = augment(images, SEED, THREE)
+    exact, exact_labels = augment(tf.cast(images, tf.float32), SEED, THREE)
+    np.testing.assert_array_equal(exact_labels, labels)
+    # Bytes are rounded after each of at most two smoothing variations, the second of which only averages.
+    assert np.abs(exact - varied).max() <= 1.001
+    np.testing.assert_array_equal(varied, np.rint(varied))
 
 
 def test_pose_turns_the_chosen_and_labels_them():

@@ -41,7 +41,9 @@ def augment(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Applies each variation to each image independently with its probability (method, section 3).
 
-    The result is a function of the arguments alone: the same seed gives the same images and labels.
+    The result is a function of the arguments alone: the same seed gives the same images and labels. Bytes stay
+    whole grey levels, as a camera would have stored the varied image; the batch is a quarter of the size until
+    the last step.
 
     Args:
         images: uint8 or float32 [B, S, S, 3], RGB in 0..255, S known.
@@ -89,7 +91,8 @@ def _recipe(
     def pose(images: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
         from urfr_tf.augment.pose import random_turn
 
-        return random_turn(tf.cast(images, tf.float32), tf.gather(points, index), seed, *YAW_DEGREES)
+        turned = random_turn(tf.cast(images, tf.float32), tf.gather(points, index), seed, *YAW_DEGREES)
+        return turned if images.dtype == tf.float32 else tf.saturate_cast(turned + 0.5, images.dtype)
 
     return {"blur": blur, "occlusion": occlusion, "resolution": resolution, "pose": pose}[name]
 
@@ -97,11 +100,14 @@ def _recipe(
 def _apply(
     recipe: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], images: tf.Tensor, chosen: tf.Tensor
 ) -> tf.Tensor:
-    """Runs `recipe` on the chosen images only, and puts its results in their places."""
+    """Runs `recipe`, which keeps the type, on the chosen images only; puts its results in their places."""
     index = tf.where(chosen)[:, 0]
     count = tf.size(index)
     # The recipes are compiled for each size they meet: few sizes, few compilations. None of them is 0.
     rounded = (tf.maximum(count, 1) + _ROUND - 1) // _ROUND * _ROUND
     padded = tf.pad(index, [[0, rounded - count]])
     changed = recipe(tf.gather(images, padded), padded)[:count]
-    return tf.tensor_scatter_nd_update(tf.cast(images, changed.dtype), index[:, None], changed)
+    everything = tf.range(tf.shape(images)[0])
+    # Where an index comes twice the later image counts. tensor_scatter_nd_update would copy byte by byte.
+    stitched = tf.dynamic_stitch([everything, tf.cast(index, tf.int32)], [images, changed])
+    return tf.ensure_shape(stitched, images.shape)

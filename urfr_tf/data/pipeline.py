@@ -15,7 +15,7 @@ from urfr_tf import heads
 from urfr_tf.augment.choose import augment, check_probabilities
 from urfr_tf.data import records
 from urfr_tf.data.manifest import Manifest, load_manifest
-from urfr_tf.data.random_crop import crop_images, crop_points, decode
+from urfr_tf.data.random_crop import crop_images, crop_points, decode, decode_all
 from urfr_tf.data.soft_labels import check_soft_labels
 from urfr_tf.errors import UrfrError
 from urfr_tf.faces.template import five_points
@@ -185,10 +185,7 @@ def _in_memory(manifest: Manifest, soft: Sequence[Sequence[Path]]) -> tuple[Call
 
     def decoded(*batch: tf.Tensor) -> _Tensors:
         examples = read(batch)
-        size = manifest.image_size
-        pixels = tf.TensorSpec([size, size, 3], tf.uint8)
-        images = tf.map_fn(lambda one: decode(one, size), examples[heads.IMAGE], fn_output_signature=pixels)
-        return {**examples, heads.IMAGE: images}
+        return {**examples, heads.IMAGE: decode_all(examples[heads.IMAGE], manifest.image_size)}
 
     batches = list(everything.map(decoded, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator())
     stored = {
