@@ -109,7 +109,11 @@ def depthwise(
     padding: str = "same",
     linear: bool = False,
 ) -> tf.Tensor:
-    """Depthwise convolution, batch norm and, unless `linear`, PReLU with one slope a channel."""
+    """Depthwise convolution, batch norm and, unless `linear`, PReLU with one slope a channel.
+
+    TensorFlow's own operation is the fastest form measured on a CPU: forward and both gradients as nine
+    shifted products took 10 to 30 times its processor time, or 1.1 to 9 times under XLA.
+    """
     if stride > 1:
         x = keras.layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
         padding = "valid"
