@@ -107,7 +107,4 @@ def _apply(
     rounded = (tf.maximum(count, 1) + _ROUND - 1) // _ROUND * _ROUND
     padded = tf.pad(index, [[0, rounded - count]])
     changed = recipe(tf.gather(images, padded), padded)[:count]
-    everything = tf.range(tf.shape(images)[0])
-    # Where an index comes twice the later image counts. tensor_scatter_nd_update would copy byte by byte.
-    stitched = tf.dynamic_stitch([everything, tf.cast(index, tf.int32)], [images, changed])
-    return tf.ensure_shape(stitched, images.shape)
+    return tf.tensor_scatter_nd_update(images, index[:, None], changed)

@@ -14,6 +14,7 @@ import tensorflow as tf
 from urfr_tf import heads
 from urfr_tf.augment.choose import augment, check_probabilities
 from urfr_tf.data import records
+from urfr_tf.data.allocator import keep_freed_memory
 from urfr_tf.data.manifest import Manifest, load_manifest
 from urfr_tf.data.random_crop import crop_images, crop_points, decode, decode_all
 from urfr_tf.data.soft_labels import check_soft_labels
@@ -79,6 +80,7 @@ def training_dataset(
     Raises:
         UrfrError: a damaged folder, a crop larger than the images, fewer images than a batch, a bad name.
     """
+    keep_freed_memory()
     manifest = load_manifest(shards)
     probabilities = probabilities or {}
     check_probabilities(probabilities)
