@@ -114,8 +114,8 @@ def confidence_pictures(name: str, model: Embedder, kinds: Mapping[str, np.ndarr
     """
     confidence = {kind: embed(model, faces)[heads.CONFIDENCE] for kind, faces in kinds.items()}
     everything = np.concatenate(list(confidence.values()))
-    if not np.isfinite(everything).all():
-        return Shown(missing=[f"{name} gives confidences that are not finite, so they are not drawn."])
+    if not (np.isfinite(everything) & (everything > 0)).all():
+        return Shown(missing=[f"{name} gives confidences that are not positive and finite: nothing to draw."])
     if np.ptp(everything) <= 1e-5 * np.abs(everything).max():
         return Shown(
             missing=[f"The confidences of {name} are fixed at {everything.flat[0]:.4g}: nothing to draw."]

@@ -75,7 +75,8 @@ def model(confidence):
 
 def sharpness(images):
     # Group 1 trusts contrast (which blur takes away), group 2 trusts everything alike.
-    contrast = images.std(axis=(1, 2, 3))
+    # An image that is black all over has no contrast, and a confidence must be positive.
+    contrast = 1 + images.std(axis=(1, 2, 3))
     return np.stack([contrast, np.full(len(images), 24.0)], axis=1).astype(np.float32)
 
 
@@ -131,9 +132,10 @@ def test_every_picture_of_two_models_under_every_variation(shards):
     assert labels == [f"{kind} ({number})" for kind in ("clean", "blur", "occlusion", "pose", "resolution")]
 
 
-def test_confidences_that_are_not_finite_are_said(kinds):
-    broken = model(lambda images: np.full((len(images), 2), np.inf, np.float32))
-    assert "not finite" in confidence_pictures("broken", broken, kinds).missing[0]
+@pytest.mark.parametrize("value", [np.inf, np.nan, -1.0])
+def test_confidences_that_cannot_be_drawn_are_said(kinds, value):
+    broken = model(lambda images: np.full((len(images), 2), value, np.float32))
+    assert "not positive and finite" in confidence_pictures("broken", broken, kinds).missing[0]
 
 
 def test_the_projector_shows_the_same_people(shards, tmp_path):
