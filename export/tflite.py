@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import flatbuffers
 import keras
 import numpy as np
 import tensorflow as tf
@@ -14,7 +15,9 @@ from tensorflow.lite.python.convert import mlir_quantize
 
 from urfr_tf import heads
 from urfr_tf.errors import UrfrError
-from urfr_tf.tflite_file import unpack, with_card
+from urfr_tf.tflite_file import IDENTIFIER, unpack, with_card
+
+from .fold import fold
 
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
 
@@ -38,6 +41,7 @@ def convert(
         UrfrError: the network needs an operator that TFLite has not, or int8 has no images.
     """
     size = network.input[heads.IMAGE].shape[1]
+    network = fold(network, prelu_as_maximum=quantize == "int8")
     serving = tf.function(
         lambda image: network({heads.IMAGE: image}, training=False),
         input_signature=[tf.TensorSpec([None, size, size, 3], tf.float32, heads.IMAGE)],
@@ -60,7 +64,7 @@ def convert(
     content = _converted(converter.convert)
     if quantize == "int8":
         left = float_outputs(content)
-        calibrated = content
+        calibrated = _common_ranges(content)
         content = _converted(lambda: mlir_quantize(calibrated, denylisted_nodes=left))
     return with_card(content, {**card, "quantize": quantize})
 
@@ -92,6 +96,31 @@ def float_outputs(content: bytes) -> list[str]:
         elif not (product and source in flat):
             names.extend(tensor.name.decode("utf-8") for tensor in outputs)
     return names
+
+
+def _common_ranges(content: bytes) -> bytes:
+    """Gives every MAXIMUM of a calibrated file the range of all its tensors.
+
+    In int8 they must have one scale, and the converter takes that of the result: max(x, a x) reaches only to a
+    times the least x, so x itself would be cut off there.
+    """
+    model = unpack(content)
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            if codes[operator.opcodeIndex] != schema.BuiltinOperator.MAXIMUM:
+                continue
+            ranges = [graph.tensors[index].quantization for index in (*operator.inputs, *operator.outputs)]
+            if all(each is not None and each.min is not None and len(each.min) for each in ranges):
+                least, largest = (
+                    min(float(each.min[0]) for each in ranges),
+                    max(float(each.max[0]) for each in ranges),
+                )
+                for each in ranges:
+                    each.min, each.max = [least], [largest]
+    builder = flatbuffers.Builder(len(content) + 4096)
+    builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
+    return bytes(builder.Output())
 
 
 def operators(content: bytes) -> list[str]:

@@ -6,6 +6,7 @@ HELP = "measure speed on this machine, as ratios within one run"
 PARTS = {
     "step": "training steps: URFace against the CosFace baseline, and the share of the machine's peak",
     "data": "the input pipeline: crop, flip and each variation against decoding alone",
+    "inference": "exported formats at batch 1 and 32, with ai-edge-litert and ONNX Runtime as peers",
     "score": "all-pairs likelihood scores against the cosine matrix product",
 }
 
