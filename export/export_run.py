@@ -14,6 +14,7 @@ from urfr_tf.files import disk_error, read_json, write_bytes, write_json
 from urfr_tf.inference import load, load_network, network_embedder
 from urfr_tf.run_folder import versions
 
+from .departure import first_departure
 from .images import images_for
 from .parity import LIMITS, check, measure
 from .saved_model import write_saved_model
@@ -85,7 +86,14 @@ def export_run(
             write_bytes(made, convert(network, card, quantize, measured))
         name = "SavedModel" if form == "saved_model" else f"TFLite file with --quantize {quantize}"
         limit = LIMITS[form if form == "saved_model" else quantize]
-        parity = check(name, measure(keras_model(checked), load(made)(checked)), limit)
+        apart = measure(keras_model(checked), load(made)(checked))
+        try:
+            parity = check(name, apart, limit)
+        except UrfrError as error:
+            if form != "tflite":
+                raise
+            place = first_departure(network, made.read_bytes(), quantize, checked[:4], limit.cosine)
+            raise UrfrError(f"{error}; {place}") from error
         size = sum(path.stat().st_size for path in [made, *made.rglob("*")] if path.is_file())
         _put(made, target, scratch / "old")
     parameters = sum(int(np.prod(weight.shape)) * weight.dtype.size for weight in network.weights)

@@ -138,9 +138,9 @@ def _float_depthwise(content: bytes) -> bytes:
             source, weights = (graph.tensors[index] for index in operator.inputs[:2])
             if (source.type, weights.type) != (schema.TensorType.FLOAT32, schema.TensorType.INT8):
                 continue
-            values = np.frombuffer(bytes(bytearray(model.buffers[weights.buffer].data)), np.int8)
+            stored = np.frombuffer(bytes(bytearray(model.buffers[weights.buffer].data)), np.int8)
             # One scale for each channel, along the last axis of [1, h, w, C]; weights have no zero point.
-            values = values.reshape(weights.shape).astype(np.float32) * np.asarray(
+            values = stored.reshape(weights.shape).astype(np.float32) * np.asarray(
                 weights.quantization.scale, np.float32
             )
             buffer = schema.BufferT()

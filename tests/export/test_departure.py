@@ -1,0 +1,43 @@
+"""The layer that is named is the one whose weights were damaged."""
+
+import numpy as np
+import pytest
+
+from urfr_export.departure import first_departure
+from urfr_export.tflite import convert
+
+
+@pytest.mark.parametrize("quantize", ["none", "int8"])
+def test_the_damaged_layer_is_named(make_network, images, quantize):
+    network = make_network()
+    crops = images.astype(np.float32)
+    first, second = (layer for layer in network.layers if "conv2d" in layer.name)
+    kernel = second.kernel.numpy()
+    second.kernel.assign(-kernel)  # the file is made from this network ...
+    content = convert(network, {}, quantize, crops)
+    assert "it is the heads" in first_departure(network, content, quantize, crops, 0.95)
+    second.kernel.assign(kernel)  # ... and compared with that one
+    said = first_departure(network, content, quantize, crops, 0.95)
+    assert said.startswith(f"{second.name} is the first layer that departs")
+    first.kernel.assign(-first.kernel)
+    assert first_departure(network, content, quantize, crops, 0.95).startswith(f"{first.name} is the first")
+
+
+def test_depthwise_weights_stay_float_in_dynamic(images):
+    """XNNPACK has no kernel for them: 3 x 3 x 256 weights are enough for the converter to quantise."""
+    import keras
+    import tensorflow as tf
+
+    image = keras.Input([32, 32, 3], name="image")
+    x = keras.layers.Conv2D(256, 3, 2)(image)
+    x = keras.layers.DepthwiseConv2D(3)(x)
+    network = keras.Model({"image": image}, {"embedding": keras.layers.Flatten()(x)})
+    crops = images.astype(np.float32)
+    interpreter = tf.lite.Interpreter(model_content=convert(network, {}, "dynamic"))
+    types = {detail["index"]: detail["dtype"] for detail in interpreter.get_tensor_details()}
+    kernels = {op["op_name"]: types[op["inputs"][1]] for op in interpreter._get_ops_details()[:2]}
+    assert kernels == {"CONV_2D": np.int8, "DEPTHWISE_CONV_2D": np.float32}
+    found = interpreter.get_signature_runner("serving_default")(image=crops[:1])["embedding"]
+    expected = network({"image": crops[:1]})["embedding"].numpy()
+    # Weights of 8 bits, and activations of 8 bits: about 1 % of the largest output.
+    assert np.abs(found - expected).max() < 0.03 * np.abs(expected).max()
