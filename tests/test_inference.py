@@ -3,8 +3,10 @@
 import json
 
 import h5py
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import urfr_tf
 from urfr_tf import heads
@@ -96,6 +98,20 @@ def test_centre_crop_rounds_up_and_left():
     image = np.arange(5 * 4).reshape(1, 5, 4, 1)
     # 5 - 2 = 3 rows to cut: 1 above and 2 below; 4 - 2 = 2 columns: 1 on either side.
     np.testing.assert_array_equal(centre_crop(image, 2)[0, :, :, 0], [[5, 6], [9, 10]])
+
+
+def test_a_run_knows_the_length_before_the_normalisation(run, network):
+    model = urfr_tf.load(run)
+    images = np.random.default_rng(5).integers(0, 256, [3, 32, 32, 3], np.uint8)
+    outputs = model.with_norm(images)
+    head = network.get_layer(heads.EMBEDDING)
+    features = keras.Model(network.input, head.input)({"image": tf.constant(images, tf.float32)}).numpy()
+    flat = features @ head.dense.kernel.numpy()
+    norm = head.norm
+    flat = (flat - norm.moving_mean) / np.sqrt(norm.moving_variance + norm.epsilon) + norm.beta
+    np.testing.assert_allclose(outputs["norm"], np.linalg.norm(flat, axis=1), rtol=1e-4)
+    assert set(model(images)) == {"embedding", "confidence", "variance"}
+    assert model.with_norm(images[:0])["norm"].shape == (0,)
 
 
 def test_fingerprint_follows_the_weights(run, network, tmp_path):

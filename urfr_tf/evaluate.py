@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from urfr_tf.card import THRESHOLD
 from urfr_tf.data.crops import CropSettings
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import replacing, write_bytes, write_json
@@ -21,11 +22,12 @@ from urfr_tf.protocols.result import Result, Wish, joined
 from urfr_tf.protocols.scoring import Faces, check_score, faces_of
 from urfr_tf.protocols.verification import check_pairs, measure_pairs
 from urfr_tf.run_folder import versions
+from urfr_tf.threshold import threshold_file
 from urfr_tf.visualize.canvas import png
 from urfr_tf.visualize.robustness import reject_figure, robustness_figure
 
 AnyProtocol = Pairs | Several | Templates | Distractors
-METRICS, SCORES, THRESHOLD = "metrics.json", "scores.npz", "threshold.json"
+METRICS, SCORES = "metrics.json", "scores.npz"
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,8 @@ class Evaluation:
             found["robustness.png"] = robustness_figure(self.result.robustness, names)
         reject = self.result.reject
         for part, curve in reject.items() if "rejected" not in reject else [("", reject)]:
-            lines = {"by confidence": curve["by_confidence"], "at random": curve["at_random"]}
-            name = f"reject-{part}.png" if part else "reject.png"
+            lines = {name: rates for name, rates in curve.items() if name not in ("far", "rejected")}
+            name = f"reject-{part.replace(' ', '')}.png" if part else "reject.png"
             found[name] = reject_figure(curve["rejected"], lines, curve["far"])
         return found
 
@@ -236,10 +238,11 @@ def evaluate_embeddings(
     return measure(protocol, faces_of(embedding, variance, found), wish)
 
 
-def store_threshold(evaluation: Evaluation, model: Any, out: Path) -> list[Path]:
-    """Writes threshold.json beside metrics.json and, for a run folder, into the run.
+def store_threshold(evaluation: Evaluation, protocol: AnyProtocol, model: Any, out: Path) -> list[Path]:
+    """Writes threshold.json beside metrics.json and, for `urfr compare`, to the model (`threshold_file`).
 
-    It names the fingerprint and the kind (run, saved_model, tflite) of the model it was calibrated for.
+    It names the fingerprint and the kind (run, saved_model, tflite) of the model it was calibrated for. The
+    model's own stays as it was where templates were compared or probes degraded: it is for two photographs.
 
     Raises:
         UrfrError: the disk is full or a folder cannot be written.
@@ -254,7 +257,10 @@ def store_threshold(evaluation: Evaluation, model: Any, out: Path) -> list[Path]
         "kind": model.kind,
         "fingerprint": model.fingerprint,
     }
-    places = [out / THRESHOLD] + ([Path(model.path) / THRESHOLD] if model.kind == "run" else [])
+    places = [out / THRESHOLD]
+    degraded = evaluation.about.get("degrade") and not evaluation.result.robustness
+    if isinstance(protocol, Pairs | Several) and not degraded:
+        places.append(threshold_file(model.kind, model.path))
     for place in places:
         write_json(place, content)
     return places

@@ -12,6 +12,7 @@ import numpy as np
 from urfr_tf import heads
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import read_json
+from urfr_tf.threshold import own_threshold
 
 CARD = "assets/urfr.json"
 _KINDS = "a run folder, a SavedModel folder or a .tflite file"
@@ -53,8 +54,12 @@ class Embedder:
 
     @property
     def threshold(self) -> dict[str, Any] | None:
-        """The calibrated threshold, {"score", "threshold", ...}, or None."""
-        return self.card.get("threshold")
+        """The threshold calibrated with these very files, {"score", "threshold", ...}, or None.
+
+        Raises:
+            UrfrError: the threshold's file is mangled.
+        """
+        return own_threshold(self.kind, self.path, self.fingerprint, self.card.get("threshold"))
 
     def __call__(self, images: Any) -> dict[str, np.ndarray]:
         """Embeds a batch.
@@ -69,12 +74,23 @@ class Embedder:
         Raises:
             UrfrError: the images have another shape or type.
         """
+        outputs = self.with_norm(images)
+        return {name: outputs[name] for name in (heads.EMBEDDING, heads.CONFIDENCE, heads.VARIANCE)}
+
+    def with_norm(self, images: Any) -> dict[str, np.ndarray]:
+        """As a call, and `norm` float32 [B]: the embedding's length before it is normalised.
+
+        Only a run folder knows it, as its graph holds the layer before the normalisation; the signatures of
+        an export do not give it, and it is NaN there.
+        """
         crops = centre_crop(_checked(images, self.input_size), self.input_size)
         if not len(crops):
             empty = {heads.EMBEDDING: self.dim, heads.CONFIDENCE: self.groups, heads.VARIANCE: self.groups}
-            return {name: np.zeros([0, width], np.float32) for name, width in empty.items()}
+            none = {name: np.zeros([0, width], np.float32) for name, width in empty.items()}
+            return {**none, heads.NORM: np.zeros(0, np.float32)}
         outputs = self.compute(np.ascontiguousarray(crops, np.float32))
-        names = (heads.EMBEDDING, heads.CONFIDENCE, heads.VARIANCE)
+        outputs = {heads.NORM: np.full(len(crops), np.nan), **outputs}
+        names = (heads.EMBEDDING, heads.CONFIDENCE, heads.VARIANCE, heads.NORM)
         return {name: np.asarray(outputs[name], np.float32) for name in names}
 
 
@@ -143,11 +159,13 @@ def network_embedder(run: Path, network: Any, card: dict[str, Any]) -> Embedder:
     """An inference model in memory as a callable; see `load_network`."""
     import tensorflow as tf
 
+    from urfr_tf.models.inference import norm_beside
     from urfr_tf.run_folder import WEIGHTS
 
     size = card["input_size"]
+    observed = norm_beside(network)
     embed = tf.function(
-        lambda image: network({heads.IMAGE: image}, training=False),
+        lambda image: observed({heads.IMAGE: image}, training=False),
         input_signature=[tf.TensorSpec([None, size, size, 3], tf.float32)],
         autograph=False,
     )

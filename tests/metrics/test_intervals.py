@@ -6,6 +6,7 @@ import pytest
 from urfr_tf.errors import UrfrError
 from urfr_tf.metrics import calibrate, error_against_reject, tar_at_far, tar_interval
 from urfr_tf.metrics.calibration import halves
+from urfr_tf.metrics.reject import errors_left
 
 
 def people(rng, count=40, images=4):
@@ -109,3 +110,11 @@ def test_reject_by_what_spoils_scores_beats_random():
     assert informed.fnmr[-1] < 0.7 * blind.fnmr[-1]
     with pytest.raises(UrfrError, match="images below 3"):
         error_against_reject(scores, same, first, second, [1, 2, 3], 0.01)
+
+
+def test_errors_left_of_probes_by_hand():
+    # Three probes of quality 3, 1, 2; the second is wrong. The worst third left out: no error is left.
+    curve = errors_left([False, True, False], [[0, 1, 2]], [3, 1, 2], rejected=[0, 1 / 3])
+    np.testing.assert_allclose(curve.fnmr, [1 / 3, 0])
+    with pytest.raises(UrfrError, match="items for each of 2 decisions"):
+        errors_left([False, True], [[0]], [1.0])

@@ -52,6 +52,18 @@ def test_kept_pieces_are_not_embedded_again(images, pixel_model, tmp_path, monke
     assert pixel_model.images == before + 2 * 96
 
 
+def test_the_norm_is_kept_where_the_model_gives_it(images, pixel_model, tmp_path):
+    def with_norm(pixels):
+        outputs = pixel_model(pixels)
+        return {**outputs, "norm": outputs["confidence"][:, 0]}
+
+    assert np.isnan(embed(pixel_model, images, SETTINGS)[0].norm).all()
+    pixel_model.with_norm = with_norm
+    once, again = (embed(pixel_model, images, SETTINGS, tmp_path)[0] for _ in range(2))
+    np.testing.assert_allclose(once.norm, 1 / once.variance[:, 0], rtol=1e-6)
+    np.testing.assert_array_equal(once.norm, again.norm)
+
+
 def test_an_interrupted_run_goes_on_with_its_pieces(images, pixel_model, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "PIECE", 40)
     stop = itertools.count()
@@ -111,9 +123,12 @@ def test_nan_embeddings_are_a_sentence():
 def test_probes_are_the_second_image_of_a_pair():
     # Clean faces point along x, probes along y: 0 . 1 is cos(x, y) = 0, and never cos(x, x) = 1.
     clean = Faces(
-        np.tile([[[1.0, 0.0]]], (2, 1, 1)).astype(np.float32), np.ones((2, 1), np.float32), np.ones(2, bool)
+        np.tile([[[1.0, 0.0]]], (2, 1, 1)).astype(np.float32),
+        np.ones((2, 1), np.float32),
+        np.ones(2, bool),
+        np.ones(2, np.float32),
     )
-    probes = Faces(clean.embedding[..., ::-1].copy(), clean.variance, np.array([True, False]))
+    probes = Faces(clean.embedding[..., ::-1].copy(), clean.variance, np.array([True, False]), clean.norm)
     scores = pair_scores(clean, np.array([0, 1]), np.array([0, 1]), "cosine", probes)
     assert scores[0] == 0 and scores[1] == -np.inf
 

@@ -7,6 +7,7 @@ import pytest
 
 import urfr_tf.inference
 from urfr_tf.cli import main
+from urfr_tf.threshold import own_threshold
 
 
 @pytest.fixture
@@ -76,6 +77,25 @@ def test_an_export_keeps_its_own_threshold(evaluate, pixel_model, tmp_path):
     assert evaluate("--far", "1e-1") == 0
     assert json.loads((tmp_path / "out" / "threshold.json").read_text())["kind"] == "tflite"
     assert not (tmp_path / "run").exists()
+    # Beside the file, where urfr compare looks; another file of the same name has no threshold.
+    own = json.loads((tmp_path / "run.threshold.json").read_text())
+    assert own_threshold("tflite", pixel_model.path, pixel_model.fingerprint, None) == own
+    assert own_threshold("tflite", pixel_model.path, "another", None) is None
+    pixel_model.kind = "saved_model"
+    assert evaluate("--far", "1e-1") == 0
+    assert (tmp_path / "run" / "assets.extra" / "threshold.json").is_file()
+
+
+def test_an_export_does_not_take_the_threshold_of_its_run(tmp_path):
+    run = {"score": "cosine", "threshold": 0.4, "fingerprint": "of the run"}
+    assert own_threshold("run", tmp_path, "of the run", run) == run
+    assert own_threshold("saved_model", tmp_path, "of the export", run) is None
+    assert own_threshold("run", tmp_path, "of the run trained on", run) is None
+
+
+def test_degraded_probes_leave_the_models_threshold(evaluate, tmp_path):
+    assert evaluate("--far", "1e-1", "--degrade", "blur:11") == 0
+    assert (tmp_path / "out" / "threshold.json").is_file() and not (tmp_path / "run").exists()
 
 
 def test_a_thin_far_is_refused_before_anything_is_embedded(evaluate, pixel_model, tmp_path, capsys):

@@ -12,7 +12,9 @@ import pytest
 from urfr_tf.errors import UrfrError
 from urfr_tf.protocols.identification import check_templates, measure_templates, pool
 from urfr_tf.protocols.open import open_protocol
+from urfr_tf.protocols.protocol import Identification, Images, Split, Templates, Verification
 from urfr_tf.protocols.result import Wish
+from urfr_tf.protocols.scoring import faces_of
 
 IMAGES = {"a": 0, "b": 90, "c": 180, "d": 270, "f1": 10, "f2": 30, "s": 50, "pb": 60, "pc": 230, "pd": None}
 TEMPLATES = {
@@ -197,3 +199,36 @@ def test_missing_lists_and_thin_fars_are_sentences(tmp_path):
     (tmp_path / "meta" / "ijbc_template_pair_label.txt").unlink()
     with pytest.raises(UrfrError, match="could not read"):
         open_protocol("ijbc", str(tmp_path))
+
+
+def test_templates_have_thresholds_and_reject_curves():
+    """300 people with a template in the gallery and one probe; each fourth probe is noise, and says so."""
+    random = np.random.default_rng(0)
+    noise = np.arange(300) % 4 == 3
+    centres = random.normal(size=(300, 16))
+    probes = np.where(
+        noise[:, None], random.normal(size=(300, 16)), centres + random.normal(0, 0.3, (300, 16))
+    )
+    variance = np.concatenate([np.full(300, 0.1), np.where(noise, 1.0, 0.1)])[:, None]
+    faces = faces_of(np.concatenate([centres, probes]), variance)
+    mates, rows = np.arange(300), np.arange(600)
+    first, second = np.concatenate([np.stack([mates, mates + 300]), random.integers(0, 600, (2, 20000))], 1)
+    subject = np.concatenate([mates, mates]).astype(str)
+    pairs = Verification(first, second, subject[first] == subject[second])
+    search = Identification("", mates + 300, (mates,))
+    protocol = Templates(
+        "x", Images(600, lambda: iter(())), rows, rows, rows, subject, (Split(pairs, (search,)),)
+    )
+    result = measure_templates(protocol, faces, Wish(fars=(0.01,), replicates=0))
+    (point,) = result.calibration
+    # Half of the people, so a quarter of the pairs: some 5000 impostors choose, some 5000 are held out.
+    assert point["far"] == 0.01 and 4500 < point["chosen_on"] < 5500 and 4500 < point["held_out"] < 5500
+    assert 0.005 < point["far_reached"] < 0.02
+    assert set(result.reject) == {"pairs", "rank 1"}
+    # Of the probes a quarter is noise: missed by nearly all thresholds, nearly never first of 300.
+    pairs_curve, ranks = result.reject["pairs"], result.reject["rank 1"]
+    assert pairs_curve["far"] == 0.01 and pairs_curve["by_confidence"][0] > 0.2
+    assert ranks["far"] is None and 0.2 < ranks["by_confidence"][0] < 0.3
+    # A quarter of the probes is an eighth of the templates: at 0.15 of them no noise is left.
+    assert pairs_curve["by_confidence"][3] < 0.05 and ranks["by_confidence"][5] < 0.05
+    assert ranks["at_random"][5] > 0.2

@@ -7,7 +7,9 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.evaluate import evaluate_embeddings
 from urfr_tf.protocols.pairs import generated
 from urfr_tf.protocols.protocol import Images, Pairs
-from urfr_tf.protocols.result import rate_name
+from urfr_tf.protocols.result import Wish, rate_name
+from urfr_tf.protocols.scoring import faces_of
+from urfr_tf.protocols.verification import measure_pairs
 
 
 def plane(*degrees):
@@ -108,6 +110,10 @@ def test_leaving_out_unsure_images_lowers_the_error():
     assert reject["by_confidence"][5] < 0.7 * reject["by_confidence"][0]
     assert reject["at_random"][5] > 0.9 * reject["at_random"][0]
     assert not evaluate_embeddings(embedding, pairs).reject  # without confidences there is no order
+    # The same order by the norm gives the same curve; faces that are all alike in confidence have that one only.
+    faces = faces_of(embedding, None, norm=np.where(noise, 1.0, 2.0))
+    by_norm = measure_pairs(pairs, faces, Wish(replicates=0)).reject
+    assert by_norm["by_norm"] == reject["by_confidence"] and "by_confidence" not in by_norm
 
 
 def test_images_without_an_embedding_count_as_misses():

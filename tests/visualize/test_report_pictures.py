@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from urfr_tf.visualize import pictures
-from urfr_tf.visualize.sources import read_source
+from urfr_tf.visualize.sources import read_source, read_sources
 
 
 @pytest.fixture
@@ -109,3 +109,19 @@ def test_files_are_named_after_their_captions(tmp_path, write_evaluation):
         "03-scores-of-a-b-protocol-pairs.png",
     ]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+
+
+def test_reject_curves_of_pairs_and_of_templates(tmp_path, write_evaluation):
+    curve = {"far": 0.01, "rejected": [0, 0.5], "by_confidence": [0.4, 0.1], "by_norm": [0.4, None]}
+    write_evaluation(tmp_path / "a", reject=curve)
+    write_evaluation(tmp_path / "b", reject={"rank 1": {**curve, "far": None}, "odd": 3})
+    write_evaluation(tmp_path / "c", reject={**curve, "by_confidence": [0.4], "by_norm": ["x", 1]})
+    sources = read_sources([str(tmp_path / name) for name in "abc"], run=False)
+    drawn = [
+        picture
+        for picture in pictures.pictures(sources)
+        if picture.caption.startswith("Error against reject")
+    ]
+    assert ["of a, protocol" in drawn[0].caption, "of b, rank 1, protocol" in drawn[1].caption] == [True] * 2
+    assert len(drawn) == 2 and "by confidence 0.100; by norm nothing left" in drawn[0].alt
+    assert "rank 1" in drawn[1].figure.axes[0].get_title(loc="left")

@@ -70,7 +70,9 @@ def made_up_set(images: int, media: int, templates: int, pairs: int, genuine: in
         subject.astype(str),
         (Split(task),),
     )
-    return protocol, Faces(embedding, variance, np.ones(images, bool))
+    return protocol, Faces(
+        embedding, variance, np.ones(images, bool), random.uniform(10, 30, images).astype(np.float32)
+    )
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
         evaluation = Evaluation(args.protocol, str(path), wish.score, result, about)
         folder = out if len(models) == 1 else out / _file_name(f"{name}-{wish.score}")
         evaluation.write(folder)
-        stored = store_threshold(evaluation, model, folder) if args.far else []
+        stored = store_threshold(evaluation, protocol, model, folder) if args.far else []
         done.append((name, evaluation, stored))
     if args.json:
         contents = [evaluation.content() for _, evaluation, _ in done]

@@ -70,10 +70,12 @@ class SubEmbedding(keras.layers.Layer):
 
     def call(self, features: tf.Tensor, training: Any = None) -> tf.Tensor:
         """[B, F] -> [B, K, d]."""
+        return normalize(tf.reshape(self.flat(features, training), [-1, self.groups, self.dim]))
+
+    def flat(self, features: tf.Tensor, training: Any = None) -> tf.Tensor:
+        """[B, F] -> [B, K * d], not normalised: its length is a quality of the image (MagFace)."""
         flat = self.dense(features)
-        if self.norm is not None:
-            flat = self.norm(flat, training=training)
-        return normalize(tf.reshape(flat, [-1, self.groups, self.dim]))
+        return flat if self.norm is None else self.norm(flat, training=training)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -64,8 +64,13 @@ def calibrate(
     Raises:
         UrfrError: bad scores or labels; fewer than 10 impostor pairs behind the FAR in the first half.
     """
+    return calibrate_halves(scores, same, halves(identity_a, identity_b, folds, seed), far)
+
+
+def calibrate_halves(scores: Any, same: Any, half: Any, far: float) -> Calibration:
+    """`calibrate` with the half of each pair known, int [N] as `halves` gives them."""
     scores, same = scores_and_same(scores, same)
-    half = halves(identity_a, identity_b, folds, seed)
+    half = np.asarray(half)
     if len(half) != len(scores):
         raise UrfrError(f"expected the identities of {len(scores)} pairs, but got {len(half)}")
     chosen, held = scores[(half == 0) & ~same], half == 1

@@ -35,6 +35,16 @@ def inference_outputs(network: keras.Model) -> dict[str, tf.Tensor]:
     return {heads.EMBEDDING: joined, heads.CONFIDENCE: confidence, heads.VARIANCE: variance}
 
 
+def norm_beside(network: keras.Model) -> keras.Model:
+    """The same graph with one more output, `norm` float32 [B]: the embedding's length before normalisation.
+
+    MagFace (Meng et al., CVPR 2021) reads it as the quality of an image; reject curves compare with it.
+    """
+    head = network.get_layer(heads.EMBEDDING)
+    norm = tf.norm(head.flat(head.input), axis=1)
+    return keras.Model(network.input, {**network.output, heads.NORM: norm}, name=network.name)
+
+
 def build_inference(config: Experiment) -> keras.Model:
     """The inference model of a configuration, with fresh weights.
 

@@ -30,7 +30,7 @@ from urfr_tf.protocols.scoring import Faces, faces_of
 
 PIECE = 512
 _BATCH = 64
-_FORMAT = "urfr-embeddings/1"
+_FORMAT = "urfr-embeddings/2"
 
 
 class Model(Protocol):
@@ -73,6 +73,7 @@ def embed(
     """
     embedding = np.zeros([images.count, model.dim], np.float32)
     variance = np.ones([images.count, model.groups], np.float32)
+    norm = np.full(images.count, np.nan, np.float32)
     found = np.zeros(images.count, bool)
     refused: Counter[str] = Counter()
     start = 0
@@ -94,11 +95,8 @@ def embed(
                 kept = _compute(model, piece, settings, degradation, start, pool)
                 if path is not None:
                     _write(path, kept)
-            embedding[rows], variance[rows], reasons = (
-                kept[heads.EMBEDDING],
-                kept[heads.VARIANCE],
-                kept["refused"],
-            )
+            embedding[rows], variance[rows] = kept[heads.EMBEDDING], kept[heads.VARIANCE]
+            norm[rows], reasons = kept[heads.NORM], kept["refused"]
             found[rows] = reasons == ""
             refused.update(str(reason).partition(":")[0] for reason in reasons[reasons != ""])
             start = rows.stop
@@ -108,7 +106,7 @@ def embed(
     if not found.any():
         example = f" (for instance {reasons[0]})" if len(reasons) else ""
         raise UrfrError(f"none of the {images.count} images could be embedded{example}")
-    return faces_of(embedding, variance, found), dict(refused)
+    return faces_of(embedding, variance, found, norm), dict(refused)
 
 
 def _digest(item: Item, max_bytes: int) -> str:
@@ -139,7 +137,10 @@ def _compute(
     kept = {
         heads.EMBEDDING: np.zeros([len(piece), model.dim], np.float32),
         heads.VARIANCE: np.ones([len(piece), model.groups], np.float32),
+        heads.NORM: np.full(len(piece), np.nan, np.float32),
     }
+    # Only some models know the length of the embedding before it was normalised.
+    embedded = getattr(model, "with_norm", model)
     crops = [crop for group in crop_groups(piece, settings, pool, ahead=_BATCH) for crop in group]
     good = [row for row, crop in enumerate(crops) if not crop.refused]
     for first in range(0, len(good), _BATCH):
@@ -148,9 +149,9 @@ def _compute(
         if degradation is not None:
             points = np.stack([_points(crops[row], settings.size, model.input_size) for row in rows])
             pixels = degradation.apply(pixels, points, start + np.array(rows))
-        outputs = model(pixels)
-        for name, array in kept.items():
-            array[rows] = outputs[name]
+        for name, output in embedded(pixels).items():
+            if name in kept:
+                kept[name][rows] = output
     # Reasons are cut so that the array stays small; the file is read without pickle.
     return {**kept, "refused": np.array([crop.refused[:200] for crop in crops], "U200")}
 
@@ -171,7 +172,12 @@ def _points(crop: Crop, crop_size: int, size: int) -> np.ndarray:
 def _read(path: Path | None, count: int, model: Model) -> dict[str, np.ndarray] | None:
     if path is None or not path.is_file():
         return None
-    shapes = {heads.EMBEDDING: (count, model.dim), heads.VARIANCE: (count, model.groups), "refused": (count,)}
+    shapes = {
+        heads.EMBEDDING: (count, model.dim),
+        heads.VARIANCE: (count, model.groups),
+        heads.NORM: (count,),
+        "refused": (count,),
+    }
     try:
         with np.load(path, allow_pickle=False) as arrays:
             kept = {name: arrays[name] for name in shapes}

@@ -6,8 +6,17 @@ import numpy as np
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.metrics import average, fuse, tar_at_far, tar_interval
+from urfr_tf.metrics.calibration import calibrate_halves, halves
 from urfr_tf.metrics.identification import Search, join, match_curve, open_set, search
 from urfr_tf.protocols.protocol import Identification, Templates, Verification
+from urfr_tf.protocols.rejecting import (
+    FAR,
+    mean_curves,
+    missed_pairs,
+    of_templates,
+    qualities,
+    reject_curves,
+)
 from urfr_tf.protocols.result import Result, Wish, rate_name, supported_fars
 from urfr_tf.protocols.scoring import Faces, check_score, cross_scores, pair_scores, without_gaps
 from urfr_tf.protocols.verification import replicates_for
@@ -48,7 +57,8 @@ def pool(protocol: Templates, faces: Faces, score: str, rule: str = "minimum") -
             per_medium = fuse(some.embedding, some.variance, medium, rule)
             embedding[place], variance[place] = fuse(*per_medium, media[:, 0], rule)
         first = last
-    return without_gaps(Faces(embedding, variance, np.isin(np.arange(count), present)))
+    norm = np.full(count, np.nan, np.float32)  # of images; a template's quality is `of_templates`
+    return without_gaps(Faces(embedding, variance, np.isin(np.arange(count), present), norm))
 
 
 def check_templates(protocol: Templates, wish: Wish) -> None:
@@ -77,10 +87,12 @@ def measure_templates(protocol: Templates, faces: Faces, wish: Wish, probes: Fac
     check_templates(protocol, wish)
     gallery = pool(protocol, faces, wish.score, wish.rule)
     searched = gallery if probes is None else pool(protocol, probes, wish.score, wish.rule)
+    seen = faces if probes is None else probes
+    quality = of_templates(qualities(seen), seen, protocol.image, protocol.template, len(protocol.subject))
     result = Result()
     result.counts = {
         "images": protocol.images.count,
-        "images_not_found": int(np.count_nonzero(~(faces if probes is None else probes).found)),
+        "images_not_found": int(np.count_nonzero(~seen.found)),
         "templates": len(protocol.subject),
         "templates_not_found": int(np.count_nonzero(~searched.found)),
         "splits": len(protocol.splits),
@@ -90,35 +102,61 @@ def measure_templates(protocol: Templates, faces: Faces, wish: Wish, probes: Fac
     for split in protocol.splits:
         part = Result()
         if split.verification is not None:
-            _verify(protocol, split.verification, gallery, searched, wish, part)
+            _verify(protocol, split.verification, gallery, searched, quality, wish, part)
         for task in split.identifications:
-            _identify(protocol, task, gallery, searched, wish, part)
+            _identify(protocol, task, gallery, searched, quality, wish, part)
         parts.append(part)
     _combine(parts, result)
     return result
 
 
 def _verify(
-    protocol: Templates, task: Verification, gallery: Faces, probes: Faces, wish: Wish, result: Result
+    protocol: Templates,
+    task: Verification,
+    gallery: Faces,
+    probes: Faces,
+    quality: dict[str, np.ndarray],
+    wish: Wish,
+    result: Result,
 ) -> None:
     other = None if probes is gallery else probes
     scores = pair_scores(gallery, task.first, task.second, wish.score, other)
     impostors = int(np.count_nonzero(~task.same))
     result.counts.update(genuine=len(scores) - impostors, impostors=impostors)
+    people = np.unique(protocol.subject, return_inverse=True)[1]
+    half = halves(people[task.first], people[task.second])
     for far in supported_fars(wish, impostors, result):
         name = rate_name("tar@far", far)
         result.put_rate(name, tar_at_far(scores, task.same, far, wish.thin))
         replicates = replicates_for(wish, len(scores))
         if replicates and len(protocol.splits) == 1:
-            a, b = protocol.subject[task.first], protocol.subject[task.second]
+            a, b = people[task.first], people[task.second]
             interval = tar_interval(scores, task.same, a, b, far, replicates=replicates, thin=wish.thin)
             result.intervals[name] = [interval.low, interval.high]
+        try:
+            result.calibration.append(calibrate_halves(scores, task.same, half, far)._asdict())
+        except UrfrError as error:
+            result.refused[rate_name("threshold@far", far)] = str(error)
+    missed = missed_pairs(scores, task.same)
+    if missed is not None:
+        used = np.zeros(len(protocol.subject), bool)
+        used[task.first] = used[task.second] = True
+        place = np.cumsum(used) - 1
+        items = [place[side[task.same]] for side in (task.first, task.second)]
+        shown = {name: values[used] for name, values in quality.items()}
+        result.reject["pairs"] = reject_curves(missed, items, shown, FAR)
     drawn = scores > -np.inf
     result.arrays.update(scores=scores[drawn], same=task.same[drawn])
 
 
 def _identify(
-    protocol: Templates, task: Identification, gallery: Faces, probes: Faces, wish: Wish, result: Result
+    protocol: Templates,
+    task: Identification,
+    gallery: Faces,
+    probes: Faces,
+    quality: dict[str, np.ndarray],
+    wish: Wish,
+    result: Result,
 ) -> None:
     whole = np.concatenate(task.galleries)
     closed = find(protocol, task.probes, whole, gallery, probes, wish.score, task.precision)
@@ -130,6 +168,10 @@ def _identify(
         result.metrics[f"{task.name}map"] = float(np.nanmean(closed.precision))
     result.counts.update({f"{task.name}probes": len(task.probes), f"{task.name}gallery": len(whole)})
     result.arrays[f"{task.name}cmc"] = curve[:100]
+    mated = np.flatnonzero(closed.rank > 0)
+    shown = {name: values[task.probes] for name, values in quality.items()}
+    part = f"{task.name.strip('/')} rank 1".strip()
+    result.reject[part] = reject_curves(closed.rank[mated] > 1, [mated], shown, None)
     searches = [closed]
     if len(task.galleries) > 1:
         searches = [find(protocol, task.probes, part, gallery, probes, wish.score) for part in task.galleries]
@@ -186,6 +228,11 @@ def _combine(parts: list[Result], result: Result) -> None:
     for name in parts[0].counts:
         result.counts[name] = sum(part.counts[name] for part in parts)
     result.intervals.update(parts[0].intervals)
+    if len(parts) == 1:  # the people of one split are among those that another holds out
+        result.calibration = parts[0].calibration
+    for name in parts[0].reject:
+        if curve := mean_curves([part.reject.get(name, {}) for part in parts]):
+            result.reject[name] = curve
     for name in parts[0].arrays:
         if not name.endswith("cmc"):
             result.arrays[name] = np.concatenate([part.arrays[name] for part in parts])

@@ -16,18 +16,25 @@ class Faces(NamedTuple):
     embedding: float32 [N, K, d], groups of norm 1 (of any norm for `cosine`); anything where not found.
     variance: float32 [N, K].
     found: bool [N], False where there is no embedding: no face, an unreadable file.
+    norm: float32 [N], the embedding's length before it was normalised; NaN where the model does not give it.
     """
 
     embedding: np.ndarray
     variance: np.ndarray
     found: np.ndarray
+    norm: np.ndarray
 
     def some(self, rows: np.ndarray) -> "Faces":
         """Those of the rows given."""
-        return Faces(self.embedding[rows], self.variance[rows], self.found[rows])
+        return Faces(*(part[rows] for part in self))
 
 
-def faces_of(embedding: np.ndarray, variance: np.ndarray | None, found: np.ndarray | None = None) -> Faces:
+def faces_of(
+    embedding: np.ndarray,
+    variance: np.ndarray | None,
+    found: np.ndarray | None = None,
+    norm: np.ndarray | None = None,
+) -> Faces:
     """Faces of a model's output: embedding [N, D] of unit norm as a whole, variance [N, K] or None (K = 1).
 
     Raises:
@@ -54,7 +61,8 @@ def faces_of(embedding: np.ndarray, variance: np.ndarray | None, found: np.ndarr
             f"the model gives NaN or infinity for image {int(np.argmax(bad))} ({bad.sum()} in all)"
         )
     grouped = embedding.reshape(len(embedding), groups, -1) * np.float32(np.sqrt(groups))
-    return without_gaps(Faces(grouped, variance, found))
+    norm = np.full(len(found), np.nan, np.float32) if norm is None else np.asarray(norm, np.float32)
+    return without_gaps(Faces(grouped, variance, found, norm))
 
 
 def without_gaps(faces: Faces) -> Faces:
@@ -64,7 +72,7 @@ def without_gaps(faces: Faces) -> Faces:
     embedding, variance = faces.embedding.copy(), faces.variance.copy()
     embedding[~faces.found], variance[~faces.found] = 0, 1
     embedding[~faces.found, :, 0] = 1
-    return Faces(embedding, variance, faces.found)
+    return Faces(embedding, variance, faces.found, faces.norm)
 
 
 def check_score(score: str) -> None:

@@ -1,15 +1,13 @@
 """Figures of pairs of images: accuracy in ten folds, TAR at FAR, closed-set rank, thresholds."""
 
-from typing import Any
-
 import numpy as np
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.metrics import calibrate, error_against_reject, tar_at_far, tar_interval, ten_fold_accuracy
+from urfr_tf.metrics import tar_at_far, tar_interval, ten_fold_accuracy
+from urfr_tf.metrics.calibration import calibrate_halves, halves
 from urfr_tf.metrics.identification import join, match_curve, search
-from urfr_tf.metrics.reject import RejectCurve
-from urfr_tf.metrics.roc import LEAST
 from urfr_tf.protocols.protocol import Pairs
+from urfr_tf.protocols.rejecting import FAR, missed_pairs, qualities, reject_curves
 from urfr_tf.protocols.result import Result, Wish, rate_name, supported_fars
 from urfr_tf.protocols.scoring import Faces, cross_scores, pair_scores
 
@@ -17,7 +15,6 @@ MOST_CROSS = 100_000_000
 _PROBES = 256
 _BOOTSTRAP_WORK = 200_000_000  # pairs x replicates: some seconds
 _LEAST_REPLICATES = 100
-_REJECT_FAR = 1e-2
 RANKS = (1, 5, 10)
 
 
@@ -76,7 +73,11 @@ def measure_pairs(pairs: Pairs, faces: Faces, wish: Wish, probes: Faces | None =
     }
     _rates(pairs, faces, scores, wish, probes, result)
     _ranks(pairs, faces, wish, probes, result)
-    result.reject = reject_curves(pairs, faces if probes is None else probes, scores)
+    missed = missed_pairs(scores, pairs.same)
+    if missed is not None:
+        quality = qualities(faces if probes is None else probes)
+        genuine = [pairs.first[pairs.same], pairs.second[pairs.same]]
+        result.reject = reject_curves(missed, genuine, quality, FAR)
     # Pictures are drawn from finite scores; what has no embedding is counted, not drawn.
     drawn = scores > -np.inf
     result.arrays["scores"] = scores[drawn].astype(np.float32)
@@ -102,50 +103,17 @@ def _rates(
         scores = np.concatenate([scores[same], cross])
         a, b = (np.concatenate([x[same], people[y]]) for x, y in ((a, first), (b, second)))
         same, fold = np.arange(len(scores)) < np.count_nonzero(same), None
-    fars = supported_fars(wish, int(np.count_nonzero(~same)), result)
-    for far in fars:
+    half = halves(a, b, fold)
+    for far in supported_fars(wish, int(np.count_nonzero(~same)), result):
         name = rate_name("tar@far", far)
         result.put_rate(name, tar_at_far(scores, same, far, wish.thin))
         if replicates := replicates_for(wish, len(scores)):
             interval = tar_interval(scores, same, a, b, far, replicates=replicates, thin=wish.thin)
             result.intervals[name] = [interval.low, interval.high]
         try:
-            result.calibration.append(calibrate(scores, same, a, b, far, folds=fold)._asdict())
+            result.calibration.append(calibrate_halves(scores, same, half, far)._asdict())
         except UrfrError as error:
             result.refused[rate_name("threshold@far", far)] = str(error)
-
-
-def reject_curves(pairs: Pairs, faces: Faces, scores: np.ndarray) -> dict[str, Any]:
-    """Error against the share of rejected images, on the listed pairs at FAR 1e-2.
-
-    Images are left out by their mean confidence, the mean of 1 / variance over the groups, and, to compare
-    with, in a random order (the mean of 20). Empty where all confidences are equal or impostors too few.
-
-    Returns:
-        {"far", "rejected": [R], "by_confidence": [R], "at_random": [R]}; None where no genuine pair is left.
-    """
-    confidence = (1.0 / faces.variance.astype(np.float64)).mean(axis=1)
-    confidence[~faces.found] = 0
-    impostors = int(np.count_nonzero(~pairs.same))
-    if np.ptp(confidence[faces.found]) == 0 or round(impostors * _REJECT_FAR) < LEAST:
-        return {}
-
-    def curve(quality: np.ndarray) -> RejectCurve:
-        return error_against_reject(scores, pairs.same, pairs.first, pairs.second, quality, _REJECT_FAR)
-
-    informed = curve(confidence)
-    random = np.random.default_rng(0)
-    blind = np.mean([curve(random.random(len(confidence))).fnmr for _ in range(20)], axis=0)
-    return {
-        "far": _REJECT_FAR,
-        "rejected": informed.rejected.tolist(),
-        "by_confidence": [_number(rate) for rate in informed.fnmr],
-        "at_random": [_number(rate) for rate in blind],
-    }
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def _all_impostors(

@@ -11,6 +11,7 @@ import numpy as np
 from urfr_tf.files import write_bytes
 from urfr_tf.metrics import roc
 from urfr_tf.visualize.curves import cmc_figure, det_figure, histogram_figure, robustness_figure, roc_figure
+from urfr_tf.visualize.reject_pictures import reject_pictures
 from urfr_tf.visualize.report import Picture, picture_png
 from urfr_tf.visualize.result_tables import DEGRADED, by_protocol, metric_title
 from urfr_tf.visualize.sources import Evaluation, Source
@@ -128,11 +129,11 @@ def _robustness(protocol: str, group: Sequence[tuple[str, Evaluation]]) -> list[
 
 
 def result_pictures(sources: Sequence[Source]) -> list[Picture]:
-    """ROC, DET, histograms, CMC and robustness, protocol by protocol."""
+    """ROC, DET, histograms, CMC, robustness and reject curves, protocol by protocol."""
     pictures = []
     for protocol, group in by_protocol(sources).items():
         pictures += _verification(protocol, group) + _identification(protocol, group)
-        pictures += _robustness(protocol, group)
+        pictures += _robustness(protocol, group) + reject_pictures(protocol, group)
     return pictures
 
 

@@ -52,14 +52,14 @@ def robustness_figure(
 
 
 def reject_figure(
-    rejected: Sequence[float], errors: Mapping[str, Sequence[float | None]], far: float
+    rejected: Sequence[float], errors: Mapping[str, Sequence[float | None]], far: float | None
 ) -> Figure:
-    """False non-match rate against the share of images left out, a line for each order of leaving out.
+    """Error against the share of images or templates left out, a line for each order of leaving out.
 
     Args:
         rejected: shares [R].
         errors: order's name -> rates [R]; None where no genuine pair is left.
-        far: FAR of the threshold, which stays.
+        far: of the threshold, which stays: the error is the false non-match rate. None: that of rank 1.
 
     Raises:
         UrfrError: no line, or a line with another number of values than shares.
@@ -72,9 +72,11 @@ def reject_figure(
     axes = figure.add_subplot()
     for index, (name, rates) in enumerate(errors.items()):
         values = np.array([np.nan if rate is None else rate for rate in rates], np.float64)
-        axes.plot(rejected, values, marker="o", markersize=4, label=name, linewidth=1.8, **line_style(index))
-    axes.set_ylim(bottom=0)
-    title = f"Error against reject, threshold at FAR {far:g}"
-    plain_axes(axes, title, "share of images left out", "false non-match rate")
+        label = name.replace("_", " ")
+        axes.plot(rejected, values, marker="o", markersize=4, label=label, linewidth=1.8, **line_style(index))
+    axes.set_ylim(0, 1.08 * axes.get_ylim()[1])
+    title = "Error against reject, " + ("rank 1" if far is None else f"threshold at FAR {far:g}")
+    error = "share of probes not at rank 1" if far is None else "false non-match rate"
+    plain_axes(axes, title, "share left out", error)
     axes.legend(fontsize=9, framealpha=0.9, edgecolor="none")
     return figure

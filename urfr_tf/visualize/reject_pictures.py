@@ -1,0 +1,56 @@
+"""The error-against-reject curves of metrics.json files as pictures of a report."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from urfr_tf.visualize.report import Picture
+from urfr_tf.visualize.robustness import reject_figure
+from urfr_tf.visualize.sources import Evaluation
+
+Rates = dict[str, list[float | None]]
+
+
+def reject_pictures(protocol: str, group: Sequence[tuple[str, Evaluation]]) -> list[Picture]:
+    """One picture for each curve of each system; what has not the form of `reject_curves` is left out."""
+    return [
+        Picture(
+            f"Error against reject of {name}{f', {part}' if part else ''}, protocol {protocol}",
+            f"Lines of the error against the share left out, lowest quality first. Without reject {start:.3f}; "
+            f"with the share {shares[-1]:g} left out: {_last(rates)}.",
+            reject_figure(shares, rates, far),
+        )
+        for name, evaluation in group
+        for part, shares, rates, far in _curves(evaluation.raw.get("reject"))
+        for start in [next(iter(rates.values()))[0] or 0.0]
+    ]
+
+
+def _last(rates: Rates) -> str:
+    said = ((name.replace("_", " "), values[-1]) for name, values in rates.items())
+    return "; ".join(f"{name} {'nothing left' if x is None else f'{x:.3f}'}" for name, x in said)
+
+
+def _curves(reject: Any) -> Iterator[tuple[str, list[float], Rates, float | None]]:
+    if not isinstance(reject, dict):
+        return
+    for part, curve in {"": reject}.items() if "rejected" in reject else reject.items():
+        if not isinstance(curve, dict):
+            continue
+        shares, far = curve.get("rejected"), curve.get("far")
+        rates = {
+            str(name): values
+            for name, values in curve.items()
+            if name not in ("far", "rejected") and _numbers(values) and isinstance(shares, list)
+            if len(values) == len(shares)
+        }
+        if rates and shares and _numbers(shares) and None not in shares and (far is None or _number(far)):
+            yield str(part), shares, rates, far
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _numbers(values: Any) -> bool:
+    return isinstance(values, list) and all(value is None or _number(value) for value in values)
