@@ -15,6 +15,7 @@ from urfr_tf.errors import UrfrError
 COMMANDS = (
     "prepare",
     "inspect",
+    "data-service",
     "train",
     "mine",
     "evaluate",

@@ -136,12 +136,16 @@ class TrainConfig(hyperparams.Config):
 
 @dataclasses.dataclass
 class RuntimeConfig(hyperparams.Config):
-    """Where it runs. `replicas` > 0 is that many logical CPU devices (testing); 0 is all GPUs."""
+    """Where it runs. `replicas` > 0 is that many logical CPU devices (testing); 0 is all GPUs.
+
+    `data_service` is HOST:PORT of a `urfr data-service dispatcher` whose workers make the batches.
+    """
 
     strategy: str = "mirrored"
     replicas: int = 0
     precision: str = "float32"
     deterministic: bool = True
+    data_service: str = ""
 
 
 @dataclasses.dataclass

@@ -119,6 +119,10 @@ def check_sense(config: Any, where: str) -> None:
         f"runtime.precision is one of {', '.join(PRECISIONS)}, but got {runtime.precision}",
     )
     need(runtime.replicas >= 0, f"runtime.replicas must not be negative, but got {runtime.replicas}")
+    need(
+        not (runtime.data_service and data.cache),
+        "runtime.data_service and data.cache exclude each other: the workers decode, the cache holds what is decoded",
+    )
     if runtime.replicas > 1:
         need(runtime.strategy == "mirrored", "runtime.replicas above 1 needs runtime.strategy: mirrored")
         need(

@@ -37,6 +37,29 @@ def people_folder(root, people: int = 3, images: int = 4, size: int = 40):
     return root
 
 
+def numbered_shards(folder, images: int = 103, people: int = 7, side: int = 20, shards: int = 3):
+    """Shards in which image i is of person i mod `people` and has the colour (i, 2 i, row) in every row."""
+    from urfr_tf.data.crops import Crop
+    from urfr_tf.data.shards import shard_name, write_classes, write_manifest, write_shard
+
+    def crop(i):
+        pixels = np.empty([side, side, 3], np.uint8)
+        pixels[:] = i, 2 * i, 0
+        pixels[..., 2] = np.arange(side)[:, None]
+        return Crop(b"", f"p{i % people}", f"{i}.png", encoded(pixels))
+
+    parts = np.array_split(np.arange(images), shards)
+    labels = {f"p{person}": person for person in range(people)}
+    entries = [
+        write_shard(folder / shard_name(s, shards), map(crop, part.tolist()), labels)
+        for s, part in enumerate(parts)
+    ]
+    write_classes(folder, {f"p{person}": len(range(person, images, people)) for person in range(people)})
+    sizes = {"images": images, "classes": people, "image_size": side}
+    write_manifest(folder, {**sizes, "shards": entries})
+    return folder
+
+
 def records_of(folder):
     """Every record of a folder of shards as (label, identity, source, points, image bytes), in order."""
     import tensorflow as tf

@@ -1,15 +1,13 @@
 import itertools
 
-import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
+from made_up import numbered_shards
 
 from urfr_tf import heads
-from urfr_tf.data.crops import Crop
 from urfr_tf.data.manifest import load_manifest
 from urfr_tf.data.pipeline import evaluation_dataset, steps_per_pass, training_dataset
-from urfr_tf.data.shards import shard_name, write_classes, write_manifest, write_shard
 from urfr_tf.data.soft_labels import soft_label_paths, write_soft_labels
 from urfr_tf.errors import UrfrError
 
@@ -21,25 +19,7 @@ VARIED = {"blur": 0.3, "occlusion": 0.3, "resolution": 0.3}
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory):
     """103 images in 3 shards: image i is of person i mod 7 and has the colour (i, 2 i, row) in every row."""
-    folder = tmp_path_factory.mktemp("shards")
-
-    def crop(i):
-        pixels = np.empty([SIDE, SIDE, 3], np.uint8)
-        pixels[:] = i, 2 * i, 0
-        pixels[..., 2] = np.arange(SIDE)[:, None]
-        _, png = cv2.imencode(".png", pixels[..., ::-1])
-        return Crop(b"", f"p{i % PEOPLE}", f"{i}.png", png.tobytes())
-
-    parts = np.array_split(np.arange(IMAGES), 3)
-    labels = {f"p{person}": person for person in range(PEOPLE)}
-    entries = [
-        write_shard(folder / shard_name(s, 3), map(crop, part.tolist()), labels)
-        for s, part in enumerate(parts)
-    ]
-    counts = {f"p{person}": len(range(person, IMAGES, PEOPLE)) for person in range(PEOPLE)}
-    write_classes(folder, counts)
-    sizes = {"images": IMAGES, "classes": PEOPLE, "image_size": SIDE}
-    write_manifest(folder, {**sizes, "shards": entries})
+    folder = numbered_shards(tmp_path_factory.mktemp("shards"), IMAGES, PEOPLE, SIDE)
     write_soft_labels(load_manifest(folder), "young", np.arange(IMAGES) / 200)
     return folder
 

@@ -5,6 +5,7 @@ data; the order of pass p depends on (seed, p), what happens to the images of st
 that starts at step g therefore continues an interrupted one bit for bit.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from urfr_tf.data import records
 from urfr_tf.data.allocator import keep_freed_memory
 from urfr_tf.data.manifest import Manifest, load_manifest
 from urfr_tf.data.random_crop import crop_images, crop_points, decode, decode_all
+from urfr_tf.data.service import served
 from urfr_tf.data.soft_labels import check_soft_labels
 from urfr_tf.errors import UrfrError
 from urfr_tf.faces.template import five_points
@@ -52,6 +54,7 @@ def training_dataset(
     probabilities: dict[str, float] | None = None,
     soft_labels: tuple[str, ...] = (),
     images_per_identity: int = 1,
+    service: str = "",
 ) -> tf.data.Dataset:
     """The endless stream of training batches, from step `start_step` on.
 
@@ -72,16 +75,21 @@ def training_dataset(
         images_per_identity: with M > 1 a batch is B / M groups of M images of one person (P x K sampling); a
             person's last n mod M images of a pass are left out. It streams: at most M - 1 encoded images a
             person wait for their group.
+        service: HOST:PORT of a tf.data service whose workers make the batches (see `service`); the stream is the
+            same. They find the shards at the same absolute path.
 
     Returns:
         A dataset of ({image: float32 [B, S, S, 3] in 0..255, label: int64 [B]}, {variation: float32 [B, T]});
         the T columns are the variations in the order of `check_probabilities`, then the soft labels.
 
     Raises:
-        UrfrError: a damaged folder, a crop larger than the images, fewer images than a batch, a bad name.
+        UrfrError: a damaged folder, a crop larger than the images, fewer images than a batch, a bad name, or
+            no data service where one is asked for.
     """
     keep_freed_memory()
-    manifest = load_manifest(shards)
+    if cache and service:
+        raise UrfrError("expected a data service or a cache in memory, but both were asked for")
+    manifest = load_manifest(os.path.abspath(shards) if service else shards)
     probabilities = probabilities or {}
     check_probabilities(probabilities)
     _check_crop(manifest, crop_size)
@@ -116,11 +124,16 @@ def training_dataset(
         labels = tf.concat([labels, examples["soft"]], axis=1)
         return {heads.IMAGE: images, heads.LABEL: examples[heads.LABEL]}, {heads.VARIATION: labels}
 
-    passed, step_of_pass = divmod(start_step, steps)
-    stream = tf.data.Dataset.range(passed, _FOREVER).flat_map(one_pass).skip(step_of_pass * batch_size)
-    stream = stream.batch(batch_size, drop_remainder=True)
-    stream = tf.data.Dataset.zip((tf.data.Dataset.range(start_step, _FOREVER), stream))
-    stream = stream.map(make, num_parallel_calls=tf.data.AUTOTUNE)
+    def every(step: int, stride: int) -> tf.data.Dataset:
+        """(step, batch of records) of the steps step, step + stride, ...; nothing is decoded here."""
+        passed, step_of_pass = divmod(step, steps)
+        stream = tf.data.Dataset.range(passed, _FOREVER).flat_map(one_pass).skip(step_of_pass * batch_size)
+        stream = stream.batch(batch_size, drop_remainder=True)
+        return tf.data.Dataset.zip((tf.data.Dataset.range(step, _FOREVER), stream)).shard(stride, 0)
+
+    stream = every(start_step, 1).map(make, num_parallel_calls=tf.data.AUTOTUNE)
+    if service:
+        stream = served(service, every, make, start_step, stream.element_spec)
     return stream.prefetch(tf.data.AUTOTUNE).with_options(_options())
 
 

@@ -20,4 +20,5 @@ def configured_batches(config: Experiment, start_step: int, images_per_identity:
         probabilities=config.augmentations,
         soft_labels=tuple(config.data.soft_labels),
         images_per_identity=images_per_identity,
+        service=config.runtime.data_service,
     )

@@ -1,0 +1,92 @@
+"""`urfr data-service`: the processes of a tf.data service, which make the batches of training elsewhere."""
+
+import argparse
+
+HELP = "serve training batches from other processes or machines: a dispatcher and its workers"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
+    roles = parser.add_subparsers(dest="role", required=True, metavar="ROLE")
+    dispatcher = roles.add_parser("dispatcher", help="tells workers and training of each other; one of them")
+    dispatcher.add_argument("--port", type=_port, required=True)
+    dispatcher.add_argument(
+        "--workers", required=True, metavar="HOST:PORT,...", help="where the workers are, for ever, in order"
+    )
+    dispatcher.add_argument(
+        "--work-dir", metavar="DIR", help="keep a journal here, with which it can be started again"
+    )
+    worker = roles.add_parser("worker", help="makes batches; one for each machine")
+    worker.add_argument("--port", type=_port, required=True)
+    worker.add_argument("--dispatcher", required=True, metavar="HOST:PORT")
+    worker.add_argument(
+        "--address", metavar="HOST:PORT", help="as the dispatcher has it in its list (localhost:PORT)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serves until it is told to stop; raises UrfrError with a sentence."""
+    import signal
+    import threading
+
+    import tensorflow as tf
+
+    from urfr_tf.data.allocator import keep_freed_memory
+    from urfr_tf.errors import UrfrError
+
+    service = tf.data.experimental.service
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        if args.role == "dispatcher":
+            workers = [_address(text) for text in args.workers.split(",")]
+            if len(set(workers)) != len(workers):
+                raise UrfrError(f"expected every worker once in --workers, but got {args.workers}")
+            config = service.DispatcherConfig(
+                port=args.port,
+                work_dir=args.work_dir,
+                fault_tolerant_mode=args.work_dir is not None,
+                worker_addresses=workers,
+                # Abandoned jobs hold a shuffle buffer each.
+                job_gc_check_interval_ms=10_000,
+                job_gc_timeout_ms=60_000,
+            )
+            server = service.DispatchServer(config)
+            print(f"dispatcher on port {args.port} for {len(workers)} workers", flush=True)
+        else:
+            keep_freed_memory()
+            address = _address(args.address or f"localhost:{args.port}")
+            config = service.WorkerConfig(
+                dispatcher_address=_address(args.dispatcher),
+                worker_address=address,
+                port=args.port,
+                heartbeat_interval_ms=2_000,
+                dispatcher_timeout_ms=60_000,
+            )
+            server = service.WorkerServer(config)
+            print(f"worker {address} of the dispatcher at {args.dispatcher}", flush=True)
+    except tf.errors.OpError as error:
+        raise UrfrError(
+            f"the {args.role} could not start: {error.message.strip().splitlines()[0]}"
+        ) from error
+    # Not join(): it would not see the signals.
+    stop.wait()
+    del server
+    return 0
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 < value < 65536:
+        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, but got {text}")
+    return value
+
+
+def _address(text: str) -> str:
+    from urfr_tf.errors import UrfrError
+
+    host, _, port = text.strip().removeprefix("grpc://").rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise UrfrError(f"expected HOST:PORT, but got {text!r}")
+    return f"{host}:{port}"
