@@ -157,6 +157,22 @@ def test_wrong_places_are_sentences(shards):
         next(batches(shards, port, cache=True))
 
 
+def test_servers_that_cannot_start_are_sentences(cluster, capsys):
+    from urfr_tf.cli import main
+
+    port, _ = cluster
+    command = ["data-service", "dispatcher", "--port"]
+    assert main([*command, str(port), "--workers", "localhost:1"]) == 1
+    assert f"port {port} to be free" in capsys.readouterr().err
+    for workers, words in (("here", "HOST:PORT, but got 'here'"), ("a:1,a:1", "every worker once")):
+        assert main([*command, str(free_port()), "--workers", workers]) == 1
+        assert words in capsys.readouterr().err
+    # The dispatcher does not have this worker in its list.
+    dispatcher = f"localhost:{port}"
+    assert main(["data-service", "worker", "--port", str(free_port()), "--dispatcher", dispatcher]) == 1
+    assert "the worker could not start" in (error := capsys.readouterr().err) and "not configured" in error
+
+
 def urfr(*arguments):
     """A process of the command that has said its first line."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}

@@ -38,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    _check_free(args.port)
     try:
         if args.role == "dispatcher":
             workers = [_address(text) for text in args.workers.split(",")]
@@ -74,6 +75,20 @@ def run(args: argparse.Namespace) -> int:
     stop.wait()
     del server
     return 0
+
+
+def _check_free(port: int) -> None:
+    """gRPC lets several servers share a port, each of which then gets some of the calls."""
+    import socket
+
+    from urfr_tf.errors import UrfrError
+
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("", port))
+    except OSError as error:
+        raise UrfrError(f"expected port {port} to be free, but it is not: {error.strerror}") from error
 
 
 def _port(text: str) -> int:
