@@ -35,9 +35,6 @@ def run(args: argparse.Namespace) -> int:
     from urfr_tf.errors import UrfrError
 
     service = tf.data.experimental.service
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     _check_free(args.port)
     try:
         if args.role == "dispatcher":
@@ -67,11 +64,13 @@ def run(args: argparse.Namespace) -> int:
             )
             server = service.WorkerServer(config)
             print(f"worker {address} of the dispatcher at {args.dispatcher}", flush=True)
-    except tf.errors.OpError as error:
-        raise UrfrError(
-            f"the {args.role} could not start: {error.message.strip().splitlines()[0]}"
-        ) from error
+    except (tf.errors.OpError, RuntimeError) as error:
+        words = " ".join(str(getattr(error, "message", error)).split())
+        raise UrfrError(f"the {args.role} could not start: {words}") from error
     # Not join(): it would not see the signals.
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
     stop.wait()
     del server
     return 0
