@@ -48,8 +48,9 @@ def shard_sheet(
         numbers: of `data.inspection.summary`.
     """
     rows, wide = len(sample.images), len(columns) + 1
-    figure = new_figure(1.25 * wide, 1.5 * rows + 2.6)
-    grid = figure.add_gridspec(rows + 1, wide, height_ratios=[1.5] * rows + [2.4])
+    figure = new_figure(1.25 * wide, 1.35 * rows + 2.9)
+    # An empty row, so that the last labels and the histogram's title stay apart.
+    grid = figure.add_gridspec(rows + 2, wide, height_ratios=[1.35] * rows + [0.2, 2.4])
     for row in range(rows):
         tiles = [("original", sample.images[row], sample.identities[row])]
         tiles += [(title, images[row], labels[row]) for title, images, labels in columns]
@@ -60,10 +61,12 @@ def shard_sheet(
             axes.set_xlabel(label[:22], fontsize=6, parse_math=False)
             if row == 0:
                 axes.set_title(title, fontsize=8)
-    axes = figure.add_subplot(grid[rows, :])
+    axes = figure.add_subplot(grid[rows + 1, :])
     bins = numbers["images_per_person"]["histogram"]
     names = [str(b["from"]) if b["from"] == b["to"] else f"{b['from']}-{b['to']}" for b in bins]
-    axes.bar(names, [b["people"] for b in bins], color=PALETTE[0])
+    bars = axes.bar(names, [b["people"] for b in bins], color=PALETTE[0])
+    axes.bar_label(bars, fontsize=7, padding=2)  # the tail's bars are too low to be read off
+    axes.margins(y=0.12)
     room = max(0.0, 8 - len(bins)) / 2  # a single bar is not to fill the sheet
     axes.set_xlim(-0.6 - room, len(bins) - 0.4 + room)
     title = f"{numbers['images']} images of {numbers['people']} people"
