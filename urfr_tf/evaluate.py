@@ -157,7 +157,7 @@ def evaluate(
     if settings.curve:
         result = measure(protocol, clean, wish)
         quick = Wish(wish.score, wish.fars, wish.thin, wish.impostors, replicates=0, rule=wish.rule)
-        clean_metrics = dict(result.metrics)
+        clean_metrics, clean_refused = dict(result.metrics), set(result.refused)
         for degradation in settings.degradations:
             worse = measure(protocol, clean, quick, faces(degradation))
             curve = result.robustness.setdefault(
@@ -168,7 +168,8 @@ def evaluate(
                 curve[name].append(worse.metrics.get(name))
             result.metrics.update({f"{name}@{degradation}": value for name, value in worse.metrics.items()})
             result.thin.extend(f"{name}@{degradation}" for name in worse.thin)
-            result.refused.update({f"{name}@{degradation}": why for name, why in worse.refused.items()})
+            new = {name: why for name, why in worse.refused.items() if name not in clean_refused}
+            result.refused.update({f"{name}@{degradation}": why for name, why in new.items()})
     else:
         probes = faces(settings.degradations[0]) if settings.degradations else None
         result = measure(protocol, clean, wish, probes)

@@ -232,3 +232,11 @@ def test_templates_have_thresholds_and_reject_curves():
     # A quarter of the probes is an eighth of the templates: at 0.15 of them no noise is left.
     assert pairs_curve["by_confidence"][3] < 0.05 and ranks["by_confidence"][5] < 0.05
     assert ranks["at_random"][5] > 0.2
+
+
+def test_a_gallery_of_one_person_is_a_sentence_before_anything_is_embedded(tmp_path):
+    data = cropped(tmp_path)
+    path = tmp_path / "meta" / "ijbc_1N_gallery_G1.csv"
+    path.write_text(path.read_text().replace("2,B,", "2,A,"))
+    with pytest.raises(UrfrError, match="at least two people in ijbc, but one of its galleries has 1"):
+        check_templates(open_protocol("ijbc", data), Wish())

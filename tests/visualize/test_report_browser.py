@@ -152,6 +152,11 @@ def test_the_page_as_a_reader_sees_it(page, open_browser, width):
     assert len(images) > 5 and all(all(image) for image in images)
     # The page itself never scrolls sideways; wide tables do so in their own, focusable box.
     assert browser.run("return document.documentElement.scrollWidth") <= width
+    # Short words are not broken within: the cell "cosine" is one line high.
+    lines = "const r = document.createRange(); r.selectNodeContents(c); return r.getClientRects().length"
+    cells = "[...document.querySelectorAll('td.text')].filter(c => c.innerText === 'cosine')"
+    broken = browser.run(f"return {cells}.map(c => {{ {lines} }})")
+    assert broken and set(broken) == {1}
     assert browser.run("return [...document.querySelectorAll('.scroll')].every(box => box.tabIndex === 0)")
     loaded = browser.run("return performance.getEntriesByType('resource').map(entry => entry.name)")
     assert [name for name in loaded if not name.startswith("data:")] == []

@@ -62,12 +62,21 @@ def pool(protocol: Templates, faces: Faces, score: str, rule: str = "minimum") -
 
 
 def check_templates(protocol: Templates, wish: Wish) -> None:
-    """Raises UrfrError where a FAR that was asked for is too thin: before anything is embedded."""
+    """Raises UrfrError where a FAR that was asked for is too thin or a gallery is of one person: before embedding."""
     if wish.impostors == "all":
         raise UrfrError(
             f"--impostors all is for pairs of images; {protocol.name} lists its pairs of templates"
         )
     for split in protocol.splits:
+        for task in split.identifications:
+            for gallery in task.galleries:
+                names = protocol.subject[gallery]
+                people = len(np.unique(names[names != ""])) + np.count_nonzero(names == "")
+                if people < 2:
+                    raise UrfrError(
+                        f"expected a gallery of at least two people in {protocol.name}, but one of its galleries has "
+                        f"{people}: every probe would be found"
+                    )
         if split.verification is not None:
             supported_fars(wish, int(np.count_nonzero(~split.verification.same)), Result())
 

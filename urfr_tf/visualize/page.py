@@ -58,7 +58,7 @@ summary { cursor: pointer; color: var(--accent); }
 footer { padding: 2rem 1.25rem 3rem; }
 @media (max-width: 44rem) { .pictures { grid-template-columns: minmax(0, 1fr); }
   h1 { font-size: 1.4rem; } th, td { padding: .35rem .55rem; } tbody th { max-width: 8.5rem; }
-  td.text { max-width: 11rem; overflow-wrap: anywhere; } }
+  td.text { min-width: 6.5rem; max-width: 11rem; overflow-wrap: anywhere; } }
 @media print { .scroll { overflow: visible; } details > * { display: block; } }
 """
 

@@ -47,7 +47,15 @@ def robustness_figure(
         axes.set_xticks(places, ["clean" if s is None else f"{s:g}" for s in strengths])
         axes.set_ylim(0, 1.02)
         plain_axes(axes, variation, UNITS.get(variation, "strength"), "")
-    every[0].legend(fontsize=8, framealpha=0.9, edgecolor="none", loc="lower left")
+    handles, labels = every[0].get_legend_handles_labels()
+    figure.legend(
+        handles,
+        labels,
+        fontsize=9,
+        loc="outside upper left",
+        ncols=min(len(names), 2 * len(curves)),
+        edgecolor="none",
+    )
     return figure
 
 
