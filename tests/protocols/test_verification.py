@@ -114,6 +114,8 @@ def test_leaving_out_unsure_images_lowers_the_error():
     faces = faces_of(embedding, None, norm=np.where(noise, 1.0, 2.0))
     by_norm = measure_pairs(pairs, faces, Wish(replicates=0)).reject
     assert by_norm["by_norm"] == reject["by_confidence"] and "by_confidence" not in by_norm
+    rounded = 1 + 1e-7 * np.random.default_rng(1).random((1000, 1))
+    assert not measure_pairs(pairs, faces_of(embedding, rounded), Wish(replicates=0)).reject
 
 
 def test_images_without_an_embedding_count_as_misses():

@@ -10,6 +10,7 @@ from urfr_tf.protocols.scoring import Faces
 
 FAR = 1e-2
 _RANDOM = 20
+_ROUNDING = 1e-5  # a fixed confidence differs by so much between batches
 
 
 def qualities(faces: Faces) -> dict[str, np.ndarray]:
@@ -17,7 +18,7 @@ def qualities(faces: Faces) -> dict[str, np.ndarray]:
 
     `by_confidence`: the mean of 1 / variance over the groups. `by_norm`: the length of the embedding before it
     is normalised, as in MagFace (Meng et al., CVPR 2021), where the model gives it. One that is the same for all
-    images orders nothing and is left out.
+    images, but for rounding, orders nothing and is left out.
     """
     found = faces.found
     confidence = (1.0 / faces.variance.astype(np.float64)).mean(axis=1)
@@ -26,7 +27,9 @@ def qualities(faces: Faces) -> dict[str, np.ndarray]:
     return {
         name: values
         for name, values in kept.items()
-        if found.any() and np.isfinite(values).all() and np.ptp(values[found]) > 0
+        if found.any()
+        and np.isfinite(values).all()
+        and np.ptp(values[found]) > _ROUNDING * np.abs(values).max()
     }
 
 
