@@ -2,18 +2,20 @@
 
 For each image the camera is solved from its five points under weak perspective. Then every place of the
 turned image asks which point of the head it sees (a table of views, see urfr_tf/faces/views.py), and
-where that point lies in the photograph; where it is hidden there, its mirror image on the other half of
-the face is taken. Places beside the head look at the background, which is shifted along with the
-head's outline; the shift runs out with distance. Where the photograph shows no background, because
-an ear or hair was there or the picture ends, its blurred colours are continued. The turned face is placed as
-an alignment by its five points would place it, because that is how a face seen from the side reaches
+where that point lies in the photograph; where it is hidden or seen flat there, its mirror image on the
+other half of the face is taken. Places beside the head look at the background, which is shifted along
+with the head's outline; the shift runs out with distance. Where the photograph shows no background, because
+an ear or hair was there or the picture ends, its blurred colours are continued. The turned face is placed
+as an alignment by its five points would place it, because that is how a face seen from the side reaches
 the network.
 """
+
+import functools
 
 import numpy as np
 import tensorflow as tf
 
-from urfr_tf.augment import strips
+from urfr_tf.augment import warp
 from urfr_tf.augment.camera import Camera, known_points, solve_pose
 from urfr_tf.errors import UrfrError
 from urfr_tf.faces.shape import AXIS_Z
@@ -22,84 +24,104 @@ from urfr_tf.faces.views import VIEW_CENTRE, VIEW_HALF, views
 MAX_YAW = 75.0
 
 _RADIANS = np.pi / 180
-_ROW_STEP = 2  # pixels between the rows in which the warp is computed
-_FLAT = 45.0 * _RADIANS  # angle off the camera's direction from which the mirror image is preferred
 _RIM = 70.0 * _RADIANS  # angle off the camera's direction beyond which texture is stretched
+_FLAT = 45.0 * _RADIANS  # angle off the camera's direction from which the mirror image is preferred
 _REACH = 1.1  # eye distances over which the background's shift runs out
 _BESIDE = 0.28  # eye distances next to the head that are ear or hair
 _EDGE = 1.5  # pixels over which the head's outline is blended into the background
 _CELL = 8  # pixels of a cell of the blurred picture of the background
 
 
+# Compiled, because the many small steps would otherwise each walk memory; in several parts, because XLA
+# would compute what is shared again for each use: together these made it four times as fast.
+_compiled = functools.partial(tf.function, jit_compile=True, autograph=False)
+_packed = _compiled(warp.packed)
+_sampled = _compiled(warp.sample)
+
+
 class _View:
     """What cameras of yaw [B] and a pitch of the table see of the head, between the views of the table."""
 
-    def __init__(self, yaw: tf.Tensor, pitch: tf.Tensor) -> None:
+    def __init__(self, yaw: tf.Tensor, pitch: tf.Tensor, surface: tf.Tensor, outline: tf.Tensor) -> None:
         table = views()
-        self.sign = tf.where(yaw < 0, -1.0, 1.0)
         place = tf.clip_by_value(tf.abs(yaw) / float(table.yaws[1]), 0.0, len(table.yaws) - 1.001)
         low = tf.cast(place, tf.int32)
-        self._part = (place - tf.cast(low, tf.float32))[:, None]
+        self._sign = tf.where(yaw < 0, -1.0, 1.0)[:, None]
+        self._part = (place - tf.cast(low, tf.float32))[:, None, None]
         self._grid = table.surface.shape[2]
-        self._view = low * len(table.pitches) + pitch
-        self._next = len(table.pitches)
-        self._surface = tf.constant(table.surface.reshape(-1, 4))
-        self._outline = tf.constant(table.outline.reshape(-1, 2))
+        self._first = (low * len(table.pitches) + pitch)[:, None]
+        self._second = self._first + len(table.pitches)
+        self._surface, self._outline = surface, outline
 
-    def _place(self, value: tf.Tensor, centre: float) -> tuple[tf.Tensor, tf.Tensor]:
-        at = (value - centre + VIEW_HALF) * ((self._grid - 1) / (2 * VIEW_HALF))
-        at = tf.clip_by_value(at, 0.0, self._grid - 1.001)
-        low = tf.cast(at, tf.int32)
-        return low, (at - tf.cast(low, tf.float32))[..., None]
+    def _between(self, table: tf.Tensor, column: tf.Tensor, row: tf.Tensor, width: int) -> tf.Tensor:
+        """Values [B, N, C] between the two views next to each yaw."""
+        first, second = (
+            warp.bilinear(table, column, row, view * (width * self._grid), width, self._grid)
+            for view in (self._first, self._second)
+        )
+        return first + self._part * (second - first)
 
-    def surface(self, plane: tf.Tensor) -> tf.Tensor:
-        """Plane coordinates [B, N, 2] -> the head's point and the margin [B, N, 4], see `Views`."""
-        column, s = self._place(plane[..., 0] * self.sign[:, None], VIEW_CENTRE[0])
-        row, t = self._place(plane[..., 1], VIEW_CENTRE[1])
-        index = (self._view[:, None] * self._grid + row) * self._grid + column
-        over = self._next * self._grid**2
+    def _place(self, value: tf.Tensor, centre: float) -> tf.Tensor:
+        return (value - centre + VIEW_HALF) * ((self._grid - 1) / (2 * VIEW_HALF))
 
-        def value(offset: int) -> tf.Tensor:
-            first = tf.cast(tf.gather(self._surface, index + offset), tf.float32)
-            second = tf.cast(tf.gather(self._surface, index + offset + over), tf.float32)
-            return first + self._part[..., None] * (second - first)
-
-        a, b, c, d = value(0), value(1), value(self._grid), value(self._grid + 1)
-        upper, lower = a + s * (b - a), c + s * (d - c)
-        flip = tf.stack([self.sign] + [tf.ones_like(self.sign)] * 3, -1)
-        return (upper + t * (lower - upper)) * flip[:, None]
+    def surface(self, plane: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Plane coordinates [B, N, 2] -> azimuth, y and radius of the head there, and the margin: [B, N]."""
+        column = self._place(plane[..., 0] * self._sign, VIEW_CENTRE[0])
+        row = self._place(plane[..., 1], VIEW_CENTRE[1])
+        azimuth, y, radius, margin = tf.unstack(
+            self._between(self._surface, column, row, self._grid), axis=-1
+        )
+        return azimuth * self._sign, y, radius, margin
 
     def outline(self, height: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Plane y [B, N] -> the head's least and greatest x [B, N] there."""
-        row, t = self._place(height, VIEW_CENTRE[1])
-        index = self._view[:, None] * self._grid + row
+        row = tf.clip_by_value(self._place(height, VIEW_CENTRE[1]), 0.0, self._grid - 1.001)
+        top = tf.cast(row, tf.int32)
+        t = (row - tf.cast(top, tf.float32))[..., None]
 
         def value(offset: int) -> tf.Tensor:
-            first = tf.gather(self._outline, index + offset)
-            second = tf.gather(self._outline, index + offset + self._next * self._grid)
-            return first + self._part[..., None] * (second - first)
+            first, second = (
+                tf.gather(self._outline, view * self._grid + top + offset)
+                for view in (self._first, self._second)
+            )
+            return first + self._part * (second - first)
 
-        ends = value(0)
-        ends = (ends + t * (value(1) - ends)) * self.sign[:, None, None]
-        return tf.reduce_min(ends, -1), tf.reduce_max(ends, -1)
+        above = value(0)
+        ends = (above + t * (value(1) - above)) * self._sign[..., None]
+        return tf.minimum(ends[..., 0], ends[..., 1]), tf.maximum(ends[..., 0], ends[..., 1])
 
 
-def _on_the_rim(head: tf.Tensor, yaw: tf.Tensor, turned: tf.Tensor) -> tf.Tensor:
-    """Points of the head [B, N, 3], those that turn away from a camera at yaw [B] drawn to its rim.
+def _in_photograph(
+    azimuth: tf.Tensor, y: tf.Tensor, radius: tf.Tensor, camera: Camera, yaw: tf.Tensor, turned: tf.Tensor
+) -> tf.Tensor:
+    """Pixels [B, N, 2] at which a camera at yaw [B] sees points of the head [B, N].
 
-    Nobody sees behind an ear in a frontal photograph: the texture beyond the rim is what lies at the rim
-    and just outside it. With `turned` [B] = 0 nothing moves.
+    Points that turn away from the camera are drawn to its rim: nobody sees behind an ear in a frontal
+    photograph, so the texture beyond the rim is what lies at the rim and just outside it. With `turned`
+    [B] = 0 nothing moves.
     """
-    x, depth, yaw = head[..., 0], AXIS_Z - head[..., 2], yaw[:, None] * _RADIANS
-    radius, turned = tf.sqrt(x**2 + depth**2), turned[:, None]
-    away = tf.atan2(x, depth) + yaw
+    yaw, turned = yaw[:, None] * _RADIANS, turned[:, None]
+    away = azimuth + yaw
     away = away - 2 * np.pi * tf.round(away / (2 * np.pi))
     room = np.pi / 2 - _RIM
     over = tf.maximum(tf.abs(away) - _RIM, 0.0)
-    drawn = tf.sign(away) * (tf.minimum(tf.abs(away), _RIM) + room * tf.tanh(over / room))
+    drawn = tf.sign(away) * (tf.minimum(tf.abs(away), _RIM) + room * over / (room + over))
     angle = away + (drawn - away) * turned - yaw
     radius = radius * (1.0 + 0.9 * _BESIDE * turned * tf.clip_by_value(over - room, 0.0, 1.0))
-    return tf.stack([radius * tf.sin(angle), head[..., 1], AXIS_Z - radius * tf.cos(angle)], -1)
+    head = tf.stack([radius * tf.sin(angle), y, AXIS_Z - radius * tf.cos(angle)], -1)
+    return camera.pixels(camera.project(head))
+
+
+def _better_mirrored(azimuth: tf.Tensor, yaw: tf.Tensor) -> tf.Tensor:
+    """How much [B, N] the mirror images of points at azimuths [B, N] should stand in for them.
+
+    1 where a camera at yaw [B] sees the point under a flat angle or not at all, and its mirror image better.
+    """
+    yaw = yaw[:, None] * _RADIANS
+    own, mirrored = tf.abs(yaw + azimuth), tf.abs(yaw - azimuth)
+    flat = (own - _FLAT) / (15 * _RADIANS)
+    better = (own - mirrored - 8 * _RADIANS) / (12 * _RADIANS)
+    return tf.clip_by_value(flat, 0.0, 1.0) * tf.clip_by_value(better, 0.0, 1.0)
 
 
 def _background(
@@ -123,58 +145,123 @@ def _background(
     return tf.stack([x + tf.where(on_left, -moved, moved), plane[..., 1]], -1), uncovered
 
 
-def _better_mirrored(head: tf.Tensor, yaw: tf.Tensor) -> tf.Tensor:
-    """How much [B, N] the mirror images of points of the head [B, N, 3] should stand in for them.
-
-    1 where a camera at yaw [B] sees the point under a flat angle or not at all, and its mirror image better.
-    """
-    azimuth, yaw = tf.atan2(head[..., 0], AXIS_Z - head[..., 2]), yaw[:, None] * _RADIANS
-    own, mirrored = tf.abs(yaw + azimuth), tf.abs(yaw - azimuth)
-    flat = (own - _FLAT) / (15 * _RADIANS)
-    better = (own - mirrored - 8 * _RADIANS) / (12 * _RADIANS)
-    return tf.clip_by_value(flat, 0.0, 1.0) * tf.clip_by_value(better, 0.0, 1.0)
-
-
 def _blurred_background(images: tf.Tensor, camera: Camera, view: _View) -> tf.Tensor:
-    """The background of images [B, S, S, 3] continued over the heads, coarse: [B, F, F, 3].
+    """The background of images [B, S, S, 3], continued over the heads, in cells: float32 [B, F, F, 3].
 
     Normalised convolution (Knutsson and Westin, 1993) over three scales, the finest that has background.
     """
-    small = tf.nn.avg_pool2d(images, _CELL, _CELL, "SAME")
-    side = tf.shape(small)[1]
+    half = images[:, 1 :: _CELL // 2, 1 :: _CELL // 2]  # every cell by four of its pixels
+    side = (half.shape[1] + 1) // 2
+    half = tf.pad(
+        half, [[0, 0], [0, 2 * side - half.shape[1]], [0, 2 * side - half.shape[2]], [0, 0]], "SYMMETRIC"
+    )
+    small = tf.reduce_mean(tf.reshape(half, [-1, side, 2, side, 2, 3]), [2, 4])
     line = (tf.range(side, dtype=tf.float32) + 0.5) * _CELL - 0.5
     plane = camera.plane(tf.reshape(tf.stack(tf.meshgrid(line, line), -1), [1, -1, 2]))
     left, right = view.outline(plane[..., 1])
     outside = tf.maximum(left - plane[..., 0], plane[..., 0] - right)
-    weight = tf.clip_by_value(outside / _BESIDE - 1.0, 1e-3, 1.0)
-    weight = tf.reshape(weight, [-1, side, side, 1])
+    weight = tf.reshape(tf.clip_by_value(outside / _BESIDE - 1.0, 1e-3, 1.0), [-1, side, side, 1])
     level = tf.concat([small * weight, weight], -1)
     total = level
-    for scale in (0.1, 0.01):
-        level = tf.nn.avg_pool2d(level, 4, 3, "SAME")
-        total += scale * tf.image.resize(level, [side, side])
+    for width, share in ((2.0, 0.1), (6.0, 0.01)):
+        distance = np.arange(side)[:, None] - np.arange(side)
+        blur = tf.constant(np.exp(-0.5 * (distance / width) ** 2) / width, tf.float32)
+        total += share * tf.einsum("ij,bjkc,lk->bilc", blur, level, blur)
     return total[..., :3] / total[..., 3:]
 
 
-def _lookup(picture: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
-    """Values [B, N, 3] of a picture of cells [B, F, F, 3] at pixels [B, N, 2], bilinear."""
-    side = tf.shape(picture)[1]
-    at = tf.clip_by_value((at + 0.5) / _CELL - 0.5, 0.0, tf.cast(side, tf.float32) - 1.001)
-    low = tf.cast(at, tf.int32)
-    part = at - tf.cast(low, tf.float32)
-    index = (tf.range(tf.shape(at)[0])[:, None] * side + low[..., 1]) * side + low[..., 0]
-    flat = tf.reshape(picture, [-1, 3])
-    a, b, c, d = (tf.gather(flat, index + k) for k in (0, 1, side, side + 1))
-    s, t = part[..., :1], part[..., 1:]
-    upper, lower = a + s * (b - a), c + s * (d - c)
-    return upper + t * (lower - upper)
+@functools.lru_cache(maxsize=1)
+def _tables() -> tuple[tf.Tensor, tf.Tensor]:
+    """The tables of `Views`, flat, held outside of any graph so that none compiles them in."""
+    with tf.init_scope():
+        table = views()
+        surface = tf.constant(table.surface.reshape(-1, 4), tf.float32)
+        return surface, tf.constant(table.outline.reshape(-1, 2))
+
+
+@_compiled
+def _at_the_nodes(
+    images: tf.Tensor, five: tf.Tensor, wanted: tf.Tensor, surface: tf.Tensor, outline: tf.Tensor
+) -> list[tf.Tensor]:
+    """Where to look, and for what, at the nodes of a coarse grid: twelve tensors [B, N].
+
+    Pixels x, y of the photograph at which the head lies, its mirror image, the background; pixels inside the
+    head's outline; share of the mirror image in the head, of the blurred colour in the background; that
+    colour.
+    """
+    size = images.shape[1]
+    yaw, pitch_index = solve_pose(five)
+    pitch = tf.gather(tf.constant(views().pitches), pitch_index)
+    source, target = Camera(yaw, pitch, five), Camera(wanted, pitch, five)
+    source_view = _View(yaw, pitch_index, surface, outline)
+    target_view = _View(wanted, pitch_index, surface, outline)
+    turned = tf.minimum(tf.abs(wanted - yaw) * _RADIANS, 1.0)
+
+    plane = target.plane(warp.nodes(size))
+    azimuth, y, radius, margin = target_view.surface(plane)
+    own, other = (_in_photograph(a, y, radius, source, yaw, turned) for a in (azimuth, -azimuth))
+    mirror = _better_mirrored(azimuth, yaw) * turned[:, None]
+    behind, uncovered = _background(plane, source_view, target_view, turned)
+    behind = source.pixels(behind)
+    over = tf.reduce_max(tf.abs(behind - (size - 1) / 2), -1) - (size - 1) / 2
+    filled = tf.maximum(uncovered, tf.clip_by_value(over / 6.0, 0.0, 1.0))
+    blurred = _blurred_background(images, source, source_view)
+    side = blurred.shape[1]
+    start = tf.range(tf.shape(images)[0])[:, None] * side**2
+    column, row = ((behind[..., k] + 0.5) / _CELL - 0.5 for k in (0, 1))
+    fill = warp.bilinear(tf.reshape(blurred, [-1, 3]), column, row, start, side, side)
+
+    return [
+        *(at[..., k] for at in (own, other, behind) for k in (0, 1)),
+        margin * target.scale[:, None],
+        mirror,
+        filled,
+        *(fill[..., k] for k in range(3)),
+    ]
+
+
+@_compiled
+def _at_the_pixels(nodes: list[tf.Tensor], size: int) -> list[tf.Tensor]:
+    """Of the three places in the photograph that make a pixel the two that count most: x, y, x, y; weights."""
+    own_x, own_y, other_x, other_y, behind_x, behind_y, margin, mirror, filled = (
+        warp.spread(values, size) for values in nodes
+    )
+    head = tf.clip_by_value(0.5 + margin / _EDGE, 0.0, 1.0)
+    own, other, behind = head * (1.0 - mirror), head * mirror, (1.0 - head) * (1.0 - filled)
+    least = tf.minimum(own, tf.minimum(other, behind))
+    second_is_behind = behind > least
+    first_is_own = (own > least) | ~second_is_behind
+    return [
+        tf.where(first_is_own, own_x, other_x),
+        tf.where(first_is_own, own_y, other_y),
+        tf.where(second_is_behind, behind_x, other_x),
+        tf.where(second_is_behind, behind_y, other_y),
+        tf.where(first_is_own, own, other),
+        tf.where(second_is_behind, behind, other),
+    ]
+
+
+@_compiled
+def _blended(
+    first: list[tf.Tensor],
+    second: list[tf.Tensor],
+    weights: list[tf.Tensor],
+    fill: list[tf.Tensor],
+    size: int,
+) -> tf.Tensor:
+    left = 1.0 - weights[0] - weights[1]
+    channels = [
+        weights[0] * one + weights[1] * two + left * warp.spread(rest, size)
+        for one, two, rest in zip(first, second, fill, strict=True)
+    ]
+    return warp.whole(channels, size)
 
 
 def turn(images: tf.Tensor, points: tf.Tensor, yaw_degrees: tf.Tensor) -> tf.Tensor:
-    """Turns faces to a yaw.
+    """Turns faces to a yaw. Compiled for each S and each number of images it meets.
 
     Args:
-        images: float32 [B, S, S, 3], RGB, 0..255.
+        images: float32 [B, S, S, 3], RGB, 0..255, S known; rounded to quarters.
         points: float32 [B, 10], pixels x0, y0 ... x4, y4: left eye, right eye, nose, left mouth corner,
             right mouth corner as seen in the image; all -1 where unknown, then ArcFace's template.
         yaw_degrees: float32 [B], the yaw to reach (not to add); positive looks to the image's right;
@@ -187,46 +274,16 @@ def turn(images: tf.Tensor, points: tf.Tensor, yaw_degrees: tf.Tensor) -> tf.Ten
         UrfrError: the images are not [B, S, S, 3].
     """
     images = tf.convert_to_tensor(images, tf.float32)
-    if images.shape.rank != 4 or images.shape[-1] != 3 or images.shape[1] != images.shape[2]:
-        raise UrfrError(f"expected square images [B, S, S, 3] to turn, got shape {images.shape}")
-    batch, size = tf.shape(images)[0], images.shape[1] or tf.shape(images)[1]
-    five = known_points(tf.convert_to_tensor(points, tf.float32), size)
-    yaw, pitch_index = solve_pose(five)
-    pitch = tf.gather(tf.constant(views().pitches), pitch_index)
+    shape = images.shape
+    if shape.rank != 4 or shape[-1] != 3 or shape[1] is None or shape[1] != shape[2]:
+        raise UrfrError(f"expected square images [B, S, S, 3] of a known S to turn, got shape {shape}")
+    five = known_points(tf.convert_to_tensor(points, tf.float32), shape[1])
     wanted = tf.clip_by_value(tf.convert_to_tensor(yaw_degrees, tf.float32), -MAX_YAW, MAX_YAW)
-    source, target = Camera(yaw, pitch, five), Camera(wanted, pitch, five)
-    source_view, target_view = _View(yaw, pitch_index), _View(wanted, pitch_index)
-    turned = tf.minimum(tf.abs(wanted - yaw) * _RADIANS, 1.0)
-
-    rows, count = (size - 1) // _ROW_STEP + 1, (size - 1) // strips.WIDTH + 1
-    down = tf.linspace(0.0, tf.cast(size - 1, tf.float32), rows)
-    across = tf.cast(tf.range(count + 1) * strips.WIDTH, tf.float32)
-    plane = target.plane(tf.reshape(tf.stack(tf.meshgrid(across, down), -1), [1, -1, 2]))
-    seen = target_view.surface(plane)
-    point, margin = seen[..., :3], seen[..., 3] * target.scale[:, None]
-    mirrored = point * [-1.0, 1.0, 1.0]
-    mirror = _better_mirrored(point, yaw) * turned[:, None]
-    background, uncovered = _background(plane, source_view, target_view, turned)
-    background = source.pixels(background)
-    last = tf.cast(size - 1, tf.float32)
-    over = tf.reduce_max(tf.abs(background - last / 2), -1) - last / 2
-    filled = tf.maximum(uncovered, tf.clip_by_value(over / 6.0, 0.0, 1.0))
-    fill = _lookup(_blurred_background(images, source, source_view), background)
-    own_at, mirror_at = (
-        source.pixels(source.project(_on_the_rim(p, yaw, turned))) for p in (point, mirrored)
-    )
-    field = tf.concat([own_at, mirror_at, background, fill, tf.stack([margin, mirror, filled], -1)], -1)
-    field = tf.reshape(field, [batch, rows, count + 1, 12])
-    field = tf.raw_ops.ResizeBilinear(images=field, size=[size, count + 1], align_corners=True)
-    margin, mirror, filled = field[..., 9], field[..., 10], field[..., 11]
-    return strips.paint(
-        images,
-        canvas=field[..., 6:9] * filled[..., None],
-        behind=strips.Warp(field[..., 4:6], 1.0 - filled),
-        front=strips.Warp(field[..., 0:2], margin),
-        mirrored=strips.Warp(field[..., 2:4], mirror),
-        edge=_EDGE,
-    )
+    nodes = _at_the_nodes(images, five, wanted, *_tables())
+    *places, first_weight, second_weight = _at_the_pixels(nodes[:9], size=shape[1])
+    pixels = _packed(images)
+    first, second = (_sampled(pixels, *places[k : k + 2], size=shape[1]) for k in (0, 2))
+    return _blended(first, second, [first_weight, second_weight], nodes[9:], size=shape[1])
 
 
 def random_turn(
@@ -245,7 +302,7 @@ def random_turn(
         float32 [B, S, S, 3].
 
     Raises:
-        UrfrError: not 0 <= low <= high <= MAX_YAW.
+        UrfrError: not 0 <= low <= high <= MAX_YAW, or see `turn`.
     """
     if not 0 <= low <= high <= MAX_YAW:
         raise UrfrError(f"expected 0 <= low <= high <= {MAX_YAW:g} degrees of yaw, got {low} and {high}")

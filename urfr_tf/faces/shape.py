@@ -27,7 +27,7 @@ AXIS_Z = 1.05
 
 _Y_RANGE = (-2.4, 3.0)
 _SKULL_Y, _SKULL_Z, _SKULL_AXES = -0.4, 1.2, (1.2, 1.75, 1.55)
-_NECK_Z, _NECK_RADIUS, _NECK_FROM, _NECK_FULL = 1.4, 0.95, 0.8, 2.0
+_NECK_Z, _NECK_RADIUS, _NECK_FROM, _NECK_FULL = 1.4, 0.95, 0.6, 1.7
 _RUN_OUT = 0.35  # distance over which the mesh runs out into skull and neck
 
 
@@ -143,10 +143,12 @@ def below_surface(at: np.ndarray) -> np.ndarray:
     azimuth, height, radius = head_radius()
     depth = AXIS_Z - at[..., 2]
     column = (np.arctan2(at[..., 0], depth) - azimuth[0]) / (azimuth[1] - azimuth[0])
-    row = np.clip((at[..., 1] - height[0]) / (height[1] - height[0]), 0, len(height) - 1.000001)
     column = np.clip(column, 0, len(azimuth) - 1.000001)
+    row = np.clip((at[..., 1] - height[0]) / (height[1] - height[0]), 0, len(height) - 1.000001)
     i, j = row.astype(np.int32), column.astype(np.int32)
     s, t = row - i, column - j
-    upper = radius[i, j] * (1 - t) + radius[i, j + 1] * t
-    lower = radius[i + 1, j] * (1 - t) + radius[i + 1, j + 1] * t
-    return upper * (1 - s) + lower * s - np.hypot(at[..., 0], depth)
+    flat, index = radius.ravel(), i * len(azimuth) + j
+    upper, lower = flat[index], flat[index + len(azimuth)]
+    upper = upper + t * (flat[index + 1] - upper)
+    lower = lower + t * (flat[index + len(azimuth) + 1] - lower)
+    return upper + s * (lower - upper) - np.hypot(at[..., 0], depth)
