@@ -68,6 +68,24 @@ class ConfidenceConfig(hyperparams.Config):
 
 
 @dataclasses.dataclass
+class HeadConfig(hyperparams.Config):
+    """Many identities: which prototypes a step compares with, and where they lie (docs/scale.md).
+
+    A step takes the batch's identities and, of the others, the share `sample_rate` or, if it is not 0,
+    `sample_count` of them. `sharded` gives each replica C / R prototypes with their momentum.
+    """
+
+    sharded: bool = False
+    sample_rate: float = 1.0
+    sample_count: int = 0
+
+    @property
+    def partial(self) -> bool:
+        """Whether the prototypes lie beside the graph; otherwise they are an ordinary layer."""
+        return self.sharded or self.sample_rate < 1 or self.sample_count > 0
+
+
+@dataclasses.dataclass
 class LossConfig(hyperparams.Config):
     """Margin in logit units, and the weight of each term (method, sections 2 and 4)."""
 
@@ -160,6 +178,7 @@ class Experiment(hyperparams.Config):
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     confidence: ConfidenceConfig = dataclasses.field(default_factory=ConfidenceConfig)
+    head: HeadConfig = dataclasses.field(default_factory=HeadConfig)
     loss: LossConfig = dataclasses.field(default_factory=LossConfig)
     decorrelation: DecorrelationConfig = dataclasses.field(default_factory=DecorrelationConfig)
     attributes: AttributesConfig = dataclasses.field(default_factory=AttributesConfig)

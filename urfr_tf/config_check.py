@@ -90,6 +90,24 @@ def check_sense(config: Any, where: str) -> None:
     )
     for name in ("margin", "margin_warmup_steps", "regularizer", "cls", "adv"):
         need(getattr(loss, name) >= 0, f"loss.{name} must not be negative, but got {getattr(loss, name)}")
+    head = config.head
+    need(
+        0 < head.sample_rate <= 1,
+        f"head.sample_rate is a share above 0 and at most 1, but got {head.sample_rate}",
+    )
+    need(head.sample_count >= 0, f"head.sample_count must not be negative, but got {head.sample_count}")
+    need(
+        head.sample_count == 0 or head.sample_rate == 1,
+        "head.sample_rate and head.sample_count exclude one another, "
+        f"but got {head.sample_rate} and {head.sample_count}",
+    )
+    if head.partial:
+        need(config.task == "recognition", f"head.* belongs to task: recognition, but task is {config.task}")
+        need(
+            config.runtime.strategy in ("off", "mirrored"),
+            "head.sharded and head.sample_* need runtime.strategy: mirrored or off, "
+            f"but got {config.runtime.strategy}",
+        )
     need(data.batch_size >= 1, f"data.batch_size must be at least 1, but got {data.batch_size}")
     need(data.shuffle_buffer >= 1, f"data.shuffle_buffer must be at least 1, but got {data.shuffle_buffer}")
     need(config.train.epochs >= 1, f"train.epochs must be at least 1, but got {config.train.epochs}")

@@ -3,6 +3,7 @@
 from urfr_tf.losses.attributes import attribute_loss, confusion
 from urfr_tf.losses.identification import ConfidenceAwareIdentification, identification
 from urfr_tf.losses.mutual_likelihood import mutual_likelihood
+from urfr_tf.losses.partial_identification import partial_identification
 from urfr_tf.losses.regularizer import confidence_regularizer
 from urfr_tf.losses.variation import variation_losses
 
@@ -13,5 +14,6 @@ __all__ = [
     "confusion",
     "identification",
     "mutual_likelihood",
+    "partial_identification",
     "variation_losses",
 ]

@@ -20,25 +20,43 @@ def apply_summed(
     *,
     clip_norm: float = 0.0,
     rates: dict[Any, tf.Tensor] | None = None,
+    prototypes: Any = None,
 ) -> tf.Tensor:
     """Sums gradients over the replicas, clips their global norm, scales some, and applies them.
 
     Args:
         optimizer: a legacy Keras optimizer, with or without loss scaling.
         gradients: of `scaled(optimizer, share of the global mean loss)`.
-        variables: as many.
+        variables: as many; one fewer with `prototypes`.
         clip_norm: bound on the global norm; 0 for none.
         rates: variable.ref() -> factor on its learning rate.
+        prototypes: a `PrototypeStep` that takes the last gradient instead of a variable; it counts in
+            the norm, is clipped with the others, and is left out where loss scaling skips the step.
 
     Returns:
         The global norm before clipping, a float32 scalar.
     """
     if isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer):
         gradients = optimizer.get_unscaled_gradients(gradients)
-    gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
+    context = tf.distribute.get_replica_context()
+    gradients = list(gradients)
+    alone = [gradients.pop()] if prototypes is not None and prototypes.sharded else []
+    gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
     norm = tf.linalg.global_norm(gradients)
+    if alone:  # Every replica has the gradient of another shard: their squares add up to the norm.
+        square = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(tf.square(alone[0])))
+        norm = tf.sqrt(tf.square(norm) + square)
+        gradients = [*gradients, *alone]
     if clip_norm:
         gradients, _ = tf.clip_by_global_norm(gradients, clip_norm, use_norm=norm)
+    if prototypes is not None:
+        *gradients, of_rows = gradients
+        if isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer):
+            # The loss scale looks at the other gradients; one that overflowed here must show there.
+            gradients = [gradient * (1.0 + 0.0 * norm) for gradient in gradients]
+            tf.cond(tf.math.is_finite(norm), lambda: prototypes.update(of_rows), lambda: False)
+        else:
+            prototypes.update(of_rows)
     pairs = []
     for gradient, variable in zip(gradients, variables, strict=True):
         rate = (rates or {}).get(variable.ref())

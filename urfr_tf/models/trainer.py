@@ -4,6 +4,7 @@ Losses are averaged over the global batch and gradients summed over replicas bef
 so the number of replicas does not change the result.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -12,8 +13,11 @@ import tensorflow as tf
 
 from urfr_tf import heads
 from urfr_tf.layers import VariationClassifier
+from urfr_tf.layers.partial_prototypes import PartialPrototypes
 from urfr_tf.losses import ConfidenceAwareIdentification, confidence_regularizer, variation_losses
+from urfr_tf.models.exchange import Replicas
 from urfr_tf.models.gradients import apply_summed, scaled
+from urfr_tf.models.prototype_step import Momentum, PrototypeStep
 
 IDENTIFICATION, REGULARIZER, CLS, ADV = "identification", "regularizer", "cls", "adv"
 TERMS = (IDENTIFICATION, REGULARIZER, CLS, ADV)
@@ -30,6 +34,7 @@ class URFace(keras.Model):
         hold_steps: int = 0,
         confidence_rate: float = 1.0,
         clip_norm: float = 0.0,
+        prototypes: PartialPrototypes | None = None,
     ) -> None:
         """Settings of the train step that are not losses.
 
@@ -39,11 +44,14 @@ class URFace(keras.Model):
             hold_steps: so many steps the confidence head stays as it started.
             confidence_rate: factor on the confidence head's learning rate afterwards.
             clip_norm: bound on the global norm of the gradient; 0 for none.
+            prototypes: sampled or sharded ones, beside the graph, or None where the graph gives logits.
         """
         self.classifier = classifier
+        self.prototypes = prototypes
         self.hold_steps = hold_steps
         self.confidence_rate = confidence_rate
         self.clip_norm = clip_norm
+        self.exchange: Callable[[], Any] = Replicas
         frozen = {v.ref() for v in classifier.trainable_variables} if classifier else set()
         self.theta = [v for v in self.trainable_variables if v.ref() not in frozen]
         names = ["loss", IDENTIFICATION, REGULARIZER, "accuracy", "gradient_norm"]
@@ -59,9 +67,12 @@ class URFace(keras.Model):
         identification: ConfidenceAwareIdentification,
         weights: dict[str, float],
         second_optimizer: Any = None,
+        momentum: Momentum | None = None,
         **kwargs: Any,
     ) -> None:
         """Sets the optimizers, the identification loss, and the weight of each other term.
+
+        `momentum` moves `prototypes`, which no optimizer sees.
 
         Raises:
             ValueError: a key of `weights` is not one of regularizer, cls, adv (Keras would say nothing).
@@ -74,6 +85,7 @@ class URFace(keras.Model):
         self.identification = identification
         self.term_weights = weights
         self.second_optimizer = second_optimizer
+        self.momentum = momentum
         identification.step = self.step
 
     @property
@@ -91,13 +103,22 @@ class URFace(keras.Model):
         inputs, targets = data
         labels, variation = inputs[heads.LABEL], targets[heads.VARIATION]
         replicas = self.distribute_strategy.num_replicas_in_sync
+        head = None
+        if self.prototypes is not None:
+            head = PrototypeStep(self.prototypes, self.momentum, labels, self.step, self.exchange())
+        sources = self.theta if head is None else [*self.theta, head.rows.kernel]
         with tf.GradientTape() as tape:
+            if head is not None:
+                tape.watch(head.rows.kernel)
             outputs = self({heads.IMAGE: inputs[heads.IMAGE]}, training=True)
             embedding, confidence = outputs[heads.EMBEDDING], outputs[heads.CONFIDENCE]
-            terms = {
-                IDENTIFICATION: self.identification.call(labels, outputs[heads.LOGITS]),
-                REGULARIZER: confidence_regularizer(confidence),
-            }
+            if head is None:
+                identification = self.identification.call(labels, outputs[heads.LOGITS])
+                hits = tf.equal(tf.argmax(outputs[heads.LOGITS], -1), tf.cast(labels, tf.int64))
+            else:
+                margin = self.identification.current_margin()
+                identification, hits = head.identification(embedding, confidence, margin)
+            terms = {IDENTIFICATION: identification, REGULARIZER: confidence_regularizer(confidence)}
             if self.classifier is not None:
                 with tape.stop_recording():
                     self._update_classifier(self.classifier, tf.stop_gradient(embedding), variation, replicas)
@@ -110,12 +131,12 @@ class URFace(keras.Model):
             share = scaled(self.optimizer, loss / replicas)
         norm = apply_summed(
             self.optimizer,
-            tape.gradient(share, self.theta),
+            tape.gradient(share, sources),
             self.theta,
             clip_norm=self.clip_norm,
             rates=self._rates(),
+            prototypes=head,
         )
-        hits = tf.equal(tf.argmax(outputs[heads.LOGITS], -1), tf.cast(labels, tf.int64))
         for name, value in {**means, "loss": loss, "gradient_norm": norm, "accuracy": hits}.items():
             self.means[name].update_state(value)
         self.moments[0].update_state(tf.reduce_mean(confidence, 0))

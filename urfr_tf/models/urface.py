@@ -51,9 +51,14 @@ def embedding_network(
     )
 
 
-def training_outputs(network: keras.Model, classes: int, groups: int) -> dict[str, tf.Tensor]:
-    """The outputs that training needs: embedding [B, K, d], confidence [B, K], logits [B, C]."""
+def training_outputs(network: keras.Model, classes: int | None, groups: int) -> dict[str, tf.Tensor]:
+    """The outputs that training needs: embedding [B, K, d], confidence [B, K], logits [B, C].
+
+    With `classes` None there are no logits: the prototypes are beside the graph.
+    """
     embedding, confidence = network.output[heads.EMBEDDING], network.output[heads.CONFIDENCE]
+    if classes is None:
+        return {heads.EMBEDDING: embedding, heads.CONFIDENCE: confidence}
     logits = Prototypes(classes, groups, name=heads.LOGITS)([embedding, confidence])
     return {heads.EMBEDDING: embedding, heads.CONFIDENCE: confidence, heads.LOGITS: logits}
 

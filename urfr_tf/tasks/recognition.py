@@ -8,8 +8,10 @@ import tensorflow as tf
 from urfr_tf.config import Experiment
 from urfr_tf.data.manifest import Manifest
 from urfr_tf.layers import VariationClassifier
+from urfr_tf.layers.partial_prototypes import PartialPrototypes
 from urfr_tf.losses import ConfidenceAwareIdentification
 from urfr_tf.models.inference import build_inference, inference_outputs
+from urfr_tf.models.prototype_step import Momentum
 from urfr_tf.models.trainer import ADV, CLS, REGULARIZER, URFace
 from urfr_tf.models.urface import embedding_network, training_outputs
 from urfr_tf.optimizers import build_optimizer
@@ -23,7 +25,12 @@ from urfr_tf.weights_of_run import load_network_weights
 def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.distribute.Strategy) -> Parts:
     """The compiled model and what goes with it."""
     with strategy.scope():
-        model, network = build_model(config, manifest.classes, synchronized=replicated(strategy))
+        model, network = build_model(
+            config,
+            manifest.classes,
+            synchronized=replicated(strategy),
+            replicas=strategy.num_replicas_in_sync,
+        )
         compile_model(config, model, schedule)
     measure = None
     if config.data.validation:
@@ -37,13 +44,17 @@ def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.di
     )
 
 
-def build_model(config: Experiment, classes: int, *, synchronized: bool) -> tuple[URFace, keras.Model]:
+def build_model(
+    config: Experiment, classes: int, *, synchronized: bool, replicas: int = 1
+) -> tuple[URFace, keras.Model]:
     """The training model and the embedding network inside it."""
     network = embedding_network(config.model, config.confidence, synchronized=synchronized)
     groups = config.model.groups
     if config.initial_weights:
         load_network_weights(network, config)
-    model = URFace(network.input, training_outputs(network, classes, groups), name="urface_training")
+    partial = config.head.partial
+    outputs = training_outputs(network, None if partial else classes, groups)
+    model = URFace(network.input, outputs, name="urface_training")
     classifier = None
     if config.decorrelation.enabled:
         classifier = VariationClassifier(
@@ -56,22 +67,36 @@ def build_model(config: Experiment, classes: int, *, synchronized: bool) -> tupl
         hold_steps=config.confidence.hold_steps,
         confidence_rate=config.confidence.rate,
         clip_norm=config.optimizer.clip_norm,
+        prototypes=partial_prototypes(config, classes, replicas) if partial else None,
     )
     return model, network
 
 
+def partial_prototypes(config: Experiment, classes: int, replicas: int) -> PartialPrototypes:
+    """Sampled or sharded prototypes; must run inside the strategy's scope."""
+    head, groups = config.head, config.model.groups
+    return PartialPrototypes(
+        classes,
+        groups,
+        config.model.embedding_dim // groups,
+        shards=replicas if head.sharded else 1,
+        rate=head.sample_rate,
+        count=head.sample_count,
+        seed=config.seed,
+    )
+
+
 def compile_model(config: Experiment, model: URFace, schedule: Any) -> None:
     """Gives the model its losses and optimizers; must run inside the strategy's scope."""
-    loss = config.loss
+    loss, optimizer = config.loss, config.optimizer
     second = None
     if model.classifier is not None:
         second = tf.keras.optimizers.legacy.SGD(config.decorrelation.classifier_rate, momentum=0.9)
     model.compile(
-        build_optimizer(
-            config.optimizer, schedule, half_precision=config.runtime.precision == "mixed_float16"
-        ),
+        build_optimizer(optimizer, schedule, half_precision=config.runtime.precision == "mixed_float16"),
         ConfidenceAwareIdentification(loss.margin, loss.margin_warmup_steps),
         # A confidence that is not learned has nothing to regularise.
         {REGULARIZER: loss.regularizer if config.confidence.learned else 0.0, CLS: loss.cls, ADV: loss.adv},
         second,
+        Momentum(schedule, optimizer.momentum, optimizer.nesterov, optimizer.weight_decay),
     )

@@ -1,0 +1,89 @@
+"""One step of sampled or sharded prototypes: which rows, their loss, their update."""
+
+import dataclasses
+from typing import Any
+
+import tensorflow as tf
+
+from urfr_tf.layers.partial_prototypes import PartialPrototypes
+from urfr_tf.losses import partial_identification
+from urfr_tf.models.exchange import Pretended
+
+
+@dataclasses.dataclass(frozen=True)
+class Momentum:
+    """SGD with momentum and decoupled weight decay, as `urfr_tf.addons.sgdw` has it.
+
+    Attributes:
+        schedule: learning rate, a number or a function of the step.
+        momentum: 0 <= momentum < 1.
+        nesterov: whether the momentum looks ahead.
+        weight_decay: in coupled units.
+    """
+
+    schedule: Any
+    momentum: float
+    nesterov: bool
+    weight_decay: float
+
+
+class PrototypeStep:
+    """To be made in a replica's context, before the forward pass.
+
+    Attributes:
+        rows: of this step.
+        sharded: whether replicas hold different rows, so that nobody else adds to their gradient.
+    """
+
+    def __init__(
+        self,
+        prototypes: PartialPrototypes,
+        optimizer: Momentum | None,
+        labels: tf.Tensor,
+        step: tf.Tensor,
+        exchange: Any,
+    ) -> None:
+        """`labels` int [b] are this replica's; `exchange` is between all replicas."""
+        if optimizer is None:
+            raise ValueError("expected a momentum for the prototypes in compile, but got none")
+        self._prototypes = prototypes
+        self._optimizer = optimizer
+        # Read now: the optimizer counts up before or after the prototypes move, in no fixed order.
+        self._step = tf.identity(step)
+        self.sharded = prototypes.shards > 1
+        everybody = exchange.gather(tf.cast(tf.reshape(labels, [-1]), tf.int64))
+        shard = exchange.index if self.sharded else 0
+        self.rows = prototypes.rows(everybody, self._step, shard)
+        self._exchange, self._targets = exchange, self.rows.targets
+        if not self.sharded and exchange.count > 1:
+            # Everybody has these rows: the loss of one's own images needs nobody else.
+            size = tf.size(labels)
+            self._exchange = Pretended(1)
+            self._targets = self.rows.targets[exchange.index * size : (exchange.index + 1) * size]
+
+    def identification(
+        self, embedding: tf.Tensor, confidence: tf.Tensor, margin: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """[b, K, d], [b, K] -> loss float32 [b], and whether the right identity came first, bool [b]."""
+        return partial_identification(
+            embedding, confidence, self.rows.kernel, self._targets, margin, self._exchange
+        )
+
+    def update(self, gradient: tf.Tensor) -> bool:
+        """Moves the rows by their gradient, float32 [S, D], summed over all images of the global batch.
+
+        Returns:
+            True, so that `tf.cond` has something to give back.
+        """
+        optimizer = self._optimizer
+        rate = optimizer.schedule(self._step) if callable(optimizer.schedule) else optimizer.schedule
+        rate = tf.cast(rate, tf.float32)
+        self._prototypes.update(
+            self.rows,
+            gradient,
+            rate=rate,
+            decay=rate * (optimizer.weight_decay / (1.0 - optimizer.momentum)),
+            momentum=optimizer.momentum,
+            nesterov=optimizer.nesterov,
+        )
+        return True
