@@ -20,7 +20,7 @@ from urfr_tf.visualize.tiles import tile
 
 PEOPLE = (1, 2, 5, 8, 12, 13, 20, 32)
 YAWS = (-60, -45, -30, -15, 0, 15, 30, 45, 60)
-SIZE, SCALE, HEADER = 112, 1, 18
+SIZE, HEADER = 112, 18
 
 
 def crops(people: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

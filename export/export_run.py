@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.files import disk_error, read_json, write_bytes, write_json
+from urfr_tf.files import disk_error, read_json, size_of, write_bytes, write_json
 from urfr_tf.inference import load, load_network, network_embedder
 from urfr_tf.run_folder import versions
 
@@ -94,7 +94,7 @@ def export_run(
                 raise
             place = first_departure(network, made.read_bytes(), quantize, checked[:4], limit.cosine)
             raise UrfrError(f"{error}; {place}") from error
-        size = sum(path.stat().st_size for path in [made, *made.rglob("*")] if path.is_file())
+        size = size_of(made)
         _put(made, target, scratch / "old")
     parameters = sum(int(np.prod(weight.shape)) * weight.dtype.size for weight in network.weights)
     report = {

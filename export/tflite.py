@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import flatbuffers
 import keras
 import numpy as np
 import tensorflow as tf
@@ -15,7 +14,7 @@ from tensorflow.lite.python.convert import mlir_quantize
 
 from urfr_tf import heads
 from urfr_tf.errors import UrfrError
-from urfr_tf.tflite_file import IDENTIFIER, unpack, with_card
+from urfr_tf.tflite_file import pack, unpack, with_card
 
 from .fold import fold
 
@@ -85,17 +84,16 @@ def float_outputs(content: bytes) -> list[str]:
     """
     model = unpack(content)
     graph = model.subgraphs[0]
-    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    products = set(_of_kind(model, graph, schema.BuiltinOperator.FULLY_CONNECTED))
     flat: set[int] = set()
     names: list[str] = []
     for operator in graph.operators:
         source, outputs = operator.inputs[0], [graph.tensors[index] for index in operator.outputs]
         if _rank(outputs[0]) == 4:
             continue
-        product = codes[operator.opcodeIndex] == schema.BuiltinOperator.FULLY_CONNECTED
         if _rank(graph.tensors[source]) == 4:
             flat.update(operator.outputs)
-        elif not (product and source in flat):
+        elif not (operator in products and source in flat):
             names.extend(tensor.name.decode("utf-8") for tensor in outputs)
     return names
 
@@ -107,11 +105,8 @@ def _common_ranges(content: bytes) -> bytes:
     times the least x, so x itself would be cut off there.
     """
     model = unpack(content)
-    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
     for graph in model.subgraphs:
-        for operator in graph.operators:
-            if codes[operator.opcodeIndex] != schema.BuiltinOperator.MAXIMUM:
-                continue
+        for operator in _of_kind(model, graph, schema.BuiltinOperator.MAXIMUM):
             ranges = [graph.tensors[index].quantization for index in (*operator.inputs, *operator.outputs)]
             if all(each is not None and each.min is not None and len(each.min) for each in ranges):
                 least, largest = (
@@ -120,7 +115,7 @@ def _common_ranges(content: bytes) -> bytes:
                 )
                 for each in ranges:
                     each.min, each.max = [least], [largest]
-    return _packed(model, len(content))
+    return pack(model, len(content))
 
 
 def _float_depthwise(content: bytes) -> bytes:
@@ -130,11 +125,8 @@ def _float_depthwise(content: bytes) -> bytes:
     kernel of its own, and the mobile backbone took twice the time of float32. Their weights are few.
     """
     model = unpack(content)
-    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
     for graph in model.subgraphs:
-        for operator in graph.operators:
-            if codes[operator.opcodeIndex] != schema.BuiltinOperator.DEPTHWISE_CONV_2D:
-                continue
+        for operator in _of_kind(model, graph, schema.BuiltinOperator.DEPTHWISE_CONV_2D):
             source, weights = (graph.tensors[index] for index in operator.inputs[:2])
             if (source.type, weights.type) != (schema.TensorType.FLOAT32, schema.TensorType.INT8):
                 continue
@@ -151,13 +143,13 @@ def _float_depthwise(content: bytes) -> bytes:
                 len(model.buffers),
             )
             model.buffers = [*model.buffers, buffer]
-    return _packed(model, len(content))
+    return pack(model, len(content))
 
 
-def _packed(model: Any, size: int) -> bytes:
-    builder = flatbuffers.Builder(size + 4096)
-    builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
-    return bytes(builder.Output())
+def _of_kind(model: Any, graph: Any, kind: int) -> list[Any]:
+    """The graph's operators of one of `schema.BuiltinOperator`'s kinds, in the order in which they run."""
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    return [operator for operator in graph.operators if codes[operator.opcodeIndex] == kind]
 
 
 def operators(content: bytes) -> list[str]:

@@ -1,8 +1,9 @@
 """`urfr embed` as a Beam pipeline, for a list that outgrows a machine: `python -m urfr_tf.embed_beam --help`.
 
-Needs the extra `beam` and google-crc32c (apache-beam[tfrecord]). Photographs are read and aligned in batches, embedded by Beam's RunInference (one model
-a process), and written as sharded TFRecords of tf.train.Example: `path` (bytes), `found` (int64), and where found
-`embedding` (float [D]) and `confidence` (float [K]). The order of the records is Beam's, not that of the list.
+Needs the extra `beam`. Photographs are read and aligned in batches, embedded by Beam's RunInference (one
+model a process), and written as sharded TFRecords of tf.train.Example: `path` (bytes), `found` (int64), and
+where found `embedding` (float [D]) and `confidence` (float [K]). The order of the records is Beam's, not
+that of the list.
 """
 
 import argparse

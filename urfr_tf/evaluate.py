@@ -24,6 +24,7 @@ from urfr_tf.protocols.verification import check_pairs, measure_pairs
 from urfr_tf.run_folder import versions
 from urfr_tf.threshold import threshold_file
 from urfr_tf.visualize.canvas import png
+from urfr_tf.visualize.reject_pictures import curves_of
 from urfr_tf.visualize.robustness import reject_figure, robustness_figure
 
 AnyProtocol = Pairs | Several | Templates | Distractors
@@ -92,11 +93,9 @@ class Evaluation:
             some = next(iter(self.result.robustness.values()))
             names = [name for name in some if name != "strength" and "stderr" not in name][:4]
             found["robustness.png"] = robustness_figure(self.result.robustness, names)
-        reject = self.result.reject
-        for part, curve in reject.items() if "rejected" not in reject else [("", reject)]:
-            lines = {name: rates for name, rates in curve.items() if name not in ("far", "rejected")}
+        for part, shares, rates, far in curves_of(self.result.reject):
             name = f"reject-{part.replace(' ', '')}.png" if part else "reject.png"
-            found[name] = reject_figure(curve["rejected"], lines, curve["far"])
+            found[name] = reject_figure(shares, rates, far)
         return found
 
     def write(self, out: str | os.PathLike[str]) -> Path:

@@ -42,6 +42,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             beside.unlink(missing_ok=True)
 
 
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files under a folder."""
+    return sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
+
+
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     """Writes `content` to `path`, whole or not at all."""
     with replacing(path) as beside:

@@ -48,7 +48,6 @@ def read_tflite(path: str | os.PathLike[str]) -> tuple[bytes, dict[str, Any]]:
 
 def with_card(content: bytes, card: dict[str, Any]) -> bytes:
     """The same model with `card` as JSON in its metadata, under the name `urfr.json`."""
-    import flatbuffers
     import numpy as np
     from tensorflow.lite.python import schema_py_generated as schema
 
@@ -59,9 +58,7 @@ def with_card(content: bytes, card: dict[str, Any]) -> bytes:
     metadata.name, metadata.buffer = CARD, len(model.buffers)
     model.buffers = [*model.buffers, buffer]
     model.metadata = [m for m in model.metadata or [] if _text(m.name) != CARD] + [metadata]
-    builder = flatbuffers.Builder(len(content) + 4096)
-    builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
-    return bytes(builder.Output())
+    return pack(model, len(content))
 
 
 def unpack(content: bytes) -> Any:
@@ -73,6 +70,15 @@ def unpack(content: bytes) -> Any:
     from tensorflow.lite.python import schema_py_generated as schema
 
     return schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
+
+
+def pack(model: Any, size: int) -> bytes:
+    """The bytes of what `unpack` gives; `size` is about how many, so that its buffer need not grow."""
+    import flatbuffers
+
+    builder = flatbuffers.Builder(size + 4096)
+    builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
+    return bytes(builder.Output())
 
 
 def _card(model: Any) -> dict[str, Any]:

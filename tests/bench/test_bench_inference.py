@@ -6,6 +6,7 @@ import pytest
 
 from urfr_tf.bench import inference
 from urfr_tf.commands import bench
+from urfr_tf.files import size_of
 
 
 def test_ratios_are_medians_of_rounds():
@@ -30,8 +31,8 @@ def test_summary_and_sizes(tmp_path):
     (tmp_path / "variables").mkdir()
     (tmp_path / "graph").write_bytes(bytes(5))
     (tmp_path / "variables" / "data").write_bytes(bytes(7))
-    assert inference._bytes(tmp_path) == 12
-    assert inference._bytes(tmp_path / "graph") == 5
+    assert size_of(tmp_path) == 12
+    assert size_of(tmp_path / "graph") == 5
 
 
 def test_the_command_knows_it():

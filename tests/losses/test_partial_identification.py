@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from urfr_tf.layers.prototypes import confidence_logits
 from urfr_tf.losses import identification, partial_identification
-from urfr_tf.models.exchange import Pretended
+from urfr_tf.models.exchange import Alone
 
 B, K, D, C, MARGIN = 5, 2, 3, 7, 1.5
 
@@ -43,7 +43,7 @@ def test_value_and_gradient_against_float64():
     x = [tf.constant(v, tf.float32) for v in (f, s, w)]
     with tf.GradientTape() as tape:
         tape.watch(x)
-        loss, right = partial_identification(*x, tf.constant(y, tf.int32), tf.constant(MARGIN), Pretended(1))
+        loss, right = partial_identification(*x, tf.constant(y, tf.int32), tf.constant(MARGIN), Alone())
         total = tf.reduce_sum(loss * tf.range(1.0, B + 1))
     np.testing.assert_allclose(loss, oracle(f, s, w, y)[0], rtol=1e-5)
     expected = (
@@ -67,7 +67,7 @@ def test_all_rows_in_another_order_equal_the_dense_loss():
         dense = identification(y, confidence_logits(*x), MARGIN)
         kernel = tf.gather(x[2], order)
         partial, _ = partial_identification(
-            x[0], x[1], kernel, tf.constant(targets, tf.int32), tf.constant(MARGIN), Pretended(1)
+            x[0], x[1], kernel, tf.constant(targets, tf.int32), tf.constant(MARGIN), Alone()
         )
     np.testing.assert_allclose(partial, dense, atol=1e-6)
     for ours, theirs in zip(tape.gradient(partial, x), tape.gradient(dense, x), strict=True):
@@ -85,7 +85,7 @@ def test_finite_where_logits_are_huge_and_a_prototype_is_zero():
     with tf.GradientTape() as tape:
         tape.watch([embedding, kernel])
         loss, right = partial_identification(
-            embedding, tf.fill([2, K], 245.0), kernel, tf.constant([0, 1]), tf.constant(30.0), Pretended(1)
+            embedding, tf.fill([2, K], 245.0), kernel, tf.constant([0, 1]), tf.constant(30.0), Alone()
         )
     # Right: log(1 + e^-215 + e^-490) = 0. Wrong: 245 - (-245 - 30) = 520.
     np.testing.assert_allclose(loss, [0, 520], atol=1e-4)

@@ -53,14 +53,6 @@ class _View:
         self._second = self._first + len(table.pitches)
         self._surface, self._outline = surface, outline
 
-    def _between(self, table: tf.Tensor, column: tf.Tensor, row: tf.Tensor, width: int) -> tf.Tensor:
-        """Values [B, N, C] between the two views next to each yaw."""
-        first, second = (
-            warp.bilinear(table, column, row, view * (width * self._grid), width, self._grid)
-            for view in (self._first, self._second)
-        )
-        return first + self._part * (second - first)
-
     def _place(self, value: tf.Tensor, centre: float) -> tf.Tensor:
         return (value - centre + VIEW_HALF) * ((self._grid - 1) / (2 * VIEW_HALF))
 
@@ -68,9 +60,11 @@ class _View:
         """Plane coordinates [B, N, 2] -> azimuth, y and radius of the head there, and the margin: [B, N]."""
         column = self._place(plane[..., 0] * self._sign, VIEW_CENTRE[0])
         row = self._place(plane[..., 1], VIEW_CENTRE[1])
-        azimuth, y, radius, margin = tf.unstack(
-            self._between(self._surface, column, row, self._grid), axis=-1
+        first, second = (
+            warp.bilinear(self._surface, column, row, view * self._grid**2, self._grid, self._grid)
+            for view in (self._first, self._second)
         )
+        azimuth, y, radius, margin = tf.unstack(first + self._part * (second - first), axis=-1)
         return azimuth * self._sign, y, radius, margin
 
     def outline(self, height: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,8 +20,9 @@ import tensorflow as tf
 
 from urfr_tf import heads
 from urfr_tf.bench.peers import peers_environment
+from urfr_tf.bench.peers import run as run_peer
 from urfr_tf.config import from_dict
-from urfr_tf.errors import UrfrError
+from urfr_tf.files import size_of
 from urfr_tf.models.inference import build_inference
 from urfr_tf.run_folder import machine, versions
 
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             network = _network(backbone)
             files = _export(network, Path(folder), peers)
-            sizes.update({f"{name}_{part}": _bytes(path) for part, path in files.items()})
+            sizes.update({f"{name}_{part}": size_of(path) for part, path in files.items()})
             for batch in (1, BATCH):
                 here = _here(network, files, batch, args.repeat)
                 there = _there(files, batch, args.repeat, peers)
@@ -150,12 +150,8 @@ def _there(files: dict[str, Path], batch: int, rounds: int, peers: Any) -> dict[
         "threads": os.cpu_count(),
     }
     program = Path(__file__).with_name("runtimes.py")
-    done = subprocess.run(
-        [peers.python, str(program)], input=json.dumps(job), capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise UrfrError(f"the benchmark's peers failed: {done.stderr.strip().splitlines()[-1:]}")
-    result = json.loads(done.stdout.splitlines()[-1])
+    said = run_peer([peers.python, str(program)], "the benchmark's peers failed", input=json.dumps(job))
+    result = json.loads(said.splitlines()[-1])
     return {parts[file]: (entry["seconds"], entry["peak_bytes"]) for file, entry in result.items()}
 
 
@@ -182,7 +178,3 @@ def _summary(values: list[float]) -> dict[str, float]:
         "max": max(values),
         "p95": float(np.quantile(values, 0.95)),
     }
-
-
-def _bytes(path: Path) -> int:
-    return sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())

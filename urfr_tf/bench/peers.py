@@ -11,6 +11,7 @@ import sys
 import venv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from urfr_tf.errors import UrfrError
 
@@ -36,13 +37,10 @@ class Peers:
         command = [sys.executable, "-m", "tf2onnx.convert", "--saved-model", str(saved_model)]
         command += ["--signature_def", "serving_default", "--opset", str(OPSET), "--output", str(out)]
         path = os.pathsep.join([self.converter, *filter(None, [os.environ.get("PYTHONPATH")])])
-        done = subprocess.run(
-            command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False
-        )
-        if done.returncode or not out.is_file():
-            raise UrfrError(
-                f"tf2onnx could not convert {saved_model}: {done.stderr.strip().splitlines()[-1:]}"
-            )
+        problem = f"tf2onnx could not convert {saved_model}"
+        run(command, problem, env={**os.environ, "PYTHONPATH": path})
+        if not out.is_file():
+            raise UrfrError(f"{problem}: it wrote no {out}")
 
 
 def peers_environment() -> Peers:
@@ -69,8 +67,22 @@ def peers_environment() -> Peers:
 
 
 def _pip(python: Path, words: list[str]) -> None:
-    done = subprocess.run(
-        [str(python), "-m", "pip", "install", "-q", *words], capture_output=True, text=True, check=False
-    )
+    run([str(python), "-m", "pip", "install", "-q", *words], "could not install the benchmark's peers")
+
+
+def run(command: list[str], problem: str, **options: Any) -> str:
+    """Runs a program; what it printed.
+
+    Args:
+        command: program and words.
+        problem: how the sentence begins if it fails; the last line that it said follows.
+        options: of `subprocess.run`.
+
+    Raises:
+        UrfrError: it fails.
+    """
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     if done.returncode:
-        raise UrfrError(f"could not install the benchmark's peers: {done.stderr.strip().splitlines()[-1:]}")
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise UrfrError(f"{problem}: {said[-1]}")
+    return done.stdout

@@ -32,13 +32,14 @@ def run(args: argparse.Namespace) -> int:
     import tensorflow as tf
 
     from urfr_tf.data.allocator import keep_freed_memory
+    from urfr_tf.data.service import host_and_port
     from urfr_tf.errors import UrfrError
 
     service = tf.data.experimental.service
     _check_free(args.port)
     try:
         if args.role == "dispatcher":
-            workers = [_address(text) for text in args.workers.split(",")]
+            workers = [host_and_port(text, "a worker") for text in args.workers.split(",")]
             if len(set(workers)) != len(workers):
                 raise UrfrError(f"expected every worker once in --workers, but got {args.workers}")
             config = service.DispatcherConfig(
@@ -54,9 +55,9 @@ def run(args: argparse.Namespace) -> int:
             print(f"dispatcher on port {args.port} for {len(workers)} workers", flush=True)
         else:
             keep_freed_memory()
-            address = _address(args.address or f"localhost:{args.port}")
+            address = host_and_port(args.address or f"localhost:{args.port}", "the worker")
             config = service.WorkerConfig(
-                dispatcher_address=_address(args.dispatcher),
+                dispatcher_address=host_and_port(args.dispatcher, "the dispatcher"),
                 worker_address=address,
                 port=args.port,
                 heartbeat_interval_ms=2_000,
@@ -95,12 +96,3 @@ def _port(text: str) -> int:
     if not 0 < value < 65536:
         raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, but got {text}")
     return value
-
-
-def _address(text: str) -> str:
-    from urfr_tf.errors import UrfrError
-
-    host, _, port = text.strip().removeprefix("grpc://").rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise UrfrError(f"expected HOST:PORT, but got {text!r}")
-    return f"{host}:{port}"

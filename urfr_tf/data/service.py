@@ -51,7 +51,7 @@ def served(
     Raises:
         UrfrError: nothing answers at the address.
     """
-    address = address.removeprefix("grpc://")
+    address = host_and_port(address, "the data service")
     _check_answers(address)
 
     def job(step: int, turn: int, workers: int) -> Iterator[tuple[tf.Tensor, Any]]:
@@ -80,10 +80,20 @@ def served(
     return tf.data.Dataset.from_generator(batches, output_signature=element_spec)
 
 
+def host_and_port(text: str, what: str) -> str:
+    """An address as HOST:PORT, without grpc:// before it.
+
+    Raises:
+        UrfrError: it has another form; the sentence names it as `what`.
+    """
+    host, _, port = text.strip().removeprefix("grpc://").rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise UrfrError(f"expected {what} as HOST:PORT, but got {text!r}")
+    return f"{host}:{port}"
+
+
 def _check_answers(address: str) -> None:
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise UrfrError(f"expected the data service as HOST:PORT, but got {address!r}")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
     except OSError as error:

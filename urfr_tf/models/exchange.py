@@ -33,17 +33,16 @@ class Replicas:
         return self._context.all_reduce(tf.distribute.ReduceOp.SUM, value)
 
 
-class Pretended:
-    """`count` replicas that all say the same: for tracing one replica's step without the others (planning)."""
+class Alone:
+    """One replica that needs nobody else."""
 
-    def __init__(self, count: int, index: int = 0) -> None:
-        self.count = count
-        self.index = index
+    count = 1
+    index = 0
 
     def gather(self, value: tf.Tensor) -> tf.Tensor:
-        """[n, ...] -> [count * n, ...]."""
-        return value if self.count == 1 else tf.repeat(value, self.count, axis=0)
+        """The same."""
+        return value
 
     def sum(self, value: tf.Tensor) -> tf.Tensor:
-        """The same shape."""
-        return value if self.count == 1 else value * float(self.count)
+        """The same."""
+        return value

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from urfr_tf.layers.partial_prototypes import PartialPrototypes
 from urfr_tf.losses import partial_identification
-from urfr_tf.models.exchange import Pretended
+from urfr_tf.models.exchange import Alone
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,7 @@ class PrototypeStep:
         if not self.sharded and exchange.count > 1:
             # Everybody has these rows: the loss of one's own images needs nobody else.
             size = tf.size(labels)
-            self._exchange = Pretended(1)
+            self._exchange = Alone()
             self._targets = self.rows.targets[exchange.index * size : (exchange.index + 1) * size]
 
     def identification(

@@ -21,7 +21,7 @@ def reject_pictures(protocol: str, group: Sequence[tuple[str, Evaluation]]) -> l
             reject_figure(shares, rates, far),
         )
         for name, evaluation in group
-        for part, shares, rates, far in _curves(evaluation.raw.get("reject"))
+        for part, shares, rates, far in curves_of(evaluation.raw.get("reject"))
         for start in [next(iter(rates.values()))[0] or 0.0]
     ]
 
@@ -31,7 +31,8 @@ def _last(rates: Rates) -> str:
     return "; ".join(f"{name} {'nothing left' if x is None else f'{x:.3f}'}" for name, x in said)
 
 
-def _curves(reject: Any) -> Iterator[tuple[str, list[float], Rates, float | None]]:
+def curves_of(reject: Any) -> Iterator[tuple[str, list[float], Rates, float | None]]:
+    """Part ("" where there is one curve only), shares, rates by name, FAR of each curve in a `reject` entry."""
     if not isinstance(reject, dict):
         return
     for part, curve in {"": reject}.items() if "rejected" in reject else reject.items():
