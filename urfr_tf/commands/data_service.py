@@ -92,7 +92,6 @@ def _check_free(port: int) -> None:
 
 
 def _port(text: str) -> int:
-    value = int(text)
-    if not 0 < value < 65536:
+    if not text.isdigit() or not 0 < int(text) < 65536:
         raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, but got {text}")
-    return value
+    return int(text)
