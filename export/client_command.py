@@ -3,9 +3,9 @@
 import argparse
 import json
 import sys
-import warnings
 
 from urfr_tf.errors import UrfrError
+from urfr_tf.quiet import quiet_libraries
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -39,8 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Runs one command line; 0 done, 1 failed with a sentence, 2 wrong usage."""
     args = build_parser().parse_args(argv)
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")
+    quiet_libraries()
     try:
         return _run(args)
     except UrfrError as error:

@@ -6,11 +6,10 @@ those modules import TensorFlow only inside `run`, so `urfr --help` answers at o
 
 import argparse
 import importlib
-import os
 import sys
-import warnings
 
 from urfr_tf.errors import UrfrError
+from urfr_tf.quiet import quiet_libraries
 
 COMMANDS = (
     "prepare",
@@ -47,11 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command line; returns the exit code: 0 done, 1 failed with a sentence, 2 usage."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Off by default on processors without AVX-512; convolutions are about twice as fast with it.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    if not sys.warnoptions:  # end-of-life notices of the libraries below
-        warnings.simplefilter("ignore")
+    quiet_libraries()
     args = build_parser().parse_args(argv)
     try:
         return args.command_run(args) or 0

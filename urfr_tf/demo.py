@@ -5,14 +5,14 @@
 """
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
 
-if __name__ == "__main__":  # Before TensorFlow is imported, which reads these only once.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+from urfr_tf.quiet import quiet_libraries
+
+if __name__ == "__main__":  # Before TensorFlow is imported, which reads the environment only once.
+    quiet_libraries()
 
 import numpy as np
 
