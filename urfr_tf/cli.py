@@ -14,6 +14,7 @@ from urfr_tf.quiet import quiet_libraries
 COMMANDS = (
     "prepare",
     "inspect",
+    "turn",
     "data-service",
     "train",
     "mine",

@@ -19,7 +19,10 @@ from urfr_tf.errors import UrfrError
 
 @dataclasses.dataclass
 class DataConfig(hyperparams.Config):
-    """Where the shards are and how a batch is drawn. `batch_size` is global, over all replicas."""
+    """Where the shards are and how a batch is drawn. `batch_size` is global, over all replicas.
+
+    `turned` takes the faces that `augment.pose` turns from those that `urfr turn` has put beside the shards.
+    """
 
     train: str = ""
     validation: str = ""
@@ -27,6 +30,7 @@ class DataConfig(hyperparams.Config):
     shuffle_buffer: int = 16384
     cache: bool = False
     flip: bool = True
+    turned: bool = False
     soft_labels: list[str] = dataclasses.field(default_factory=list)
 
 

@@ -110,6 +110,7 @@ def check_sense(config: Any, where: str) -> None:
         )
     need(data.batch_size >= 1, f"data.batch_size must be at least 1, but got {data.batch_size}")
     need(data.shuffle_buffer >= 1, f"data.shuffle_buffer must be at least 1, but got {data.shuffle_buffer}")
+    need(not data.turned or config.augment.pose > 0, "data.turned needs a probability in augment.pose")
     need(config.train.epochs >= 1, f"train.epochs must be at least 1, but got {config.train.epochs}")
     need(config.train.steps_per_epoch >= 0, "train.steps_per_epoch must not be negative")
     need(config.train.keep_checkpoints >= 1, "train.keep_checkpoints must be at least 1")

@@ -38,6 +38,7 @@ def augment(
     seed: tf.Tensor,
     probabilities: dict[str, float],
     points: tf.Tensor | None = None,
+    ready: tuple[str, ...] = (),
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Applies each variation to each image independently with its probability (method, section 3).
 
@@ -51,27 +52,38 @@ def augment(
         probabilities: variation -> probability, of blur, occlusion, pose, resolution.
         points: float32 [B, 10], the five points in pixels of these images, as `pose.turn` takes them;
             needed by pose only.
+        ready: variations that the images which `choose` names bear already.
 
     Returns:
         images float32 [B, S, S, 3] in 0..255, and labels float32 [B, T], 1 where a variation was applied;
         the T columns are those of `check_probabilities`.
     """
     names = check_probabilities(probabilities)
-    batch = tf.shape(images)[0]
-    # Two seeds a variation, used or not: switching one on leaves the coins of the others as they were.
-    seeds = tf.unstack(tf.random.split(seed, 2 * len(VARIATIONS)))
-    coins = dict(zip(VARIATIONS, seeds[: len(VARIATIONS)], strict=True))
-    draws = dict(zip(VARIATIONS, seeds[len(VARIATIONS) :], strict=True))
-    chosen = {n: tf.random.stateless_uniform([batch], coins[n]) < probabilities[n] for n in names}
-    if "pose" in names and points is None:
+    chosen = choose(tf.shape(images)[0], seed, probabilities)
+    draws = dict(zip(VARIATIONS, _seeds(seed)[len(VARIATIONS) :], strict=True))
+    if "pose" in names and "pose" not in ready and points is None:
         raise UrfrError("expected the five points of the faces for the variation pose, but got none")
     for name in _ORDER:
-        if name in names and probabilities[name] > 0.0:
+        if name in names and name not in ready and probabilities[name] > 0.0:
             recipe = _recipe(name, draws[name], points)
             images = _apply(recipe, images, chosen[name])
     labels = [tf.cast(chosen[name], tf.float32) for name in names]
-    stacked = tf.stack(labels, axis=1) if labels else tf.zeros([batch, 0])
+    stacked = tf.stack(labels, axis=1) if labels else tf.zeros([tf.shape(images)[0], 0])
     return tf.cast(images, tf.float32), stacked
+
+
+def choose(count: int | tf.Tensor, seed: tf.Tensor, probabilities: dict[str, float]) -> dict[str, tf.Tensor]:
+    """Which of `count` images `augment` varies with this seed: variation -> bool [count]."""
+    coins = dict(zip(VARIATIONS, _seeds(seed)[: len(VARIATIONS)], strict=True))
+    return {
+        name: tf.random.stateless_uniform([count], coins[name]) < probability
+        for name, probability in probabilities.items()
+    }
+
+
+def _seeds(seed: tf.Tensor) -> list[tf.Tensor]:
+    """Two seeds a variation, used or not: switching one on leaves the coins of the others as they were."""
+    return tf.unstack(tf.random.split(seed, 2 * len(VARIATIONS)))
 
 
 def _recipe(

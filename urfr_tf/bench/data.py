@@ -3,8 +3,9 @@
 `decode` is what every tf.data pipeline of images at least does: `map(decode_jpeg)` over encoded images that
 are in memory already, `batch`, uint8. `own_decode` is the first half of the pipeline here: shards read, whole
 batches parsed and decoded; it is faster, and the harder measure. Everything else is `training_dataset`
-itself, shuffling included, with float32 batches. The parts take turns, so that a drift of the machine
-meets all of them.
+itself, shuffling included, with float32 batches. `pose` and `all` take their turned faces from beside the
+shards (`urfr turn`), `pose_in_graph` and `all_in_graph` turn them in the pipeline. The parts take turns,
+so that a drift of the machine meets all of them.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from urfr_tf.data import records
 from urfr_tf.data.manifest import load_manifest
 from urfr_tf.data.pipeline import training_dataset
 from urfr_tf.data.random_crop import decode, decode_all
+from urfr_tf.data.turned import turn_shards
 from urfr_tf.run_folder import machine, versions
 
 # The paper's sizes and probability (method, sections 1 and 3).
@@ -41,14 +43,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def _measure(folder: str, rounds: int) -> dict[str, Any]:
     parts = {"decode": _decode_only(folder), "own_decode": _own_decode(folder)}
-    for name, variations in {"crop_flip": (), **{v: (v,) for v in VARIATIONS}, "all": _PAPER}.items():
-        parts[name] = training_dataset(
-            folder,
-            batch_size=_BATCH,
-            crop_size=CROP_SIZE,
-            seed=0,
-            probabilities=dict.fromkeys(variations, PROBABILITY),
-        )
+    turn_shards(load_manifest(folder), copies=1, seed=0)
+    chosen = {"crop_flip": (), **{v: (v,) for v in VARIATIONS}, "all": _PAPER}
+    for name, variations in chosen.items():
+        parts[name] = _augmented(folder, variations, turned="pose" in variations)
+    for name in ("pose", "all"):
+        parts[f"{name}_in_graph"] = _augmented(folder, chosen[name], turned=False)
     for dataset in parts.values():
         _seconds(dataset)
     wall: dict[str, list[float]] = {name: [] for name in parts}
@@ -73,6 +73,17 @@ def _measure(folder: str, rounds: int) -> dict[str, Any]:
         "processor_seconds": {name: _spread(values) for name, values in processor.items()},
         "ratios": ratios,
     }
+
+
+def _augmented(folder: str, variations: tuple[str, ...], turned: bool) -> tf.data.Dataset:
+    return training_dataset(
+        folder,
+        batch_size=_BATCH,
+        crop_size=CROP_SIZE,
+        seed=0,
+        probabilities=dict.fromkeys(variations, PROBABILITY),
+        turned=turned,
+    )
 
 
 def _decode_only(folder: str) -> tf.data.Dataset:

@@ -6,30 +6,28 @@ that starts at step g therefore continues an interrupted one bit for bit.
 """
 
 import os
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
 from urfr_tf import heads
-from urfr_tf.augment.choose import augment, check_probabilities
+from urfr_tf.augment.choose import augment, check_probabilities, choose
 from urfr_tf.data import records
 from urfr_tf.data.allocator import keep_freed_memory
 from urfr_tf.data.manifest import Manifest, load_manifest
-from urfr_tf.data.random_crop import crop_images, crop_points, decode, decode_all
+from urfr_tf.data.random_crop import crop_images, crop_points, decode, known_points
 from urfr_tf.data.service import served
 from urfr_tf.data.soft_labels import check_soft_labels
+from urfr_tf.data.stored import SOFT, InMemory, Stored, Streamed, Tensors
+from urfr_tf.data.turned import turned_paths
 from urfr_tf.errors import UrfrError
-from urfr_tf.faces.template import five_points
 
 # Shards read side by side, and records taken from one before the next: both belong to the order of a pass.
 _CYCLE, _BLOCK = 8, 16
 _FOREVER = np.iinfo(np.int64).max
 # What the stream's seed is used for.
 _ORDER, _CROP, _AUGMENT = range(3)
-
-_Tensors = dict[str, tf.Tensor]
 
 
 def steps_per_pass(shards: str, batch_size: int, images_per_identity: int = 1) -> int:
@@ -53,6 +51,7 @@ def training_dataset(
     cache: bool = False,
     probabilities: dict[str, float] | None = None,
     soft_labels: tuple[str, ...] = (),
+    turned: bool = False,
     images_per_identity: int = 1,
     service: str = "",
 ) -> tf.data.Dataset:
@@ -72,6 +71,8 @@ def training_dataset(
         cache: decode every image once and keep its pixels in memory: N x size x size x 3 bytes.
         probabilities: variation -> probability on each image.
         soft_labels: names of soft labels that lie beside the shards.
+        turned: take the faces that pose turns from those prepared beside the shards (`turn_shards`), copy
+            p mod copies in pass p, in place of turning them here.
         images_per_identity: with M > 1 a batch is B / M groups of M images of one person (P x K sampling); a
             person's last n mod M images of a pass are left out. It streams: at most M - 1 encoded images a
             person wait for their group.
@@ -92,36 +93,43 @@ def training_dataset(
     manifest = load_manifest(os.path.abspath(shards) if service else shards)
     probabilities = probabilities or {}
     check_probabilities(probabilities)
+    if turned and "pose" not in probabilities:
+        raise UrfrError("expected a probability of pose where turned faces are asked for, but got none")
     _check_crop(manifest, crop_size)
     steps = _steps(manifest, batch_size, images_per_identity)
     soft = [check_soft_labels(manifest, name) for name in soft_labels]
-    open_shard, read, label_of = _in_memory(manifest, soft) if cache else _streamed(manifest, soft)
+    faces = turned_paths(manifest) if turned else []
+    stored: Stored = (InMemory if cache else Streamed)(manifest, soft, faces)
 
     def one_pass(number: tf.Tensor) -> tf.data.Dataset:
         # The order must not hang on tf.random.set_seed, which Dataset.shuffle would mix in.
         tf.compat.v1.set_random_seed(1)
         shards_seed, records_seed = tf.unstack(tf.random.split(_fold(seed, _ORDER, number)))
         order = tf.random.experimental.stateless_shuffle(tf.range(len(manifest.shard_paths)), shards_seed)
+        copy = number % max(len(faces), 1)
         opened = tf.data.Dataset.from_tensor_slices(order).interleave(
-            open_shard, cycle_length=_CYCLE, block_length=_BLOCK
+            lambda shard: stored.open(shard, copy), cycle_length=_CYCLE, block_length=_BLOCK
         )
         shuffled = opened.shuffle(shuffle_buffer, records_seed[0], reshuffle_each_iteration=False)
         if images_per_identity > 1:
-            shuffled = _by_identity(shuffled, label_of, images_per_identity)
+            shuffled = _by_identity(shuffled, stored.label, images_per_identity)
         return shuffled.take(steps * batch_size)
 
-    def make(step: tf.Tensor, batch: tuple) -> tuple[_Tensors, _Tensors]:
-        examples = read(batch)
+    def make(step: tf.Tensor, batch: tuple) -> tuple[Tensors, Tensors]:
+        variations = _fold(seed, _AUGMENT, step)
+        chosen = choose(batch_size, variations, probabilities)
+        examples = stored.read(batch, chosen["pose"] if turned else None)
         draw = tf.random.stateless_uniform([batch_size, 3], _fold(seed, _CROP, step))
         offset = tf.cast(draw[:, :2] * (manifest.image_size - crop_size + 1.0), tf.int32)
         mirrored = (draw[:, 2] < 0.5) & flip
         images = crop_images(examples[heads.IMAGE], offset, mirrored, manifest.image_size, crop_size)
         points = None
-        if "pose" in probabilities:
-            points = _known_points(examples[records.POINTS], manifest.image_size)
+        if "pose" in probabilities and not turned:
+            points = known_points(examples[records.POINTS], manifest.image_size)
             points = crop_points(points, offset, mirrored, crop_size)
-        images, labels = augment(images, _fold(seed, _AUGMENT, step), probabilities, points)
-        labels = tf.concat([labels, examples["soft"]], axis=1)
+        ready = ("pose",) if turned else ()
+        images, labels = augment(images, variations, probabilities, points, ready)
+        labels = tf.concat([labels, examples[SOFT]], axis=1)
         return {heads.IMAGE: images, heads.LABEL: examples[heads.LABEL]}, {heads.VARIATION: labels}
 
     def every(step: int, stride: int) -> tf.data.Dataset:
@@ -150,7 +158,7 @@ def evaluation_dataset(shards: str, *, batch_size: int, crop_size: int) -> tf.da
     _check_crop(manifest, crop_size)
     before = (manifest.image_size - crop_size) // 2
 
-    def read(serialized: tf.Tensor) -> _Tensors:
+    def read(serialized: tf.Tensor) -> Tensors:
         example = records.parse(serialized)
         image = decode(example[heads.IMAGE], manifest.image_size)
         image = image[before : before + crop_size, before : before + crop_size]
@@ -170,58 +178,6 @@ def _by_identity(stream: tf.data.Dataset, label_of: Callable, group: int) -> tf.
         window_size=group,
     )
     return runs.unbatch()
-
-
-def _streamed(manifest: Manifest, soft: Sequence[Sequence[Path]]) -> tuple[Callable, Callable, Callable]:
-    """How to open shard i; read a batch of records (image as bytes, label, points, soft); a record's label."""
-    paths = tf.constant([str(path) for path in manifest.shard_paths])
-    soft_paths = [tf.constant([str(path) for path in of_label]) for of_label in soft]
-
-    def open_shard(shard: tf.Tensor) -> tf.data.Dataset:
-        values = [tf.data.FixedLengthRecordDataset(of_label[shard], 4) for of_label in soft_paths]
-        return tf.data.Dataset.zip((tf.data.TFRecordDataset(paths[shard]), *values))
-
-    def read(batch: tuple) -> _Tensors:
-        examples = records.parse(batch[0])
-        values = [tf.reshape(tf.io.decode_raw(value, tf.float32), [-1, 1]) for value in batch[1:]]
-        soft_values = tf.concat(values, axis=1) if values else tf.zeros([tf.size(batch[0]), 0])
-        return {
-            **{key: examples[key] for key in (heads.IMAGE, heads.LABEL, records.POINTS)},
-            "soft": soft_values,
-        }
-
-    return open_shard, read, lambda record: records.parse(record[0])[heads.LABEL]
-
-
-def _in_memory(manifest: Manifest, soft: Sequence[Sequence[Path]]) -> tuple[Callable, Callable, Callable]:
-    """As `_streamed`, but everything is read and decoded now: a record is its number, an image its pixels."""
-    open_shard, read, _ = _streamed(manifest, soft)
-    everything = tf.data.Dataset.range(len(manifest.shard_paths)).flat_map(open_shard).batch(256)
-
-    def decoded(*batch: tf.Tensor) -> _Tensors:
-        examples = read(batch)
-        return {**examples, heads.IMAGE: decode_all(examples[heads.IMAGE], manifest.image_size)}
-
-    batches = list(everything.map(decoded, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator())
-    stored = {
-        key: tf.constant(np.concatenate([batch.pop(key) for batch in batches])) for key in list(batches[0])
-    }
-    ends = tf.constant(np.cumsum(manifest.shard_records))
-    starts = ends - manifest.shard_records
-
-    def numbers(shard: tf.Tensor) -> tf.data.Dataset:
-        return tf.data.Dataset.zip((tf.data.Dataset.range(starts[shard], ends[shard]),))
-
-    def look_up(batch: tuple) -> _Tensors:
-        return {key: tf.gather(values, batch[0]) for key, values in stored.items()}
-
-    return numbers, look_up, lambda record: stored[heads.LABEL][record[0]]
-
-
-def _known_points(points: tf.Tensor, image_size: int) -> tf.Tensor:
-    """Points [B, 10], the template's in the place of unknown ones: they have to move with the crop."""
-    template = tf.constant(five_points(image_size).ravel(), tf.float32)
-    return tf.where(tf.reduce_all(points < 0.0, axis=1, keepdims=True), template[None], points)
 
 
 def _fold(seed: int, use: int, number: tf.Tensor) -> tf.Tensor:

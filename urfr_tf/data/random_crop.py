@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from urfr_tf.faces.template import five_points
+
 _TURN = 16
 
 
@@ -78,3 +80,9 @@ def crop_points(points: tf.Tensor, offset: tf.Tensor, mirrored: tf.Tensor, crop_
     flipped = tf.stack([crop_size - 1.0 - moved[..., 0], moved[..., 1]], axis=-1)
     flipped = tf.gather(flipped, [1, 0, 2, 4, 3], axis=1)
     return tf.reshape(tf.where(mirrored[:, None, None], flipped, moved), [-1, 10])
+
+
+def known_points(points: tf.Tensor, image_size: int) -> tf.Tensor:
+    """Points [B, 10], the template's in the place of unknown ones: they have to move with the crop."""
+    template = tf.constant(five_points(image_size).ravel(), tf.float32)
+    return tf.where(tf.reduce_all(points < 0.0, axis=1, keepdims=True), template[None], points)

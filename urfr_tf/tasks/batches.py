@@ -19,6 +19,7 @@ def configured_batches(config: Experiment, start_step: int, images_per_identity:
         cache=config.data.cache,
         probabilities=config.augmentations,
         soft_labels=tuple(config.data.soft_labels),
+        turned=config.data.turned,
         images_per_identity=images_per_identity,
         service=config.runtime.data_service,
     )
