@@ -74,6 +74,33 @@ def test_attributes_are_learned_and_mined(shards, tmp_path):
     assert np.all((values >= 0) & (values <= 1))
 
 
+def test_with_the_adversary_domain_images_to_be_mined_need_no_attributes(shards, tmp_path):
+    """Persons 0 and 2 have a gender, persons 1 and 3 are of the other domain: what is written there is not read."""
+    weights_of = []
+    for nonsense in ("male", "female"):
+        folder = tmp_path / nonsense
+        folder.mkdir()
+        genders = {0: "male", 1: nonsense, 2: "female", 3: nonsense}
+        rows = (f"person_{i}\t{genders[i]}\t{i % 2}\n" for i in range(4))
+        (folder / "labels.tsv").write_text("key\tgender\ttarget\n" + "".join(rows))
+        label(str(folder / "labels.tsv"), str(shards))
+        text = ATTRIBUTES.replace("[gender]", "[gender, target]").replace(", validation: SHARDS", "")
+        text += "attributes: {adversary: domain, domain: target, balanced: true}\n"
+        done = train(text, folder, SHARDS=shards)
+        assert done.returncode == 0, done.stderr
+        weights_of.append(weights(folder / "run"))
+        mined = mine(str(folder / "run"), str(shards))
+        assert list(mined) == ["gender"]
+    first, second = weights_of
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+    log = (tmp_path / "male" / "run" / "log.csv").read_text().splitlines()
+    last = dict(zip(log[0].split(","), log[-1].split(","), strict=True))
+    # Two people that differ are told apart; two classes left undecided cost log 2 each.
+    assert float(last["accuracy"]) > 0.9
+    assert float(last["confusion"]) >= np.log(2) - 1e-3
+
+
 def test_uncertainty_stage_moves_the_confidence_head_alone(shards, tiny_run, tmp_path):
     done = train(UNCERTAINTY, tmp_path, SHARDS=shards, RUN=tiny_run)
     assert done.returncode == 0, done.stderr

@@ -113,8 +113,9 @@ class DecorrelationConfig(hyperparams.Config):
 class AttributesConfig(hyperparams.Config):
     """theta_A (task: attributes): targets are `data.soft_labels`; the adversary keeps `adversary` out.
 
-    `adversary` is none, identity (the label of the shards) or domain (the soft label named `domain`,
-    0 or 1). `balanced` weighs the two classes of each attribute as if they were equally frequent.
+    `adversary` is none, identity (the label of the shards) or domain: the soft label named `domain` is then
+    no target, but tells images with attributes (0) from those of the set to be mined (1), whose
+    attributes are not known and do not count. `balanced` weighs the two classes of each attribute as if they were equally frequent.
     """
 
     adversary: str = "identity"
@@ -196,6 +197,12 @@ class Experiment(hyperparams.Config):
         """The variations with a probability above 0, in their fixed order."""
         chosen = {name: getattr(self.augment, name) for name in AUGMENTATIONS}
         return {name: p for name, p in chosen.items() if p > 0}
+
+    @property
+    def attribute_targets(self) -> list[str]:
+        """The soft labels that theta_A learns: all but the adversary's domain."""
+        apart = self.attributes.domain if self.attributes.adversary == "domain" else None
+        return [name for name in self.data.soft_labels if name != apart]
 
     @property
     def variations(self) -> tuple[str, ...]:

@@ -161,6 +161,10 @@ def check_sense(config: Any, where: str) -> None:
             attributes.adversary != "domain" or attributes.domain in data.soft_labels,
             "attributes.adversary: domain needs attributes.domain to name one of data.soft_labels",
         )
+        need(
+            len(config.attribute_targets) > 0,
+            "data.soft_labels needs a target besides attributes.domain, which is none",
+        )
         need(not config.decorrelation.enabled, "decorrelation.enabled belongs to task: recognition")
     if config.task == "uncertainty":
         per_identity = config.uncertainty.images_per_identity

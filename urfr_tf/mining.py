@@ -25,7 +25,7 @@ def mine(run: str, shards: str, names: list[str] | None = None) -> dict[str, dic
     Args:
         run: a run folder of the task `attributes`.
         shards: folder of shards; images at least as large as theta_A's input.
-        names: which of its attributes; None for all but the adversary's domain.
+        names: which of its attributes; None for all.
 
     Returns:
         attribute -> {images, mean, positive (share above 0.5)}.
@@ -36,8 +36,8 @@ def mine(run: str, shards: str, names: list[str] | None = None) -> dict[str, dic
     config = read_run_config(run)
     if config.task != "attributes":
         raise UrfrError(f"expected a run of task: attributes, but {run} is one of task: {config.task}")
-    known = list(config.data.soft_labels)
-    names = names or [name for name in known if name != config.attributes.domain]
+    known = config.attribute_targets
+    names = names or known
     if unknown := [name for name in names if name not in known]:
         raise UrfrError(f"expected attributes out of {', '.join(known)}, but got {', '.join(unknown)}")
     network = attribute_network(len(known), config.model.input_size)

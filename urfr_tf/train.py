@@ -185,7 +185,7 @@ def describe(config: Experiment, manifest: Manifest, steps_per_epoch: int, repli
     model = config.model
     network = f"{model.backbone} at {model.input_size} px, D {model.embedding_dim}, K {model.groups}"
     if config.task == "attributes":
-        network = f"theta_A at {model.input_size} px for {', '.join(config.data.soft_labels)}"
+        network = f"theta_A at {model.input_size} px for {', '.join(config.attribute_targets)}"
     return (
         f"training {config.name}: {manifest.images} images of {manifest.classes} identities, {network}, "
         f"{replicas} replica(s), {config.runtime.precision}, global batch {config.data.batch_size}, "

@@ -61,7 +61,7 @@ class AttributeModel(keras.Model):
         return list(self.means.values())
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """inputs: image and `label` (what the adversary reads, int [B]); targets [B, A]."""
+        """inputs: image and `label` (what the adversary reads, int [B]); targets [B, A], and which count [B]."""
         inputs, targets = data
         replicas = self.distribute_strategy.num_replicas_in_sync
         values: dict[str, tf.Tensor] = {}
@@ -69,7 +69,9 @@ class AttributeModel(keras.Model):
             outputs = self({heads.IMAGE: inputs[heads.IMAGE]}, training=True)
             logits, features = outputs[heads.ATTRIBUTE], outputs[FEATURES]
             wanted = targets[heads.VARIATION]
-            values["attribute"] = loss = tf.reduce_mean(attribute_loss(logits, wanted, self.class_weights))
+            known = targets.get(heads.LABELLED, tf.ones_like(logits[:, 0]))
+            losses = attribute_loss(logits, wanted, self.class_weights) * known
+            values["attribute"] = loss = tf.reduce_mean(losses)
             if self.adversary is not None:
                 with tape.stop_recording():
                     values.update(
@@ -88,7 +90,8 @@ class AttributeModel(keras.Model):
         values["loss"] = loss
         values["accuracy"] = tf.equal(logits > 0, wanted > 0.5)
         for name, value in values.items():
-            self.means[name].update_state(value)
+            weights = known[:, None] if name == "accuracy" else None
+            self.means[name].update_state(value, sample_weight=weights)
         return {name: mean.result() for name, mean in self.means.items()}
 
     def _update_adversary(

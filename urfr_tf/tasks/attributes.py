@@ -22,7 +22,7 @@ from urfr_tf.tasks.parts import Parts
 
 def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.distribute.Strategy) -> Parts:
     """The compiled attribute network, its adversary, and its measure on people it does not see."""
-    names = config.data.soft_labels
+    names = config.attribute_targets
     size = config.model.input_size
     with strategy.scope():
         network = attribute_network(len(names), size, synchronized=replicated(strategy))
@@ -37,9 +37,7 @@ def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.di
             adversary=adversary,
             weight=config.attributes.adversary_weight,
             clip_norm=config.optimizer.clip_norm,
-            class_weights=class_weights(truth(config.data.train, names))
-            if config.attributes.balanced
-            else None,
+            class_weights=class_weights(_labelled(config)) if config.attributes.balanced else None,
         )
         optimizer = build_optimizer(
             config.optimizer, schedule, half_precision=config.runtime.precision == "mixed_float16"
@@ -56,17 +54,35 @@ def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.di
 
 
 def attribute_batches(config: Experiment, start_step: int) -> tf.data.Dataset:
-    """As in recognition; with the adversary `domain`, the label is the domain."""
+    """As in recognition; with the adversary `domain`, the label is the domain, which is no target then.
+
+    The targets hold besides which images have attributes: float32 [B], 0 or 1.
+    """
     stream = configured_batches(config, start_step)
     if config.attributes.adversary != "domain":
         return stream
-    column = config.data.soft_labels.index(config.attributes.domain)
+    names = config.data.soft_labels
+    column = names.index(config.attributes.domain)
+    others = [index for index, name in enumerate(names) if name in config.attribute_targets]
 
     def by_domain(inputs: dict, targets: dict) -> tuple[dict, dict]:
-        domain = tf.cast(targets[heads.VARIATION][:, column] > 0.5, tf.int64)
-        return {**inputs, heads.LABEL: domain}, targets
+        values = targets[heads.VARIATION]
+        domain = values[:, column] > 0.5
+        targets = {
+            heads.VARIATION: tf.gather(values, others, axis=1),
+            heads.LABELLED: tf.cast(~domain, tf.float32),
+        }
+        return {**inputs, heads.LABEL: tf.cast(domain, tf.int64)}, targets
 
     return stream.map(by_domain, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def _labelled(config: Experiment) -> np.ndarray:
+    """The targets of the training images that have them, float32 [N, A]."""
+    values = truth(config.data.train, config.attribute_targets)
+    if config.attributes.adversary == "domain":
+        values = values[truth(config.data.train, [config.attributes.domain])[:, 0] <= 0.5]
+    return values
 
 
 def truth(shards: str, names: list[str]) -> np.ndarray:
