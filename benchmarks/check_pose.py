@@ -8,7 +8,7 @@ Two environments, because mediapipe is no dependency of the package (see derive_
 
 `align`: the second photograph of every person of LFW who has one (the mean face was made from the first
 ones); kept are those the mesh sees within --frontal degrees of frontal; five points from the mesh, least
-squares similarity to ArcFace's template, 112 x 112 crops. `turn`: each crop to yaws from -60 to 60, once
+squares similarity to ArcFace's template, 112 x 112 crops (with --margin more of the photograph around). `turn`: each crop to yaws from -60 to 60, once
 with its points and once without. `measure`: the mesh on the turned crops (enlarged, with a border); its yaw
 is that of the rotation that brings the mean face nearest to its landmarks.
 
@@ -89,10 +89,13 @@ def align(arguments: argparse.Namespace) -> None:
             if not arguments.all and max(abs(angles[0]), abs(angles[1])) > arguments.frontal:
                 continue
             five = np.stack([landmarks[vertices, :2].mean(0) for vertices in mesh.points])
-            matrix = similarity(five, TEMPLATE)
+            matrix = similarity(five, TEMPLATE + arguments.margin)
             crops.append(
                 cv2.warpAffine(
-                    np.ascontiguousarray(image), matrix, (112, 112), borderMode=cv2.BORDER_REPLICATE
+                    np.ascontiguousarray(image),
+                    matrix,
+                    (112 + 2 * arguments.margin,) * 2,
+                    borderMode=cv2.BORDER_REPLICATE,
                 )
             )
             points.append((five @ matrix[:, :2].T + matrix[:, 2]).ravel())
@@ -168,6 +171,7 @@ def main() -> None:
     parser.add_argument("--frontal", type=float, default=10.0)
     parser.add_argument("--all", action="store_true", help="keep photographs that are not frontal, too")
     parser.add_argument("--limit", type=int, default=10**9)
+    parser.add_argument("--margin", type=int, default=0, help="more pixels of the photograph around the crop")
     parser.add_argument("--border", type=int, default=150, help="pixels around the enlarged crop")
     arguments = parser.parse_args()
     {"align": align, "turn": turn, "measure": measure}[arguments.step](arguments)
