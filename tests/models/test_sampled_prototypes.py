@@ -77,10 +77,14 @@ def test_the_start_does_not_depend_on_the_number_of_shards():
     values = whole.values(whole.kernel).numpy()
     block = [tf.random.stateless_normal([1 << 14, 2], [3, b], stddev=2**-0.5).numpy() for b in (0, 1)]
     np.testing.assert_array_equal(values, np.concatenate(block)[:20_000])
-    third = PartialPrototypes(20_000, 1, 2, shards=3, seed=3)
-    start, size = third.bounds(2)
-    assert (start, size) == (13_334, 6_666)  # in both blocks
-    np.testing.assert_array_equal(third._start(start, size, 2**-0.5), values[13_334:])
+
+    # One variable is both shards' in turn here: the last of 10,000 classes, in both blocks of 16,384.
+    class Second(PartialPrototypes):
+        def bounds(self, shard):
+            return super().bounds(1)
+
+    second = Second(20_000, 1, 2, shards=2, seed=3)
+    np.testing.assert_array_equal(second.kernel.numpy(), values[10_000:])
 
 
 def test_others_are_shared_out():

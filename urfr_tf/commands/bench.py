@@ -6,6 +6,7 @@ HELP = "measure speed on this machine, as ratios within one run"
 PARTS = {
     "step": "training steps: URFace against the CosFace baseline, and the share of the machine's peak",
     "data": "the input pipeline: crop, flip and each variation against decoding alone",
+    "head": "the prototypes' step against the number of identities: dense, sampled, sharded",
     "inference": "exported formats at batch 1 and 32, with ai-edge-litert and ONNX Runtime as peers",
     "score": "all-pairs likelihood scores against the cosine matrix product",
 }
@@ -16,6 +17,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("part", choices=PARTS, help="; ".join(f"{k}: {v}" for k, v in PARTS.items()))
     parser.add_argument(
         "--repeat", type=int, default=5, metavar="N", help="rounds of measurement (default: 5)"
+    )
+    parser.add_argument(
+        "--memory", type=float, metavar="GIB", help="head: what a point may take (default: what is available)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

@@ -76,7 +76,7 @@ class PartialPrototypes(tf.__internal__.tracking.Trackable):
             )
             for name in ("kernel", "momentum")
         )
-        self._each(self.kernel, lambda start, size: self._start(start, size, dim**-0.5))
+        self._draw(dim**-0.5)
 
     def bounds(self, shard: int) -> tuple[int, int]:
         """First class of a shard, and how many it has; the last shards may have fewer, or none."""
@@ -156,6 +156,11 @@ class PartialPrototypes(tf.__internal__.tracking.Trackable):
             var=kernel, accum=velocity, grad=gradient, indices=rows.indices, use_locking=True, **settings
         )
 
+    def of_replicas(self) -> list[tuple[tf.Variable, tf.Variable]]:
+        """Kernel and momentum as each replica holds them, float32 [local, D]."""
+        kernels, momenta = self._components(self.kernel), self._components(self.momentum)
+        return list(zip(kernels, momenta, strict=True))
+
     def values(self, variable: tf.Variable) -> tf.Tensor:
         """`kernel` or `momentum` whole, float32 [C, D]; outside the replicas' context."""
         components = self._components(variable)[: self.shards]
@@ -179,14 +184,22 @@ class PartialPrototypes(tf.__internal__.tracking.Trackable):
                 values = tf.pad(values, [[0, self.local - size], [0, 0]])
             component.assign(values, read_value=False)
 
-    def _start(self, start: int, size: int, deviation: float) -> tf.Tensor:
-        """Normal numbers by block of classes: the same start whatever the number of shards."""
-        blocks = []
-        for block in range(start // _BLOCK, -(-(start + size) // _BLOCK)):
-            first = block * _BLOCK
-            drawn = tf.random.stateless_normal([_BLOCK, self.width], [self.seed, block], stddev=deviation)
-            blocks.append(drawn[max(start - first, 0) : min(start + size - first, _BLOCK)])
-        return tf.concat(blocks, 0) if blocks else tf.zeros([0, self.width])
+    def _draw(self, deviation: float) -> None:
+        """Normal numbers by block of classes: the same start whatever the number of shards.
+
+        Each block is written where it belongs; all at once would need three times the kernel's memory.
+        """
+        for index, component in enumerate(self._components(self.kernel)):
+            start, size = self.bounds(index % self.shards)
+            for block in range(start // _BLOCK, -(-(start + size) // _BLOCK) if size else 0):
+                first = block * _BLOCK
+                low, high = max(start, first), min(start + size, first + _BLOCK)
+                drawn = tf.random.stateless_normal([_BLOCK, self.width], [self.seed, block], stddev=deviation)
+                tf.raw_ops.ResourceScatterUpdate(
+                    resource=component.handle,
+                    indices=tf.range(low - start, high - start),
+                    updates=drawn[low - first : high - first],
+                )
 
     # TensorFlow's protocol of a checkpoint. Whole tensors, because their names and shapes must not depend
     # on the number of shards; several slices of one tensor are lost in restoring (2.15).

@@ -1,0 +1,60 @@
+"""`urfr bench head`: real points of a few identities, the bytes on each replica, and what is left out."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from urfr_tf.bench import head
+
+
+def point(classes, replicas, **settings):
+    job = {"classes": classes, "batch": 8, "groups": 2, "dim": 4, "replicas": replicas, "rounds": 1}
+    command = [sys.executable, "-m", "urfr_tf.bench.head_point", json.dumps({**job, "head": settings})]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_replica_of_r_holds_one_rth_of_the_head():
+    """1,000 classes x 8 numbers x 4 bytes, kernel and momentum: 64,000 bytes; over 2 and 4 replicas a 2nd and a 4th.
+
+    The bytes are those of the variables that lie on each device.
+    """
+    assert point(1000, 1)["head_bytes"] == [64_000]
+    assert point(1000, 2, sharded=True)["head_bytes"] == [32_000] * 2
+    assert point(1000, 4, sharded=True, sample_count=40)["head_bytes"] == [16_000] * 4
+
+
+def test_the_form_of_the_interface():
+    result = head.measure((1000, 2000), ["sampled_rate"], 2, limit=2**40)
+    assert set(result["seconds"]) == {"sampled_rate_1e3", "sampled_rate_2e3"}
+    spread = result["seconds"]["sampled_rate_1e3"]
+    assert 0 < spread["min"] <= spread["median"] <= spread["max"]
+    seconds = [result["seconds"][f"sampled_rate_{c}"]["median"] for c in ("2e3", "1e3")]
+    assert result["ratios"] == {"sampled_rate_2e3_over_1e3": pytest.approx(seconds[0] / seconds[1])}
+    # K d = 512 numbers of 4 bytes, twice.
+    assert result["head_bytes"]["sampled_rate_2e3"] == [2000 * 512 * 4 * 2]
+    assert result["peak_bytes"]["sampled_rate_2e3"] > 2000 * 512 * 4 * 2
+    assert result["skipped"] == {}
+
+
+def test_a_point_that_does_not_fit_is_left_out_with_its_reason():
+    # Ten times the classes of a point of 200 MiB need 2,000 MiB.
+    reason = head.too_large(100_000, (10_000, 200 * 2**20), 2**30)
+    assert reason == "needs about 2.0 GiB, and 1.0 GiB are there for it"
+    assert head.too_large(100_000, (10_000, 200 * 2**20), 2**31) is None
+    # Nothing was measured before: kernel and momentum alone.
+    assert head.too_large(1000, None, 1000 * 512 * 8 - 1) is not None
+    assert head.too_large(1000, None, 1000 * 512 * 8) is None
+    result = head.measure((1000,), ["dense"], 1, limit=1000)
+    assert set(result["skipped"]) == {"dense_1e3"}
+    assert result["seconds"] == result["ratios"] == {}
+
+
+def test_names_and_ratios():
+    assert [head.spell(c) for c in (10_000, 4_000_000, 12_345)] == ["1e4", "4e6", "12345"]
+    points = {"sampled_1e4": {"seconds": [1.0, 2.0, 9.0]}, "sampled_1e6": {"seconds": [3.0, 3.0, 5.0]}}
+    # Medians 2 and 3; 4e6 was not measured, so the largest that fits counts.
+    assert head.ratios(points, ["sampled"], (10_000, 1_000_000, 4_000_000)) == {"sampled_1e6_over_1e4": 1.5}

@@ -1,0 +1,119 @@
+"""`urfr bench head`: time and memory of a training step's head against the number C of identities.
+
+Every point runs in a process of its own (`head_point.py`), one after the other. A point whose memory, in
+proportion to the one before of its kind, is more than what is available is left out and named.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from typing import Any
+
+from urfr_tf import memory
+from urfr_tf.bench.peers import run as run_program
+from urfr_tf.run_folder import machine, versions
+
+BATCH, GROUPS, DIM = 64, 16, 32
+CLASSES = (10_000, 100_000, 1_000_000, 4_000_000)
+# name -> replicas and keys of the configuration's `head`; none of them is the dense layer.
+KINDS: dict[str, tuple[int, dict[str, Any]]] = {
+    "dense": (1, {}),
+    "sampled_rate": (1, {"sample_rate": 0.1}),
+    "sampled": (1, {"sample_count": 8192}),
+    "sharded_2": (2, {"sharded": True}),
+    "sharded_4": (4, {"sharded": True}),
+    "sharded_2_sampled": (2, {"sharded": True, "sample_count": 8192}),
+    "sharded_4_sampled": (4, {"sharded": True, "sample_count": 8192}),
+}
+# Left to the rest of the machine, as a share of what is available.
+_SPARE = 0.1
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Measures; see interface.md and docs/scale.md for the keys."""
+    limit = None if args.memory is None else int(args.memory * 2**30)
+    return measure(CLASSES, list(KINDS), args.repeat, limit)
+
+
+def measure(
+    classes: tuple[int, ...], kinds: list[str], rounds: int, limit: int | None = None
+) -> dict[str, Any]:
+    """All points, C rising within each kind.
+
+    Args:
+        classes: numbers of identities, rising.
+        kinds: names from `KINDS`.
+        rounds: steps that are timed at each point.
+        limit: bytes that a point may take; None for what is available when it starts.
+    """
+    points: dict[str, dict[str, Any]] = {}
+    skipped: dict[str, str] = {}
+    for kind in kinds:
+        replicas, head = KINDS[kind]
+        before: tuple[int, int] | None = None
+        for count in classes:
+            name = f"{kind}_{spell(count)}"
+            if reason := too_large(count, before, limit):
+                skipped[name] = reason
+                continue
+            job = {
+                "classes": count,
+                "batch": BATCH,
+                "groups": GROUPS,
+                "dim": DIM,
+                "replicas": replicas,
+                "rounds": rounds,
+                "head": head,
+            }
+            command = [sys.executable, "-m", "urfr_tf.bench.head_point", json.dumps(job)]
+            points[name] = json.loads(run_program(command, f"the point {name} failed").splitlines()[-1])
+            before = count, points[name]["peak_bytes"]
+    return {
+        "machine": machine(),
+        "versions": versions(),
+        "batch": BATCH,
+        "seconds": {
+            name: {"min": min(s), "median": statistics.median(s), "max": max(s)}
+            for name, s in ((name, point["seconds"]) for name, point in points.items())
+        },
+        "ratios": ratios(points, kinds, classes),
+        "peak_bytes": {name: point["peak_bytes"] for name, point in points.items()},
+        "head_bytes": {name: point["head_bytes"] for name, point in points.items()},
+        "skipped": skipped,
+    }
+
+
+def too_large(count: int, before: tuple[int, int] | None, limit: int | None) -> str | None:
+    """Why a point is left out, or None.
+
+    Args:
+        count: its C.
+        before: C and bytes of the last point of its kind.
+        limit: bytes that it may take; None for what is available.
+    """
+    room = limit
+    if room is None and (free := memory.available()) is not None:
+        room = int(free * (1 - _SPARE))
+    wanted = before[1] * count / before[0] if before else count * GROUPS * DIM * 4 * 2
+    if room is None or wanted <= room:
+        return None
+    return f"needs about {memory.spell(wanted)}, and {memory.spell(room)} are there for it"
+
+
+def ratios(points: dict[str, dict[str, Any]], kinds: list[str], classes: tuple[int, ...]) -> dict[str, float]:
+    """Of each kind: median seconds at the largest C that was measured over those at the smallest."""
+    found = {}
+    for kind in kinds:
+        measured = [count for count in classes if f"{kind}_{spell(count)}" in points]
+        if len(measured) > 1:
+            few, many = spell(measured[0]), spell(measured[-1])
+            seconds = [statistics.median(points[f"{kind}_{c}"]["seconds"]) for c in (few, many)]
+            found[f"{kind}_{many}_over_{few}"] = seconds[1] / seconds[0]
+    return found
+
+
+def spell(count: int) -> str:
+    """10_000 -> 1e4, 4_000_000 -> 4e6, as the keys of interface.md have it; others as digits."""
+    zeros = len(str(count)) - len(str(count).rstrip("0"))
+    return f"{count // 10**zeros}e{zeros}" if zeros else str(count)

@@ -1,0 +1,118 @@
+"""One point of `urfr bench head`, in a process of its own: a peak of memory cannot be taken back.
+
+Run as `python -m urfr_tf.bench.head_point JSON`; it prints JSON. The step is the trainer's own, with nothing
+in front of the head but a fully connected layer; other images and labels come at every step.
+"""
+
+import json
+import sys
+import time
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from urfr_tf import heads, memory
+from urfr_tf.addons import sgdw
+from urfr_tf.layers import Confidence, SubEmbedding
+from urfr_tf.layers.partial_prototypes import PartialPrototypes
+from urfr_tf.losses import ConfidenceAwareIdentification
+from urfr_tf.models.prototype_step import Momentum
+from urfr_tf.models.trainer import URFace
+from urfr_tf.models.urface import training_outputs
+
+_RATE, _MOMENTUM, _DECAY = 0.01, 0.9, 5e-4
+
+
+def build(classes: int, groups: int, dim: int, replicas: int, head: dict[str, Any]) -> URFace:
+    """A compiled URFace of a head alone; inside the strategy's scope.
+
+    Args:
+        classes: C.
+        groups: K.
+        dim: d.
+        replicas: R.
+        head: keys of the configuration's `head`: sharded, sample_rate, sample_count; empty for the dense one.
+    """
+    features = keras.Input([groups * dim], name=heads.IMAGE)
+    embedding = SubEmbedding(groups, dim, batch_norm=False, name=heads.EMBEDDING)(features)
+    confidence = Confidence(groups, name=heads.CONFIDENCE)(features)
+    network = keras.Model({heads.IMAGE: features}, {heads.EMBEDDING: embedding, heads.CONFIDENCE: confidence})
+    model = URFace(network.input, training_outputs(network, None if head else classes, groups))
+    prototypes = None
+    if head:
+        prototypes = PartialPrototypes(
+            classes,
+            groups,
+            dim,
+            shards=replicas if head.get("sharded") else 1,
+            rate=head.get("sample_rate", 1.0),
+            count=head.get("sample_count", 0),
+        )
+    model.configure(groups=groups, prototypes=prototypes)
+    model.compile(
+        sgdw(_RATE, momentum=_MOMENTUM, nesterov=False, weight_decay=_DECAY),
+        ConfidenceAwareIdentification(30.0),
+        {"regularizer": 0.001},
+        momentum=Momentum(_RATE, _MOMENTUM, False, _DECAY),
+    )
+    return model
+
+
+def head_bytes(model: URFace) -> list[int]:
+    """Bytes of the prototypes and their momentum on each replica, from the variables themselves."""
+    if model.prototypes is None:
+        kernel = model.get_layer(heads.LOGITS).kernel
+        variables = [(kernel, model.optimizer.get_slot(kernel, "momentum"))]
+    else:
+        variables = model.prototypes.of_replicas()
+    return [sum(int(np.prod(v.shape)) * v.dtype.size for v in each) for each in variables]
+
+
+def measure(job: dict[str, Any]) -> dict[str, Any]:
+    """Seconds of each step after the first two, and bytes.
+
+    `job` has classes, batch, groups, dim, replicas, rounds and head.
+    """
+    replicas = job["replicas"]
+    strategy = tf.distribute.get_strategy()
+    if replicas > 1:
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
+        strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(replicas)])
+    before = memory.resident()
+    with strategy.scope():
+        model = build(job["classes"], job["groups"], job["dim"], replicas, job["head"])
+    step = tf.function(lambda data: strategy.run(model.train_step, args=(data,)))
+    seconds = []
+    for number in range(job["rounds"] + 2):
+        data = _batch(strategy, job, number)
+        start = time.perf_counter()
+        logs = step(data)
+        loss = strategy.experimental_local_results(logs["loss"])[0].numpy()
+        seconds.append(time.perf_counter() - start)
+        if not np.isfinite(loss):
+            raise ValueError(f"expected a finite loss, but got {loss}")
+    return {
+        "seconds": seconds[2:],
+        "peak_bytes": memory.peak() - before,
+        "head_bytes": head_bytes(model),
+    }
+
+
+def _batch(strategy: tf.distribute.Strategy, job: dict[str, Any], number: int) -> Any:
+    size = job["batch"] // job["replicas"]
+
+    def of_replica(context: Any) -> Any:
+        random = np.random.default_rng([number, context.replica_id_in_sync_group])
+        features = random.standard_normal([size, job["groups"] * job["dim"]], np.float32)
+        labels = random.integers(0, job["classes"], size)
+        inputs = {heads.IMAGE: tf.constant(features), heads.LABEL: tf.constant(labels)}
+        return inputs, {heads.VARIATION: tf.zeros([size, 0])}
+
+    return strategy.experimental_distribute_values_from_function(of_replica)
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(json.loads(sys.argv[1]))))
