@@ -74,6 +74,13 @@ def test_both_learn_otherwise():
         "loss", "identification", "regularizer", "cls", "adv", "classifier_loss", "accuracy", "gradient_norm",
     }  # fmt: skip
     np.testing.assert_array_equal(model.classifier.masks.numpy().sum(1), [2, 2])
+    scalars, columns = model.log_values()
+    assert set(scalars) == {"confidence_mean", "confidence_std", "margin"}
+    kinds = {f"confidence_{what}_{k}" for what in ("mean", "std") for k in range(4)}
+    kinds |= {f"readable_{t}_{u}" for t in range(2) for u in range(2)}
+    assert set(columns) == kinds | {"weight_regularizer", "weight_cls", "weight_adv"}
+    assert columns["weight_adv"] == 2.0
+    assert all(0.0 <= columns[f"readable_{t}_{u}"] <= 1.0 for t in range(2) for u in range(2))
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])

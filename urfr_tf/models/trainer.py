@@ -172,6 +172,9 @@ class URFace(keras.Model):
         }
         columns = {f"confidence_mean_{k}": float(v) for k, v in enumerate(first)}
         columns.update({f"confidence_std_{k}": float(v) for k, v in enumerate(spread)})
+        columns.update(
+            {f"weight_{name}": self.term_weights[name] for name in TERMS[1:] if name in self.means}
+        )
         if self.classifier is not None:
             for (t, u), value in np.ndenumerate(self.readable.result().numpy()):
                 columns[f"readable_{t}_{u}"] = float(value)

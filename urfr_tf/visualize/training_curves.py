@@ -17,6 +17,8 @@ Log = Mapping[str, np.ndarray]
 CLOCKS = ("epoch", "step", "seconds", "time", "images_per_second")
 # The regulariser is logged without its weight of 0.001: on one axis it would hide the others.
 LOSS_TERMS = ("identification", "classifier", "cls", "adv")
+# The weights of the terms are in every row, and in no picture.
+CONSTANT = "weight_"
 MAX_LEGEND = 10
 # A column such as confidence_mean_3 or readable_0_2: one of many of a kind.
 NUMBERED = re.compile(r"(.+?)((?:_\d+)+)")
@@ -32,7 +34,7 @@ def subjects(names: Sequence[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name in names:
         lower = name.lower()
-        if lower in CLOCKS:
+        if lower in CLOCKS or lower.startswith(CONSTANT):
             continue
         numbered = NUMBERED.fullmatch(lower)
         if numbered and numbered[1].endswith("_std"):
