@@ -24,6 +24,7 @@ from urfr_tf.protocols.verification import check_pairs, measure_pairs
 from urfr_tf.run_folder import versions
 from urfr_tf.threshold import threshold_file
 from urfr_tf.visualize.canvas import png
+from urfr_tf.visualize.degraded import by_strength
 from urfr_tf.visualize.reject_pictures import curves_of
 from urfr_tf.visualize.robustness import reject_figure, robustness_figure
 
@@ -81,7 +82,6 @@ class Evaluation:
             "intervals": self.result.intervals,
             "calibration": self.result.calibration,
             "reject": self.result.reject,
-            "robustness": self.result.robustness,
             **self.about,
             "versions": versions(),
         }
@@ -89,10 +89,8 @@ class Evaluation:
     def figures(self) -> dict[str, Figure]:
         """File name -> picture of the robustness and reject curves that there are."""
         found = {}
-        if self.result.robustness:
-            some = next(iter(self.result.robustness.values()))
-            names = [name for name in some if name != "strength" and "stderr" not in name][:4]
-            found["robustness.png"] = robustness_figure(self.result.robustness, names)
+        if by_strength(self.result.metrics):
+            found["robustness.png"] = robustness_figure(self.result.metrics)
         for part, shares, rates, far in curves_of(self.result.reject):
             name = f"reject-{part.replace(' ', '')}.png" if part else "reject.png"
             found[name] = reject_figure(shares, rates, far)
@@ -156,15 +154,9 @@ def evaluate(
     if settings.curve:
         result = measure(protocol, clean, wish)
         quick = Wish(wish.score, wish.fars, wish.thin, wish.impostors, replicates=0, rule=wish.rule)
-        clean_metrics, clean_refused = dict(result.metrics), set(result.refused)
+        clean_refused = set(result.refused)
         for degradation in settings.degradations:
             worse = measure(protocol, clean, quick, faces(degradation))
-            curve = result.robustness.setdefault(
-                degradation.variation, {"strength": [None], **{n: [v] for n, v in clean_metrics.items()}}
-            )
-            curve["strength"].append(degradation.strength)
-            for name in clean_metrics:
-                curve[name].append(worse.metrics.get(name))
             result.metrics.update({f"{name}@{degradation}": value for name, value in worse.metrics.items()})
             result.thin.extend(f"{name}@{degradation}" for name in worse.thin)
             new = {name: why for name, why in worse.refused.items() if name not in clean_refused}
@@ -258,7 +250,7 @@ def store_threshold(evaluation: Evaluation, protocol: AnyProtocol, model: Any, o
         "fingerprint": model.fingerprint,
     }
     places = [out / THRESHOLD]
-    degraded = evaluation.about.get("degrade") and not evaluation.result.robustness
+    degraded = evaluation.about.get("degrade") and not by_strength(evaluation.result.metrics)
     if isinstance(protocol, Pairs | Several) and not degraded:
         places.append(threshold_file(model.kind, model.path))
     for place in places:

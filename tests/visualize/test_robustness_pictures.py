@@ -8,20 +8,22 @@ from urfr_tf.visualize.robustness import reject_figure, robustness_figure
 
 
 def test_a_panel_for_each_variation_and_a_line_for_each_figure():
-    curves = {
-        "blur": {"strength": [None, 3, 5], "accuracy": [0.9, 0.8, 0.7], "rank1": [0.6, 0.5, None]},
-        "pose": {"strength": [None, 15], "accuracy": [0.9, 0.85], "rank1": [0.6, 0.55]},
-    }
-    figure = robustness_figure(curves, ["accuracy", "rank1"])
-    blur, pose = figure.axes
+    metrics = {"accuracy": 0.9, "rank1": 0.6, "accuracy_stderr": 0.01, "accuracy_stderr@blur=3": 0.01}
+    # In no order; rank1 was not to be had at the strongest blur, and fewer pixels are the stronger resolution.
+    metrics |= {"accuracy@blur=5": 0.7, "accuracy@blur=3": 0.8, "rank1@blur=3": 0.5, "rank1@blur=5": np.nan}
+    metrics |= {"accuracy@resolution=16": 0.4, "accuracy@resolution=64": 0.85}
+    figure = robustness_figure(metrics)
+    blur, resolution = figure.axes
     assert [label.get_text() for label in blur.get_xticklabels()] == ["clean", "3", "5"]
+    assert [line.get_label() for line in blur.lines] == ["accuracy", "rank1"]
     np.testing.assert_array_equal(blur.lines[0].get_ydata(), [0.9, 0.8, 0.7])
     np.testing.assert_array_equal(blur.lines[1].get_ydata(), [0.6, 0.5, np.nan])
-    assert pose.get_xlabel() == "yaw in degrees" and blur.get_ylim()[0] == 0
-    with pytest.raises(UrfrError, match="expected 3 values of accuracy for blur, but got 2"):
-        robustness_figure({"blur": {"strength": [None, 3, 5], "accuracy": [0.9, 0.8]}}, ["accuracy"])
-    with pytest.raises(UrfrError, match="a variation and a figure"):
-        robustness_figure({}, ["accuracy"])
+    assert [label.get_text() for label in resolution.get_xticklabels()] == ["clean", "64", "16"]
+    np.testing.assert_array_equal(resolution.lines[0].get_ydata(), [0.9, 0.85, 0.4])
+    np.testing.assert_array_equal(resolution.lines[1].get_ydata(), [0.6, np.nan, np.nan])
+    assert resolution.get_xlabel() == "pixels that a side is shrunk to" and blur.get_ylim()[0] == 0
+    with pytest.raises(UrfrError, match="figures of degraded probes"):
+        robustness_figure({"accuracy": 0.9})
 
 
 def test_reject_lines():

@@ -24,7 +24,6 @@ class Result:
         intervals: 95 % bootstrap interval over identities, by name.
         calibration: thresholds and what they reach on held-out identities, one for each FAR.
         reject: error against the share of rejected images, by confidence and at random; see `reject_curves`.
-        robustness: variation -> its strengths (None: clean) and the figures at them.
         arrays: what scores.npz holds.
     """
 
@@ -35,7 +34,6 @@ class Result:
     intervals: dict[str, list[float]] = field(default_factory=dict)
     calibration: list[dict[str, Any]] = field(default_factory=list)
     reject: dict[str, Any] = field(default_factory=dict)
-    robustness: dict[str, dict[str, list[float | None]]] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
     def put_rate(self, name: str, rate: Rate) -> None:

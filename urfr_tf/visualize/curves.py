@@ -12,15 +12,10 @@ from matplotlib.figure import Figure
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.visualize.canvas import PALETTE, line_style, new_figure, plain_axes
+from urfr_tf.visualize.degraded import UNITS
 
 Points = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
-UNITS = {
-    "blur": "kernel size in pixels",
-    "occlusion": "side of the black square in sevenths of the crop",
-    "pose": "yaw in degrees",
-    "resolution": "pixels that a side is shrunk to",
-}
 # Fewer impostor pairs than this above a threshold say little about its FAR (method, section 8).
 THIN = 10
 # More points than this on one curve are closer than the picture's pixels.
@@ -163,7 +158,7 @@ def cmc_figure(curves: Points) -> Figure:
     return figure
 
 
-def robustness_figure(curves: Points, variation: str, metric: str, clean: Mapping[str, float]) -> Figure:
+def strength_figure(curves: Points, variation: str, metric: str, clean: Mapping[str, float]) -> Figure:
     """A metric against the strength of a variation of the probes.
 
     Args:
@@ -187,7 +182,7 @@ def robustness_figure(curves: Points, variation: str, metric: str, clean: Mappin
     if variation == "resolution":
         # Fewer pixels are the stronger variation, and strength grows to the right in every picture.
         axes.invert_xaxis()
-    plain_axes(axes, f"{variation} of the probes", UNITS.get(variation, "strength"), metric)
+    plain_axes(axes, f"{variation} of the probes", UNITS[variation], metric)
     _legend(axes)
     return figure
 

@@ -10,10 +10,11 @@ import numpy as np
 
 from urfr_tf.files import write_bytes
 from urfr_tf.metrics import roc
-from urfr_tf.visualize.curves import cmc_figure, det_figure, histogram_figure, robustness_figure, roc_figure
+from urfr_tf.visualize.curves import cmc_figure, det_figure, histogram_figure, roc_figure, strength_figure
+from urfr_tf.visualize.degraded import by_strength
 from urfr_tf.visualize.reject_pictures import reject_pictures
 from urfr_tf.visualize.report import Picture, picture_png
-from urfr_tf.visualize.result_tables import DEGRADED, by_protocol, metric_title
+from urfr_tf.visualize.result_tables import by_protocol, metric_title
 from urfr_tf.visualize.sources import Evaluation, Source
 from urfr_tf.visualize.training_curves import training_figures
 
@@ -104,25 +105,23 @@ def _robustness(protocol: str, group: Sequence[tuple[str, Evaluation]]) -> list[
     """For each variation the first metric that was measured under it, against its strength."""
     found: dict[str, dict[str, dict[str, list[tuple[float, float]]]]] = {}
     for name, evaluation in group:
-        for key, value in evaluation.metrics.items():
-            match = DEGRADED.fullmatch(key)
-            if match and math.isfinite(value):
-                points = found.setdefault(match[2], {}).setdefault(match[1], {}).setdefault(name, [])
-                points.append((float(match[3]), value))
+        for variation, curves in by_strength(evaluation.metrics).items():
+            for metric, points in curves.items():
+                found.setdefault(variation, {}).setdefault(metric, {})[name] = points
     pictures = []
     for variation, metrics in found.items():
         metric, systems_ = next(iter(metrics.items()))
-        curves = {name: tuple(np.array(sorted(points)).T) for name, points in systems_.items()}
+        lines = {name: tuple(np.array(points).T) for name, points in systems_.items()}
         clean = {
             name: evaluation.metrics[metric] for name, evaluation in group if metric in evaluation.metrics
         }
-        worst = {name: float(values.min()) for name, (_, values) in curves.items()}
+        worst = {name: float(values.min()) for name, (_, values) in lines.items()}
         pictures.append(
             Picture(
                 f"{metric_title(metric)} under {variation}, protocol {protocol}",
                 f"Lines of {metric_title(metric)} against the strength of {variation}; level lines are without. "
                 f"Lowest: {_said(worst)}.",
-                robustness_figure(curves, variation, metric_title(metric), clean),
+                strength_figure(lines, variation, metric_title(metric), clean),
             )
         )
     return pictures

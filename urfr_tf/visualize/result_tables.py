@@ -2,17 +2,14 @@
 
 import json
 import math
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from urfr_tf.visualize.degraded import DEGRADED, STDERR
 from urfr_tf.visualize.page import Cell, Measured
 from urfr_tf.visualize.report import Table
 from urfr_tf.visualize.sources import Evaluation, Source
 
-STDERR = "_stderr"
-# accuracy@blur=7: a metric of probes degraded by a variation of a strength.
-DEGRADED = re.compile(r"(.+)@(blur|occlusion|pose|resolution)=(\d+(?:\.\d+)?)")
 Group = Sequence[tuple[str, Evaluation]]
 
 

@@ -7,53 +7,43 @@ from matplotlib.figure import Figure
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.visualize.canvas import line_style, new_figure, plain_axes
-
-UNITS = {
-    "blur": "kernel size in pixels",
-    "occlusion": "side of the black square in sevenths",
-    "pose": "yaw in degrees",
-    "resolution": "pixels a side",
-}
+from urfr_tf.visualize.degraded import UNITS, by_strength
 
 
-def robustness_figure(
-    curves: Mapping[str, Mapping[str, Sequence[float | None]]], names: Sequence[str]
-) -> Figure:
+def robustness_figure(metrics: Mapping[str, float], most: int = 4) -> Figure:
     """One panel a variation: each figure against the strength, the clean probes first.
 
     Args:
-        curves: variation -> {"strength": None for clean, then rising; and for each name its values}.
-        names: of the figures to draw, fractions.
+        metrics: as in metrics.json: the clean figures, and those of degraded probes as `name@blur=7`.
+        most: so many figures are drawn, the first ones.
 
     Raises:
-        UrfrError: no variation, or a figure with another number of values than strengths.
+        UrfrError: no probe was degraded.
     """
-    if not curves or not names:
-        raise UrfrError("expected a variation and a figure to draw robustness curves of, but got none")
-    figure = new_figure(3.4 * len(curves), 3.2)
-    every = figure.subplots(1, len(curves), squeeze=False, sharey=True)[0]
-    for axes, (variation, curve) in zip(every, curves.items(), strict=True):
-        strengths = curve["strength"]
-        places = np.arange(len(strengths))
+    every = by_strength(metrics)
+    if not every:
+        raise UrfrError("expected figures of degraded probes to draw robustness curves of, but got none")
+    names = list(dict.fromkeys(name for curves in every.values() for name in curves))[:most]
+    figure = new_figure(3.4 * len(every), 3.2)
+    panels = figure.subplots(1, len(every), squeeze=False, sharey=True)[0]
+    for axes, (variation, curves) in zip(panels, every.items(), strict=True):
+        strengths = list(dict.fromkeys(strength for points in curves.values() for strength, _ in points))
+        strengths.sort(reverse=variation == "resolution")
         for index, name in enumerate(names):
-            if len(curve[name]) != len(strengths):
-                raise UrfrError(
-                    f"expected {len(strengths)} values of {name} for {variation}, but got {len(curve[name])}"
-                )
-            values = np.array([np.nan if value is None else value for value in curve[name]], np.float64)
-            axes.plot(
-                places, values, marker="o", markersize=4, label=name, linewidth=1.8, **line_style(index)
-            )
-        axes.set_xticks(places, ["clean" if s is None else f"{s:g}" for s in strengths])
+            values = dict(curves.get(name, []))
+            line = [metrics.get(name, np.nan), *(values.get(strength, np.nan) for strength in strengths)]
+            style = line_style(index)
+            axes.plot(range(len(line)), line, marker="o", markersize=4, label=name, linewidth=1.8, **style)
+        axes.set_xticks(range(1 + len(strengths)), ["clean", *(f"{strength:g}" for strength in strengths)])
         axes.set_ylim(0, 1.02)
-        plain_axes(axes, variation, UNITS.get(variation, "strength"), "")
-    handles, labels = every[0].get_legend_handles_labels()
+        plain_axes(axes, variation, UNITS[variation], "")
+    handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(
         handles,
         labels,
         fontsize=9,
         loc="outside upper left",
-        ncols=min(len(names), 2 * len(curves)),
+        ncols=min(len(names), 2 * len(every)),
         edgecolor="none",
     )
     return figure
