@@ -8,7 +8,8 @@ from urfr_tf.metrics import likelihood_score
 
 def test_small_measurement_has_the_form_of_the_interface():
     result = score.measure(60, 2)
-    assert set(result) == {"machine", "versions", "seconds", "ratios"}
+    assert set(result) == {"machine", "versions", "engine", "seconds", "ratios"}
+    assert result["engine"] in ("avx512", "avx2", "plain", "tensorflow")
     for part in ("gemm", "likelihood", "direct_float64"):
         spread = result["seconds"][part]
         assert 0 < spread["min"] <= spread["median"] <= spread["max"]

@@ -4,7 +4,21 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.metrics import cosine_of_pairs, cosine_score, likelihood, likelihood_of_pairs, likelihood_score
+from urfr_tf.metrics import (
+    cosine_of_pairs,
+    cosine_score,
+    likelihood,
+    likelihood_kernel,
+    likelihood_of_pairs,
+    likelihood_score,
+)
+
+
+@pytest.fixture(params=["as installed", "tensorflow"])
+def engine(request, monkeypatch):
+    """With the compiled kernel where it was built, and without it; test_likelihood_kernel.py builds its own."""
+    if request.param == "tensorflow":
+        monkeypatch.setattr(likelihood_kernel, "load", lambda: None)
 
 
 def unit(rng, count, groups, width):
@@ -35,10 +49,10 @@ def test_by_hand():
 @pytest.mark.parametrize("groups, width", [(16, 32), (1, 8), (3, 5)])
 @pytest.mark.parametrize(
     "low, high",
-    [(-2.4, -1.0), (-8, -4), (-30, -20), (15, 25), (-20, 20), (-37, 38)],
-    ids=["usual", "small", "tiny", "large", "mixed", "all of float32"],
+    [(-2.4, -1.0), (-6, 6), (-8, -4), (-30, -20), (15, 25), (-20, 20), (-37, 38)],
+    ids=["usual", "wide", "small", "tiny", "large", "mixed", "all of float32"],
 )
-def test_all_pairs_and_pairs_equal_the_formula(groups, width, low, high):
+def test_all_pairs_and_pairs_equal_the_formula(engine, groups, width, low, high):
     rng = np.random.default_rng(0)
     a, b = unit(rng, 7, groups, width), unit(rng, 9, groups, width)
     b[0] = a[0]  # the same photograph twice: distance 0
@@ -53,7 +67,7 @@ def test_all_pairs_and_pairs_equal_the_formula(groups, width, low, high):
     )
 
 
-def test_compiled_tiles_equal_the_formula():
+def test_compiled_tiles_equal_the_formula(engine):
     # 1030 x 1020 scores are over the size from which tiles are compiled; neither is a multiple of a tile.
     rng = np.random.default_rng(1)
     a, b = unit(rng, 1030, 4, 8), unit(rng, 1020, 4, 8)
@@ -64,7 +78,7 @@ def test_compiled_tiles_equal_the_formula():
     assert np.abs(got - expected).max() < 1e-4 * np.abs(expected).max()
 
 
-def test_memory_bounds_the_tile_and_not_the_result():
+def test_memory_bounds_the_tile_and_not_the_result(engine):
     rng = np.random.default_rng(2)
     a, va = unit(rng, 11, 4, 8), rng.uniform(0.01, 0.1, (11, 4))
     whole = likelihood_score(a, va, a, va, all_pairs=True)

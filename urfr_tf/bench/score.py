@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from urfr_tf.metrics import likelihood_score
+from urfr_tf.metrics import likelihood_kernel, likelihood_score
 from urfr_tf.run_folder import machine, versions
 
 TEMPLATES, GROUPS, WIDTH = 10_000, 16, 32
@@ -25,7 +25,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measures; see interface.md for the keys.
 
     Beside the ratios of interface.md: `direct_over_likelihood`, how many times faster than the formula in
-    float64, and `worst_difference` to it, as a share of the largest score.
+    float64, and `worst_difference` to it, as a share of the largest score. `engine`: the instructions that the
+    compiled kernel uses here, or tensorflow where it was not built.
     """
     return measure(TEMPLATES, args.repeat)
 
@@ -54,11 +55,13 @@ def measure(templates: int, rounds: int) -> dict[str, Any]:
             start = time.perf_counter()
             work()
             seconds[name].append((time.perf_counter() - start) * scale)
+    kernel = likelihood_kernel.load()
     ratio = [slow / fast for slow, fast in zip(seconds["likelihood"], seconds["gemm"], strict=True)]
     gain = [slow / fast for slow, fast in zip(seconds["direct_float64"], seconds["likelihood"], strict=True)]
     return {
         "machine": machine(),
         "versions": versions(),
+        "engine": "tensorflow" if kernel is None else likelihood_kernel.NAMES[kernel.lanes],
         "seconds": {
             name: {"min": min(values), "median": statistics.median(values), "max": max(values)}
             for name, values in seconds.items()

@@ -2,8 +2,9 @@
 
     score = -1/2 sum_k [ |f_a,k - f_b,k|^2 / (v_a,k + v_b,k) + d log(v_a,k + v_b,k) ]
 
-All against all, each group is one matrix product of depth d + 2 that gives |a|^2 + |b|^2 - 2 a.b; the sum
-of logarithms is the logarithm of a product. Work goes through tiles, so [N, M, K] is never there.
+All against all, each group is a matrix product that gives |a|^2 + |b|^2 - 2 a.b; the sum of logarithms is
+the logarithm of a product. Work goes through tiles, so [N, M, K] is never there. Where `setup.py` found a C
+compiler, `likelihood_kernel.py` does it in one pass; otherwise, and in float64, TensorFlow does.
 """
 
 import functools
@@ -16,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from urfr_tf.errors import UrfrError
+from urfr_tf.metrics import likelihood_kernel
 from urfr_tf.metrics.checks import checked_rows, floats
 
 _MEMORY = 64 << 20
@@ -116,7 +118,10 @@ def _all_pairs(a: np.ndarray, va: np.ndarray, b: np.ndarray, vb: np.ndarray, mem
     scale, runs = product_runs(va, vb)
     largest = max(float(np.einsum("nkd,nkd->nk", x, x).max()) for x in (a, b))
     least = (va.min(axis=0).astype(np.float64) + vb.min(axis=0)).min()
-    dtype = np.float32 if least >= _LEAST_IN_FLOAT32 * largest and len(runs) == 1 else np.float64
+    single = least >= _LEAST_IN_FLOAT32 * largest
+    if single and (kernel := likelihood_kernel.load()) is not None:
+        return likelihood_kernel.all_pairs(kernel, a, va, b, vb, scale, runs, memory)
+    dtype = np.float32 if single and len(runs) == 1 else np.float64
     constant = width * float(np.log(scale).sum())
     # Each group's product, their running sum and product, and what is read: not more than groups + 4 tiles.
     tile = max(1, memory // (np.dtype(dtype).itemsize * (groups + 4)))
