@@ -4,7 +4,9 @@ Needs tensorflow-serving-api (extra `serving`) for gRPC; REST needs nothing beyo
 """
 
 import base64
+import hashlib
 import json
+import os
 import random
 import ssl
 import time
@@ -12,13 +14,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from urfr_tf import heads
 from urfr_tf.errors import UrfrError
-from urfr_tf.inference import Embedder
+from urfr_tf.files import read_json
+from urfr_tf.inference import CARD, Embedder, saved_model_fingerprint
+from urfr_tf.threshold import own_threshold
 
 from .warmup import MODEL
 
@@ -78,7 +83,11 @@ class Client:
         return self.predict("encoded", {"image_bytes": np.array(encoded, object)})
 
     def embedder(self, card: dict[str, Any]) -> Embedder:
-        """The server as what `urfr_tf.load` gives; `card` is `assets/urfr.json` of the export."""
+        """The server as what `urfr_tf.load` gives; `card` is that of the export it serves (`served_card`).
+
+        An export's card carries the threshold of its run, which was calibrated with other files: it does not
+        count here, and only what `served_card` found beside the export does.
+        """
         try:
             size, groups, dim = (int(card[key]) for key in ("input_size", "groups", "dim"))
         except (KeyError, TypeError, ValueError) as error:
@@ -91,10 +100,38 @@ class Client:
             input_size=size,
             groups=groups,
             dim=dim,
-            fingerprint=str(card.get("weights_sha256", self.server.address)),
+            fingerprint=str(card.get("served") or _digest(card)),
             compute=lambda crops: self.embed(crops.astype(np.uint8)),
             card=card,
         )
+
+
+def served_card(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The card of the export that a server serves, with the threshold of that very export, or None.
+
+    Args:
+        path: its `assets/urfr.json`. Where it still lies in the SavedModel, the threshold that
+            `urfr evaluate --far` calibrated with this SavedModel counts; of a card alone, only one without a
+            fingerprint, written by hand.
+
+    Returns:
+        The card, `threshold`, and `served`: the SavedModel's fingerprint, or "" where it is not at hand.
+
+    Raises:
+        UrfrError: no JSON object, or a mangled threshold.
+    """
+    card = read_json(path)
+    if not isinstance(card, dict):
+        raise UrfrError(f"expected the card of an export (assets/urfr.json), but got {path}")
+    folder = Path(path).resolve().parent.parent
+    whole = (folder / "saved_model.pb").is_file() and Path(path).resolve() == folder / CARD
+    served = saved_model_fingerprint(folder) if whole else ""
+    threshold = own_threshold("saved_model" if whole else "server", folder, served, card.get("threshold"))
+    return {**card, "served": served, "threshold": threshold}
+
+
+def _digest(card: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(card, sort_keys=True, default=str).encode("utf-8")).hexdigest()
 
 
 def _persist(request: Callable[[], T], end: float, server: Server) -> T:

@@ -53,15 +53,19 @@ def main(argv: list[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     from urfr_tf.compare import compare_photographs
     from urfr_tf.embed import embed_images
-    from urfr_tf.files import read_json
 
-    from .client import Client, Server
+    from .client import Client, Server, served_card
 
     server = Server(args.server, args.rest, args.deadline, args.tls, args.authority)
-    model = Client(server).embedder(read_json(args.card))
+    model = Client(server).embedder(served_card(args.card))
     align = args.align or model.alignment
     if args.command == "compare":
-        print(json.dumps(compare_photographs(model, args.a, args.b, align), allow_nan=False))
+        result = compare_photographs(model, args.a, args.b, align)
+        print(json.dumps(result, allow_nan=False))
+        if result["threshold"] is None:
+            print(
+                f"urfr-client compare: no threshold calibrated for the export of {args.card}", file=sys.stderr
+            )
         return 0
     summary = embed_images(model, args.images, args.out, align)
     print(f"{args.out}: {summary.found} of {summary.images} images embedded (align {align})")

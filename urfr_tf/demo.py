@@ -59,6 +59,7 @@ def demo(run: Path, epochs: int | None) -> None:
             "--calibration",
             str(data / "unseen"),
         )
+    calibrate_exports(run, data)
     command(
         "report",
         "--run",
@@ -117,6 +118,16 @@ def evaluate_systems(run: Path, data: Path) -> None:
         about = {"note": what, "command": "make demo"}
         Evaluation("pairs", name, "cosine", result, about).write(run / "evaluation" / name)
     write_json(run / "metrics.json", read_json(run / "evaluation" / "trained" / "metrics.json"))
+
+
+def calibrate_exports(run: Path, data: Path) -> None:
+    """Measures both exports as they are, which stores the threshold that `urfr compare` answers by beside each."""
+    for name, model in (("saved_model", "saved_model"), ("tflite", "model.tflite")):
+        command(
+            "evaluate", "--model", str(run / "export" / model), "--protocol", "pairs",
+            "--data", str(data / "unseen"), "--impostors", "all", "--far", "1e-2",
+            "--out", str(run / "export" / "evaluation" / name),
+        )  # fmt: skip
 
 
 def crops(shards: str, size: int) -> np.ndarray:

@@ -24,7 +24,7 @@ class Embedder:
 
     Attributes:
         path: where it was loaded from.
-        kind: `run`, `saved_model` or `tflite`.
+        kind: `run`, `saved_model`, `tflite`, or `server` (`urfr_export.client`).
         input_size: S; larger images are centre-cropped to S x S.
         groups: K.
         dim: D.
@@ -200,6 +200,12 @@ def fingerprint(paths: Iterable[Path], root: Path) -> str:
     return digest.hexdigest()
 
 
+def saved_model_fingerprint(folder: Path) -> str:
+    """sha256 (hex) of a SavedModel's files but those in assets.extra, which no output depends on."""
+    files = [path for path in folder.rglob("*") if path.is_file() and "assets.extra" not in path.parts]
+    return fingerprint(files, folder)
+
+
 def _checked(images: Any, size: int) -> np.ndarray:
     array = np.asarray(images)
     if array.ndim != 4 or array.shape[-1] != 3 or min(array.shape[1:3]) < size:
@@ -229,13 +235,14 @@ def _load_saved_model(folder: Path) -> Embedder:
         embed.structured_outputs[heads.EMBEDDING].shape.assert_is_compatible_with([None, dim])
     except Exception as error:  # the loader raises OSError, KeyError, DecodeError or an OpError
         raise UrfrError(f"the SavedModel in {folder} is damaged: {_first_line(error)}") from error
-    files = [path for path in folder.rglob("*") if path.is_file() and "assets.extra" not in path.parts]
 
     def compute(crops: np.ndarray, keep: Any = model) -> dict[str, np.ndarray]:
         # `keep`: the variables live as long as the object that was loaded, not as its signature.
         return {k: v.numpy() for k, v in embed(**{heads.IMAGE: tf.constant(crops)}).items()}
 
-    return Embedder(str(folder), "saved_model", size, groups, dim, fingerprint(files, folder), compute, card)
+    return Embedder(
+        str(folder), "saved_model", size, groups, dim, saved_model_fingerprint(folder), compute, card
+    )
 
 
 def _load_tflite(path: Path) -> Embedder:

@@ -27,7 +27,7 @@ def own_threshold(
     """The threshold of a model, {"score", "threshold", ...}, or None.
 
     Args:
-        kind: run, saved_model or tflite.
+        kind: run, saved_model, tflite, or server, which has no file at its address: what is carried counts.
         path: of the model.
         fingerprint: of the model.
         carried: what its card carries; an export's card has that of its run, which was calibrated with
@@ -36,7 +36,7 @@ def own_threshold(
     Raises:
         UrfrError: the file of the threshold is mangled.
     """
-    place = threshold_file(kind, path)
-    found = read_threshold(place) if place.is_file() else carried
+    place = None if kind == "server" else threshold_file(kind, path)
+    found = read_threshold(place) if place and place.is_file() else carried
     # One written by hand names no fingerprint, and is taken.
     return found if found and found.get("fingerprint", fingerprint) == fingerprint else None

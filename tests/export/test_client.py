@@ -260,6 +260,48 @@ def test_command(servers, kind, folder, loaded, tmp_path, capsys):
     assert "urfr-client compare: expected a photograph" in capsys.readouterr().err
 
 
+@loopback_only
+def test_the_threshold_is_that_of_the_export_that_is_served(servers, folder, loaded, crops, tmp_path, capsys):
+    export = tmp_path / "1"
+    shutil.copytree(folder, export)
+    for i, crop in enumerate(crops[:2]):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), crop[:, :, ::-1])
+    card, own = export / "assets" / "urfr.json", export / "assets.extra" / "threshold.json"
+    own.parent.mkdir(exist_ok=True)
+    address = servers["grpc"][0]
+    servers["grpc"][1].unavailable, servers["grpc"][1].late = 0, 0.0
+
+    def compare(where):
+        words = ["--server", address, "--card", str(where), "--align", "none", "--deadline", "60", "compare"]
+        assert main([*words, str(tmp_path / "0.png"), str(tmp_path / "1.png")]) == 0
+        said = capsys.readouterr()
+        result = json.loads(said.out)
+        assert ("no threshold calibrated" in said.err) is (result["threshold"] is None)
+        return result["threshold"], result["same"]
+
+    # The card has the threshold of its run, whose fingerprint is that of the weights: other files.
+    of_run = {"score": "cosine", "threshold": -1.0, "fingerprint": "of the run"}
+    content = json.loads(card.read_text()) | {"threshold": of_run, "weights_sha256": "of the run"}
+    card.write_text(json.dumps(content))
+    assert compare(card) == (None, None)
+    assert Client(Server(address)).embedder(content).threshold is None
+    # Calibrated with the SavedModel that is served; a cosine is at least -1, and not over 1.01.
+    fingerprint = urfr_tf.load(export).fingerprint
+    for limit, same in ((-1.01, True), (1.01, False)):
+        threshold = {"score": "cosine", "threshold": limit, "kind": "saved_model", "fingerprint": fingerprint}
+        own.write_text(json.dumps(threshold))
+        assert compare(card) == (threshold, same)
+    # Of another export, and a card that was copied away from its export.
+    own.write_text(json.dumps(threshold | {"fingerprint": "another"}))
+    assert compare(card) == (None, None)
+    shutil.copy(card, tmp_path / "urfr.json")
+    assert compare(tmp_path / "urfr.json") == (None, None)
+    # One written by hand names no fingerprint and is taken.
+    by_hand = {"score": "cosine", "threshold": -1.01}
+    (tmp_path / "urfr.json").write_text(json.dumps(content | {"threshold": by_hand}))
+    assert compare(tmp_path / "urfr.json") == (by_hand, True)
+
+
 @pytest.mark.slow
 @loopback_only
 def test_64_clients_for_a_minute(servers, crops):
