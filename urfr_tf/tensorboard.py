@@ -1,5 +1,7 @@
-"""TensorBoard: scalars, augmented images with their labels, and the K confidences (Figure 1)."""
+"""TensorBoard: of training, scalars, augmented images with their labels and the K confidences (Figure 1);
+of a report, its pictures."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from urfr_tf import heads
+from urfr_tf.errors import UrfrError
 from urfr_tf.snapshot import Snapshot
+from urfr_tf.visualize.report import Picture, picture_png
 
 _SHOWN = 16
 
@@ -59,3 +63,20 @@ class WriteTensorBoard(keras.callbacks.Callback):
                 ]
                 table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
                 tf.summary.text("augmented_labels", table)
+
+
+def write_pictures(folder: str | os.PathLike[str], drawn: Sequence[Picture]) -> None:
+    """Writes pictures under their captions for TensorBoard's Images.
+
+    Raises:
+        UrfrError: the disk is full or the folder cannot be written.
+    """
+    try:
+        writer = tf.summary.create_file_writer(str(folder))
+        with writer.as_default(step=0):
+            for picture in drawn:
+                content = tf.io.decode_png(picture_png(picture), channels=3)
+                tf.summary.image(picture.caption, content[tf.newaxis])
+        writer.close()
+    except tf.errors.OpError as error:
+        raise UrfrError(f"could not write TensorBoard's events to {folder}: {error.message}") from error

@@ -120,3 +120,18 @@ def test_images_need_a_model(tmp_path, write_evaluation, urfr_report):
     with pytest.raises(UrfrError, match="at least 2 images"):
         urfr_report("--eval", folder, "--images", 1)
     assert not (folder / "report.html").exists()
+
+
+def test_the_pictures_for_tensorboard_are_those_of_the_page(tmp_path, write_evaluation, urfr_report):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    urfr_report("--eval", write_evaluation(tmp_path / "b c"), "--tensorboard", tmp_path / "events")
+    events = EventAccumulator(str(tmp_path / "events"), size_guidance={"tensors": 0})
+    events.Reload()
+    tags = events.Tags()["tensors"]
+    assert any(tag.startswith("Scores of b c") for tag in tags) and any(tag.startswith("ROC") for tag in tags)
+    width, height, content = events.Tensors(tags[0])[0].tensor_proto.string_val
+    assert content.startswith(b"\x89PNG") and int(width) > 100 and int(height) > 100
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UrfrError, match="TensorBoard"):
+        urfr_report("--eval", tmp_path / "b c", "--tensorboard", tmp_path / "file")

@@ -31,6 +31,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="with --data and one run: write its embeddings and faces for TensorBoard's projector",
     )
+    parser.add_argument(
+        "--tensorboard", metavar="DIR", help="write every picture as an event for TensorBoard's Images too"
+    )
     parser.add_argument("--png", metavar="DIR", help="write every picture as a PNG file too")
 
 
@@ -77,5 +80,9 @@ def run(args: argparse.Namespace) -> int:
     write_report(out, title, tables, drawn, notes(sources, shlex.join(again)))
     if args.png:
         write_pngs(args.png, drawn)
+    if args.tensorboard:
+        from urfr_tf.tensorboard import write_pictures
+
+        write_pictures(args.tensorboard, drawn)
     print(out)
     return 0
