@@ -109,6 +109,8 @@ def test_leaving_out_unsure_images_lowers_the_error():
     # and 47 % once the noisy quarter is gone.
     assert reject["by_confidence"][5] < 0.7 * reject["by_confidence"][0]
     assert reject["at_random"][5] > 0.9 * reject["at_random"][0]
+    assert reject["random_low"][5] < reject["at_random"][5] < reject["random_high"][5]
+    assert reject["by_confidence"][5] < reject["random_low"][5]  # no order by chance does that
     assert not evaluate_embeddings(embedding, pairs).reject  # without confidences there is no order
     # The same order by the norm gives the same curve; faces that are all alike in confidence have that one only.
     faces = faces_of(embedding, None, norm=np.where(noise, 1.0, 2.0))

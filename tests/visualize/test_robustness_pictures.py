@@ -30,6 +30,11 @@ def test_reject_lines():
     figure = reject_figure([0, 0.5], {"by confidence": [0.2, 0.1], "at random": [0.2, None]}, 0.01)
     (axes,) = figure.axes
     np.testing.assert_array_equal(axes.lines[0].get_ydata(), [0.2, 0.1])
+    assert not axes.collections
+    band = {"random_low": [0.2, 0.05], "random_high": [0.2, 0.3]}
+    (banded,) = reject_figure([0, 0.5], {"by_norm": [0.2, 0.1], **band}, 0.01).axes
+    assert [line.get_label() for line in banded.lines] == ["by norm"] and len(banded.collections) == 1
+    assert banded.collections[0].get_datalim(banded.transData).bounds == pytest.approx((0, 0.05, 0.5, 0.25))
     assert "FAR 0.01" in axes.get_title(loc="left")
     with pytest.raises(UrfrError, match="at 2 shares"):
         reject_figure([0, 0.5], {"by confidence": [0.2]}, 0.01)

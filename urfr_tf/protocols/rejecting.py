@@ -9,7 +9,7 @@ from urfr_tf.metrics.roc import LEAST, threshold_at
 from urfr_tf.protocols.scoring import Faces
 
 FAR = 1e-2
-_RANDOM = 20
+_RANDOM = 100
 _ROUNDING = 1e-5  # a fixed confidence differs by so much between batches
 
 
@@ -69,16 +69,17 @@ def reject_curves(
         far: of the threshold that the errors were counted at; None: the errors are those at rank 1.
 
     Returns:
-        {"far", "rejected": [R], the qualities' names and "at_random" (the mean of 20 random orders): [R]};
-        None where no decision is left.
+        {"far", "rejected": [R], the qualities' names and "at_random" (the mean of 100 random orders of the
+        items), "random_low" and "random_high" (95 % of the orders lie between): [R]}; None where no decision is left.
     """
     if not quality or not len(wrong):
         return {}
     count = len(next(iter(quality.values())))
     random = np.random.default_rng(0)
-    blind = [errors_left(wrong, items, random.random(count)).fnmr for _ in range(_RANDOM)]
+    blind = np.array([errors_left(wrong, items, random.random(count)).fnmr for _ in range(_RANDOM)])
     lines = {name: errors_left(wrong, items, values).fnmr for name, values in quality.items()}
-    lines["at_random"] = np.mean(blind, axis=0)
+    lines["at_random"] = blind.mean(axis=0)
+    lines["random_low"], lines["random_high"] = np.quantile(blind, [0.025, 0.975], axis=0)
     return {
         "far": far,
         "rejected": list(SHARES),

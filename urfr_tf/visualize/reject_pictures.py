@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from urfr_tf.visualize.report import Picture
-from urfr_tf.visualize.robustness import reject_figure
+from urfr_tf.visualize.robustness import BAND, reject_figure
 from urfr_tf.visualize.sources import Evaluation
 
 Rates = dict[str, list[float | None]]
@@ -27,7 +27,7 @@ def reject_pictures(protocol: str, group: Sequence[tuple[str, Evaluation]]) -> l
 
 
 def _last(rates: Rates) -> str:
-    said = ((name.replace("_", " "), values[-1]) for name, values in rates.items())
+    said = ((name.replace("_", " "), values[-1]) for name, values in rates.items() if name not in BAND)
     return "; ".join(f"{name} {'nothing left' if x is None else f'{x:.3f}'}" for name, x in said)
 
 

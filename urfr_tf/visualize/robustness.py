@@ -9,6 +9,8 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.visualize.canvas import line_style, new_figure, plain_axes
 from urfr_tf.visualize.degraded import UNITS, by_strength
 
+BAND = ("random_low", "random_high")
+
 
 def robustness_figure(metrics: Mapping[str, float], most: int = 4) -> Figure:
     """One panel a variation: each figure against the strength, the clean probes first.
@@ -56,7 +58,8 @@ def reject_figure(
 
     Args:
         rejected: shares [R].
-        errors: order's name -> rates [R]; None where no genuine pair is left.
+        errors: order's name -> rates [R]; None where no genuine pair is left. `random_low` and `random_high`, where
+            they are there, bound the band in which an order by chance stays.
         far: of the threshold, which stays: the error is the false non-match rate. None: that of rank 1.
 
     Raises:
@@ -68,8 +71,16 @@ def reject_figure(
         )
     figure = new_figure(5.0, 3.6)
     axes = figure.add_subplot()
-    for index, (name, rates) in enumerate(errors.items()):
-        values = np.array([np.nan if rate is None else rate for rate in rates], np.float64)
+    lines = {
+        name: np.array([np.nan if rate is None else rate for rate in rates], np.float64)
+        for name, rates in errors.items()
+    }
+    low, high = (lines.pop(name, None) for name in BAND)
+    if low is not None and high is not None:
+        axes.fill_between(
+            rejected, low, high, color="#888888", alpha=0.2, linewidth=0, label="95 % of random orders"
+        )
+    for index, (name, values) in enumerate(lines.items()):
         label = name.replace("_", " ")
         axes.plot(rejected, values, marker="o", markersize=4, label=label, linewidth=1.8, **line_style(index))
     axes.set_ylim(0, 1.08 * axes.get_ylim()[1])
