@@ -8,10 +8,20 @@ DEMO_FLAGS ?=
 PYTHON ?= $(shell for p in python3.11 python3.10 python3 python; do \
 	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 10), (3, 11)))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
-.PHONY: help venv uv-venv demo test test-slow lint format lock clean
+# Where the photographs lie, for the two reproductions; see docs/results.md.
+DATA ?= ../shared/data
+LFW ?= $(DATA)/lfw.tar
+PAIRS ?= $(DATA)/lfw_pairs.txt
+GENDER ?= $(DATA)/lfw_gender_by_identity.tsv
+CFP ?= $(DATA)/cfp_dev.tar
+REPRODUCE_FLAGS ?=
+
+.PHONY: help venv uv-venv demo reproduce-small reproduce test test-slow lint format lock clean
 
 help:
 	@echo "make demo       install, then prepare, train, evaluate, export and report on the ORL faces"
+	@echo "make reproduce-small   the paper's tables in small, on LFW and CFP -> docs/results.md; go on with the same command"
+	@echo "make reproduce         the same at full scale: MS1M=... CELEBA=... and the tests at hand, TINYFACE=... IJBS=... IJBC=..."
 	@echo "make test       install, then lint, types and the tests (make test-slow: the slow ones)"
 	@echo "make venv       install only; make uv-venv does it with uv, which brings its own Python 3.11"
 	@echo "make lock       resolve requirements/lock.in anew into requirements/lock.txt (needs uv)"
@@ -37,6 +47,15 @@ uv-venv:
 
 demo: venv
 	$(BIN)/python -m urfr_tf.demo --run-dir $(RUN) $(DEMO_FLAGS)
+
+# REPRODUCE_FLAGS: --seeds 1 2, --only table2_all, --seconds 3600, --list, --set a.b=v; see --help.
+reproduce-small: venv
+	$(BIN)/python -m benchmarks.reproduce small --lfw "$(LFW)" --pairs "$(PAIRS)" --gender "$(GENDER)" --cfp "$(CFP)" $(REPRODUCE_FLAGS)
+
+reproduce: venv
+	@[ -n "$(MS1M)" ] && [ -n "$(CELEBA)" ] || { echo "make reproduce needs MS1M=FOLDER (InsightFace's train.rec, train.idx, property) and CELEBA=FOLDER; docs/results.md says what it takes." >&2; exit 2; }
+	$(BIN)/python -m benchmarks.reproduce full --ms1m "$(MS1M)" --celeba "$(CELEBA)" \
+		$(foreach test,LFW CFP TINYFACE IJBC IJBS,$(if $(filter command environment,$(word 1,$(origin $(test)))),--$(shell echo $(test) | tr A-Z a-z) "$($(test))")) $(REPRODUCE_FLAGS)
 
 test: venv lint
 	$(BIN)/python -m pytest

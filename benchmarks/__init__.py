@@ -1,0 +1,1 @@
+"""Scripts that measure; `benchmarks.reproduce` is run with `python -m` from the repository's root."""

@@ -1,0 +1,141 @@
+"""The command behind `make reproduce-small` and `make reproduce`.
+
+    python -m benchmarks.reproduce small --lfw lfw.tar --pairs lfw_pairs.txt --gender GENDER.tsv --cfp cfp_dev.tar
+    python -m benchmarks.reproduce full --ms1m faces_ms1m --celeba CelebA --tinyface TINYFACE --ijbs IJBS ...
+
+Give it again to go on: what is done is skipped, what was interrupted continues.
+"""
+
+import argparse
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.reproduce.full import TESTS, full_plan
+from benchmarks.reproduce.pieces import (
+    LATER,
+    REPOSITORY,
+    STOPPED,
+    Ledger,
+    Piece,
+    environment,
+    keys,
+    run_pieces,
+    wanted,
+)
+from benchmarks.reproduce.plan import ROWS, Wish, aliases, small_plan
+from urfr_tf.errors import UrfrError
+
+STAGES = ("data", "train", "evaluate", "results")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the pieces and writes the page; 1 if a piece failed, 0 also where only the time was up."""
+    args = parser().parse_args(argv)
+    # Told to end, it first ends the piece under way: two at once would write into one folder.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    small = args.scale == "small"
+    names = ("lfw", "pairs", "gender", "cfp") if small else ("ms1m", "celeba", *TESTS)
+    prefix = "small_" if small else ""
+    alias = aliases(prefix)
+    wish = Wish(
+        args.runs or Path("runs") / f"{args.scale}{suffix(args.name)}",
+        tuple(args.seeds),
+        prefix,
+        {name: getattr(args, name) for name in names},
+        tuple(args.set),
+        tuple(args.attribute_set),
+        args.size if small else 110,
+        args.people if small else None,
+        alias,
+    )
+    try:
+        pieces = small_plan(wish) if small else full_plan(wish)
+        rows = [alias.get(row, row) for row in args.only or ROWS]
+        chosen = wanted(pieces, [piece.name for piece in pieces if is_wanted(piece.name, rows, args.stage)])
+        if args.list:
+            list_pieces(pieces, chosen, wish.runs)
+            return 0
+        left = run_pieces(pieces, chosen, wish.runs, args.seconds)
+        if "results" in (args.stage or STAGES):
+            write_page(args, wish.runs)
+    except UrfrError as error:
+        print(f"reproduce: {error}", file=sys.stderr)
+        return 1
+    return int(any(why not in (STOPPED, LATER) for why in left.values()))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    found = argparse.ArgumentParser(
+        prog="python -m benchmarks.reproduce",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    scales = found.add_subparsers(dest="scale", required=True)
+    small = scales.add_parser("small", help="LFW and CFP, two cores")
+    for name in ("lfw", "pairs", "gender", "cfp"):
+        small.add_argument(f"--{name}", required=True)
+    small.add_argument("--size", type=int, default=72, help="side of the crops in pixels (72)")
+    small.add_argument("--people", type=int, help="a miniature: so many people in training")
+    full = scales.add_parser("full", help="MS-Celeb-1M and the published tests, GPUs")
+    for name in ("ms1m", "celeba"):
+        full.add_argument(f"--{name}", required=True)
+    for name in TESTS:
+        full.add_argument(f"--{name}", help="left out: its figures say 'not run'")
+    for each in (small, full):
+        each.add_argument(
+            "--runs", type=Path, help="folder of everything that is made (runs/small, runs/full)"
+        )
+        each.add_argument(
+            "--docs", type=Path, default=REPOSITORY / "docs", help="where results.md is written"
+        )
+        each.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+        each.add_argument("--only", nargs="+", choices=ROWS, metavar="ROW", help=f"some of {', '.join(ROWS)}")
+        each.add_argument("--stage", nargs="+", choices=STAGES, help="some stages, and what they need")
+        each.add_argument(
+            "--seconds", type=float, help="stop when so much time is used; the same command goes on"
+        )
+        each.add_argument("--set", action="append", default=[], metavar="A.B=V", help="override, all rows")
+        each.add_argument(
+            "--attribute-set", action="append", default=[], metavar="A.B=V", help="override, theta_A"
+        )
+        each.add_argument("--list", action="store_true", help="list the pieces and what is done; run nothing")
+    return found
+
+
+def is_wanted(piece: str, rows: list[str], stages: list[str] | None) -> bool:
+    """Whether a piece was asked for by its stage and row."""
+    *_, row, kind = piece.split("/")
+    of_a_row = piece.startswith("seed")
+    stage = {"train": "train", "evaluate": "evaluate"}[kind] if of_a_row else "data"
+    return (stages is None or stage in stages) and (not of_a_row or row in rows)
+
+
+def list_pieces(pieces: list[Piece], chosen: list[Piece], folder: Path) -> None:
+    """One line a piece."""
+    ledger, key = Ledger(folder), keys(pieces)
+    for piece in chosen:
+        print("done" if ledger.is_done(piece, key[piece.name]) else "    ", piece.name)
+
+
+def suffix(name: str) -> str:
+    """What a named reproduction adds to the names of its folder and page."""
+    return f"_{name}" if name else ""
+
+
+def write_page(args: argparse.Namespace, runs: Path) -> None:
+    """The results page, in a process of its own as TensorFlow and matplotlib are not needed here otherwise.
+
+    Raises:
+        UrfrError: it failed.
+    """
+    words = ["-m", "benchmarks.reproduce.page", "--scale", args.scale, "--runs", str(runs)]
+    words += ["--docs", str(args.docs), "--name", args.name]
+    if subprocess.run([sys.executable, *words], env=environment(), check=False).returncode:
+        raise UrfrError(f"the page could not be written: python {' '.join(words)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""metrics.json files -> numbers: every figure of the results page comes from here."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.reproduce.paper import Statement
+from benchmarks.reproduce.plan import ROWS
+from urfr_tf.files import read_json
+
+METRICS, SCORES = "metrics.json", "scores.npz"
+"""As `urfr_tf.evaluate` calls them, which brings TensorFlow; a page is written without it."""
+NOT_RUN = "not run"
+HOLDS, FAILS, MIXED = "holds", "does not hold", "undecided"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean, standard deviation (n - 1; None of one value) and the values by seed."""
+
+    values: dict[int, float]
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(list(self.values.values())))
+
+    @property
+    def deviation(self) -> float | None:
+        return float(np.std(list(self.values.values()), ddof=1)) if len(self.values) > 1 else None
+
+    def per_cent(self, digits: int = 1) -> str:
+        """`61.2 ± 0.4 (3)`: mean, standard deviation, seeds, in per cent."""
+        spread = "" if self.deviation is None else f" ± {100 * self.deviation:.{digits}f}"
+        return f"{100 * self.mean:.{digits}f}{spread} ({len(self.values)})"
+
+
+class Evaluations:
+    """The metrics files of a scale: `evaluation/seedN/ROW/TEST/metrics.json`.
+
+    Args:
+        runs: the folder that holds `evaluation`. alias: rows that are another row's runs under a second name.
+    """
+
+    def __init__(self, runs: Path, alias: dict[str, str]) -> None:
+        self.runs, self.alias = runs, alias
+        self.files: dict[tuple[int, str, str], dict[str, Any]] = {}
+        for path in sorted((runs / "evaluation").glob(f"seed*/*/*/{METRICS}")):
+            seed, row, test = path.parts[-4:-1]
+            if row in ROWS and seed[4:].isdigit():
+                self.files[int(seed[4:]), row, test] = read_json(path)
+
+    @property
+    def seeds(self) -> list[int]:
+        """Seeds that have any figure."""
+        return sorted({seed for seed, _, _ in self.files})
+
+    def file(self, seed: int, row: str, test: str) -> dict[str, Any] | None:
+        """The content of one metrics file, or None."""
+        return self.files.get((seed, self.alias.get(row, row), test))
+
+    def folder(self, seed: int, row: str, test: str) -> Path:
+        """Where its scores.npz lies."""
+        return self.runs / "evaluation" / f"seed{seed}" / self.alias.get(row, row) / test
+
+    def spread(self, row: str, test: str, metric: str) -> Spread | None:
+        """A figure over the seeds that have it, or None where no seed has."""
+        values = {}
+        for seed in self.seeds:
+            content = self.file(seed, row, test)
+            if content is not None and content["metrics"].get(metric) is not None:
+                values[seed] = float(content["metrics"][metric])
+        return Spread(values) if values else None
+
+    def cell(self, row: str, test: str, metric: str) -> str:
+        """A figure for a table; `not run` without one, and `thin` where it rests on fewer than ten impostors."""
+        spread = self.spread(row, test, metric)
+        if spread is None:
+            return NOT_RUN
+        files = [self.file(seed, row, test) for seed in spread.values]
+        thin = any(content and metric in content.get("thin", []) for content in files)
+        return spread.per_cent() + (" thin" if thin else "")
+
+    def counts(self, test: str) -> dict[str, Any]:
+        """How much a test rests on, from the first file that is there."""
+        return next((content["counts"] for (_, _, name), content in self.files.items() if name == test), {})
+
+    def origins(self) -> dict[str, list[str]]:
+        """Machines and versions that the files name."""
+        found: dict[str, set[str]] = {}
+        for content in self.files.values():
+            for name, version in content.get("versions", {}).items():
+                found.setdefault(name, set()).add(str(version))
+        return {name: sorted(values) for name, values in found.items()}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a statement: differences (better minus worse, in its sense) by seed."""
+
+    statement: Statement
+    worse: Spread | None
+    better: Spread | None
+    differences: dict[int, float]
+
+    @property
+    def answer(self) -> str:
+        """Holds (does not hold) where the difference is positive (zero or negative) for every seed; else undecided."""
+        if not self.differences:
+            return NOT_RUN
+        signs = {difference > 0 for difference in self.differences.values()}
+        return MIXED if len(signs) == 2 else HOLDS if signs == {True} else FAILS
+
+
+def judge(evaluations: Evaluations, statement: Statement) -> Verdict:
+    """Compares the two rows seed by seed, over the seeds that have both."""
+    worse, better = (
+        evaluations.spread(row, statement.test, statement.metric)
+        for row in (statement.worse, statement.better)
+    )
+    differences = {}
+    if worse is not None and better is not None:
+        sign = -1 if statement.lower else 1
+        common = worse.values.keys() & better.values.keys()
+        differences = {seed: sign * (better.values[seed] - worse.values[seed]) for seed in sorted(common)}
+    return Verdict(statement, worse, better, differences)
+
+
+def times(runs: Path) -> dict[str, float]:
+    """Seconds that each piece took, all attempts together, from time.tsv."""
+    path, found = runs / "time.tsv", {}
+    if path.is_file():
+        with open(path, encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file, delimiter="\t"):
+                found[row["piece"]] = found.get(row["piece"], 0.0) + float(row["seconds"])
+    return found

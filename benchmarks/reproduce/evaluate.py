@@ -1,0 +1,61 @@
+"""One run on every test, each with its metrics.json; what is there already of these very weights is kept.
+
+    python -m benchmarks.reproduce.evaluate --run RUN --score cosine --tests TESTS.json --out EVALUATION [--gender GENDER.tsv]
+
+TESTS.json maps the name of a test to arguments of `urfr evaluate`. `validation` has people of its own, and is the only
+test whose threshold is used elsewhere.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from urfr_tf.quiet import quiet_libraries
+
+if __name__ == "__main__":  # Before TensorFlow is imported, which reads the environment only once.
+    quiet_libraries()
+
+from benchmarks.reproduce.seen import by_gender, for_pictures, measured
+from urfr_tf.cli import main as urfr
+from urfr_tf.inference import load
+
+VALIDATION, GENDER, PICTURES = "validation", "gender", "pictures"
+
+
+def main() -> int:
+    """Runs the tests that have no metrics yet; 1 if one of them failed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--run", required=True)
+    parser.add_argument("--score", required=True)
+    parser.add_argument("--tests", required=True, type=Path)
+    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--train", help="shards trained on, for what the pictures show")
+    parser.add_argument("--people", help="shards of the tested people, for the figures by gender")
+    parser.add_argument("--gender", help="table of their genders")
+    args = parser.parse_args()
+    model = load(args.run)
+    failed = []
+    for name, words in json.loads(args.tests.read_text(encoding="utf-8")).items():
+        out = args.out / name
+        if not measured(out, model.fingerprint):
+            command = ["evaluate", "--model", args.run, "--score", args.score, *words, "--out", str(out)]
+            sys.argv = ["urfr", *command]  # metrics.json tells the command that makes it
+            print("$", *sys.argv, flush=True)
+            if urfr(command):
+                failed.append(name)
+        shutil.rmtree(out / ".embeddings", ignore_errors=True)
+    if args.people and args.gender and VALIDATION not in failed:
+        by_gender(model, args.score, args.people, args.gender, args.out / VALIDATION, args.out / GENDER)
+    if args.train:
+        for_pictures(model, args.train, args.out / PICTURES)
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""The tables of the results page, as lines of Markdown."""
+
+from benchmarks.reproduce import paper
+from benchmarks.reproduce.collect import NOT_RUN, Evaluations, Verdict, judge
+from benchmarks.reproduce.figures import degraded
+from benchmarks.reproduce.full import hours
+from benchmarks.reproduce.plan import ROWS
+
+TABLE2, TABLE1 = ROWS[:4], ROWS[4:]
+PAPER = "*paper*"
+
+
+def table(heading: list[str], rows: list[list[str]]) -> list[str]:
+    """A table of Markdown."""
+    lines = [heading, ["---"] * len(heading), *rows]
+    return [f"| {' | '.join(cells)} |" for cells in lines]
+
+
+def surveillance(evaluations: Evaluations, part: str) -> list[str]:
+    """The paper's Table 2: each row, and below it the paper's figures on IJB-S."""
+    side = ("s2s", "s2b").index(part)
+    rows = []
+    for row in TABLE2:
+        cells = [evaluations.cell(row, "ijbs", f"{part}/{metric}") for metric in paper.TABLE2_COLUMNS]
+        rows += [[paper.NAMES[row], *cells], [PAPER, *(f"*{v:.2f}*" for v in paper.TABLE2[row][side])]]
+    return table(["", "rank 1", "rank 5", "rank 10", "TPIR, FPIR 1 %", "TPIR, FPIR 10 %"], rows)
+
+
+def variations(evaluations: Evaluations, tiny: list[str]) -> list[str]:
+    """The paper's Table 1: TinyFace and IJB-S (booking) against the number of variations."""
+    tests = [*tiny, "ijbs"]
+    prefix = {"ijbs": "s2b/"}
+    rows = []
+    for row in TABLE1:
+        cells = [evaluations.cell(row, t, f"{prefix.get(t, '')}rank{rank}") for t in tests for rank in (1, 5)]
+        figures = paper.TABLE1[row]
+        given = [*figures[:2] * len(tiny), *figures[2:]]
+        rows += [[paper.NAMES[row], *cells], [PAPER, *(f"*{v:.2f}*" for v in given)]]
+    names = [t.replace("tinyface", "TinyFace").replace("_", ", ") + (" px" if "_" in t else "") for t in tiny]
+    return table(["", *(f"{n}: rank {r}" for n in [*names, "S2B"] for r in (1, 5))], rows)
+
+
+def faces(evaluations: Evaluations) -> list[str]:
+    """Accuracy on LFW and CFP, clean and degraded, of all rows."""
+    columns = {f"LFW {name}": ("lfw", metric) for name, metric in degraded(evaluations).items()}
+    columns["LFW TAR at FAR 1e-3"] = ("lfw", "tar@far=1e-3")
+    for part in ("ff", "fp"):
+        columns[f"CFP {part.upper()}"] = ("cfp", f"{part}/accuracy")
+        for change in degraded_cfp(evaluations):
+            columns[f"CFP {part.upper()} {change}"] = ("cfp", f"{part}/accuracy@{change}")
+    rows = [[paper.NAMES[r], *(evaluations.cell(r, *where) for where in columns.values())] for r in ROWS]
+    return table(["", *columns], rows)
+
+
+def degraded_cfp(evaluations: Evaluations) -> list[str]:
+    """The degradations that CFP was measured under."""
+    names = [name for (_, _, test), c in evaluations.files.items() if test == "cfp" for name in c["metrics"]]
+    marked = [name.partition("@")[2] for name in names if name.startswith("ff/accuracy@")]
+    return list(dict.fromkeys(marked))
+
+
+def statements(evaluations: Evaluations) -> list[str]:
+    """Each statement: the paper's figures, ours, and whether it holds."""
+    rows = []
+    for statement in paper.STATEMENTS:
+        verdict = judge(evaluations, statement)
+        given = "a picture" if statement.paper is None else "{:.2f} -> {:.2f}".format(*statement.paper)
+        rows.append([statement.text, given, ours(verdict), differences(verdict), f"**{verdict.answer}**"])
+    return table(["statement", "paper", "here", "difference by seed", ""], rows)
+
+
+def ours(verdict: Verdict) -> str:
+    """`61.2 ± 0.4 (3) -> 63.0 ± 0.2 (3)`."""
+    parts = [NOT_RUN if spread is None else spread.per_cent() for spread in (verdict.worse, verdict.better)]
+    return " -> ".join(parts)
+
+
+def differences(verdict: Verdict) -> str:
+    """Percentage points, in the sense of the statement."""
+    values = verdict.differences.items()
+    return ", ".join(f"{100 * value:+.1f} (seed {seed})" for seed, value in values) or NOT_RUN
+
+
+def calculated_hours() -> list[str]:
+    """Hours of each row at full scale, and the paper's figures."""
+    rows = []
+    for row in ROWS:
+        figures = "; ".join(f"{v:.2f}" for v in paper.TABLE1.get(row, ()))
+        if row in paper.TABLE2:
+            single, booking = paper.TABLE2[row]
+            figures = f"S2S {single[0]:.2f}, {single[3]:.2f}; S2B {booking[0]:.2f}, {booking[3]:.2f}"
+        rows.append([f"`{row}`", f"{hours(row):.1f}", figures])
+    return table(["configuration", "hours, calculated", "paper"], rows)

@@ -1,0 +1,124 @@
+"""The plans of both scales: commands that parse, in an order that works, and rows that start alike."""
+
+import json
+import shlex
+
+import numpy as np
+import pytest
+
+from benchmarks.reproduce.__main__ import main, parser
+from benchmarks.reproduce.evaluate import measured
+from benchmarks.reproduce.full import TESTS, full_plan
+from benchmarks.reproduce.plan import CONFIGS, ROWS, Wish, aliases, small_plan
+from urfr_tf.cli import build_parser
+from urfr_tf.config import load_config
+
+SOURCES = {name: f"/data/{name}" for name in ("lfw", "pairs", "gender", "cfp", "ms1m", "celeba", *TESTS)}
+
+
+def plan_of(prefix, runs, **changes):
+    wish = Wish(runs, (1, 2), prefix, SOURCES, alias=aliases(prefix), **changes)
+    return wish, (small_plan if prefix else full_plan)(wish)
+
+
+@pytest.mark.parametrize("prefix", ["small_", ""])
+def test_every_command_parses_and_every_need_comes_before(prefix, tmp_path):
+    _, pieces = plan_of(prefix, tmp_path)
+    seen = set()
+    for piece in pieces:
+        assert piece.name not in seen
+        assert set(piece.needs) <= seen, piece.name
+        seen.add(piece.name)
+        if piece.words[:2] == ("-m", "urfr_tf.cli"):
+            build_parser().parse_args(piece.words[2:])
+    for words in json.loads((tmp_path / "tests.json").read_text()).values():
+        build_parser().parse_args(["evaluate", "--model", "M", "--out", "O", *words])
+
+
+@pytest.mark.parametrize("prefix", ["small_", ""])
+def test_every_training_has_a_configuration_that_is_accepted(prefix, tmp_path):
+    _, pieces = plan_of(prefix, tmp_path)
+    trained = [piece for piece in pieces if "train" in piece.words[2:3]]
+    # theta_A twice or once; seven rows for two seeds: 3 + 3 is the run of "all".
+    assert len(trained) == (2 if prefix else 1) + 2 * 7
+    for piece in trained:
+        args = build_parser().parse_args(piece.words[2:])
+        config = load_config(args.config, args.set)
+        assert config.seed == (int(piece.name[4]) if piece.name.startswith("seed") else 1)
+        assert str(tmp_path) in config.data.train
+
+
+@pytest.mark.parametrize("prefix", ["small_", ""])
+def test_the_last_row_of_table_1_is_the_run_of_all(prefix):
+    assert aliases(prefix) == {"table1_3_3": "table2_all"}
+
+
+def test_the_uncertainty_stage_goes_on_from_the_same_seed(tmp_path):
+    wish, pieces = plan_of("small_", tmp_path)
+    piece = next(piece for piece in pieces if piece.name == "seed2/table2_all_pa/train")
+    assert f"initial_weights={wish.run(2, 'table2_all')}" in piece.words
+    assert "seed2/table2_all/train" in piece.needs
+
+
+def test_only_rows_with_mined_variations_wait_for_them(tmp_path):
+    _, pieces = plan_of("small_", tmp_path)
+    needs = {piece.name: piece.needs for piece in pieces}
+    assert {row for row in ROWS if "mine/gender" in needs.get(f"seed1/{row}/train", ())} == {
+        "table1_3_1",
+        "table2_all",
+    }
+
+
+def test_listing_runs_nothing(tmp_path, capsys):
+    words = "small --lfw L --pairs P --gender G --cfp C --list --only table2_baseline --seeds 3 --runs"
+    assert main([*shlex.split(words), str(tmp_path)]) == 0
+    names = capsys.readouterr().out.split()
+    # All of the data stage (no stage was chosen), and one row of one seed.
+    assert [name for name in names if name.startswith("seed")] == [
+        "seed3/table2_baseline/train",
+        "seed3/table2_baseline/evaluate",
+    ]
+    assert not (tmp_path / "time.tsv").exists()
+
+
+def test_seeds_are_three_unless_said_otherwise():
+    assert parser().parse_args(["full", "--ms1m", "M", "--celeba", "C"]).seeds == [1, 2, 3]
+
+
+def test_figures_of_other_weights_do_not_count(tmp_path):
+    (tmp_path / "metrics.json").write_text('{"fingerprint": "a"}')
+    assert measured(tmp_path, "a")
+    assert not measured(tmp_path, "b")
+    assert not measured(tmp_path / "nowhere", "a")
+
+
+def test_rows_of_a_seed_start_from_the_same_weights():
+    """All but the confidence layer, which has another shape in the rows without it.
+
+    Prototypes are drawn alike too, but K groups of norm 1 have the norm sqrt(K) together: 4 times that of one.
+    """
+    import keras
+
+    from urfr_tf.tasks.recognition import build_model
+
+    def start(row, seed):
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(seed)
+        overrides = ["model.width=0.125", "model.input_size=32", "model.backbone=ir10"]
+        model, _ = build_model(
+            load_config(str(CONFIGS / f"small_{row}.yaml"), overrides), 5, synchronized=False
+        )
+        return {weight.name: weight.numpy() for weight in model.trainable_weights}
+
+    rows = [row for row in ROWS if row not in ("table2_all_pa", "table1_3_3")]
+    starts = {row: start(row, 1) for row in rows}
+    common = set.intersection(*(set(each) for each in starts.values()))
+    shared = [name for name in common if len({each[name].shape for each in starts.values()}) == 1]
+    assert {"embedding/kernel:0", "logits/kernel:0", "bn2/gamma:0"} <= set(shared)
+    groups = {row: 1 if "baseline" in row else 16 for row in rows}
+    for row in rows:
+        starts[row]["logits/kernel:0"] = starts[row]["logits/kernel:0"] / np.sqrt(np.float32(groups[row]))
+    for name in shared:
+        for row in rows[1:]:
+            np.testing.assert_array_equal(starts[row][name], starts[rows[0]][name], err_msg=f"{row} {name}")
+    assert (start(rows[0], 2)["embedding/kernel:0"] != starts[rows[0]]["embedding/kernel:0"]).any()

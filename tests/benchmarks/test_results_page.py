@@ -1,0 +1,185 @@
+"""The results page from made-up metrics files: every number is derived, nothing else gets onto it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks.reproduce.collect import FAILS, HOLDS, MIXED, NOT_RUN, Evaluations, judge, times
+from benchmarks.reproduce.full import hours
+from benchmarks.reproduce.page import write
+from benchmarks.reproduce.paper import STATEMENTS, TABLE1, TABLE2
+from benchmarks.reproduce.seen import heaped
+
+VERSIONS = {"machine": "made-up, 2 cores", "tensorflow": "2.15.1", "keras": "2.15.0", "numpy": "1.26.4"}
+
+COUNTS = {"ijbs": {"s2s/probes": 70, "s2s/gallery": 30}, "lfw": {"genuine": 1500}}
+
+
+def put(runs, seed, row, test, metrics, thin=(), **arrays):
+    folder = runs / "evaluation" / f"seed{seed}" / row / test
+    folder.mkdir(parents=True)
+    content = {"metrics": metrics, "counts": COUNTS.get(test, {}), "thin": list(thin), "versions": VERSIONS}
+    (folder / "metrics.json").write_text(json.dumps(content))
+    if arrays:
+        np.savez(folder / "scores.npz", **arrays)
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Three seeds of the first two rows of Table 2, two seeds of the third, none of the others."""
+    runs = tmp_path / "runs"
+    # s2s/rank1: baseline .40 .42 .44 (mean 42.0, deviation 2.0); + VA .50 .50 .56 (mean 52.0, deviation
+    # sqrt((4 + 4 + 16) / 2) = 3.46 points); differences +10, +8, +12: holds.
+    # s2s/tpir 1 %: + VA .20 each; all .25 and .15: differences +5 and -5: undecided.
+    # s2b/rank1: + VA .60 each; all .55 and .50: differences -5 and -10: does not hold.
+    for seed, plain, augmented in ((1, 0.40, 0.50), (2, 0.42, 0.50), (3, 0.44, 0.56)):
+        put(
+            runs, seed, "table2_baseline", "ijbs", {"s2s/rank1": plain},
+            **{"s2s/cmc": np.array([plain, 0.9, 1.0])},
+        )  # fmt: skip
+        metrics = {"s2s/rank1": augmented, "s2s/tpir@fpir=0.01": 0.20, "s2b/rank1": 0.60}
+        put(runs, seed, "table2_baseline_va", "ijbs", metrics, thin=["s2s/tpir@fpir=0.01"])
+    for seed, tpir, rank in ((1, 0.25, 0.55), (2, 0.15, 0.50)):
+        put(runs, seed, "table2_all", "ijbs", {"s2s/tpir@fpir=0.01": tpir, "s2b/rank1": rank})
+    put(runs, 1, "table2_baseline", "lfw", {"accuracy": 0.8125, "accuracy@blur=7": 0.75})
+    put(
+        runs,
+        1,
+        "table2_baseline",
+        "gender",
+        {"tar_male": 0.5, "tar_female": 0.6, "far_male": 0.01, "far_female": 0.03},
+    )
+    (runs / "time.tsv").write_text(
+        "began\tpiece\tseconds\toutcome\n"
+        "2026-01-01T00:00:00Z\tseed1/table2_all/train\t1000.0\tstopped\n"
+        "2026-01-01T01:00:00Z\tseed1/table2_all/train\t800.0\tdone\n"
+        "2026-01-01T02:00:00Z\tdata/lists\t1800.0\tdone\n"
+    )
+    return runs
+
+
+@pytest.fixture
+def page(runs, tmp_path):
+    docs = tmp_path / "docs"
+    write("small", runs, docs)
+    return (docs / "results.md").read_text(encoding="utf-8")
+
+
+def line(page, *words):
+    found = [each for each in page.splitlines() if all(word in each for word in words)]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def section(page, title):
+    return page.split(f"## {title}")[1].split("\n## ")[0]
+
+
+def test_means_and_deviations_stand_above_the_papers_figures(page):
+    lines = section(page, "Surveillance to single").splitlines()
+    row = next(i for i, each in enumerate(lines) if each.startswith("| Baseline |"))
+    assert lines[row].split(" | ")[1] == "42.0 ± 2.0 (3)"
+    assert "*47.94* | *55.40* | *59.37* | *25.60* | *36.03*" in lines[row + 1]
+    assert lines[row + 2].split(" | ")[1] == "52.0 ± 3.5 (3)"
+
+
+def test_what_has_not_run_says_so_and_thin_rates_are_marked(page):
+    single = section(page, "Surveillance to single")
+    assert line(single, "| all + PA |").count(NOT_RUN) == 5
+    assert "20.0 ± 0.0 (3) thin" in line(single, "| Baseline + VA |")
+    # Four rows of six figures; only 3 + 3, which is the run of "all", has one of them (S2B rank 1).
+    assert section(page, "Variations in the decorrelation").count(NOT_RUN) == 4 * 6 - 1
+
+
+def test_statements_are_decided_by_the_rule(page):
+    lift = line(page, "Augmentation lifts")
+    assert "47.94 -> 60.61" in lift
+    assert "42.0 ± 2.0 (3) -> 52.0 ± 3.5 (3)" in lift
+    assert "+10.0 (seed 1), +8.0 (seed 2), +12.0 (seed 3)" in lift
+    assert f"**{HOLDS}**" in lift
+    assert "+5.0 (seed 1), -5.0 (seed 2)" in line(page, "lift the open-set", "31.97 -> 37.57", f"**{MIXED}**")
+    assert "-5.0 (seed 1), -10.0 (seed 2)" in line(page, "lift the booking", "51.27 -> 60.74", f"**{FAILS}**")
+    assert NOT_RUN in line(page, "Aggregation lifts the booking")
+    # 9 statements: one of each of the three above, and six without both rows.
+    assert f"Of 9 statements: {HOLDS} 1, {FAILS} 1, {MIXED} 1, {NOT_RUN} 6." in page
+
+
+def test_the_head_tells_how_much_a_test_rests_on(page):
+    assert "70 videos of four frames" in page
+    assert "among 30 people" in page
+    assert "- TinyFace-like: not run." in page
+
+
+def test_the_time_of_all_attempts_is_added(runs, page):
+    # 1,000 + 800 s of training and 1,800 s of lists: 1 hour, half of it training.
+    assert times(runs)["seed1/table2_all/train"] == 1800
+    assert "1.00 hours, of which training of the rows 0.50" in page
+    assert "made-up, 2 cores" in page
+
+
+def test_rows_of_one_configuration_share_their_run(runs):
+    evaluations = Evaluations(runs, {"table1_3_3": "table2_all"})
+    assert evaluations.cell("table1_3_3", "ijbs", "s2b/rank1") == "52.5 ± 3.5 (2)"
+
+
+def test_a_lower_figure_can_be_the_better_one(tmp_path):
+    heap = next(statement for statement in STATEMENTS if statement.lower)
+    put(tmp_path, 1, heap.worse, heap.test, {heap.metric: 0.3})
+    put(tmp_path, 1, heap.better, heap.test, {heap.metric: 0.1})
+    verdict = judge(Evaluations(tmp_path, {}), heap)
+    assert verdict.answer == HOLDS
+    assert verdict.differences == {1: pytest.approx(0.2)}
+
+
+def test_pictures_are_those_that_have_data(page, tmp_path):
+    names = sorted(path.name for path in (tmp_path / "docs" / "results").iterdir())
+    assert names == ["cmc.png", "robustness.png"]
+    assert "results/cmc.png" in page
+    assert "results/map.png" not in page
+
+
+def test_without_any_file_the_page_is_written_all_the_same(tmp_path):
+    write("small", tmp_path / "nothing", tmp_path / "docs")
+    text = (tmp_path / "docs" / "results.md").read_text(encoding="utf-8")
+    assert f"Of 9 statements: {HOLDS} 0, {FAILS} 0, {MIXED} 0, {NOT_RUN} 9." in text
+
+
+def test_the_model_card_compares_men_and_women(page, tmp_path):
+    card = (tmp_path / "docs" / "model_card.md").read_text(encoding="utf-8")
+    # FAR 3 % against 1 %: three times; both TAR and FAR are higher for women in the one row there is.
+    assert line(card, "| Baseline |") == "| Baseline | 50.0 (1) | 60.0 (1) | 1.0 (1) | 3.0 (1) | 3.00 |"
+    assert "in 1 of 1 rows" in card
+
+
+def test_the_same_files_give_the_same_page(runs, page, tmp_path):
+    write("small", runs, tmp_path / "again")
+    assert (tmp_path / "again" / "results.md").read_text(encoding="utf-8") == page
+    assert (tmp_path / "again/results/cmc.png").read_bytes() == (
+        tmp_path / "docs/results/cmc.png"
+    ).read_bytes()
+
+
+def test_hours_are_operations_over_the_rate():
+    # 27 epochs of 4.8e6 images, 3 passes of 2 x 10.2e9 operations: 7.93e18 over 8 x 30e12 a second = 33,048 s.
+    assert hours("table1_3_3") == pytest.approx(33048 / 3600)
+    # 2 epochs, one pass: 1.96e17 over 2.4e14 = 816 s.
+    assert hours("table2_all_pa") == pytest.approx(816 / 3600)
+
+
+def test_the_papers_last_rows_of_both_tables_agree():
+    # Table 1, 3 + 3 and Table 2, all + PA: the same network, surveillance to booking, rank 1 and 5.
+    assert TABLE1["table1_3_3"][2:] == TABLE2["table2_all_pa"][1][:2]
+
+
+def test_a_heap_and_near_ones_by_hand():
+    # Two people on two axes, two originals each; one augmented image of the second person lies with the first.
+    x, y = [1.0, 0.0], [0.0, 1.0]
+    embedding = np.array([x, x, y, y, x, x, x, y])
+    labels = np.array([0, 0, 1, 1] * 2)
+    augmented = np.arange(8) >= 4
+    near, heap = heaped(embedding, labels, augmented)
+    # Nearest other original: own for three of four. Between people: originals 0; augmented x.x = 1 for the one of
+    # the second person's two, so 2 of the 4 pairs are 1: mean 0.5.
+    assert near == 0.75
+    assert heap == 0.5
