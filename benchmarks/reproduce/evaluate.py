@@ -1,9 +1,9 @@
 """One run on every test, each with its metrics.json; what is there already of these very weights is kept.
 
-    python -m benchmarks.reproduce.evaluate --run RUN --score cosine --tests TESTS.json --out EVALUATION [--gender GENDER.tsv]
+    python -m benchmarks.reproduce.evaluate --run RUN --score cosine --tests TESTS.json --out EVALUATION
 
-TESTS.json maps the name of a test to arguments of `urfr evaluate`. `validation` has people of its own, and is the only
-test whose threshold is used elsewhere.
+TESTS.json maps the name of a test to arguments of `urfr evaluate`. The threshold of the figures by gender is chosen on people
+who are neither trained on nor tested.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from benchmarks.reproduce.seen import by_gender, for_pictures, measured
 from urfr_tf.cli import main as urfr
 from urfr_tf.inference import load
 
-VALIDATION, GENDER, PICTURES = "validation", "gender", "pictures"
+GENDER, PICTURES = "gender", "pictures"
 
 
 def main() -> int:
@@ -34,6 +34,7 @@ def main() -> int:
     parser.add_argument("--tests", required=True, type=Path)
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--train", help="shards trained on, for what the pictures show")
+    parser.add_argument("--validation", help="shards of the people that the threshold by gender is chosen on")
     parser.add_argument("--people", help="shards of the tested people, for the figures by gender")
     parser.add_argument("--gender", help="table of their genders")
     args = parser.parse_args()
@@ -48,8 +49,8 @@ def main() -> int:
             if urfr(command):
                 failed.append(name)
         shutil.rmtree(out / ".embeddings", ignore_errors=True)
-    if args.people and args.gender and VALIDATION not in failed:
-        by_gender(model, args.score, args.people, args.gender, args.out / VALIDATION, args.out / GENDER)
+    if args.people and args.gender and args.validation:
+        by_gender(model, args.score, args.validation, args.people, args.gender, args.out / GENDER)
     if args.train:
         for_pictures(model, args.train, args.out / PICTURES)
     if failed:

@@ -232,14 +232,8 @@ def small_plan(wish: Wish) -> list[Piece]:
     data = wish.runs / "data"
     write_text(wish.runs / "tests.json", json.dumps(small_tests(wish), indent=1))
     paths = [f"data.train={data / 'train'}", f"data.validation={data / 'validation'}"]
-    extras = [
-        "--train",
-        str(data / "train"),
-        "--people",
-        str(data / "test"),
-        "--gender",
-        wish.sources["gender"],
-    ]
+    extras = ["--train", str(data / "train"), "--validation", str(data / "validation")]
+    extras += ["--people", str(data / "test"), "--gender", wish.sources["gender"]]
     shards, mined = ("data/train", "data/validation"), ("mine/gender", "mine/profile")
     return [
         *small_data(wish),

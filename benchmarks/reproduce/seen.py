@@ -10,6 +10,7 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.evaluate import METRICS, SCORES
 from urfr_tf.files import read_json, replacing, write_json
 from urfr_tf.inference import Embedder
+from urfr_tf.metrics import tar_at_far
 from urfr_tf.protocols.pairs import open_pairs
 from urfr_tf.protocols.scoring import Faces, cross_scores, faces_of
 from urfr_tf.run_folder import versions
@@ -27,20 +28,21 @@ def measured(out: Path, fingerprint: str) -> bool:
     return path.is_file() and read_json(path).get("fingerprint") == fingerprint
 
 
-def by_gender(model: Embedder, score: str, shards: str, table: str, validation: Path, out: Path) -> None:
+def by_gender(model: Embedder, score: str, validation: str, shards: str, table: str, out: Path) -> None:
     """TAR and FAR of men and of women, at the threshold that reaches FAR 1e-2 on the validation people.
 
     Every pair of images of the tested people whose gender is known counts, impostors within a gender. Writes
     metrics.json like that of `urfr evaluate`; nothing where it is there already.
 
+    Args:
+        validation: shards of the people that the threshold is chosen on. shards: those of the tested people.
+
     Raises:
-        UrfrError: no threshold of that FAR on the validation people, no person of known gender.
+        UrfrError: no person of known gender.
     """
     if measured(out, model.fingerprint):
         return
-    points = [point for point in read_json(validation / METRICS)["calibration"] if point["far"] == FAR]
-    if not points:
-        raise UrfrError(f"expected a threshold of FAR {FAR} in {validation / METRICS}, but there is none")
+    threshold = chosen_threshold(model, score, validation)
     people = open_pairs(shards).identity
     assert people is not None
     known, rows = read_attributes(table)
@@ -53,7 +55,7 @@ def by_gender(model: Embedder, score: str, shards: str, table: str, validation: 
     for name, value in (("male", 0), ("female", 1)):
         chosen = np.flatnonzero(gender == value)
         counts[f"{name}_images"], counts[f"{name}_people"] = len(chosen), len(np.unique(people[chosen]))
-        rates = accepted(faces.some(chosen), people[chosen], score, points[0]["threshold"])
+        rates = accepted(faces.some(chosen), people[chosen], score, threshold)
         for kind, (rate, pairs) in rates.items():
             counts[f"{name}_{kind}_pairs"] = pairs
             if pairs:
@@ -66,11 +68,20 @@ def by_gender(model: Embedder, score: str, shards: str, table: str, validation: 
             "score": score,
             "metrics": metrics,
             "counts": counts,
-            "threshold": points[0]["threshold"],
+            "threshold": threshold,
             "fingerprint": model.fingerprint,
             "versions": versions(),
         },
     )
+
+
+def chosen_threshold(model: Embedder, score: str, shards: str) -> float:
+    """The threshold of FAR 1e-2 over all pairs of different people's images."""
+    people, faces = open_pairs(shards).identity, embedded(model, shards)
+    assert people is not None
+    pairs = np.triu_indices(len(people), 1)
+    same = (people[:, None] == people[None, :])[pairs]
+    return tar_at_far(cross_scores(faces, faces, score)[pairs], same, FAR, thin=True).threshold
 
 
 def accepted(faces: Faces, people: np.ndarray, score: str, threshold: float) -> dict[str, tuple[float, int]]:

@@ -1,0 +1,96 @@
+"""A finished run through the evaluation of one row: every test once, gender, and what the pictures need."""
+
+import json
+import sys
+
+import numpy as np
+
+from benchmarks.reproduce.evaluate import main
+from benchmarks.reproduce.seen import accepted
+from urfr_tf.protocols.scoring import faces_of
+
+
+def test_accepted_shares_by_hand():
+    # Person 0 at 0 and 60 degrees, person 1 at 90 and 90 degrees. Cosines: genuine 0.5 and 1; impostors
+    # 0 twice (0 against 90) and cos 30 = 0.87 twice. At 0.6: one of two genuine, two of four impostors.
+    angles = np.deg2rad([0, 60, 90, 90])
+    faces = faces_of(np.stack([np.cos(angles), np.sin(angles)], axis=1), None)
+    rates = accepted(faces, np.array(["a", "a", "b", "b"]), "cosine", 0.6)
+    assert rates == {"tar": (0.5, 2), "far": (0.5, 4)}
+
+
+def test_a_row_is_measured_once(tiny_run, shards, tmp_path, monkeypatch, capsys):
+    tests = tmp_path / "tests.json"
+    pairs = [
+        "--protocol",
+        "pairs",
+        "--data",
+        str(shards),
+        "--impostors",
+        "all",
+        "--thin-far",
+        "--far",
+        "1e-2",
+    ]
+    tests.write_text(json.dumps({"validation": pairs}))
+    gender = tmp_path / "gender.tsv"
+    gender.write_text("".join(f"person_{n}\t{'male' if n < 2 else 'female'}\n" for n in range(4)))
+    words = [
+        "evaluate",
+        "--run",
+        str(tiny_run),
+        "--score",
+        "cosine",
+        "--tests",
+        str(tests),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    words += [
+        "--train",
+        str(shards),
+        "--people",
+        str(shards),
+        "--validation",
+        str(shards),
+        "--gender",
+        str(gender),
+    ]
+    for _ in range(2):
+        monkeypatch.setattr(sys, "argv", words)
+        assert main() == 0
+    assert capsys.readouterr().out.count("$ urfr evaluate") == 1
+    content = {
+        path.parent.name: json.loads(path.read_text()) for path in (tmp_path / "out").glob("*/metrics.json")
+    }
+    assert set(content) == {"validation", "gender", "pictures"}
+    assert len({each["fingerprint"] for each in content.values()}) == 1
+    assert content["validation"]["command"].startswith("urfr evaluate --model")
+    # Four people of seven images, two of each gender: 2 x 21 genuine pairs and 7 x 7 impostors a gender.
+    assert content["gender"]["counts"]["male_tar_pairs"] == 42
+    assert content["gender"]["counts"]["female_far_pairs"] == 49
+    with np.load(tmp_path / "out/pictures/scores.npz") as arrays:
+        assert arrays["points"].shape == (56, 2)
+        assert arrays["confidence_clean"].shape == (28, 4)
+    assert not list((tmp_path / "out").rglob(".embeddings"))
+
+
+def test_a_failed_test_is_named_and_the_others_are_kept(tiny_run, shards, tmp_path, monkeypatch, capsys):
+    tests = tmp_path / "tests.json"
+    good = ["--protocol", "pairs", "--data", str(shards)]
+    tests.write_text(json.dumps({"bad": ["--protocol", "tinyface", "--data", "/nowhere"], "good": good}))
+    words = [
+        "evaluate",
+        "--run",
+        str(tiny_run),
+        "--score",
+        "cosine",
+        "--tests",
+        str(tests),
+        "--out",
+        str(tmp_path),
+    ]
+    monkeypatch.setattr(sys, "argv", words)
+    assert main() == 1
+    assert "failed: bad" in capsys.readouterr().err
+    assert (tmp_path / "good/metrics.json").is_file()
