@@ -38,8 +38,8 @@ def model_card(evaluations: Evaluations) -> list[str]:
         "",
         "## What was trained on what",
         "",
-        "- Embedding: photographs of people of Labeled Faces in the Wild outside folds 6 to 10 of its pairs: news photographs of about "
-        "2002 to 2003, mostly of public figures from the United States and Europe, far more men than women.",
+        "- Embedding: photographs of people of Labeled Faces in the Wild outside folds 6 to 10 of its pairs: news photographs of people "
+        "in public life; of the 2,528 people in the list of genders 1,761 are men.",
         "- theta_A, whose soft labels are further variations: gender as a published list of two values says it of people of LFW; smiling by "
         "a rule on the corners of the mouth; profile from 50 people of CFP. Its gender is how a photograph looks, not who somebody "
         "is; it serves to take that cue out of the sub-embeddings, and is not an output of the embedding model.",
@@ -65,9 +65,10 @@ def model_card(evaluations: Evaluations) -> list[str]:
         "",
         "## Licences",
         "",
-        "- Code: see LICENSE. LFW and CFP are for research; the photographs belong to their owners and are not in this repository. Neither set "
-        "asked the people in it.",
-        "- The gender list is published with LFW's attributes for research; the paper's own data (MS-Celeb-1M) was withdrawn by its publisher.",
+        "- Code: Apache 2.0 (LICENSE). LFW and CFP are for research; the photographs belong to their owners and are not in this repository. "
+        "Nothing at hand says that the people in them were asked.",
+        "- The list of genders came without a licence and is not in this repository. The paper's own training data, MS-Celeb-1M, was withdrawn "
+        "by its publisher.",
         "- Pictures in docs/results.md show points, bars and curves, never a face.",
         "",
     ]

@@ -124,7 +124,7 @@ def _small_head(evaluations: Evaluations, runs: Path) -> list[str]:
         f"Trained on {trained} of LFW outside folds 6 to 10 of its pairs; tested on the people of folds 6 to 10, and on CFP. "
         "Nobody tested is trained on, also not by theta_A, which mines the soft labels: its genders are those of other people of "
         "LFW, and it learns profiles on CFP's fold 01, which is left out of the test (four folds remain). CFP gives no names, so "
-        "whether somebody is in both sets is not known. Nothing was chosen on tested people: every run ends at its last epoch, and "
+        "whether somebody is in both sets is not known; docs/alignment.md tells what is peculiar about the LFW archive at hand. Nothing was chosen on tested people: every run ends at its last epoch, and "
         "thresholds that are used elsewhere come from the validation people (every tenth of the others with two images). "
         "Rows of a seed start from the same weights of the embedding network and, up to their scale, of the prototypes; theta_A is trained once.",
         "",
