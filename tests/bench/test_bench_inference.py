@@ -23,6 +23,12 @@ def test_ratios_are_medians_of_rounds():
     assert ratios["int8_over_float32"] == 1.0
     assert ratios["tflite_over_onnxruntime"] == 1.5
     assert ratios["dynamic_over_float32"] == 0.5
+    # Of two processes, whose rounds are not at the same time: median 1 over median 2.
+    assert ratios["saved_model_over_onnxruntime"] == 0.5
+    assert "bfloat16_over_float32" not in ratios
+    # 2/1, 3/1, 9/1, median 3; median 3 over median 2
+    ratios = inference._ratios({**times, "saved_model_bfloat16": [2.0, 3.0, 9.0]})
+    assert (ratios["bfloat16_over_float32"], ratios["bfloat16_over_onnxruntime"]) == (3.0, 1.5)
 
 
 def test_summary_and_sizes(tmp_path):

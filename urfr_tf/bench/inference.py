@@ -1,54 +1,66 @@
 """`urfr bench inference`: every exported format, and ONNX Runtime on the same network, in one run.
 
-Keras, SavedModel and TensorFlow's own TFLite interpreter run here; ai-edge-litert and ONNX Runtime run in
-the benchmark's own environment (made once under ~/.cache/urfr, see `peers.py`), because neither belongs to
-the lock file. Weights are drawn at random: speed does not depend on them.
+Keras, SavedModel and TensorFlow's own TFLite interpreter run in one process, ai-edge-litert and ONNX Runtime in
+another, with the Python of the benchmark's own environment (made once under ~/.cache/urfr, see `peers.py`), because
+neither belongs to the lock file. Weights are drawn at random: speed does not depend on them.
 """
 
 import argparse
 import json
 import os
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from urfr_tf import heads
 from urfr_tf.bench.peers import peers_environment
-from urfr_tf.bench.peers import run as run_peer
+from urfr_tf.bench.peers import run as run_program
 from urfr_tf.config import from_dict
 from urfr_tf.files import size_of
 from urfr_tf.models.inference import build_inference
-from urfr_tf.run_folder import machine, versions
+from urfr_tf.run_folder import instructions, machine, versions
 
 SIZE = 112
 BACKBONES = {"ir50": "ir50", "mobile": "mobilefacenet"}
-FORMATS = ("none", "float16", "dynamic", "int8")
+FORMATS = {"float32": "none", "float16": "float16", "dynamic": "dynamic", "int8": "int8"}
 BATCH = 32
+ROUNDS = {1: 10, BATCH: 1}
+"""Rounds of measurement for each of `--repeat`: a 95th percentile needs many, a batch takes seconds."""
+HERE, THERE = ("keras", "saved_model", "tf_lite"), ("litert", "onnx")
+Times = dict[str, list[float]]
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measures; see interface.md for the keys. Seconds are those of one call."""
     peers = peers_environment()
+    threads = args.threads or os.cpu_count()
     seconds: dict[str, dict[str, float]] = {}
     ratios: dict[str, float] = {}
     sizes: dict[str, int] = {}
     peaks: dict[str, int] = {}
     for name, backbone in BACKBONES.items():
         with tempfile.TemporaryDirectory() as folder:
-            network = _network(backbone)
-            files = _export(network, Path(folder), peers)
-            sizes.update({f"{name}_{part}": size_of(path) for part, path in files.items()})
-            for batch in (1, BATCH):
-                here = _here(network, files, batch, args.repeat)
-                there = _there(files, batch, args.repeat, peers)
-                peaks.update({f"{name}_{part}_batch{batch}": p for part, (_, p) in there.items()})
-                times = {**here, **{part: values for part, (values, _) in there.items()}}
+            parts = _export(backbone, Path(folder), peers)
+            sizes.update(
+                {
+                    f"{name}_{part}": size_of(Path(path))
+                    for part, (kind, path) in parts.items()
+                    if kind != "keras"
+                }
+            )
+            for batch, each in ROUNDS.items():
+                times: Times = {}
+                for python, kinds in ((sys.executable, HERE), (peers.python, THERE)):
+                    _say(f"{name}: batch {batch} in {', '.join(kinds)}")
+                    chosen = {part: place for part, place in parts.items() if place[0] in kinds}
+                    for part, entry in _measured(python, chosen, batch, each * args.repeat, threads).items():
+                        times[part] = entry["seconds"]
+                        peaks[f"{name}_{part}_batch{batch}"] = entry["peak_bytes"]
                 seconds.update(
                     {f"{name}_{part}_batch{batch}": _summary(values) for part, values in times.items()}
                 )
@@ -58,6 +70,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         ratios[key] = ratios[f"ir50_{key}_batch1"]
     return {
         "machine": machine(),
+        "instructions": instructions(),
+        "threads": threads,
         "versions": {**versions(), **peers.versions},
         "seconds": seconds,
         "ratios": ratios,
@@ -71,7 +85,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _network(backbone: str) -> Any:
+def network_of(backbone: str) -> Any:
+    """The inference model of a backbone, with batch norms that do something."""
     tree = {
         "model": {"backbone": backbone, "input_size": SIZE, "groups": 16, "embedding_dim": 512},
         "optimizer": {"learning_rate": {"type": "constant"}},
@@ -85,90 +100,66 @@ def _network(backbone: str) -> Any:
     return network
 
 
-def _export(network: Any, folder: Path, peers: Any) -> dict[str, Path]:
-    """Part -> file or folder, for every format that is compared."""
+def _export(backbone: str, folder: Path, peers: Any) -> dict[str, tuple[str, str]]:
+    """Part -> kind of runtime and file or folder, for everything that is compared."""
+    from urfr_export.fold import fold
     from urfr_export.images import made_up_images
     from urfr_export.saved_model import write_saved_model
     from urfr_export.tflite import convert
 
-    files = {"saved_model": folder / "saved_model"}
-    write_saved_model(network, files["saved_model"], {})
+    network = network_of(backbone)
+    parts = {"keras": ("keras", backbone), "saved_model": ("saved_model", str(folder / "saved_model"))}
+    _say(f"{backbone}: SavedModel")
+    write_saved_model(network, folder / "saved_model", {})
+    if {"avx512_bf16", "amx_bf16"} & set(instructions()):
+        parts["saved_model_bfloat16"] = ("saved_model", str(folder / "bfloat16"))
+        write_saved_model(fold(network, prelu="maximum", dtype="bfloat16"), folder / "bfloat16", {})
     images = made_up_images(SIZE, 8)
-    for quantize in FORMATS:
-        name = "float32" if quantize == "none" else quantize
-        files[f"tflite_{name}"] = folder / f"{name}.tflite"
-        files[f"tflite_{name}"].write_bytes(convert(network, {}, quantize, images))
-    files["onnxruntime"] = folder / "network.onnx"
-    peers.to_onnx(files["saved_model"], files["onnxruntime"])
-    return files
+    for name, quantize in FORMATS.items():
+        _say(f"{backbone}: TFLite {name}")
+        file = folder / f"{name}.tflite"
+        file.write_bytes(convert(network, {}, quantize, images))
+        parts[f"tflite_{name}"] = ("litert", str(file))
+        if name != "float16":  # whose weights are float32 once they are loaded
+            parts[f"tf_lite_{name}"] = ("tf_lite", str(file))
+    _say(f"{backbone}: ONNX by tf2onnx, the longest of the conversions")
+    peers.to_onnx(folder / "saved_model", folder / "network.onnx")
+    parts["onnxruntime"] = ("onnx", str(folder / "network.onnx"))
+    return parts
 
 
-def _here(network: Any, files: dict[str, Path], batch: int, rounds: int) -> dict[str, list[float]]:
-    """Seconds of Keras, SavedModel and TensorFlow's TFLite interpreter; they take turns."""
-    images = tf.constant(np.random.default_rng(0).uniform(0, 255, [batch, SIZE, SIZE, 3]), tf.float32)
-    keras_call = tf.function(lambda image: network({heads.IMAGE: image}, training=False), autograph=False)
-    loaded = tf.saved_model.load(str(files["saved_model"]))
-    works: dict[str, Callable[[], Any]] = {
-        "keras": lambda: keras_call(images)[heads.EMBEDDING].numpy(),
-        "saved_model": lambda: loaded.signatures["serving_default"](image=images)[heads.EMBEDDING].numpy(),
-    }
-    for part in ("float32", "dynamic", "int8"):
-        works[f"tf_lite_{part}"] = _interpreter(files[f"tflite_{part}"], images.numpy())
-    times: dict[str, list[float]] = {part: [] for part in works}
-    for work in works.values():
-        work()
-        work()
-    for _ in range(rounds):
-        for part, work in works.items():
-            start = time.perf_counter()
-            work()
-            times[part].append(time.perf_counter() - start)
-    return times
-
-
-def _interpreter(path: Path, images: np.ndarray) -> Callable[[], Any]:
-    interpreter = tf.lite.Interpreter(str(path), num_threads=os.cpu_count())
-    index = interpreter.get_input_details()[0]["index"]
-    interpreter.resize_tensor_input(index, images.shape)
-    interpreter.allocate_tensors()
-
-    def work() -> None:
-        interpreter.set_tensor(index, images)
-        interpreter.invoke()
-
-    return work
-
-
-def _there(files: dict[str, Path], batch: int, rounds: int, peers: Any) -> dict[str, tuple[list[float], int]]:
-    """Seconds and growth of the peak memory in ai-edge-litert and ONNX Runtime."""
-    parts = {str(path): part for part, path in files.items() if path.is_file()}
-    job = {
-        "files": list(parts),
-        "size": SIZE,
-        "batch": batch,
-        "rounds": rounds,
-        "threads": os.cpu_count(),
-    }
+def _measured(
+    python: str, parts: dict[str, tuple[str, str]], batch: int, rounds: int, threads: int | None
+) -> dict[str, dict[str, Any]]:
+    """Seconds of each round and the growth of the resident memory's peak, by part."""
+    job = {"parts": parts, "size": SIZE, "batch": batch, "rounds": rounds, "threads": threads}
     program = Path(__file__).with_name("runtimes.py")
-    said = run_peer([peers.python, str(program)], "the benchmark's peers failed", input=json.dumps(job))
-    result = json.loads(said.splitlines()[-1])
-    return {parts[file]: (entry["seconds"], entry["peak_bytes"]) for file, entry in result.items()}
+    said = run_program([python, str(program)], "the benchmark's runtimes failed", input=json.dumps(job))
+    return json.loads(said.splitlines()[-1])
 
 
-def _ratios(times: dict[str, list[float]]) -> dict[str, float]:
-    """Medians over rounds of the ratio within a round."""
+def _ratios(times: Times) -> dict[str, float]:
+    """Medians over rounds of the ratio within a round; across two processes, ratios of the medians."""
 
     def over(above: str, below: str) -> float:
         pairs = zip(times[above], times[below], strict=True)
         return statistics.median(a / b for a, b in pairs)
 
-    return {
+    def apart(above: str, below: str) -> float:
+        return statistics.median(times[above]) / statistics.median(times[below])
+
+    ratios = {
         "int8_over_float32": over("tflite_int8", "tflite_float32"),
         "dynamic_over_float32": over("tflite_dynamic", "tflite_float32"),
         "float16_over_float32": over("tflite_float16", "tflite_float32"),
         "tflite_over_onnxruntime": over("tflite_float32", "onnxruntime"),
         "saved_model_over_keras": over("saved_model", "keras"),
+        "saved_model_over_onnxruntime": apart("saved_model", "onnxruntime"),
     }
+    if "saved_model_bfloat16" in times:
+        ratios["bfloat16_over_float32"] = over("saved_model_bfloat16", "saved_model")
+        ratios["bfloat16_over_onnxruntime"] = apart("saved_model_bfloat16", "onnxruntime")
+    return ratios
 
 
 def _summary(values: list[float]) -> dict[str, float]:
@@ -178,3 +169,10 @@ def _summary(values: list[float]) -> dict[str, float]:
         "max": max(values),
         "p95": float(np.quantile(values, 0.95)),
     }
+
+
+_START = time.monotonic()
+
+
+def _say(what: str) -> None:
+    print(f"{time.monotonic() - _START:5.0f} s  {what}", file=sys.stderr, flush=True)

@@ -1,18 +1,21 @@
-"""Times models in TensorFlow Lite's successor and in ONNX Runtime; run by `urfr bench inference`.
+"""Times models in the runtimes that serve them; run by `urfr bench inference`, once for each Python it needs.
 
-A program of its own, for the Python of the benchmark's own environment: it imports ai-edge-litert,
-onnxruntime and NumPy, and nothing of this project. It reads {"files", "size", "batch", "rounds", "threads"}
-from standard input and prints {file: {"seconds": [...], "peak_bytes": n}}; the files take turns within
-each round, so that a drift of the machine meets all of them.
+A program of its own: ai-edge-litert and ONNX Runtime are in the benchmark's own environment, whose Python knows
+nothing of this project; TensorFlow is in the project's. It reads {"parts": {name: [kind, path]}, "size", "batch",
+"rounds", "threads"} from standard input and prints {name: {"seconds": [...], "peak_bytes": n}}. The parts take
+turns within each round, so that a drift of the machine meets all of them.
 """
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+Work = Callable[[], object]
 
 
 def main() -> None:
@@ -20,49 +23,97 @@ def main() -> None:
     job = json.load(sys.stdin)
     images = np.random.default_rng(0).uniform(0, 255, [job["batch"], job["size"], job["size"], 3])
     images = images.astype(np.float32)
-    works, peaks = {}, {}
-    for file in job["files"]:
-        before = _peak()
-        works[file] = _work(file, images, job["threads"])
-        works[file]()
-        works[file]()
-        peaks[file] = _peak() - before
-    seconds: dict[str, list[float]] = {file: [] for file in works}
+    works: dict[str, Work] = {}
+    peaks: dict[str, int] = {}
+    for part, (kind, path) in job["parts"].items():
+        make = globals()[f"_{kind}"]
+        make(None, images, job["threads"])  # the runtime's own libraries are no part of a model's memory
+        before = _restart_peak()
+        works[part] = make(path, images, job["threads"])
+        works[part]()
+        peaks[part] = max(0, _memory("VmHWM") - before)
+    seconds: dict[str, list[float]] = {part: [] for part in works}
     for _ in range(job["rounds"]):
-        for file, work in works.items():
+        for part, work in works.items():
             start = time.perf_counter()
             work()
-            seconds[file].append(time.perf_counter() - start)
-    print(json.dumps({file: {"seconds": seconds[file], "peak_bytes": peaks[file]} for file in works}))
+            seconds[part].append(time.perf_counter() - start)
+    print(json.dumps({part: {"seconds": seconds[part], "peak_bytes": peaks[part]} for part in works}))
 
 
-def _work(file: str, images: np.ndarray, threads: int) -> Callable[[], object]:
-    if file.endswith(".onnx"):
-        import onnxruntime
+def _onnx(path: str | None, images: np.ndarray, threads: int) -> Any:
+    import onnxruntime
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-        name = session.get_inputs()[0].name
-        return lambda: session.run(None, {name: images})
+    if path is None:
+        return None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda: session.run(None, {name: images})
+
+
+def _litert(path: str | None, images: np.ndarray, threads: int) -> Any:
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(file, num_threads=threads)
+    return None if path is None else _interpreted(Interpreter(path, num_threads=threads), images)
+
+
+def _tf_lite(path: str | None, images: np.ndarray, threads: int) -> Any:
+    import tensorflow as tf
+
+    return None if path is None else _interpreted(tf.lite.Interpreter(path, num_threads=threads), images)
+
+
+def _interpreted(interpreter: Any, images: np.ndarray) -> Work:
     index = interpreter.get_input_details()[0]["index"]
     interpreter.resize_tensor_input(index, images.shape)
     interpreter.allocate_tensors()
     outputs = [detail["index"] for detail in interpreter.get_output_details()]
 
-    def run() -> object:
+    def work() -> object:
         interpreter.set_tensor(index, images)
         interpreter.invoke()
         return [interpreter.get_tensor(output) for output in outputs]
 
-    return run
+    return work
 
 
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def _saved_model(path: str | None, images: np.ndarray, threads: int) -> Any:
+    import tensorflow as tf
+
+    if path is None:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        return None
+    loaded = tf.saved_model.load(path)
+    given = tf.constant(images)
+    return lambda: [out.numpy() for out in loaded.signatures["serving_default"](image=given).values()]
+
+
+def _keras(path: str | None, images: np.ndarray, threads: int) -> Any:
+    """`path` is the name of a backbone."""
+    import tensorflow as tf
+
+    from urfr_tf.bench.inference import network_of
+
+    if path is None:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        return None
+    network = network_of(path)
+    call = tf.function(lambda image: network({"image": image}, training=False), autograph=False)
+    given = tf.constant(images)
+    return lambda: [out.numpy() for out in call(given).values()]
+
+
+def _restart_peak() -> int:
+    """Lets the kernel count the peak of resident memory anew; what is resident now, in bytes."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    return _memory("VmRSS")
+
+
+def _memory(name: str) -> int:
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return 1024 * int(next(line.split()[1] for line in lines if line.startswith(f"{name}:")))
 
 
 if __name__ == "__main__":

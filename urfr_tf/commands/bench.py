@@ -21,6 +21,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--memory", type=float, metavar="GIB", help="head: what a point may take (default: what is available)"
     )
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="inference: threads of each runtime (default: one a core)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -28,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     """Measures and prints; returns 0.
 
     Raises:
-        UrfrError: fewer than one round.
+        UrfrError: fewer than one round or thread.
     """
     import importlib
     import json
@@ -37,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.repeat < 1:
         raise UrfrError(f"expected --repeat of at least 1, but got {args.repeat}")
+    if args.threads is not None and args.threads < 1:
+        raise UrfrError(f"expected --threads of at least 1, but got {args.threads}")
     result = importlib.import_module(f"urfr_tf.bench.{args.part}").run(args)
     if args.json:
         print(json.dumps(result))

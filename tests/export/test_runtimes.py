@@ -1,0 +1,28 @@
+"""`urfr bench inference` runs each runtime in a process of its own: here TensorFlow's, on a small network."""
+
+import sys
+
+import pytest
+
+from urfr_export.saved_model import write_saved_model
+from urfr_export.tflite import convert
+from urfr_tf.bench import inference
+from urfr_tf.errors import UrfrError
+
+
+def test_a_small_model_is_measured_in_a_process_of_its_own(network, card, images, tmp_path, monkeypatch):
+    """The program that both Pythons run, with TensorFlow's part of it: as many rounds as asked for, some memory."""
+    write_saved_model(network, tmp_path / "saved", card)
+    (tmp_path / "file.tflite").write_bytes(convert(network, card))
+    parts = {
+        "one": ("saved_model", str(tmp_path / "saved")),
+        "two": ("tf_lite", str(tmp_path / "file.tflite")),
+    }
+    monkeypatch.setattr(inference, "SIZE", images.shape[1])
+    measured = inference._measured(sys.executable, parts, batch=3, rounds=4, threads=1)
+    assert list(measured) == ["one", "two"]
+    for entry in measured.values():
+        assert len(entry["seconds"]) == 4 and min(entry["seconds"]) > 0
+        assert 0 <= entry["peak_bytes"] < 2**31
+    with pytest.raises(UrfrError, match="the benchmark's runtimes failed"):
+        inference._measured(sys.executable, {"gone": ("tf_lite", str(tmp_path / "gone"))}, 1, 1, 1)
