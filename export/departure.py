@@ -1,4 +1,6 @@
-"""Where in the network a TFLite file begins to differ from Keras."""
+"""Where in the network an export begins to differ from Keras."""
+
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -6,34 +8,69 @@ import tensorflow as tf
 
 from urfr_tf import heads
 
-from .fold import fold
+from .equalise import pairs_of
+from .fold import FOLDED, fold
 
 
-def first_departure(
-    network: keras.Model, content: bytes, quantize: str, images: np.ndarray, least_cosine: float
-) -> str:
-    """Compares what every convolution gives, in the order in which they run.
+def departure_of_file(network: keras.Model, content: bytes, images: np.ndarray, least_cosine: float) -> str:
+    """Compares what convolutions and residual sums of a TFLite file give with Keras, in the order in which they run.
 
     Args:
         network: the inference model that the file was made from.
         content: the TFLite file.
-        quantize: how it was quantised.
         images: float32 [N, S, S, 3], RGB, 0..255; few are enough.
-        least_cosine: a convolution departs where the cosine of its whole map, of the worst image, is below.
+        least_cosine: a layer departs where the cosine of its whole map, of the worst image, is below.
 
     Returns:
-        A clause for a message: the first convolution that departs and its cosine, or that none does.
+        A clause for a message: the first layer that departs and its cosine, or that none does.
     """
-    folded = fold(network, prelu_as_maximum=quantize == "int8")
-    layers = {layer.name: layer for layer in folded.layers if isinstance(layer, keras.layers.Conv2D)}
-    maps = keras.Model(folded.input, {name: layer.output for name, layer in layers.items()})
-    expected = {name: value.numpy() for name, value in maps({heads.IMAGE: images}).items()}
-    found = _maps(content, images, list(layers))
+    folded = fold(network)
+    return _first(_maps_of_network(folded, images), _maps(content, images, _compared(folded)), least_cosine)
+
+
+def departure_of_network(
+    network: keras.Model, served: keras.Model, saved_model: Path, images: np.ndarray, least_cosine: float
+) -> str:
+    """The same for a SavedModel: first the variables in the folder, then the layers of what was saved.
+
+    Args:
+        network: the inference model.
+        served: what was saved: `network` itself, or its folded copy in bfloat16.
+        saved_model: the folder.
+        images, least_cosine: see `departure_of_file`.
+    """
+    stored = tf.saved_model.load(str(saved_model)).variables
+    for variable, other in zip(served.variables, stored, strict=True):
+        if not np.array_equal(variable.numpy(), other.numpy()):
+            return f"{variable.name} in the folder is the first variable that is not that of Keras"
+    if served is network:
+        return "every variable in the folder is that of Keras: it is the graph of the signature"
+    folded = fold(network)
+    return _first(_maps_of_network(folded, images), _maps_of_network(served, images), least_cosine)
+
+
+def _first(expected: dict[str, np.ndarray], found: dict[str, np.ndarray], least_cosine: float) -> str:
     for name, value in found.items():
         cosine = min(_cosine(a, b) for a, b in zip(expected[name], value, strict=True))
         if not cosine >= least_cosine:
-            return f"{name.removesuffix('_folded')} is the first layer that departs, with a cosine of {cosine:.4f}"
-    return "no convolution departs on its own: it is the heads"
+            return (
+                f"{name.removesuffix(FOLDED)} is the first layer that departs, with a cosine of {cosine:.4f}"
+            )
+    return "no layer of the backbone departs: it is the heads"
+
+
+def _compared(network: keras.Model) -> list[str]:
+    """Convolutions and sums of residual units, but for the convolutions whose channels int8 scales."""
+    scaled = {before.name for before, _ in pairs_of(network)}
+    kinds = keras.layers.Conv2D, keras.layers.Add
+    return [each.name for each in network.layers if isinstance(each, kinds) and each.name not in scaled]
+
+
+def _maps_of_network(network: keras.Model, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Layer -> its output [N, h, w, C], in the order of the graph."""
+    maps = keras.Model(network.input, {name: network.get_layer(name).output for name in _compared(network)})
+    found = maps({heads.IMAGE: images})
+    return {name: tf.cast(found[name], tf.float32).numpy() for name in _compared(network)}
 
 
 def _maps(content: bytes, images: np.ndarray, names: list[str]) -> dict[str, np.ndarray]:
@@ -50,12 +87,19 @@ def _maps(content: bytes, images: np.ndarray, names: list[str]) -> dict[str, np.
     interpreter.invoke()
     tensors = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
     maps = {}
-    for operator in interpreter._get_ops_details():
-        if not operator["op_name"].endswith("CONV_2D"):
+    operators = interpreter._get_ops_details()
+    readers: dict[int, list[str]] = {}
+    for operator in operators:
+        for index in operator["inputs"]:
+            readers.setdefault(index, []).append(operator["op_name"])
+    for operator in operators:
+        # A sum writes over what only it reads: that convolution's output is gone.
+        overwritten = readers.get(operator["outputs"][0]) == ["ADD"]
+        if operator["op_name"] not in ("CONV_2D", "ADD") or overwritten:
             continue
         detail = tensors[operator["outputs"][0]]
-        # The converter joins the names of the operators that it fused.
-        name = next((each for each in names if f"/{each}/" in f"/{detail['name']}"), None)
+        # The converter joins the names of the operators that it fused, the last one first.
+        name = next((each for each in names if f"/{each}/" in f"/{detail['name'].partition(';')[0]}"), None)
         if name is None:
             continue
         value = interpreter.get_tensor(detail["index"])

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,25 @@ import numpy as np
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import disk_error, read_json, size_of, write_bytes, write_json
-from urfr_tf.inference import load, load_network, network_embedder
+from urfr_tf.inference import Embedder, load, load_network, network_embedder
 from urfr_tf.run_folder import versions
+from urfr_tf.threshold import threshold_file
 
-from .departure import first_departure
+from .accuracy import change, check_faces, measure_faces, open_faces
+from .departure import departure_of_file, departure_of_network
+from .fold import fold
 from .images import images_for
 from .parity import LIMITS, check, measure
 from .saved_model import write_saved_model
-from .tflite import convert
+from .tflite import QUANTIZATIONS, convert
 from .warmup import write_warmup
 
 PARITY = "parity.json"
 PARITY_IMAGES = 64
 CALIBRATION_IMAGES = 256
+TRAINING_IMAGES = 2048
+EMBEDDINGS = ".embeddings"
+"""Of the pairs of faces, in the folder of the exports; the next format finds those of Keras there."""
 
 
 def export_run(
@@ -33,6 +39,8 @@ def export_run(
     *,
     quantize: str = "none",
     calibration: str | None = None,
+    faces: str | None = None,
+    quantization_aware: int = 0,
     licence: str = "Apache-2.0",
     version: int = 1,
 ) -> tuple[Path, dict[str, Any]]:
@@ -42,8 +50,12 @@ def export_run(
         run: run folder.
         out: folder for `saved_model/VERSION/` or `model.tflite`, and `parity.json`.
         form: `saved_model` or `tflite`.
-        quantize: for TFLite, one of `tflite.QUANTIZATIONS`.
+        quantize: for TFLite, one of `tflite.QUANTIZATIONS`; for a SavedModel `none` or `bfloat16`, which only a
+            processor that computes in it (AMX, AVX512_BF16) runs faster than float32.
         calibration: folder of shards whose images parity is checked with and int8 measures ranges on.
+        faces: pairs of faces (`accuracy.open_faces`) on which accuracy and TAR may not fall by more than the limit;
+            the export then gets the threshold that was calibrated with itself.
+        quantization_aware: for int8, so many steps of training beforehand (`quantization_aware.adapt`).
         licence: what the card says about the licence of the model (an SPDX name).
         version: for a SavedModel, the number of its folder; a server takes the largest.
 
@@ -54,16 +66,20 @@ def export_run(
         UrfrError: the run is not complete, the settings do not go together, the disk is full, or the
             export departs from Keras by more than its limit. An older export is left as it was then.
     """
-    if form == "saved_model" and quantize != "none":
-        raise UrfrError(
-            f"expected --quantize with --format tflite, but got --quantize {quantize} with {form}"
-        )
+    allowed = ("none", "bfloat16") if form == "saved_model" else QUANTIZATIONS
+    if quantize not in allowed:
+        raise UrfrError(f"expected --quantize {', '.join(allowed)} with {form}, but got {quantize}")
     if quantize == "int8" and not calibration:
         raise UrfrError("int8 needs --calibration SHARDS, a folder of urfr prepare, to measure ranges on")
+    if quantization_aware and quantize != "int8":
+        raise UrfrError(f"expected --quantization-aware with --quantize int8, but got it with {quantize}")
     run, out = Path(run), Path(out)
+    pairs = open_faces(faces) if faces else None
     network, card, config = load_network(run)
     keras_model = network_embedder(run, network, card)
     count = PARITY_IMAGES + (CALIBRATION_IMAGES if quantize == "int8" else 0)
+    if quantization_aware:
+        count = PARITY_IMAGES + TRAINING_IMAGES
     images, source = images_for(config, calibration, count)
     # Apart from those that the ranges are measured on, as far as there are enough.
     checked, measured = (
@@ -77,25 +93,43 @@ def export_run(
         "versions": versions(),
     }
     target = out / (f"saved_model/{version}" if form == "saved_model" else "model.tflite")
+    name = {"saved_model": "SavedModel", "tflite": "TFLite file"}[form] + f" with --quantize {quantize}"
+    limit = LIMITS["saved_model" if (form, quantize) == ("saved_model", "none") else quantize]
     with _scratch(out) as scratch:
         made = scratch / target.name
+        served = network
         if form == "saved_model":
-            write_saved_model(network, made, card)
+            if quantize == "bfloat16":
+                served = fold(network, prelu="maximum", dtype="bfloat16")
+            write_saved_model(served, made, {**card, "quantize": quantize})
             write_warmup(made, card["input_size"], card["groups"], card["dim"])
         else:
-            write_bytes(made, convert(network, card, quantize, measured))
-        name = "SavedModel" if form == "saved_model" else f"TFLite file with --quantize {quantize}"
-        limit = LIMITS[form if form == "saved_model" else quantize]
-        apart = measure(keras_model(checked), load(made)(checked))
-        try:
-            parity = check(name, apart, limit)
-        except UrfrError as error:
-            if form != "tflite":
-                raise
-            place = first_departure(network, made.read_bytes(), quantize, checked[:4], limit.cosine)
-            raise UrfrError(f"{error}; {place}") from error
+            if quantization_aware:
+                from .quantization_aware import adapt  # which imports TensorFlow Model Optimization
+
+                served = adapt(network, measured, quantization_aware)
+            write_bytes(made, convert(served, card, quantize, measured[:CALIBRATION_IMAGES]))
+        export = load(made)
+        apart = measure(keras_model(checked), export(checked))
+
+        def where() -> str:
+            if form == "tflite":
+                return departure_of_file(network, made.read_bytes(), checked[:4], limit.cosine)
+            return departure_of_network(network, served, made, checked[:4], limit.cosine)
+
+        with _said_where(where):
+            parity: dict[str, Any] = check(name, apart, limit)
+        if pairs is not None:
+            reference, candidate = (
+                measure_faces(pairs, model, keras_model, out / EMBEDDINGS) for model in (keras_model, export)
+            )
+            parity["faces"] = change(reference, candidate)
+            with _said_where(where):
+                check_faces(name, parity["faces"], limit)
         size = size_of(made)
         _put(made, target, scratch / "old")
+        if pairs is not None:
+            _keep_threshold(export, target, pairs.name, parity["faces"]["export"]["calibration"])
     parameters = sum(int(np.prod(weight.shape)) * weight.dtype.size for weight in network.weights)
     report = {
         "format": form,
@@ -110,6 +144,21 @@ def export_run(
     others = read_json(path) if path.is_file() else {}
     write_json(path, {**others, target.relative_to(out).as_posix(): report})
     return target, report
+
+
+@contextlib.contextmanager
+def _said_where(where: Callable[[], str]) -> Iterator[None]:
+    """Adds to an error which layer departs first."""
+    try:
+        yield
+    except UrfrError as error:
+        raise UrfrError(f"{error}; {where()}") from error
+
+
+def _keep_threshold(export: Embedder, target: Path, protocol: str, point: dict[str, Any]) -> None:
+    """Writes the export's own threshold where `urfr compare` finds it."""
+    about = {"protocol": protocol, "kind": export.kind, "fingerprint": export.fingerprint}
+    write_json(threshold_file(export.kind, target), {"score": "cosine", **point, **about})
 
 
 @contextlib.contextmanager

@@ -18,28 +18,39 @@ LARGEST_SHIFT = 8.0
 """Largest |offset / gamma| of a batch norm that is folded backwards: a shift beyond it would cost precision."""
 
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+_BETWEEN = (keras.layers.Add, keras.layers.PReLU, keras.layers.ZeroPadding2D)
 
 
-def fold(network: keras.Model, *, prelu_as_maximum: bool = False) -> keras.Model:
+FOLDED = "_folded"
+"""What the name of a convolution ends in then."""
+PRELUS = ("one", "sum", "maximum")
+
+
+def fold(network: keras.Model, *, prelu: str = "one", dtype: str = "float32") -> keras.Model:
     """The same function with fewer operators; the given network is not changed.
 
     Args:
         network: functional, {image [B, S, S, 3]} -> outputs.
-        prelu_as_maximum: write PReLU as max(x, a x), which it is for every a <= 1; a layer with a
-            larger slope stays PReLU. In int8 the two operators are several times as fast as PRELU.
+        prelu: how PReLU of slope a is written. `one`: as one operator. `sum`: x + max((a - 1) x, 0), which XNNPACK
+            has in int8 (the product with its max as one operator), where it has neither PRELU nor MAXIMUM.
+            `maximum`: max(x, a x), two operators in place of Keras's five. The last two are PReLU for a <= 1; a
+            layer with a larger slope stays as it is.
+        dtype: of the convolutions and of what stands between them, weights included: `float32` or `bfloat16`.
+            What remains (normalisation of pixels, a batch norm that stays, the heads) is float32.
 
     Returns:
         A functional model with the same inputs and outputs, which are equal up to rounding.
     """
-    return _Folding(network, prelu_as_maximum).run()
+    return _Folding(network, prelu, dtype).run()
 
 
 class _Folding:
     """One pass over the graph in the order of its layers; tensors are known by their ids."""
 
-    def __init__(self, network: keras.Model, prelu_as_maximum: bool) -> None:
+    def __init__(self, network: keras.Model, prelu: str, dtype: str) -> None:
         self.network = network
-        self.prelu_as_maximum = prelu_as_maximum
+        self.dtype = dtype
+        self.prelu = prelu
         self.consumers: dict[int, list[Any]] = defaultdict(list)
         self.producer: dict[int, Any] = {}
         for layer in network.layers:
@@ -127,21 +138,27 @@ class _Folding:
             if self._leads(layer):
                 return inputs
         elif isinstance(layer, keras.layers.Add):
-            return _copy(layer)(inputs)
-        elif isinstance(layer, keras.layers.PReLU) and self.prelu_as_maximum:
-            slope = layer.alpha.numpy()
-            if slope.max() <= 1:
-                inputs = keras.layers.Maximum(name=f"{layer.name}_max")([inputs, _Scale(slope)(inputs)])
-                return self._moved_here(layer, inputs)
-        copy = _copy(layer)
+            return self._copy(layer)(inputs)
+        elif isinstance(layer, keras.layers.PReLU) and self.prelu != "one" and layer.alpha.numpy().max() <= 1:
+            return self._moved_here(layer, self._two_operators(layer, inputs))
+        copy = self._copy(layer)
         output = copy(inputs)
         copy.set_weights(layer.get_weights())
         return self._moved_here(layer, output)
 
+    def _two_operators(self, layer: Any, x: Any) -> Any:
+        slope = layer.alpha.numpy()
+        if self.prelu == "maximum":
+            lower = Scale(slope, dtype=self.dtype, name=f"{layer.name}_scale")(x)
+            return keras.layers.Maximum(name=f"{layer.name}_maximum", dtype=self.dtype)([x, lower])
+        left = Scale(slope - 1, dtype=self.dtype, name=f"{layer.name}_scale")(x)
+        left = keras.layers.ReLU(name=f"{layer.name}_relu", dtype=self.dtype)(left)
+        return keras.layers.Add(name=f"{layer.name}_sum", dtype=self.dtype)([x, left])
+
     def _moved_here(self, layer: Any, output: Any) -> Any:
         """Adds the shift where no convolution can take it: after the first PReLU of an IR network."""
         shift = self.moved.get(id(layer.output))
-        return output if shift is None else _Shift(shift)(output)
+        return output if shift is None else Shift(shift, dtype=self.dtype)(output)
 
     def _convolution(self, layer: Any, norm: Any, inputs: Any) -> Any:
         weights = [np.asarray(weight, np.float64) for weight in layer.get_weights()]
@@ -164,17 +181,18 @@ class _Folding:
             kernel = kernel * (scale.reshape(kernel.shape[2:]) if depthwise else scale)
             bias, result = bias * scale + offset, norm.output
         bias = bias + self.moved.get(id(result), 0.0)
-        folded = _copy(layer, use_bias=True, name=f"{layer.name}_folded")
+        folded = self._copy(layer, use_bias=True, name=f"{layer.name.removesuffix(FOLDED)}{FOLDED}")
         output = folded(inputs)
         folded.set_weights([kernel.astype(np.float32), bias.astype(np.float32)])
         return output
 
-
-def _copy(layer: Any, **changes: Any) -> Any:
-    """A layer of its own: a shared one would have two places in two graphs."""
-    if isinstance(layer, keras.layers.Lambda):  # whose function does not survive its configuration
-        return layer
-    return type(layer).from_config({**layer.get_config(), **changes})
+    def _copy(self, layer: Any, **changes: Any) -> Any:
+        """A layer of its own: a shared one would have two places in two graphs."""
+        if isinstance(layer, keras.layers.Lambda):  # whose function does not survive its configuration
+            return layer
+        if isinstance(layer, (*_CONVOLUTIONS, *_BETWEEN)):
+            changes["dtype"] = self.dtype
+        return type(layer).from_config({**layer.get_config(), **changes})
 
 
 def _affine(norm: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -193,25 +211,31 @@ def _pointwise(layer: Any) -> bool:
     return type(layer) is keras.layers.Conv2D and layer.kernel_size == (1, 1)
 
 
-class _Scale(keras.layers.Layer):
-    """x -> factor x, factor constant."""
+class _Constant(keras.layers.Layer):
+    """A layer that holds a constant, any array; float32 until it is used."""
 
-    def __init__(self, factor: np.ndarray) -> None:
-        super().__init__(trainable=False)
-        self.factor = tf.constant(factor, tf.float32)
+    def __init__(self, value: Any, **kwargs: Any) -> None:
+        super().__init__(trainable=False, **{key: kwargs[key] for key in kwargs if key != "trainable"})
+        self.value = np.asarray(value, np.float32)
 
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        """[B, H, W, C] -> the same shape."""
-        return x * self.factor
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "value": self.value.tolist()}
 
 
-class _Shift(keras.layers.Layer):
-    """x -> x + offset, offset constant [C]."""
-
-    def __init__(self, offset: np.ndarray) -> None:
-        super().__init__(trainable=False)
-        self.offset = tf.constant(offset, tf.float32)
+@keras.saving.register_keras_serializable(package="urfr_tf")
+class Scale(_Constant):
+    """x -> value x."""
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """[B, H, W, C] -> the same shape."""
-        return x + self.offset
+        return x * tf.cast(tf.constant(self.value), x.dtype)
+
+
+@keras.saving.register_keras_serializable(package="urfr_tf")
+class Shift(_Constant):
+    """x -> x + value, value [C]."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """[B, H, W, C] -> the same shape."""
+        return x + tf.cast(tf.constant(self.value), x.dtype)

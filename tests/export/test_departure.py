@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from urfr_export.departure import first_departure
+from urfr_export.departure import departure_of_file
 from urfr_export.tflite import convert
 
 
@@ -15,12 +15,12 @@ def test_the_damaged_layer_is_named(make_network, images, quantize):
     kernel = second.kernel.numpy()
     second.kernel.assign(-kernel)  # the file is made from this network ...
     content = convert(network, {}, quantize, crops)
-    assert "it is the heads" in first_departure(network, content, quantize, crops, 0.95)
+    assert "it is the heads" in departure_of_file(network, content, crops, 0.95)
     second.kernel.assign(kernel)  # ... and compared with that one
-    said = first_departure(network, content, quantize, crops, 0.95)
+    said = departure_of_file(network, content, crops, 0.95)
     assert said.startswith(f"{second.name} is the first layer that departs")
     first.kernel.assign(-first.kernel)
-    assert first_departure(network, content, quantize, crops, 0.95).startswith(f"{first.name} is the first")
+    assert departure_of_file(network, content, crops, 0.95).startswith(f"{first.name} is the first")
 
 
 def test_depthwise_weights_stay_float_in_dynamic(images):

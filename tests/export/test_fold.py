@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from urfr_export.fold import fold
+from urfr_export.fold import PRELUS, fold
 from urfr_tf.models.ir import ir_network
 from urfr_tf.models.mobilefacenet import mobilefacenet
 
@@ -38,13 +38,13 @@ def small_mobile(image):
     return mobilefacenet(image, width=0.125)
 
 
-@pytest.mark.parametrize("maximum", [False, True])
+@pytest.mark.parametrize("prelu", PRELUS)
 @pytest.mark.parametrize(("backbone", "size"), [(small_ir, 33), (small_mobile, 64)])
-def test_the_function_stays(backbone, size, maximum):
+def test_the_function_stays(backbone, size, prelu):
     """Borders included: an odd side has every kind of padding, and the shifts are not small."""
     network = network_of(backbone, size)
     fold(network)
-    folded = fold(network, prelu_as_maximum=maximum)  # the first has left nothing behind
+    folded = fold(network, prelu=prelu)  # the first has left nothing behind
     images = tf.constant(np.random.default_rng(1).normal(0, 1, [2, size, size, 3]), tf.float32)
     expected, found = (np.float64(each({"image": images})["out"]) for each in (network, folded))
     # float32 through 17 or more layers of another order of sums
@@ -54,19 +54,36 @@ def test_the_function_stays(backbone, size, maximum):
 def test_what_is_left():
     counts = Counter(type(layer).__name__ for layer in fold(network_of(small_ir, 32)).layers)
     # The last batch norm has no convolution after it; the first PReLU's output is shifted by an addition.
-    assert (counts["BatchNormalization"], counts["_Shift"]) == (1, 1)
+    assert (counts["BatchNormalization"], counts["Shift"]) == (1, 1)
     # 8 units of 2 convolutions, 4 shortcuts, 1 stem; a PReLU in each unit and the stem
     assert (counts["Conv2D"], counts["PReLU"], counts["Add"]) == (21, 9, 8)
     counts = Counter(type(layer).__name__ for layer in fold(network_of(small_mobile, 64)).layers)
-    assert counts["BatchNormalization"] == counts["_Shift"] == 0
+    assert counts["BatchNormalization"] == counts["Shift"] == 0
 
 
 def test_prelu_of_a_slope_above_one_stays():
     network = network_of(small_ir, 32)
     steep = network.get_layer("layer1_0_prelu")
     steep.alpha.assign(np.full(steep.alpha.shape, 1.5))
-    counts = Counter(type(layer).__name__ for layer in fold(network, prelu_as_maximum=True).layers)
-    assert (counts["PReLU"], counts["Maximum"], counts["_Scale"]) == (1, 8, 8)
+    counts = Counter(type(layer).__name__ for layer in fold(network, prelu="maximum").layers)
+    assert (counts["PReLU"], counts["Maximum"], counts["Scale"]) == (1, 8, 8)
+    counts = Counter(type(layer).__name__ for layer in fold(network, prelu="sum").layers)
+    # 8 sums of PReLU beside those of the 8 units
+    assert (counts["PReLU"], counts["ReLU"], counts["Scale"], counts["Add"]) == (1, 8, 8, 16)
+
+
+def test_bfloat16_is_what_stands_between_the_pixels_and_the_heads():
+    network = network_of(small_ir, 32)
+    folded = fold(network, prelu="maximum", dtype="bfloat16")
+    kept = {layer.name for layer in folded.layers if layer.compute_dtype == "float32"}
+    assert kept == {"image", "bn2"}  # the last batch norm gives the heads their features
+    assert folded.output["out"].dtype == "float32"
+    images = tf.constant(np.random.default_rng(1).normal(0, 1, [4, 32, 32, 3]), tf.float32)
+    expected, found = (each({"image": images})["out"].numpy().reshape(4, -1) for each in (network, folded))
+    cosine = np.sum(expected * found, 1) / np.linalg.norm(expected, axis=1) / np.linalg.norm(found, axis=1)
+    # Each of 21 convolutions rounds to 8 bits, 0.2 % of a number at random: 0.2 % sqrt(2 x 21) = 1.3 % of the map,
+    # whose cosine is 1 - 0.013^2 / 2; ten times that angle is allowed.
+    assert cosine.min() > 1 - 0.13**2 / 2
 
 
 @pytest.mark.parametrize("gamma", [0.0, 1e-6])

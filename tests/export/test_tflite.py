@@ -48,6 +48,29 @@ def test_float_operators_are_builtin_and_prelu_is_one(files):
     }
 
 
+def test_int8_has_only_what_xnnpack_has_in_int8(files):
+    ops = Counter(operators(files["int8"].read_bytes()))
+    # PReLU is a product, whose max(., 0) is fused, and a sum; one product and sum normalise the pixels.
+    assert (ops["PRELU"], ops["MAXIMUM"], ops["ADD"]) == (0, 0, 3)
+
+
+def test_int8_keeps_prelu_beside_depthwise_convolutions_in_float(make_network, images):
+    network = make_network(keras.layers.DepthwiseConv2D(3))
+    content = convert(network, {}, "int8", images.astype(np.float32))
+    interpreter = tf.lite.Interpreter(
+        model_content=content,
+        experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    types = {detail["index"]: detail["dtype"] for detail in interpreter.get_tensor_details()}
+    kernels = [
+        (op["op_name"], types[op["inputs"][1]])
+        for op in interpreter._get_ops_details()
+        if op["op_name"] in ("CONV_2D", "DEPTHWISE_CONV_2D", "PRELU")
+    ]
+    conv, prelu = ("CONV_2D", np.int8), ("PRELU", np.float32)
+    assert kernels == [conv, prelu, conv, prelu, ("DEPTHWISE_CONV_2D", np.float32)]
+
+
 @pytest.mark.parametrize("quantize", QUANTIZATIONS)
 def test_no_format_needs_flex(files, quantize):
     assert not [

@@ -19,11 +19,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quantize",
         default="none",
-        choices=["none", "float16", "dynamic", "int8"],
-        help="for tflite: float16 or int8 weights (dynamic), or int8 weights and activations (none)",
+        choices=["none", "float16", "dynamic", "int8", "bfloat16"],
+        help="for tflite: float16 or int8 weights (dynamic), or int8 weights and activations; for saved_model: "
+        "bfloat16, for processors that compute in it (none)",
     )
     parser.add_argument(
         "--calibration", metavar="SHARDS", help="images that int8 measures ranges on, and that are compared"
+    )
+    parser.add_argument(
+        "--faces",
+        metavar="DATA",
+        help="pairs of faces (LFW's layout, shards, a folder a person; with pairs.txt or not) on which accuracy and "
+        "TAR are compared with Keras, and the export's own threshold is calibrated",
+    )
+    parser.add_argument(
+        "--quantization-aware",
+        type=int,
+        default=0,
+        metavar="STEPS",
+        help="train the backbone for int8 first, on the images of --calibration, towards its own embeddings (0)",
     )
     parser.add_argument(
         "--licence",
@@ -47,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
         args.format,
         quantize=args.quantize,
         calibration=args.calibration,
+        faces=args.faces,
+        quantization_aware=args.quantization_aware,
         licence=args.licence,
         version=args.version,
     )
@@ -59,4 +75,11 @@ def run(args: argparse.Namespace) -> int:
         f"{report['limits']['cosine']}), worst relative error of a confidence "
         f"{report['worst_confidence_error']:.1e} (limit {report['limits']['confidence']})"
     )
+    if "faces" in report:
+        before, after = report["faces"]["keras"], report["faces"]["export"]
+        print(
+            f"on the pairs of {args.faces}: accuracy {after['accuracy']:.4f} (Keras {before['accuracy']:.4f}), TAR at "
+            f"FAR {after['far']:g} {after['tar@far']:.4f} (Keras {before['tar@far']:.4f}), threshold "
+            f"{after['calibration']['threshold']:.4f} (Keras {before['calibration']['threshold']:.4f})"
+        )
     return 0
