@@ -24,25 +24,11 @@ def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.di
     """The compiled attribute network, its adversary, and its measure on people it does not see."""
     names = config.attribute_targets
     size = config.model.input_size
+    weights = class_weights(_labelled(config)) if config.attributes.balanced else None
     with strategy.scope():
-        network = attribute_network(len(names), size, synchronized=replicated(strategy))
-        model = AttributeModel(network.input, network.output, name="attribute_training")
-        adversary, second = None, None
-        if config.attributes.adversary != "none":
-            classes = manifest.classes if config.attributes.adversary == "identity" else 2
-            adversary = keras.layers.Dense(classes, dtype="float32", name="adversary")
-            adversary.build(network.output[FEATURES].shape)
-            second = tf.keras.optimizers.legacy.SGD(config.attributes.adversary_rate, momentum=0.9)
-        model.configure(
-            adversary=adversary,
-            weight=config.attributes.adversary_weight,
-            clip_norm=config.optimizer.clip_norm,
-            class_weights=class_weights(_labelled(config)) if config.attributes.balanced else None,
+        model, network = build_model(
+            config, manifest.classes, schedule, synchronized=replicated(strategy), weights=weights
         )
-        optimizer = build_optimizer(
-            config.optimizer, schedule, half_precision=config.runtime.precision == "mixed_float16"
-        )
-        model.compile(optimizer, second)
     measure = accuracy_measure(config.data.validation, names, size) if config.data.validation else None
     return Parts(
         model=model,
@@ -51,6 +37,37 @@ def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.di
         batches=lambda start_step: attribute_batches(config, start_step),
         measure=measure,
     )
+
+
+def build_model(
+    config: Experiment,
+    classes: int,
+    schedule: Any,
+    *,
+    synchronized: bool,
+    weights: np.ndarray | None = None,
+) -> tuple[AttributeModel, keras.Model]:
+    """The compiled training model and the attribute network inside it; inside the strategy's scope."""
+    network = attribute_network(
+        len(config.attribute_targets), config.model.input_size, synchronized=synchronized
+    )
+    model = AttributeModel(network.input, network.output, name="attribute_training")
+    adversary, second = None, None
+    if config.attributes.adversary != "none":
+        adversary = keras.layers.Dense(
+            classes if config.attributes.adversary == "identity" else 2, dtype="float32", name="adversary"
+        )
+        adversary.build(network.output[FEATURES].shape)
+        second = tf.keras.optimizers.legacy.SGD(config.attributes.adversary_rate, momentum=0.9)
+    model.configure(
+        adversary=adversary,
+        weight=config.attributes.adversary_weight,
+        clip_norm=config.optimizer.clip_norm,
+        class_weights=weights,
+    )
+    half = config.runtime.precision == "mixed_float16"
+    model.compile(build_optimizer(config.optimizer, schedule, half_precision=half), second)
+    return model, network
 
 
 def attribute_batches(config: Experiment, start_step: int) -> tf.data.Dataset:

@@ -28,16 +28,8 @@ def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.di
     del manifest
     per_identity = config.uncertainty.images_per_identity
     with strategy.scope():
-        network = embedding_network(config.model, config.confidence)
+        model, network = build_model(config, schedule)
         load_network_weights(network, config)
-        features = network.get_layer(FEATURES).output
-        outputs = {heads.EMBEDDING: network.output[heads.EMBEDDING], FEATURES: features}
-        model = UncertaintyModel(network.input, outputs, name="uncertainty_training")
-        model.configure(head=network.get_layer(heads.CONFIDENCE), clip_norm=config.optimizer.clip_norm)
-        optimizer = build_optimizer(
-            config.optimizer, schedule, half_precision=config.runtime.precision == "mixed_float16"
-        )
-        model.compile(optimizer)
     learned = {variable.ref() for variable in model.theta}
     fixed = [variable for variable in network.weights if variable.ref() not in learned]
     checksum = digest(fixed)
@@ -61,6 +53,18 @@ def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.di
         measure_first=True,
         after=prove,
     )
+
+
+def build_model(config: Experiment, schedule: Any) -> tuple[UncertaintyModel, keras.Model]:
+    """The compiled training model and the embedding network inside it; inside the strategy's scope."""
+    network = embedding_network(config.model, config.confidence)
+    features = network.get_layer(FEATURES).output
+    outputs = {heads.EMBEDDING: network.output[heads.EMBEDDING], FEATURES: features}
+    model = UncertaintyModel(network.input, outputs, name="uncertainty_training")
+    model.configure(head=network.get_layer(heads.CONFIDENCE), clip_norm=config.optimizer.clip_norm)
+    half = config.runtime.precision == "mixed_float16"
+    model.compile(build_optimizer(config.optimizer, schedule, half_precision=half))
+    return model, network
 
 
 def digest(variables: list[tf.Variable]) -> str:

@@ -1,0 +1,242 @@
+"""Plans: numbers that follow from the configuration, refusals, and the peak of a real training."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from urfr_tf import memory
+from urfr_tf.bench.photographs import write_photographs
+from urfr_tf.config import from_dict
+from urfr_tf.errors import UrfrError
+from urfr_tf.planning import room
+from urfr_tf.planning.estimate import Data, plan
+from urfr_tf.planning.report import as_json, facts_of_data, hours, replicas_of, spell
+from urfr_tf.planning.room import Room, alternatives, check
+
+RATE = {"learning_rate": {"type": "constant", "constant": {"learning_rate": 0.01}}}
+TREE = {
+    "name": "small",
+    "data": {"batch_size": 8},
+    "model": {"backbone": "ir10", "width": 0.125, "input_size": 32, "embedding_dim": 16, "groups": 4},
+    "optimizer": RATE,
+    "train": {"epochs": 3, "steps_per_epoch": 10},
+}
+
+
+def small(**groups):
+    merged = {
+        key: {**TREE[key], **value} if isinstance(TREE.get(key), dict) else value
+        for key, value in groups.items()
+    }
+    return from_dict({**TREE, **merged}, "test")
+
+
+@pytest.fixture(scope="module")
+def planned():
+    return plan(small(), Data(classes=1000, images=80, steps=10), 1)
+
+
+def test_the_head_and_what_is_kept_of_it(planned):
+    """1,000 x 16 float32; momentum for every parameter once."""
+    assert planned.head_parameters == 16_000
+    assert planned.memory.head == 64_000
+    # Besides: the optimizer's counter of steps, and what is not a weight of its own, as running means of the log.
+    assert 0 < planned.memory.optimizer - 4 * planned.parameters < 200
+    assert planned.memory.checkpoint == planned.memory.weights + 64_000 + planned.memory.optimizer
+
+
+def test_no_memory_is_taken_for_what_is_planned():
+    """4 * 10^6 identities of 512 numbers, 8.2 GB and as much momentum, without a gigabyte more than before."""
+    before = memory.resident()
+    model = {"embedding_dim": 512, "groups": 16}
+    huge = plan(small(model=model, head={"sample_count": 100}), Data(classes=4 * 10**6), 1)
+    assert huge.memory.head == 4 * 10**6 * 512 * 4
+    assert huge.memory.optimizer > huge.memory.head
+    # Of 108 rows, not of all.
+    assert huge.memory.activations < 10**8
+    assert memory.resident() - before < 10**9
+
+
+def test_an_average_of_weights_is_one_more_of_each(planned):
+    averaged = plan(small(optimizer={"ema_decay": 0.9}), Data(classes=1000), 1)
+    assert averaged.memory.optimizer - planned.memory.optimizer >= 4 * planned.parameters
+    assert averaged.parameters == planned.parameters
+
+
+def test_a_shard_is_one_rth():
+    whole = plan(small(head={"sample_rate": 0.5}), Data(classes=1000), 2)
+    shard = plan(small(head={"sample_rate": 0.5, "sharded": True}), Data(classes=1000), 2)
+    assert (whole.memory.head, shard.memory.head) == (64_000, 32_000)
+
+
+def test_lengths(planned):
+    # 3 epochs of 10 steps of 8 images, at 2 images a second: 120 s.
+    assert planned.images_seen == 240
+    assert hours(planned, 2.0) == pytest.approx(120 / 3600)
+    with pytest.raises(UrfrError, match="--rate above 0"):
+        hours(planned, 0.0)
+
+
+def test_what_cannot_fit_is_refused_with_the_setting(planned, monkeypatch):
+    """Of 1,050 bytes with the 5 % of rounding, a replica needs 1,000 for activations, in proportion to the batch of 8."""
+    nothing = dataclasses.replace(planned.memory, weights=0, head=0, optimizer=0, start=0, checkpoint=0)
+
+    def scaled(config, data, replicas):
+        size = 1000 * config.data.batch_size // 8
+        return dataclasses.replace(
+            planned, config=config, memory=dataclasses.replace(nothing, activations=size)
+        )
+
+    monkeypatch.setattr(room, "plan", scaled)
+    large = scaled(planned.config, planned.data, 1)
+    check(large, Room(1200, True))  # a tenth of 1,200 is spared: 1,080
+    check(large, Room(None, False))
+    # A batch of 4 needs 525, one of 2 262; the lesser change is named, and the precision changes nothing here.
+    message = r"^small needs about 1\.0 KiB, but each of the devices can give 540 B; what would fit is data\.batch_size: 4$"
+    with pytest.raises(UrfrError, match=message):
+        check(large, Room(600, True))
+    with pytest.raises(UrfrError, match="no single setting"):
+        check(large, Room(20, True))
+    # The program itself comes besides where the replicas share a process.
+    with pytest.raises(UrfrError, match="this machine can give"):
+        check(large, Room(600, False))
+
+
+def test_alternatives_divide_and_are_not_there_already():
+    config = small(data={"batch_size": 24}, head={"sample_count": 5}, runtime={"precision": "mixed_bfloat16"})
+    # 24 = 2^3 * 3 over 3 replicas: 12, 6 and 3 divide.
+    assert alternatives(config, Data(classes=10**6), 3) == [
+        {"head.sharded": True},
+        {"data.batch_size": 12},
+        {"data.batch_size": 6},
+        {"data.batch_size": 3},
+    ]
+
+
+def test_shards_that_are_not_here_are_named(planned):
+    config = small(data={"train": "/nowhere"}, train={"steps_per_epoch": 0})
+    assert facts_of_data(config, None, None) == Data()
+    assert facts_of_data(config, 5, 80) == Data(classes=5, images=80, steps=10)
+    without = plan(config, Data(), 1)
+    words = spell(without, Room(None, False), None)
+    assert "unknown: identities and so the head; /nowhere is not here" in words
+    assert "unknown: steps of each of the 3 epochs" in words
+    assert as_json(without, Room(None, False), 1.0)["hours"] is None
+    assert f"{planned.parameters - 16_000:,} parameters without the head" in words
+
+
+def test_replicas():
+    assert replicas_of(small(), None) == (0, 1)
+    assert replicas_of(small(runtime={"replicas": 4}), None) == (0, 4)
+    with pytest.raises(UrfrError, match="divides"):
+        replicas_of(small(), 3)
+
+
+@pytest.mark.parametrize("adversary", ["identity", "domain"])
+def test_the_attribute_network_is_planned(adversary):
+    tree = {"task": "attributes", "data": {"batch_size": 8, "soft_labels": ["a", "b", "real"]}}
+    tree |= {"attributes": {"adversary": adversary, "domain": "real"}, "model": {"input_size": 32}}
+    done = plan(from_dict({**tree, "optimizer": RATE}, "test"), Data(classes=7), 1)
+    assert done.parameters > 1_000_000
+    assert done.memory.activations > 0
+
+
+def test_the_uncertainty_stage_is_planned():
+    """Only the confidence head learns: its F x 4 kernel and 4 biases have a momentum."""
+    done = plan(small(task="uncertainty", initial_weights="/nowhere"), Data(classes=7), 1)
+    features = 2 * 2 * 64  # 32 px / 16, 512 channels / 8
+    assert 0 < done.memory.optimizer - 4 * (features * 4 + 4) < 200
+
+
+# What it prints last is its own peak, in KiB.
+TRAIN = """
+import re, sys
+from urfr_tf.cli import main
+assert main(sys.argv[1:]) == 0
+print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read()).group(1))
+"""
+AIM = 0.15
+_PLAIN = {
+    "optimizer": {**RATE, "clip_norm": 5.0},
+    "train": {"epochs": 1, "steps_per_epoch": 3, "tensorboard": False},
+}
+_FACES = {"augment": {"blur": 0.3, "occlusion": 0.3, "pose": 0.3}, "decorrelation": {"enabled": True}}
+MEASURED = {
+    "small_table1_3_0": {
+        **_PLAIN,
+        **_FACES,
+        "data": {"batch_size": 64},
+        "model": {"backbone": "ir18", "width": 0.25, "input_size": 64},
+    },
+    "ir18_100": {
+        **_PLAIN,
+        **_FACES,
+        "data": {"batch_size": 32},
+        "model": {"backbone": "ir18", "input_size": 100},
+    },
+    "ir50_bfloat16": {
+        **_PLAIN,
+        "data": {"batch_size": 32},
+        "model": {"backbone": "ir50", "input_size": 112},
+        "runtime": {"precision": "mixed_bfloat16"},
+    },
+    "many_dense": {
+        **_PLAIN,
+        "data": {"batch_size": 64},
+        "model": {"backbone": "ir18", "width": 0.25, "input_size": 64},
+    },
+    "many_sampled": {
+        **_PLAIN,
+        "data": {"batch_size": 64},
+        "model": {"backbone": "ir18", "width": 0.25, "input_size": 64},
+        "head": {"sample_count": 8192},
+    },
+}
+IDENTITIES = {"many_dense": 200_000, "many_sampled": 200_000}
+_SLOW = [name for name in MEASURED if name != "small_table1_3_0"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(
+    "name", ["small_table1_3_0", *[pytest.param(name, marks=pytest.mark.slow) for name in _SLOW]]
+)
+def test_the_peak_of_a_real_training(name, tmp_path):
+    """`urfr train` on made-up photographs, with its input, its three steps and its checkpoint; VmHWM."""
+    side = MEASURED[name]["model"]["input_size"]
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    write_photographs(shards, 256, side + 8)
+    _add_identities(shards, IDENTITIES.get(name, 0))
+    tree = {**MEASURED[name], "name": name}
+    tree["data"] = {**tree["data"], "train": str(shards)}
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(tree))
+    said = _run(["-m", "urfr_tf.cli", "plan", "--config", config, "--json"])
+    expected = json.loads(said[-1])["needed"]
+    said = _run(["-c", TRAIN, "train", "--config", config, "--run-dir", tmp_path / "run"])
+    peak = int(said[-1]) * 1024
+    assert abs(expected / peak - 1) < AIM, f"planned {expected >> 20} MiB, measured {peak >> 20} MiB"
+    print(f"{name}: planned {expected >> 20} MiB, measured {peak >> 20} MiB, {expected / peak - 1:+.1%}")
+
+
+def _run(words):
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.splitlines()
+
+
+def _add_identities(folder: Path, count: int) -> None:
+    """People without images behind those who have some."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    have = manifest["classes"]
+    if count > have:
+        with open(folder / "classes.tsv", "a") as file:
+            file.writelines(f"{label}\tnobody_{label}\t0\n" for label in range(have, count))
+        (folder / "manifest.json").write_text(json.dumps({**manifest, "classes": count}))

@@ -1,0 +1,50 @@
+"""`urfr plan`: what a training will need, before anything starts."""
+
+import argparse
+
+HELP = "say what a training will need (memory, steps, hours), and refuse what cannot fit"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
+    parser.add_argument("--config", required=True, metavar="FILE", help="configs/X.yaml")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="A.B=V", help="override one key; may be repeated"
+    )
+    parser.add_argument("--rate", type=float, metavar="IMAGES_PER_S", help="images a second, for the hours")
+    parser.add_argument(
+        "--replicas", type=int, metavar="R", help="plan for R devices (default: what is here)"
+    )
+    parser.add_argument(
+        "--memory", type=float, metavar="GIB", help="memory of each device (default: what is here)"
+    )
+    parser.add_argument("--classes", type=int, metavar="C", help="identities, where the shards are not here")
+    parser.add_argument("--images", type=int, metavar="N", help="images, where the shards are not here")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Plans and prints; returns 0.
+
+    Raises:
+        UrfrError: a bad configuration, or one that cannot fit; with `--json` the plan is printed before.
+    """
+    import json
+
+    from urfr_tf.config import load_config
+
+    config = load_config(args.config, args.set)
+    from urfr_tf.planning.estimate import plan
+    from urfr_tf.planning.report import as_json, facts_of_data, replicas_of, spell
+    from urfr_tf.planning.room import check, room_here
+
+    gpus, replicas = replicas_of(config, args.replicas)
+    data = facts_of_data(config, args.classes, args.images)
+    planned = plan(config, data, replicas)
+    room = room_here(gpus, args.memory)
+    if args.json:
+        print(json.dumps(as_json(planned, room, args.rate)))
+    else:
+        print(spell(planned, room, args.rate))
+    check(planned, room)
+    return 0

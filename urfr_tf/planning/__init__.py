@@ -1,0 +1,1 @@
+"""`urfr plan`: what a training will need, before anything starts."""
