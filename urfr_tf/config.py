@@ -161,6 +161,7 @@ class TrainConfig(hyperparams.Config):
 class RuntimeConfig(hyperparams.Config):
     """Where it runs. `replicas` > 0 is that many logical CPU devices (testing); 0 is all GPUs.
 
+    `precision: auto` is what the machine is fastest in (`urfr_tf/precision.py`); config.yaml of the run names it.
     `data_service` is HOST:PORT of a `urfr data-service dispatcher` whose workers make the batches.
     """
 

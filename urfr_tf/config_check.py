@@ -10,7 +10,7 @@ from urfr_tf.errors import UrfrError
 
 BACKBONES = ("ir10", "ir18", "ir34", "ir50", "ir100", "mobilefacenet")
 STRATEGIES = ("off", "mirrored", "multi_worker_mirrored", "tpu")
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 TASKS = ("recognition", "attributes", "uncertainty")
 ADVERSARIES = ("none", "identity", "domain")
 AUGMENTATIONS = ("blur", "occlusion", "pose", "resolution")

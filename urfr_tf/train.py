@@ -24,6 +24,7 @@ from urfr_tf.data.manifest import Manifest, load_manifest
 from urfr_tf.data.pipeline import steps_per_pass
 from urfr_tf.errors import UrfrError
 from urfr_tf.optimizers import build_schedule
+from urfr_tf.precision import resolve
 from urfr_tf.run_folder import EpochLog, open_run
 from urfr_tf.snapshot import Snapshot
 from urfr_tf.strategy import set_up
@@ -49,6 +50,7 @@ def train(config: Experiment, run_dir: str | Path) -> Path:
             disk. What was finished is kept.
     """
     run_dir = Path(run_dir)
+    config, why = resolve(config, run_dir)
     manifest = load_manifest(config.data.train)
     if manifest.classes < 2:
         raise UrfrError(
@@ -63,6 +65,7 @@ def train(config: Experiment, run_dir: str | Path) -> Path:
     schedule = build_schedule(config.optimizer, total_steps)
     parts = TASKS[config.task](config, manifest, schedule, strategy)
     facts: dict[str, Any] = {"classes": manifest.classes, "images": manifest.images, "steps": total_steps}
+    facts |= {"precision": f"{config.runtime.precision}: {why}"}
     facts |= {"image_size": manifest.image_size, "template": manifest.raw.get("template")}
     open_run(run_dir, config, facts)
 
@@ -84,6 +87,7 @@ def train(config: Experiment, run_dir: str | Path) -> Path:
         return run_dir
     if restored:
         print(f"resuming from {restored}: step {step} of {total_steps}")
+    print(f"precision {config.runtime.precision}: {why}")
     print(describe(config, manifest, steps_per_epoch, strategy.num_replicas_in_sync), flush=True)
 
     if parts.measure and parts.measure_first and not restored:
