@@ -1,56 +1,115 @@
 """`urfr bench step`: one training step of URFace with everything on against CosFace's, in one run.
 
 Both have the same backbone (IR-18), batch (32) and input (100 x 100) and run the trainer's own train
-step on prepared tensors; their rounds alternate, so that a drift of the machine meets both.
+step on prepared tensors; their rounds alternate, so that a drift of the machine meets both. Then IR-18, and with
+`--full` IR-50 and IR-100, train and serve 112 x 112 pixels in float32 and bfloat16, each in a process of its own
+(`step_point.py`) beside the matrix product of the same precision.
 """
 
 import argparse
+import json
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
-
-from urfr_tf import heads
+from urfr_tf.bench.peers import run as run_program
+from urfr_tf.bench.step_point import CLASSES, forward_multiply_adds, product, training
 from urfr_tf.config import Experiment, from_dict
 from urfr_tf.optimizers import build_schedule
 from urfr_tf.run_folder import machine, versions
 from urfr_tf.tasks.recognition import build_model, compile_model
 
-BATCH, SIZE, CLASSES, STEPS = 32, 100, 1000, 2
+BATCH, SIZE, STEPS = 32, 100, 2
+BACKBONES, FULL = ("ir18",), ("ir18", "ir50", "ir100")
+PRECISIONS = ("float32", "mixed_bfloat16")
+_POINT_SIZE = 112
+_SIDE = 2048
 _SCHEDULE = {"learning_rate": {"type": "constant", "constant": {"learning_rate": 0.01}}}
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Measures; see interface.md for the keys."""
-    steps = {name: _step(config) for name, config in configurations().items()}
-    flops = training_flops(configurations()["cosface"])
-    times: dict[str, list[float]] = {name: [] for name in [*steps, "matmul"]}
-    product = _matmul()
-    for timed in (*steps.values(), product):
-        timed()
-    ratios = []
-    for _ in range(args.repeat):
-        for name, step in steps.items():
-            times[name].append(_time(step, STEPS))
-        times["matmul"].append(_time(product, 1))
-        ratios.append(times["urface"][-1] / times["cosface"][-1])
-    peak = 2 * _SIDE**3 / min(times["matmul"])
+    """Measures; see interface.md and docs/scale.md for the keys."""
+    seconds, ratios = compared(args.repeat)
+    images: dict[str, float] = {}
+    peaks: dict[str, int] = {}
+    for backbone in FULL if args.full else BACKBONES:
+        for precision in PRECISIONS:
+            name = f"{backbone}_{precision}"
+            point = one_network(backbone, precision, args.repeat)
+            peaks[name] = point["peak_bytes"]
+            seconds.update({f"{name}_{part}": values for part, values in point["seconds"].items()})
+            images.update({f"{name}_{part}": value for part, value in rates(point).items()})
+            ratios.update({f"{name}_{part}_share_of_peak": value for part, value in shares(point).items()})
     return {
         "machine": machine(),
         "versions": versions(),
-        "seconds": {
-            name: {"min": min(values), "median": statistics.median(values), "max": max(values)}
-            for name, values in times.items()
-        },
-        "ratios": {
-            "urface_over_cosface": statistics.median(ratios),
-            "urface_over_cosface_min": min(ratios),
-            "urface_over_cosface_max": max(ratios),
-            "share_of_peak": flops / statistics.median(times["cosface"]) / peak,
-        },
+        "seconds": {name: _spread(values) for name, values in seconds.items()},
+        "ratios": ratios,
+        "images_per_second": images,
+        "peak_bytes": peaks,
+    }
+
+
+def one_network(backbone: str, precision: str, rounds: int, batch: int = BATCH) -> dict[str, Any]:
+    """What `step_point.measure` says of one network.
+
+    Raises:
+        UrfrError: its process fails.
+    """
+    job = {
+        "backbone": backbone,
+        "size": _POINT_SIZE,
+        "batch": batch,
+        "precision": precision,
+        "rounds": rounds,
+        "inference": True,
+    }
+    command = [sys.executable, "-m", "urfr_tf.bench.step_point", json.dumps(job)]
+    said = run_program(command, f"{backbone} in {precision} failed")
+    return {**json.loads(said.splitlines()[-1]), "batch": batch}
+
+
+def rates(point: dict[str, Any]) -> dict[str, float]:
+    """Images a second of each part, from its median."""
+    parts = (part for part in point["seconds"] if part != "matmul")
+    return {part: point["batch"] / statistics.median(point["seconds"][part]) for part in parts}
+
+
+def shares(point: dict[str, Any]) -> dict[str, float]:
+    """Operations a second of each part over those of the fastest matrix product of the same process."""
+    seconds, flops = point["seconds"], point["flops"]
+    peak = flops["matmul"] / min(seconds["matmul"])
+    parts = (part for part in seconds if part != "matmul")
+    return {part: flops[part] / statistics.median(seconds[part]) / peak for part in parts}
+
+
+def compared(rounds: int) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """URFace against CosFace: (seconds of each round, ratios)."""
+    steps, flops = {}, 0.0
+    for name, config in configurations().items():
+        model, network = build_model(config, CLASSES, synchronized=False)
+        compile_model(config, model, build_schedule(config.optimizer, 1000))
+        steps[name] = training(config, model)
+        if name == "cosface":
+            flops = 3 * 2 * forward_multiply_adds(model, network) * BATCH
+    times: dict[str, list[float]] = {name: [] for name in [*steps, "matmul"]}
+    square = product(_SIDE)
+    for timed in (*steps.values(), square):
+        timed()
+    ratios = []
+    for _ in range(rounds):
+        for name, step in steps.items():
+            times[name].append(_time(step, STEPS))
+        times["matmul"].append(_time(square, 1))
+        ratios.append(times["urface"][-1] / times["cosface"][-1])
+    peak = 2 * _SIDE**3 / min(times["matmul"])
+    return times, {
+        "urface_over_cosface": statistics.median(ratios),
+        "urface_over_cosface_min": min(ratios),
+        "urface_over_cosface_max": max(ratios),
+        "share_of_peak": flops / statistics.median(times["cosface"]) / peak,
     }
 
 
@@ -74,37 +133,8 @@ def configurations() -> dict[str, Experiment]:
     return {"urface": from_dict(urface, "urfr bench step"), "cosface": from_dict(cosface, "urfr bench step")}
 
 
-def training_flops(config: Experiment) -> float:
-    """Floating-point operations of a training step's convolutions and products: 3 x 2 x multiply-adds."""
-    model, network = build_model(config, CLASSES, synchronized=False)
-    total = 0.0
-    for layer in network.layers:
-        kernel = getattr(layer, "kernel", None)
-        if kernel is not None and len(layer.output_shape) == 4:
-            total += float(np.prod(kernel.shape)) * np.prod(layer.output_shape[1:3])
-    total += sum(float(np.prod(v.shape)) for v in model.trainable_variables if len(v.shape) == 2)
-    return 3 * 2 * total * BATCH
-
-
-def _step(config: Experiment) -> Callable[[], Any]:
-    model, _ = build_model(config, CLASSES, synchronized=False)
-    compile_model(config, model, build_schedule(config.optimizer, 1000))
-    random = np.random.default_rng(0)
-    images = tf.constant(random.uniform(0, 255, [BATCH, SIZE, SIZE, 3]), tf.float32)
-    labels = tf.constant(random.integers(0, CLASSES, BATCH))
-    variation = tf.constant(random.integers(0, 2, [BATCH, len(config.variations)]), tf.float32)
-    data = ({heads.IMAGE: images, heads.LABEL: labels}, {heads.VARIATION: variation})
-    compiled = tf.function(lambda: model.train_step(data)["loss"])
-    return lambda: compiled().numpy()
-
-
-_SIDE = 2048
-
-
-def _matmul() -> Callable[[], Any]:
-    square = tf.random.stateless_normal([_SIDE, _SIDE], [0, 1])
-    compiled = tf.function(lambda: tf.matmul(square, square))
-    return lambda: compiled().numpy()
+def _spread(values: list[float]) -> dict[str, float]:
+    return {"min": min(values), "median": statistics.median(values), "max": max(values)}
 
 
 def _time(work: Callable[[], Any], count: int) -> float:

@@ -4,7 +4,7 @@ import argparse
 
 HELP = "measure speed on this machine, as ratios within one run"
 PARTS = {
-    "step": "training steps: URFace against the CosFace baseline, and the share of the machine's peak",
+    "step": "training steps: URFace against CosFace; images/s, share of the machine's peak and memory of IR networks",
     "data": "the input pipeline: crop, flip and each variation against decoding alone",
     "head": "the prototypes' step against the number of identities: dense, sampled, sharded",
     "inference": "exported formats at batch 1 and 32, with ai-edge-litert and ONNX Runtime as peers",
@@ -18,6 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repeat", type=int, default=5, metavar="N", help="rounds of measurement (default: 5)"
     )
+    parser.add_argument("--full", action="store_true", help="step: IR-50 and IR-100, too")
     parser.add_argument(
         "--memory", type=float, metavar="GIB", help="head: what a point may take (default: what is available)"
     )

@@ -1,0 +1,84 @@
+"""One training step and one inference of IR-50 beside PyTorch's, in one run, as ratios.
+
+    python benchmarks/step_against_torch.py [--python ENV/bin/python] [--backbone ir50] [--batch 32] [--turns 2]
+
+PyTorch has an environment of its own, made from `torch_requirements.txt` where none is given. For each precision
+the two take turns, a process at a time, so that a drift of the machine meets both. Above 1 we are faster.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PARTS = ("train", "inference")
+
+
+def main() -> None:
+    """Measures and prints one JSON object."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--python", help="of an environment with torch_requirements.txt")
+    parser.add_argument("--backbone", default="ir50", choices=("ir18", "ir50", "ir100"))
+    parser.add_argument("--size", type=int, default=112)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--precisions", nargs="+", default=["float32", "mixed_bfloat16"])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--turns", type=int, default=2)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        peer = args.python or environment(Path(folder))
+        programs = {
+            "ours": [sys.executable, "-m", "urfr_tf.bench.step_point"],
+            "torch": [peer, str(HERE / "torch_step.py")],
+        }
+        print(json.dumps({p: compare(programs, job(args, p), args.turns) for p in args.precisions}, indent=1))
+
+
+def job(args: argparse.Namespace, precision: str) -> dict:
+    """What both programs are told."""
+    named = {name: getattr(args, name) for name in ("backbone", "size", "batch", "rounds")}
+    return {**named, "precision": precision, "inference": True}
+
+
+def compare(programs: dict[str, list[str]], wanted: dict, turns: int) -> dict:
+    """Images a second (min, median, max) of both, and the ratio of the medians."""
+    seconds: dict[str, dict[str, list[float]]] = {who: {part: [] for part in PARTS} for who in programs}
+    for _ in range(turns):
+        for who, program in programs.items():
+            done = subprocess.run([*program, json.dumps(wanted)], capture_output=True, text=True, check=False)
+            if done.returncode:
+                sys.exit(f"{who} failed: {done.stderr[-2000:]}")
+            found = json.loads(done.stdout.splitlines()[-1])["seconds"]
+            for part in PARTS:
+                seconds[who][part] += found[part]
+    rates = {
+        who: {
+            part: [wanted["batch"] / s for s in (max(v), statistics.median(v), min(v))]
+            for part, v in of.items()
+        }
+        for who, of in seconds.items()
+    }
+    return {
+        "images_per_second": rates,
+        "ours_over_torch": {part: rates["ours"][part][1] / rates["torch"][part][1] for part in PARTS},
+    }
+
+
+def environment(folder: Path) -> str:
+    """Makes PyTorch's environment; its Python."""
+    venv.create(folder / "torch", with_pip=True)
+    python = str(folder / "torch" / "bin" / "python")
+    requirements = str(HERE / "torch_requirements.txt")
+    subprocess.run([python, "-m", "pip", "install", "-q", "-r", requirements], check=True)
+    return python
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""One network in one precision for `urfr bench step`, in a process of its own: a peak of memory cannot be taken back.
+
+Run as `python -m urfr_tf.bench.step_point JSON`; it prints JSON. Training is the trainer's own step of a CosFace
+baseline on prepared tensors; inference is the serving graph. The matrix product beside them, in the same
+precision, takes turns with them.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from urfr_tf import heads, memory
+from urfr_tf.config import Experiment, from_dict
+from urfr_tf.models.inference import build_inference
+from urfr_tf.optimizers import build_schedule
+from urfr_tf.tasks.recognition import build_model, compile_model
+
+CLASSES = 1000
+_SIDES = {"float32": 2048, "mixed_bfloat16": 4096}
+
+
+def experiment(job: dict[str, Any]) -> Experiment:
+    """CosFace of scale 64 and margin 0.35 with the backbone, size, batch and precision of a job."""
+    return from_dict(
+        {
+            "model": {"backbone": job["backbone"], "input_size": job["size"], "groups": 1},
+            "confidence": {"learned": False, "initial": 64.0},
+            "loss": {"margin": 22.4},
+            "optimizer": {
+                "learning_rate": {"type": "constant", "constant": {"learning_rate": 0.01}},
+                "clip_norm": 5.0,
+            },
+            "data": {"batch_size": job["batch"]},
+            "runtime": {"precision": job["precision"]},
+        },
+        "urfr bench step",
+    )
+
+
+def forward_multiply_adds(model: Any, network: keras.Model) -> float:
+    """Multiply-adds of the convolutions and products of one image's forward pass."""
+    total = 0.0
+    for layer in network.layers:
+        kernel = getattr(layer, "kernel", None)
+        if kernel is not None and len(layer.output_shape) == 4:
+            total += float(np.prod(kernel.shape)) * np.prod(layer.output_shape[1:3])
+    return total + sum(float(np.prod(v.shape)) for v in model.trainable_variables if len(v.shape) == 2)
+
+
+def measure(job: dict[str, Any]) -> dict[str, Any]:
+    """Seconds of each round and the peak memory; `job` has backbone, size, batch, precision, rounds, inference."""
+    config = experiment(job)
+    keras.mixed_precision.set_global_policy(job["precision"])
+    before = memory.resident()
+    model, network = build_model(config, CLASSES, synchronized=False)
+    compile_model(config, model, build_schedule(config.optimizer, 1000))
+    multiply_adds = forward_multiply_adds(model, network)
+    works = {"train": training(config, model)}
+    if job["inference"]:
+        works["inference"] = serving(config)
+    seconds: dict[str, list[float]] = {name: [] for name in (*works, "matmul")}
+    for work in works.values():
+        work()
+        work()
+    peak = memory.peak() - before
+    side = _SIDES[job["precision"]]
+    works["matmul"] = product(side, job["precision"])
+    works["matmul"]()
+    for _ in range(job["rounds"]):
+        for name, work in works.items():
+            start = time.perf_counter()
+            work()
+            seconds[name].append(time.perf_counter() - start)
+    return {
+        "seconds": seconds,
+        "flops": {
+            "train": 3 * 2 * multiply_adds * job["batch"],
+            "inference": 2 * multiply_adds * job["batch"],
+            "matmul": 2 * side**3,
+        },
+        "peak_bytes": peak,
+    }
+
+
+def training(config: Experiment, model: Any) -> Callable[[], Any]:
+    """One training step on prepared tensors."""
+    batch, size = config.data.batch_size, config.model.input_size
+    random = np.random.default_rng(0)
+    images = tf.constant(random.uniform(0, 255, [batch, size, size, 3]), tf.float32)
+    labels = tf.constant(random.integers(0, CLASSES, batch))
+    variation = tf.constant(random.integers(0, 2, [batch, len(config.variations)]), tf.float32)
+    data = ({heads.IMAGE: images, heads.LABEL: labels}, {heads.VARIATION: variation})
+    compiled = tf.function(lambda: model.train_step(data)["loss"])
+    return lambda: compiled().numpy()
+
+
+def serving(config: Experiment) -> Callable[[], Any]:
+    """The inference graph on as many prepared images."""
+    batch, size = config.data.batch_size, config.model.input_size
+    images = tf.constant(np.random.default_rng(0).uniform(0, 255, [batch, size, size, 3]), tf.float32)
+    network = build_inference(config)
+    compiled = tf.function(lambda: network({heads.IMAGE: images}, training=False)[heads.EMBEDDING])
+    return lambda: compiled().numpy()
+
+
+def product(side: int, precision: str = "float32") -> Callable[[], Any]:
+    """A square matrix times itself, in the precision in which a policy computes."""
+    dtype = tf.bfloat16 if precision == "mixed_bfloat16" else tf.float32
+    square = tf.cast(tf.random.stateless_normal([side, side], [0, 1]), dtype)
+    compiled = tf.function(lambda: tf.reduce_sum(tf.cast(tf.matmul(square, square)[:1], tf.float32)))
+    return lambda: compiled().numpy()
+
+
+if __name__ == "__main__":
+    from urfr_tf.quiet import quiet_libraries
+
+    quiet_libraries()
+    print(json.dumps(measure(json.loads(sys.argv[1]))))
