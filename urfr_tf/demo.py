@@ -125,8 +125,8 @@ def calibrate_exports(run: Path, data: Path) -> None:
     for name, model in (("saved_model", "saved_model"), ("tflite", "model.tflite")):
         command(
             "evaluate", "--model", str(run / "export" / model), "--protocol", "pairs",
-            "--data", str(data / "unseen"), "--impostors", "all", "--far", "1e-2",
-            "--out", str(run / "export" / "evaluation" / name),
+            "--data", str(data / "unseen"), "--impostors", "all",
+            "--far", *(str(far) for far in FARS), "--out", str(run / "export" / "evaluation" / name),
         )  # fmt: skip
 
 

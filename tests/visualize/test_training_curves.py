@@ -34,6 +34,7 @@ def test_the_confidence_is_a_line_with_a_band():
     corners = axes.collections[0].get_paths()[0].vertices
     assert {tuple(corner) for corner in corners.tolist()} >= {(1, 23), (1, 25), (2, 28), (2, 32)}
     assert len(axes.lines) == 1
+    assert all(tick == round(tick) for tick in axes.get_xticks()), "there is no epoch 1.25"
 
 
 def test_two_runs_are_drawn_over_each_other():

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.visualize.canvas import DASHES, PALETTE, new_figure, plain_axes
@@ -118,6 +119,7 @@ def training_figures(logs: Mapping[str, Log]) -> dict[str, Figure]:
         if subject == "loss" and flat.size and flat.min() > 0 and flat.max() > 50 * flat.min():
             axes.set_yscale("log")
         plain_axes(axes, subject.replace("_", " ").capitalize(), clock, "")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if 1 < len(axes.lines) <= MAX_LEGEND or subject == "confidence":
             axes.legend(fontsize=8, frameon=False)
         figures[subject] = figure
