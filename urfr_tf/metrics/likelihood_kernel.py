@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 ROWS = 6  # of a tile, in every copy of the kernel
-_BLOCK = 192  # rows that are packed together: they stay in the second cache
+_BLOCK = 384  # rows that are packed together, and that a panel of columns is read for
 _LINE = 64  # bytes of a cache line
 NAMES = {16: "avx512", 8: "avx2", 4: "plain"}
 
@@ -99,7 +99,8 @@ def all_pairs(
     right = _aligned(-(-len(b) // columns) * columns * depth)
     scores = _aligned(len(a) * len(b)).reshape(len(a), len(b))
     threads = os.cpu_count() or 1
-    block = min(_BLOCK, memory // (4 * depth * threads)) // ROWS * ROWS or ROWS
+    most = min(_BLOCK, -(-len(a) // threads) + ROWS - 1, memory // (4 * depth * threads))
+    block = most // ROWS * ROWS or ROWS
 
     def pack(first: int) -> None:
         last = min(first + 16 * columns, len(b))
