@@ -24,7 +24,8 @@ from benchmarks.reproduce.pieces import (
     run_pieces,
     wanted,
 )
-from benchmarks.reproduce.plan import ROWS, Wish, aliases, small_plan
+from benchmarks.reproduce.plan import ROWS, Wish, aliases
+from benchmarks.reproduce.small import small_plan
 from urfr_tf.errors import UrfrError
 
 STAGES = ("data", "train", "evaluate", "results")

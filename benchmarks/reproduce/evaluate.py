@@ -1,4 +1,4 @@
-"""One run on every test, each with its metrics.json; what is there already of these very weights is kept.
+"""One run on every test, each with its metrics.json; what these weights and words gave already is kept.
 
     python -m benchmarks.reproduce.evaluate --run RUN --score cosine --tests TESTS.json --out EVALUATION
 
@@ -8,6 +8,7 @@ who are neither trained on nor tested.
 
 import argparse
 import json
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -42,8 +43,8 @@ def main() -> int:
     failed = []
     for name, words in json.loads(args.tests.read_text(encoding="utf-8")).items():
         out = args.out / name
-        if not measured(out, model.fingerprint):
-            command = ["evaluate", "--model", args.run, "--score", args.score, *words, "--out", str(out)]
+        command = ["evaluate", "--model", args.run, "--score", args.score, *words, "--out", str(out)]
+        if not measured(out, model.fingerprint, shlex.join(["urfr", *command])):
             sys.argv = ["urfr", *command]  # metrics.json tells the command that makes it
             print("$", *sys.argv, flush=True)
             if urfr(command):

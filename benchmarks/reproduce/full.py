@@ -1,10 +1,16 @@
 """The pieces of `make reproduce`: MS-Celeb-1M, CelebA and the published tests, and what they will cost."""
 
-import json
-
 from benchmarks.reproduce.pieces import Piece
-from benchmarks.reproduce.plan import CONFIGS, STAGED, Wish, config_of, row_pieces, settings, urfr
-from urfr_tf.files import write_text
+from benchmarks.reproduce.plan import (
+    CONFIGS,
+    STAGED,
+    Wish,
+    config_of,
+    row_pieces,
+    settings,
+    urfr,
+    write_tests,
+)
 
 IMAGES, PEOPLE = 4_800_000, 76_500
 """Of MS-Celeb-1M as the paper cleaned it (supplement, Table 2: 4.8M; identities recalled from the main paper)."""
@@ -27,7 +33,6 @@ def full_plan(wish: Wish) -> list[Piece]:
     data, s = wish.runs / "data", wish.sources
     ms1m, celeba, attributes = data / "ms1m", data / "celeba", wish.runs / "attributes"
     tests = {name: [*words, "--data", s[name]] for name, words in TESTS.items() if s.get(name)}
-    write_text(wish.runs / "tests.json", json.dumps(tests, indent=1))
     names = ["--attributes", "Male,Young,Smiling"]
     prepare = ["prepare", "--size", 110, "--source"]
     train = ["train", "--config", CONFIGS / "attributes.yaml", "--run-dir", attributes]
@@ -47,7 +52,10 @@ def full_plan(wish: Wish) -> list[Piece]:
         ),
     ]
     sets, extras = [f"data.train={ms1m}"], ["--train", str(ms1m)]
-    return [*pieces, *row_pieces(wish, ("data/turned",), ("mine/celeba",), (), sets, extras)]
+    return [
+        *pieces,
+        *row_pieces(wish, ("data/turned",), ("mine/celeba",), (), sets, write_tests(wish, tests), extras),
+    ]
 
 
 def hours(row: str) -> float:

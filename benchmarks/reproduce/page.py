@@ -6,17 +6,18 @@ python -m benchmarks.reproduce.page --scale small --runs runs/small --docs docs
 import argparse
 from pathlib import Path
 
-import yaml
-
-from benchmarks.reproduce import tables
+from benchmarks.reproduce import paper, tables
 from benchmarks.reproduce.card import model_card
 from benchmarks.reproduce.collect import FAILS, HOLDS, MIXED, NOT_RUN, Evaluations, judge, times
 from benchmarks.reproduce.figures import draw
 from benchmarks.reproduce.full import FLOPS, GPUS, IMAGES, MULTIPLY_ADDS, PEOPLE
+from benchmarks.reproduce.head import small_head
 from benchmarks.reproduce.paper import STATEMENTS
 from benchmarks.reproduce.plan import ROWS, aliases
-from urfr_tf.files import read_json, write_text
+from urfr_tf.files import write_text
 
+SEEN = "seen.md"
+"""Beside the pictures: the sentences of somebody who looked at them, the one part that is written by hand."""
 TINY = {"small": ["tinyface_16", "tinyface_24"], "full": ["tinyface"]}
 COMMANDS = {
     "small": "make reproduce-small LFW=lfw.tar PAIRS=lfw_pairs.txt GENDER=lfw_gender_by_identity.tsv CFP=cfp_dev.tar",
@@ -47,11 +48,10 @@ def write(scale: str, runs: Path, docs: Path, second: str = "") -> list[Path]:
     evaluations = Evaluations(runs, aliases("small_" if scale == "small" else ""))
     name = "_".join(["results", *(["full"] if scale == "full" else []), *([second] if second else [])])
     pictures = draw(evaluations, docs / name)
-    page = docs / f"{name}.md"
-    write_text(
-        page,
-        "\n".join(results(scale, evaluations, runs, {f"{name}/{k}.png": v for k, v in pictures.items()})),
-    )
+    page, seen = docs / f"{name}.md", docs / name / SEEN
+    shown = {f"{name}/{key}.png": caption for key, caption in pictures.items()}
+    notes = seen.read_text(encoding="utf-8") if seen.is_file() else ""
+    write_text(page, "\n".join(results(scale, evaluations, runs, shown, notes)))
     made = [page]
     if scale == "small" and not second:
         made.append(docs / "model_card.md")
@@ -59,13 +59,15 @@ def write(scale: str, runs: Path, docs: Path, second: str = "") -> list[Path]:
     return made
 
 
-def results(scale: str, evaluations: Evaluations, runs: Path, pictures: dict[str, str]) -> list[str]:
-    """The page's lines."""
+def results(
+    scale: str, evaluations: Evaluations, runs: Path, pictures: dict[str, str], notes: str = ""
+) -> list[str]:
+    """The page's lines; `notes` is what somebody wrote who looked at the pictures."""
     surveillance = "IJB-S-like, made of LFW" if scale == "small" else "IJB-S"
     return [
         "# Results: the paper's tables, in small" if scale == "small" else "# Results at full scale",
         "",
-        "Written by `python -m benchmarks.reproduce.page` from the metrics files of the runs; nothing here is typed. "
+        "Written by `python -m benchmarks.reproduce.page` from the metrics files of the runs; no figure here is typed. "
         f"Figures are per cent: mean over the seeds ± their standard deviation (number of seeds). `{NOT_RUN}`: no such "
         "file. `thin`: fewer than ten impostors behind the rate. In italics below each row what the paper reports for "
         "it on other data (4.8 million training images; the real TinyFace and IJB-S): the order of the rows can be compared, "
@@ -73,7 +75,7 @@ def results(scale: str, evaluations: Evaluations, runs: Path, pictures: dict[str
         "",
         f"    {COMMANDS[scale]}",
         "",
-        *(_small_head(evaluations, runs) if scale == "small" else []),
+        *(small_head(evaluations, runs) if scale == "small" else []),
         "## What holds",
         "",
         f"The rule: the difference of the two rows, in the sense of the statement and seed by seed. `{HOLDS}`: positive "
@@ -106,78 +108,28 @@ def results(scale: str, evaluations: Evaluations, runs: Path, pictures: dict[str
         "",
         *tables.faces(evaluations),
         "",
-        *_pictures(pictures),
+        *_pictures(pictures, notes),
+        *_minutes(runs),
         *(_full_scale() if scale == "small" else []),
     ]
 
 
-def _small_head(evaluations: Evaluations, runs: Path) -> list[str]:
-    manifest = runs / "data" / "train" / "manifest.json"
-    facts = read_json(manifest) if manifest.is_file() else {}
-    trained = f"{facts['images']} images of {facts['classes']} people" if facts else "the people"
-    return [
-        'It can be interrupted, and the same command goes on; `REPRODUCE_FLAGS="--seconds 3600"` stops after an hour, `--only ROW` '
-        "and `--seeds 1` do a part, `--list` tells what is done. The page is written anew each time.",
-        "",
-        "## What was trained and tested on what",
-        "",
-        f"Trained on {trained} of LFW outside folds 6 to 10 of its pairs; tested on the people of folds 6 to 10, and on CFP. "
-        "Nobody tested is trained on, also not by theta_A, which mines the soft labels: its genders are those of other people of "
-        "LFW, and it learns profiles on CFP's fold 01, which is left out of the test (four folds remain). CFP gives no names, so "
-        "whether somebody is in both sets is not known; docs/alignment.md tells what is peculiar about the LFW archive at hand. Nothing was chosen on tested people: every run ends at its last epoch, and "
-        "thresholds that are used elsewhere come from the validation people (every tenth of the others with two images). "
-        "Rows of a seed start from the same weights of the embedding network and, up to their scale, of the prototypes; theta_A is trained once.",
-        "",
-        *_sizes(evaluations),
-        "",
-        *_network(runs),
-        *_origin(evaluations, runs),
-    ]
-
-
-def _sizes(evaluations: Evaluations) -> list[str]:
-    """How much each test rests on."""
-    texts = {
-        "lfw": "LFW: {genuine} genuine pairs of folds 6 to 10; the impostors of TAR are all pairs of two people's images.",
-        "tinyface_16": "TinyFace-like: {images} images, {distractors} of them distractors, all 16 or 24 pixels wide.",
-        "ijbs": "S2S- and S2B-like: {s2s/probes} videos of four frames, each of a low resolution and by chance blurred, covered "
-        "by a black square or turned, searched among {s2s/gallery} people in two galleries.",
-    }
-    counts = {test: evaluations.counts(test) for test in texts}
-    return [
-        f"- {text.format(**counts[test])}" if counts[test] else f"- {text.split(':')[0]}: {NOT_RUN}."
-        for test, text in texts.items()
-    ]
-
-
-def _network(runs: Path) -> list[str]:
-    """What the runs' own configurations say."""
-    path = next(iter(sorted(runs.glob("seed*/small_table2_baseline*/config.yaml"))), None)
-    if path is None:
+def _minutes(runs: Path) -> list[str]:
+    """Wall time of each row, where there is any: mean over the seeds."""
+    spent = times(runs)
+    rows = []
+    for row in ROWS:
+        cells = []
+        for kind in ("train", "evaluate"):
+            values = [
+                v for name, v in spent.items() if name.startswith("seed") and name.endswith(f"/{row}/{kind}")
+            ]
+            cells.append(f"{sum(values) / len(values) / 60:.1f} ({len(values)})" if values else NOT_RUN)
+        rows.append([paper.NAMES[row], *cells])
+    if not spent:
         return []
-    config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    model, train, start = config["model"], config["train"], config.get("initial_weights")
-    begun = f"from the weights of `{start}`" if start else "from scratch"
-    steps = f"{train['epochs']} epochs of {train['steps_per_epoch'] or 'all'} steps of {config['data']['batch_size']} images"
-    return [
-        f"Network: {model['backbone']}, width {model['width']:g}, {model['input_size']} px, {begun}; {steps}.",
-        "",
-    ]
-
-
-def _origin(evaluations: Evaluations, runs: Path) -> list[str]:
-    """Machine, versions and time."""
-    origins, spent = evaluations.origins(), times(runs)
-    if not origins:
-        return []
-    train = sum(value for name, value in spent.items() if name.startswith("seed") and name.endswith("/train"))
-    named = ", ".join(f"{n} {'/'.join(origins.get(n, ['?']))}" for n in ("tensorflow", "keras", "numpy"))
-    return [
-        f"Measured on {' / '.join(origins.get('machine', ['?']))}; {named}. Time of all pieces: {sum(spent.values()) / 3600:.2f} "
-        f"hours, of which training of the rows {train / 3600:.2f} (`time.tsv` in the runs' folder has each; other work may have "
-        "shared the machine).",
-        "",
-    ]
+    heading = ["minutes (seeds)", "training", "evaluation"]
+    return ["## Time", "", *tables.table(heading, rows), ""]
 
 
 def _count(evaluations: Evaluations) -> str:
@@ -196,11 +148,13 @@ def _same_runs(evaluations: Evaluations) -> list[str]:
     return [said, ""]
 
 
-def _pictures(pictures: dict[str, str]) -> list[str]:
+def _pictures(pictures: dict[str, str], notes: str) -> list[str]:
     lines = ["## Pictures", ""]
     for path, caption in pictures.items():
         lines += [f"![{caption.split(':')[0]}]({path})", "", caption, ""]
-    return lines if pictures else [*lines, f"{NOT_RUN.capitalize()}.", ""]
+    if not pictures:
+        lines += [f"{NOT_RUN.capitalize()}.", ""]
+    return [*lines, "### What is seen in them", "", *notes.splitlines(), ""] if notes else lines
 
 
 def _full_scale() -> list[str]:

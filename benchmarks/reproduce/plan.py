@@ -1,5 +1,6 @@
-"""The pieces of `make reproduce-small`, and what both scales share: the eight rows for each seed."""
+"""What both scales share: the eight rows for each seed, as pieces, and how a wish names its folders."""
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,6 @@ ROWS = (
 )
 STAGED = {"table2_all_pa": "table2_all"}
 """A row that goes on from another of the same seed."""
-DEGRADED = ("blur:7", "occlusion:3", "pose:45", "resolution:24")
 CONFIGS = REPOSITORY / "configs"
 URFR = ("-m", "urfr_tf.cli")
 
@@ -88,122 +88,20 @@ def settings(values: list[str] | tuple[str, ...]) -> list[str]:
     return [part for value in values for part in ("--set", value)]
 
 
-def small_data(wish: Wish) -> list[Piece]:
-    """LFW and CFP -> shards, theta_A, soft labels, and the test sets."""
-    data, s = wish.runs / "data", wish.sources
-    images, attributes = data / "photographs", wish.runs / "attributes"
-    module = "benchmarks.reproduce.lists"
-    words = ["-m", module, *(w for n in ("lfw", "pairs", "gender", "cfp") for w in (f"--{n}", s[n]))]
-    words += ["--out", str(data), *(["--people", str(wish.people)] if wish.people else [])]
-    pieces = [Piece("data/lists", tuple(words))]
-    for name in ("train", "validation", "gender_train", "gender_validation", "test"):
-        # A tested image without a face that is found still counts: its centre is taken.
-        missing = ["--on-missing", "centre"] if name == "test" else []
-        words = ["prepare", "--source", "list", "--path", images / f"{name}.csv", "--align", "mtcnn"]
-        words += ["--size", wish.size, *missing, "--out", data / name]
-        pieces.append(urfr(f"data/{name}", words, ("data/lists",)))
-    cfp, target = data / "cfp_mined_shards", data / "train"
-    words = [
-        "prepare",
-        "--source",
-        "cfp",
-        "--path",
-        data / "cfp_mined",
-        "--align",
-        "points",
-        "--size",
-        wish.size,
-    ]
-    pieces.append(urfr("data/cfp_mined", [*words, "--out", cfp], ("data/lists",)))
-    pieces += _labels(data, s["gender"], cfp, target, wish.size)
-    for name, config, needs in (
-        ("gender", "attributes_lfw", ("labels/gender_train/smiling", "labels/gender_validation/smiling")),
-        ("profile", "attributes_cfp_profile", ("labels/profile_train", "labels/profile_validation")),
-    ):
-        paths = [f"data.{part}={data / f'{name}_{part}'}" for part in ("train", "validation")]
-        words = ["train", "--config", CONFIGS / f"{config}.yaml", "--run-dir", attributes / name]
-        words += settings([*paths, *wish.attribute_overrides])
-        pieces.append(urfr(f"attributes/{name}", words, needs))
-        words = ["mine", "--model", attributes / name, "--data", target]
-        chosen = (f"attributes/{name}", "data/train")
-        pieces.append(urfr(f"mine/{name}", words, chosen))
-    words = [
-        "-m",
-        "benchmarks.reproduce.surveillance",
-        "--data",
-        str(data / "test"),
-        "--out",
-        str(data / "tests"),
-    ]
-    pieces.append(Piece("data/tests", tuple(words), ("data/test",)))
-    return pieces
-
-
-def _labels(data: Path, gender: str, cfp: Path, target: Path, size: int) -> list[Piece]:
-    """Known attributes beside the shards that theta_A learns from."""
-    pieces, script = [], str(REPOSITORY / "benchmarks" / "mined_labels.py")
-    parts = ("gender_train", "gender_validation")
-    words = [
-        script,
-        "smiling",
-        "--data",
-        *(str(data / part) for part in parts),
-        "--out",
-        str(data / "smiling.tsv"),
-    ]
-    pieces.append(Piece("labels/smiling", tuple(words), tuple(f"data/{part}" for part in parts)))
-    for part in parts:
-        for name, table in (("gender", gender), ("smiling", data / "smiling.tsv")):
-            words = ["mine", "--labels", table, "--data", data / part]
-            pieces.append(urfr(f"labels/{part}/{name}", words, ("labels/smiling",)))
-    words = [script, "profile", "--cfp", str(cfp), "--target", str(target), "--out", str(data / "profile")]
-    pieces.append(Piece("labels/profile", tuple(words), ("data/cfp_mined", "data/train")))
-    for part in ("train", "validation"):
-        shards = data / f"profile_{part}"
-        words = ["prepare", "--source", "list", "--path", data / "profile" / f"profile_{part}.csv"]
-        words += ["--align", "none", "--size", size, "--out", shards]
-        pieces.append(urfr(f"data/profile_{part}", words, ("labels/profile",)))
-        words = ["mine", "--labels", data / "profile" / "profile.tsv", "--data", shards]
-        pieces.append(urfr(f"labels/profile_{part}", words, (f"data/profile_{part}",)))
-    return pieces
-
-
-def small_tests(wish: Wish) -> dict[str, list[str]]:
-    """Arguments of `urfr evaluate` for each test."""
-    data = wish.runs / "data"
-    pairs = ["--protocol", "pairs", "--impostors", "all", "--thin-far"]
-    return {
-        "validation": [*pairs, "--data", str(data / "validation"), "--far", "1e-2", "1e-3"],
-        "lfw": [
-            *pairs, "--data", str(data / "test"), "--pairs", str(data / "test_pairs.txt"), "--degrade", *DEGRADED,
-        ],
-        "cfp": [
-            "--protocol", "cfp", "--data", str(data / "tests" / "cfp"), "--align", "points", "--thin-far",
-            "--degrade", "blur:7", "resolution:24",
-        ],
-        **{
-            f"tinyface_{size}": [
-                "--protocol", "tinyface", "--data", str(data / "tests" / f"tinyface_{size}"), "--align", "none",
-            ]
-            for size in (16, 24)
-        },
-        "ijbs": ["--protocol", "ijbs", "--data", str(data / "tests" / "ijbs"), "--align", "none", "--thin-far"],
-    }  # fmt: skip
-
-
 def row_pieces(
     wish: Wish,
     shards: tuple[str, ...],
     mined: tuple[str, ...],
     tested: tuple[str, ...],
     sets: list[str],
+    tests: Path,
     extras: list[str],
 ) -> list[Piece]:
     """Training and evaluation of each row for each seed.
 
     Args:
         shards: pieces that every training needs. mined: those that rows with soft labels need besides. tested: those
-            that every evaluation needs. sets: `--set` of all trainings. extras: further words of all evaluations.
+            that every evaluation needs. sets: `--set` of all trainings. tests: their list. extras: further words of all evaluations.
     """
     pieces = []
     for seed in wish.seeds:
@@ -221,21 +119,15 @@ def row_pieces(
             pieces.append(urfr(f"{name}/train", [*words, *settings([*wish.overrides, *own])], tuple(needs)))
             words = ["-m", "benchmarks.reproduce.evaluate", "--run", str(run)]
             words += ["--score", "likelihood" if row in STAGED else "cosine"]
-            words += ["--tests", str(wish.runs / "tests.json"), "--out", str(wish.evaluation(seed, row))]
+            words += ["--tests", str(tests), "--out", str(wish.evaluation(seed, row))]
             words += extras
             pieces.append(Piece(f"{name}/evaluate", tuple(words), (f"{name}/train", *tested)))
     return pieces
 
 
-def small_plan(wish: Wish) -> list[Piece]:
-    """Everything of `make reproduce-small`; writes the list of tests."""
-    data = wish.runs / "data"
-    write_text(wish.runs / "tests.json", json.dumps(small_tests(wish), indent=1))
-    paths = [f"data.train={data / 'train'}", f"data.validation={data / 'validation'}"]
-    extras = ["--train", str(data / "train"), "--validation", str(data / "validation")]
-    extras += ["--people", str(data / "test"), "--gender", wish.sources["gender"]]
-    shards, mined = ("data/train", "data/validation"), ("mine/gender", "mine/profile")
-    return [
-        *small_data(wish),
-        *row_pieces(wish, shards, mined, ("data/test", "data/tests", "data/lists"), paths, extras),
-    ]
+def write_tests(wish: Wish, tests: dict[str, list[str]]) -> Path:
+    """The list of tests as a file that is called after its content: another list is another command."""
+    text = json.dumps(tests, indent=1)
+    path = wish.runs / "tests" / f"{hashlib.sha256(text.encode()).hexdigest()[:8]}.json"
+    write_text(path, text)
+    return path

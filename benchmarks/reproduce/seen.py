@@ -22,10 +22,12 @@ FAR = 0.01
 KIND_IMAGES = 1024
 
 
-def measured(out: Path, fingerprint: str) -> bool:
-    """Whether the folder holds figures of the weights of this fingerprint."""
-    path = out / METRICS
-    return path.is_file() and read_json(path).get("fingerprint") == fingerprint
+def measured(out: Path, fingerprint: str, command: str | None = None) -> bool:
+    """Whether the folder holds figures of the weights of this fingerprint, by this command where one is given."""
+    if not (out / METRICS).is_file():
+        return False
+    content = read_json(out / METRICS)
+    return content.get("fingerprint") == fingerprint and command in (None, content.get("command"))
 
 
 def by_gender(model: Embedder, score: str, validation: str, shards: str, table: str, out: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from benchmarks.reproduce.__main__ import main, parser
 from benchmarks.reproduce.evaluate import measured
 from benchmarks.reproduce.full import TESTS, full_plan
-from benchmarks.reproduce.plan import CONFIGS, ROWS, Wish, aliases, small_plan
+from benchmarks.reproduce.plan import CONFIGS, ROWS, Wish, aliases
+from benchmarks.reproduce.small import small_plan
 from urfr_tf.cli import build_parser
 from urfr_tf.config import load_config
 
@@ -31,7 +32,7 @@ def test_every_command_parses_and_every_need_comes_before(prefix, tmp_path):
         seen.add(piece.name)
         if piece.words[:2] == ("-m", "urfr_tf.cli"):
             build_parser().parse_args(piece.words[2:])
-    for words in json.loads((tmp_path / "tests.json").read_text()).values():
+    for words in json.loads(next((tmp_path / "tests").iterdir()).read_text()).values():
         build_parser().parse_args(["evaluate", "--model", "M", "--out", "O", *words])
 
 
@@ -86,8 +87,10 @@ def test_seeds_are_three_unless_said_otherwise():
 
 
 def test_figures_of_other_weights_do_not_count(tmp_path):
-    (tmp_path / "metrics.json").write_text('{"fingerprint": "a"}')
+    (tmp_path / "metrics.json").write_text('{"fingerprint": "a", "command": "urfr evaluate x"}')
     assert measured(tmp_path, "a")
+    assert measured(tmp_path, "a", "urfr evaluate x")
+    assert not measured(tmp_path, "a", "urfr evaluate y")
     assert not measured(tmp_path, "b")
     assert not measured(tmp_path / "nowhere", "a")
 

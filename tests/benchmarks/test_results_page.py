@@ -116,6 +116,15 @@ def test_the_time_of_all_attempts_is_added(runs, page):
     assert times(runs)["seed1/table2_all/train"] == 1800
     assert "1.00 hours, of which training of the rows 0.50" in page
     assert "made-up, 2 cores" in page
+    assert line(section(page, "Time"), "| all |") == "| all | 30.0 (1) | not run |"
+
+
+def test_what_somebody_saw_stands_below_the_pictures(runs, tmp_path):
+    (tmp_path / "docs/results").mkdir(parents=True)
+    (tmp_path / "docs/results/seen.md").write_text("Two heaps.\n")
+    write("small", runs, tmp_path / "docs")
+    page = (tmp_path / "docs/results.md").read_text(encoding="utf-8")
+    assert "### What is seen in them\n\nTwo heaps.\n" in page
 
 
 def test_rows_of_one_configuration_share_their_run(runs):
