@@ -15,6 +15,7 @@ from urfr_tf.visualize.curves import cmc_figure
 from urfr_tf.visualize.embedding_map import embedding_map_figure
 
 TABLE2 = ("table2_baseline", "table2_baseline_va", "table2_all", "table2_all_pa")
+MARKERS = ("o", "s", "^", "D")
 MAPPED = ("table2_baseline_va", "table2_all")
 CONFIDENCE = "confidence_"
 
@@ -23,7 +24,7 @@ def draw(evaluations: Evaluations, folder: Path) -> dict[str, str]:
     """Writes what can be drawn as `folder`/NAME.png; name -> caption."""
     made: dict[str, str] = {}
     for name, (figure, caption) in {
-        "robustness": (robustness(evaluations), "LFW accuracy with clean and degraded second images; bars are means over the seeds, lines their standard deviation."),
+        "robustness": (robustness(evaluations), "LFW accuracy with clean and degraded second images; points are means over the seeds, lines their standard deviation."),
         "cmc": (curves(evaluations), "S2S-like search: identified within the rank, mean over the seeds."),
         "map": (maps(evaluations), "Figure 4 of the supplement: training images (circles) and the same, hard augmented (triangles), by t-SNE; colour is the person. The smallest seed that has both."),
         "confidence": (confidences(evaluations, False), "Figure 1 of the supplement: confidences of each sub-embedding over training images, clean and under each variation; row all, the smallest seed."),
@@ -36,7 +37,7 @@ def draw(evaluations: Evaluations, folder: Path) -> dict[str, str]:
 
 
 def robustness(evaluations: Evaluations) -> Figure | None:
-    """Bars: a group for each condition, a bar for each row of Table 2."""
+    """Points: a group for each condition, one for each row of Table 2. No bars, as 0.5 is what chance reaches."""
     conditions = degraded(evaluations)
     rows = [row for row in TABLE2 if evaluations.spread(row, "lfw", "accuracy")]
     if not rows:
@@ -52,7 +53,16 @@ def robustness(evaluations: Evaluations) -> Figure | None:
         means = [spread.mean for spread in shown]
         lowest = min(lowest, *means)
         errors = [spread.deviation or 0.0 for spread in shown]
-        axes.bar(places, means, width, yerr=errors, label=NAMES[row], color=PALETTE[index], ecolor="#444444")
+        axes.errorbar(
+            places,
+            means,
+            errors,
+            fmt=MARKERS[index],
+            capsize=4,
+            markersize=7,
+            label=NAMES[row],
+            color=PALETTE[index],
+        )
     axes.set_xticks(np.arange(len(conditions)) + 0.4 - width / 2, list(conditions))
     plain_axes(axes, "LFW, folds 6 to 10", "", "accuracy")
     axes.set_ylim(max(0.0, min(lowest - 0.05, 0.5)), 1)
