@@ -1,6 +1,6 @@
 # Untested where it was written: no Docker engine runs there. It installs exactly what `make venv` does.
 FROM python:3.11-slim
-RUN apt-get update && apt-get install -y --no-install-recommends make git && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends make git gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /urfr_tf
 COPY requirements/lock.txt requirements/lock.txt
 RUN python -m venv .venv && .venv/bin/pip install --no-cache-dir -r requirements/lock.txt
