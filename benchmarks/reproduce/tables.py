@@ -1,5 +1,7 @@
 """The tables of the results page, as lines of Markdown."""
 
+from collections.abc import Sequence
+
 from benchmarks.reproduce import paper
 from benchmarks.reproduce.collect import NOT_RUN, Evaluations, Verdict, judge
 from benchmarks.reproduce.figures import degraded
@@ -16,13 +18,18 @@ def table(heading: list[str], rows: list[list[str]]) -> list[str]:
     return [f"| {' | '.join(cells)} |" for cells in lines]
 
 
+def _given(name: str, figures: Sequence[float]) -> list[str]:
+    return [name, *(f"*{value:.2f}*" for value in figures)]
+
+
 def surveillance(evaluations: Evaluations, part: str) -> list[str]:
     """The paper's Table 2: each row, and below it the paper's figures on IJB-S."""
     side = ("s2s", "s2b").index(part)
     rows = []
     for row in TABLE2:
         cells = [evaluations.cell(row, "ijbs", f"{part}/{metric}") for metric in paper.TABLE2_COLUMNS]
-        rows += [[paper.NAMES[row], *cells], [PAPER, *(f"*{v:.2f}*" for v in paper.TABLE2[row][side])]]
+        rows += [[paper.NAMES[row], *cells], _given(PAPER, paper.TABLE2[row][side])]
+    rows += [_given(f"*paper: {name}*", paper.TABLE2[name][side]) for name in paper.OTHERS]
     return table(["", "rank 1", "rank 5", "rank 10", "TPIR, FPIR 1 %", "TPIR, FPIR 10 %"], rows)
 
 
@@ -35,7 +42,7 @@ def variations(evaluations: Evaluations, tiny: list[str]) -> list[str]:
         cells = [evaluations.cell(row, t, f"{prefix.get(t, '')}rank{rank}") for t in tests for rank in (1, 5)]
         figures = paper.TABLE1[row]
         given = [*figures[:2] * len(tiny), *figures[2:]]
-        rows += [[paper.NAMES[row], *cells], [PAPER, *(f"*{v:.2f}*" for v in given)]]
+        rows += [[paper.NAMES[row], *cells], _given(PAPER, given)]
     names = [t.replace("tinyface", "TinyFace").replace("_", ", ") + (" px" if "_" in t else "") for t in tiny]
     return table(["", *(f"{n}: rank {r}" for n in [*names, "S2B"] for r in (1, 5))], rows)
 
