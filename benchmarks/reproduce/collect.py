@@ -107,11 +107,11 @@ class Verdict:
 
     @property
     def answer(self) -> str:
-        """Holds (does not hold) where the difference is positive (zero or negative) for every seed; else undecided."""
+        """Holds (does not hold) where the difference is positive (negative) for every seed; undecided otherwise."""
         if not self.differences:
             return NOT_RUN
-        signs = {difference > 0 for difference in self.differences.values()}
-        return MIXED if len(signs) == 2 else HOLDS if signs == {True} else FAILS
+        signs = {(value > 0) - (value < 0) for value in self.differences.values()}
+        return HOLDS if signs == {1} else FAILS if signs == {-1} else MIXED
 
 
 def judge(evaluations: Evaluations, statement: Statement) -> Verdict:

@@ -79,8 +79,8 @@ def results(
         "## What holds",
         "",
         f"The rule: the difference of the two rows, in the sense of the statement and seed by seed. `{HOLDS}`: positive "
-        f"for every seed that has both rows; `{FAILS}`: for none; `{MIXED}`: for some. Three seeds that agree by chance "
-        "alone do so one time in four, so three are an indication, and one is hardly that.",
+        f"for every seed that has both rows; `{FAILS}`: negative for every one; `{MIXED}`: neither. Three seeds that agree "
+        "by chance alone do so one time in four, so three are an indication, and one is hardly that.",
         "",
         *tables.statements(evaluations),
         "",

@@ -72,7 +72,9 @@ def statements(evaluations: Evaluations) -> list[str]:
     for statement in paper.STATEMENTS:
         verdict = judge(evaluations, statement)
         given = "a picture" if statement.paper is None else "{:.2f} -> {:.2f}".format(*statement.paper)
-        rows.append([statement.text, given, ours(verdict), differences(verdict), f"**{verdict.answer}**"])
+        seeds = len(verdict.differences)
+        answer = f"**{verdict.answer}**" + (f" ({seeds} seed{'s'[: seeds != 1]})" if seeds else "")
+        rows.append([statement.text, given, ours(verdict), differences(verdict), answer])
     return table(["statement", "paper", "here", "difference by seed", ""], rows)
 
 

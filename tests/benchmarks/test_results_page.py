@@ -97,9 +97,11 @@ def test_statements_are_decided_by_the_rule(page):
     assert "47.94 -> 60.61" in lift
     assert "42.0 ± 2.0 (3) -> 52.0 ± 3.5 (3)" in lift
     assert "+10.0 (seed 1), +8.0 (seed 2), +12.0 (seed 3)" in lift
-    assert f"**{HOLDS}**" in lift
+    assert f"**{HOLDS}** (3 seeds)" in lift
     assert "+5.0 (seed 1), -5.0 (seed 2)" in line(page, "lift the open-set", "31.97 -> 37.57", f"**{MIXED}**")
-    assert "-5.0 (seed 1), -10.0 (seed 2)" in line(page, "lift the booking", "51.27 -> 60.74", f"**{FAILS}**")
+    assert "-5.0 (seed 1), -10.0 (seed 2)" in line(
+        page, "lift the booking", "51.27 -> 60.74", f"**{FAILS}** (2 seeds)"
+    )
     assert NOT_RUN in line(page, "Aggregation lifts the booking")
     # 9 statements: one of each of the three above, and six without both rows.
     assert f"Of 9 statements: {HOLDS} 1, {FAILS} 1, {MIXED} 1, {NOT_RUN} 6." in page
@@ -139,6 +141,13 @@ def test_a_lower_figure_can_be_the_better_one(tmp_path):
     verdict = judge(Evaluations(tmp_path, {}), heap)
     assert verdict.answer == HOLDS
     assert verdict.differences == {1: pytest.approx(0.2)}
+
+
+def test_no_difference_decides_nothing(tmp_path):
+    first = STATEMENTS[0]
+    for row in (first.worse, first.better):
+        put(tmp_path, 1, row, first.test, {first.metric: 0.5})
+    assert judge(Evaluations(tmp_path, {}), first).answer == MIXED
 
 
 def test_pictures_are_those_that_have_data(page, tmp_path):
