@@ -73,7 +73,9 @@ def statements(evaluations: Evaluations) -> list[str]:
         verdict = judge(evaluations, statement)
         given = "a picture" if statement.paper is None else "{:.2f} -> {:.2f}".format(*statement.paper)
         seeds = len(verdict.differences)
-        answer = f"**{verdict.answer}**" + (f" ({seeds} seed{'s'[: seeds != 1]})" if seeds else "")
+        answer = f"**{verdict.answer}**" + (
+            f" ({seeds} {'seed' if seeds == 1 else 'seeds'})" if seeds else ""
+        )
         rows.append([statement.text, given, ours(verdict), differences(verdict), answer])
     return table(["statement", "paper", "here", "difference by seed", ""], rows)
 
