@@ -87,6 +87,11 @@ def parser() -> argparse.ArgumentParser:
         full.add_argument(f"--{name}", help="left out: its figures say 'not run'")
     for each in (small, full):
         each.add_argument(
+            "--name",
+            default="",
+            help="a second reproduction beside the first: runs/small_NAME, results_NAME.md",
+        )
+        each.add_argument(
             "--runs", type=Path, help="folder of everything that is made (runs/small, runs/full)"
         )
         each.add_argument(

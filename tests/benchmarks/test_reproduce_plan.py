@@ -82,6 +82,16 @@ def test_listing_runs_nothing(tmp_path, capsys):
     assert not (tmp_path / "time.tsv").exists()
 
 
+@pytest.mark.parametrize(("name", "page"), [("", "results.md"), ("imported", "results_imported.md")])
+def test_the_page_is_written_where_the_command_is_given(tmp_path, monkeypatch, name, page):
+    monkeypatch.chdir(tmp_path)
+    words = "small --lfw L --pairs P --gender G --cfp C --stage results --docs docs"
+    assert main([*shlex.split(words), *(["--name", name] if name else [])]) == 0
+    assert (tmp_path / "docs" / page).is_file()
+    assert (tmp_path / "docs/model_card.md").is_file() == (not name)
+    assert (tmp_path / (f"runs/small_{name}" if name else "runs/small") / "tests").is_dir()
+
+
 def test_seeds_are_three_unless_said_otherwise():
     assert parser().parse_args(["full", "--ms1m", "M", "--celeba", "C"]).seeds == [1, 2, 3]
 
