@@ -36,8 +36,11 @@ def small_data(wish: Wish) -> list[Piece]:
     ]
     pieces.append(urfr("data/cfp_mined", [*words, "--out", cfp], ("data/lists",)))
     pieces += _labels(data, s["gender"], cfp, target, wish.size)
+    gender_labels = tuple(
+        f"labels/gender_{part}/{name}" for part in ("train", "validation") for name in ("gender", "smiling")
+    )
     for name, config, needs in (
-        ("gender", "attributes_lfw", ("labels/gender_train/smiling", "labels/gender_validation/smiling")),
+        ("gender", "attributes_lfw", gender_labels),
         ("profile", "attributes_cfp_profile", ("labels/profile_train", "labels/profile_validation")),
     ):
         paths = [f"data.{part}={data / f'{name}_{part}'}" for part in ("train", "validation")]

@@ -9,6 +9,7 @@ import pytest
 from benchmarks.reproduce.__main__ import main, parser
 from benchmarks.reproduce.evaluate import measured
 from benchmarks.reproduce.full import TESTS, full_plan
+from benchmarks.reproduce.pieces import wanted
 from benchmarks.reproduce.plan import CONFIGS, ROWS, Wish, aliases
 from benchmarks.reproduce.small import small_plan
 from urfr_tf.cli import build_parser
@@ -68,6 +69,13 @@ def test_only_rows_with_mined_variations_wait_for_them(tmp_path):
         "table1_3_1",
         "table2_all",
     }
+
+
+def test_a_single_row_brings_every_label_with_it(tmp_path):
+    _, pieces = plan_of("small_", tmp_path)
+    chosen = {piece.name for piece in wanted(pieces, ["seed1/table2_all_pa/evaluate"])}
+    # Everything of the data stage serves the whole method.
+    assert {piece.name for piece in pieces if not piece.name.startswith("seed")} <= chosen
 
 
 def test_listing_runs_nothing(tmp_path, capsys):
