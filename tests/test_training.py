@@ -1,50 +1,16 @@
 """Training for real, in processes: killed and resumed, on one and two devices, stopped by NaN."""
 
-import csv
+import re
+import shutil
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
+from running import ROOT, assert_close_state, assert_same_state, command, cut_back, done, rows, start
 
 from urfr_tf.train import segments
-
-ROOT = Path(__file__).resolve().parents[1]
-
-
-def command(config, run, *overrides):
-    sets = [part for override in overrides for part in ("--set", override)]
-    return [sys.executable, "-m", "urfr_tf.train", "--config", str(config), "--run-dir", str(run), *sets]
-
-
-def start(config, run, *overrides):
-    return subprocess.run(
-        command(config, run, *overrides), cwd=ROOT, capture_output=True, text=True, timeout=400
-    )
-
-
-def state(run):
-    """Every tensor of the newest checkpoint: weights, momenta, averages, masks, counters."""
-    reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(run / "checkpoints")))
-    # Running means of the log start anew at each epoch; the counter counts saves, not steps.
-    passing = (
-        "_CHECKPOINTABLE_OBJECT_GRAPH",
-        "save_counter",
-        "model/means",
-        "model/moments",
-        "model/readable",
-    )
-    names = [n for n in reader.get_variable_to_shape_map() if not n.startswith(passing)]
-    return {name: reader.get_tensor(name) for name in names}
-
-
-def rows(run):
-    with open(run / "log.csv", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.mark.parametrize("checkpoint_steps", [4, pytest.param(0, marks=pytest.mark.slow)])
@@ -69,15 +35,44 @@ def test_killed_in_epoch_two_ends_with_the_same_state_bit_for_bit(
     again = start(tiny_config, run, f"train.checkpoint_steps={checkpoint_steps}")
     assert again.returncode == 0, again.stderr
     assert "resuming from" in again.stdout
-    unbroken, resumed = state(tiny_run), state(run)
-    assert unbroken.keys() == resumed.keys()
-    assert len([n for n in unbroken if "momentum" in n]) > 10
-    assert len([n for n in unbroken if "average" in n]) > 10
-    assert any("masks" in n for n in unbroken)
-    for name, value in unbroken.items():
-        np.testing.assert_array_equal(resumed[name], value, err_msg=name)
+    assert_same_state(tiny_run, run)
     assert [row["epoch"] for row in rows(run)] == ["1", "2", "3"]
     assert rows(run)[2]["loss"] == rows(tiny_run)[2]["loss"]
+
+
+def test_sigterm_saves_the_step_and_exits_with_its_own_code(tiny_config, tiny_run, tmp_path):
+    """No checkpoint_steps: what is resumed inside the second epoch was saved by the signal."""
+    run = tmp_path / "preempted"
+    process = subprocess.Popen(
+        command(tiny_config, run), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 300
+    while not (run / "log.csv").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 75, said
+    assert "told to stop (SIGTERM)" in said
+    assert "Traceback" not in said
+    again = start(tiny_config, run)
+    assert again.returncode == 0, again.stderr
+    saved = int(again.stdout.split("/checkpoints/step-")[1].split(":")[0])
+    assert 10 <= saved < 30
+    assert_same_state(tiny_run, run)
+    assert [row["epoch"] for row in rows(run)] == ["1", "2", "3"]
+
+
+def test_the_unfreezing_resumes_bit_for_bit(tiny_config, tmp_path):
+    """Heads alone for an epoch of 4 steps; gone on with from inside it, from its end, and from after it."""
+    sets = ("train.epochs=2", "train.steps_per_epoch=4", "train.freeze_backbone_epochs=1")
+    sets += ("train.checkpoint_steps=1", "train.keep_checkpoints=9", "optimizer.layer_rates.backbone=0.1")
+    unbroken = tmp_path / "unbroken"
+    done(tiny_config, unbroken, *sets)
+    for step in (2, 4, 6):
+        run = shutil.copytree(unbroken, tmp_path / str(step))
+        cut_back(run, step)
+        assert f"step {step} of 8" in done(tiny_config, run, *sets)
+        assert_same_state(unbroken, run)
 
 
 def test_finished_run_is_reused(tiny_config, tiny_run):
@@ -97,14 +92,10 @@ def test_one_and_two_devices_agree(tiny_config, tmp_path):
     """Five steps, so that rounding has no time to grow; synchronised batch norms, a global batch of 8."""
     short = ("train.epochs=1", "train.steps_per_epoch=5")
     for replicas in (1, 2):
-        done = start(tiny_config, tmp_path / str(replicas), *short, f"runtime.replicas={replicas}")
-        assert done.returncode == 0, done.stderr
+        done(tiny_config, tmp_path / str(replicas), *short, f"runtime.replicas={replicas}")
     one, two = (rows(tmp_path / n)[0] for n in "12")
     assert float(one["loss"]) == pytest.approx(float(two["loss"]), rel=1e-5)
-    first, second = (state(tmp_path / n) for n in "12")
-    assert first.keys() == second.keys()
-    for name, value in first.items():
-        np.testing.assert_allclose(second[name], value, atol=1e-5, rtol=1e-4, err_msg=name)
+    assert_close_state(tmp_path / "1", tmp_path / "2")
 
 
 def test_a_loss_that_is_not_finite_stops_with_step_and_batch(tiny_config, tmp_path):
@@ -118,6 +109,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_batch(tiny_config, tmp_pa
     assert result.returncode == 1
     assert "not finite at step" in result.stderr
     assert "batch" in result.stderr
+    assert re.search(r"(output|weights|gradient) of layer \w+", result.stderr)
     assert "Traceback" not in result.stderr
 
 
@@ -141,3 +133,10 @@ def test_segments_finish_the_broken_epoch_first():
     assert segments(10, 10, 3) == [(1, 3, 10)]
     assert segments(14, 10, 3) == [(1, 2, 6), (2, 3, 10)]
     assert segments(27, 10, 3) == [(2, 3, 3)]
+
+
+def test_segments_stop_where_the_backbone_is_released():
+    assert segments(0, 10, 3, 1) == [(0, 1, 10), (1, 3, 10)]
+    assert segments(4, 10, 3, 2) == [(0, 1, 6), (1, 2, 10), (2, 3, 10)]
+    assert segments(20, 10, 3, 2) == [(2, 3, 10)]
+    assert segments(0, 10, 3, 5) == [(0, 3, 10)]

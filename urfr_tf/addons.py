@@ -4,6 +4,7 @@ Taken from it: SGD with decoupled weight decay, the moving average of weights, a
 """
 
 import warnings
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -38,12 +39,41 @@ class NamedSGDW(tfa.optimizers.SGDW):
     The original compares references: under MirroredStrategy it meets a mirrored variable's component,
     finds it in no list, and decays nothing. A name is the same on every replica. Batch norms, PReLU
     slopes and biases are spared.
+
+    Args:
+        layer_rates: name of a layer, the first part of its variables' names -> factor on the learning rate
+            and on the decay, which follows it; 1 where it is not named.
     """
 
     _SPARED = ("gamma", "beta", "alpha", "bias")
 
+    def __init__(self, *args: Any, layer_rates: dict[str, float] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.layer_rates = layer_rates or {}
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "layer_rates": self.layer_rates}
+
+    def _rate_of(self, var: tf.Variable) -> float:
+        return self.layer_rates.get(var.name.split("/")[0], 1.0)
+
     def _do_use_weight_decay(self, var: tf.Variable) -> bool:
         return not any(part in var.name for part in self._SPARED)
+
+    def _decay_weights_op(self, var: tf.Variable, apply_state: Any = None) -> Any:
+        rate = self._rate_of(var)
+        if rate == 1.0 or not self._do_use_weight_decay(var):
+            return super()._decay_weights_op(var, apply_state=apply_state)
+        device, dtype = var.device, var.dtype.base_dtype
+        state = (apply_state or {}).get((device, dtype)) or self._fallback_apply_state(device, dtype)
+        return var.assign_sub(rate * state["wd_t"] * var, self._use_locking)
+
+    def _resource_apply_dense(self, grad: tf.Tensor, var: tf.Variable, apply_state: Any = None) -> Any:
+        # Momentum is linear in rate times gradient, so this is a learning rate of its own.
+        rate = self._rate_of(var)
+        scaled = grad if rate == 1.0 else grad * tf.cast(rate, grad.dtype)
+        return super()._resource_apply_dense(scaled, var, apply_state=apply_state)
 
 
 def sgdw(
@@ -53,6 +83,7 @@ def sgdw(
     nesterov: bool,
     weight_decay: float,
     ema_decay: float = 0.0,
+    layer_rates: dict[str, float] | None = None,
 ) -> tf.keras.optimizers.legacy.Optimizer:
     """SGD with momentum and decoupled weight decay, and optionally a moving average of the weights.
 
@@ -64,10 +95,15 @@ def sgdw(
             momentum, 1 / (1 - momentum) times in all, so the decoupled factor is
             learning_rate * weight_decay / (1 - momentum).
         ema_decay: decay of the average per step; 0 for none.
+        layer_rates: name of a layer -> factor on its learning rate and decay; 1 where it is not named.
     """
     decay = Scaled(learning_rate, weight_decay / (1.0 - momentum))
     optimizer = NamedSGDW(
-        weight_decay=decay, learning_rate=learning_rate, momentum=momentum, nesterov=nesterov
+        weight_decay=decay,
+        learning_rate=learning_rate,
+        momentum=momentum,
+        nesterov=nesterov,
+        layer_rates=layer_rates,
     )
     if ema_decay:
         optimizer = tfa.optimizers.MovingAverage(optimizer, average_decay=ema_decay, dynamic_decay=True)

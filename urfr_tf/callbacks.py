@@ -20,12 +20,21 @@ from urfr_tf.snapshot import Snapshot
 
 
 class StopOnNonFinite(keras.callbacks.Callback):
-    """Raises at the first batch whose loss is not finite; nothing is saved after it."""
+    """Raises at the first batch whose loss is not finite, and names the layer; nothing is saved after it.
 
-    def __init__(self, steps_per_epoch: int, last_good: Callable[[], str | None]) -> None:
+    Args:
+        steps_per_epoch: steps of an epoch.
+        last_good: the path of the last checkpoint, or None.
+        culprit: step -> what was not finite in the step that led there.
+    """
+
+    def __init__(
+        self, steps_per_epoch: int, last_good: Callable[[], str | None], culprit: Callable[[int], str]
+    ) -> None:
         super().__init__()
         self.steps_per_epoch = steps_per_epoch
         self.last_good = last_good
+        self.culprit = culprit
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Looks at the running means: once one is not finite it stays so."""
@@ -37,7 +46,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
             kept = f"the last good checkpoint is {good}" if good else "there was no checkpoint yet"
             raise UrfrError(
                 f"{', '.join(bad)} not finite at step {step} (epoch {epoch + 1}, batch {number + 1} of "
-                f"{self.steps_per_epoch}); {kept}; lower optimizer.learning_rate, set optimizer.clip_norm, "
+                f"{self.steps_per_epoch}): {self.culprit(step)}; {kept}; lower optimizer.learning_rate, set optimizer.clip_norm, "
                 "or hold the confidences longer (confidence.hold_steps)"
             )
 
@@ -117,8 +126,9 @@ class Checkpoint(keras.callbacks.Callback):
         self.every = every
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Saves inside an epoch."""
-        if self.every and int(self.model.step.numpy()) % self.every == 0:
+        """Saves inside an epoch; its last step is left to `on_epoch_end`, so that its row is in the log."""
+        inside = batch + 1 < self.params["steps"]
+        if inside and self.every and int(self.model.step.numpy()) % self.every == 0:
             save_checkpoint(self.manager, int(self.model.step.numpy()))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

@@ -9,8 +9,12 @@ import tensorflow as tf
 from urfr_tf.errors import UrfrError
 
 
-def restore_latest(manager: tf.train.CheckpointManager) -> str | None:
+def restore_latest(checkpoint: tf.train.Checkpoint, folder: str) -> str | None:
     """Restores the newest checkpoint that reads back whole; a torn one is named and passed over.
+
+    Args:
+        checkpoint: what to restore.
+        folder: where the checkpoints are.
 
     Returns:
         The path that was restored, or None where there is no checkpoint.
@@ -18,7 +22,7 @@ def restore_latest(manager: tf.train.CheckpointManager) -> str | None:
     Raises:
         UrfrError: every checkpoint is torn, or they belong to another model.
     """
-    paths = stored(manager.directory)
+    paths = stored(folder)
     for path in paths:
         problem = damage(path)
         if problem:
@@ -28,14 +32,14 @@ def restore_latest(manager: tf.train.CheckpointManager) -> str | None:
             )
             continue
         try:
-            manager.checkpoint.restore(path).assert_existing_objects_matched()
+            checkpoint.restore(path).assert_existing_objects_matched()
         except (ValueError, AssertionError, tf.errors.OpError) as error:
             raise UrfrError(
                 f"the checkpoint {path} does not fit the configured model: {str(error).splitlines()[0]}"
             ) from error
         return path
     if paths:
-        raise UrfrError(f"none of the {len(paths)} checkpoints in {manager.directory} reads back whole")
+        raise UrfrError(f"none of the {len(paths)} checkpoints in {folder} reads back whole")
     return None
 
 

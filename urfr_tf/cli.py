@@ -47,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs one command line; returns the exit code: 0 done, 1 failed with a sentence, 2 usage."""
+    """Runs one command line; returns the exit code: 0 done, 1 failed with a sentence, 2 usage, 75 try again."""
     quiet_libraries()
     args = build_parser().parse_args(argv)
     try:
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.debug:
             raise
         print(f"urfr {args.command}: {error}", file=sys.stderr)
-        return 1
+        return error.exit_code
     except KeyboardInterrupt:
         print(
             f"urfr {args.command}: interrupted; what was finished is kept, the same command continues",

@@ -22,12 +22,15 @@ class DataConfig(hyperparams.Config):
     """Where the shards are and how a batch is drawn. `batch_size` is global, over all replicas.
 
     `turned` takes the faces that `augment.pose` turns from those that `urfr turn` has put beside the shards.
+    The shards are dealt out to `parts`, each of which fills as many places of every batch; a worker reads the
+    files of its parts only. `shuffle_buffer` is that of each part.
     """
 
     train: str = ""
     validation: str = ""
     batch_size: int = 64
     shuffle_buffer: int = 16384
+    parts: int = 1
     cache: bool = False
     flip: bool = True
     turned: bool = False
@@ -76,12 +79,14 @@ class HeadConfig(hyperparams.Config):
     """Many identities: which prototypes a step compares with, and where they lie (docs/scale.md).
 
     A step takes the batch's identities and, of the others, the share `sample_rate` or, if it is not 0,
-    `sample_count` of them. `sharded` gives each replica C / R prototypes with their momentum.
+    `sample_count` of them. `sharded` gives each replica C / R prototypes with their momentum. `start` is
+    `random`, or `class_means` of the embeddings of `initial_weights`.
     """
 
     sharded: bool = False
     sample_rate: float = 1.0
     sample_count: int = 0
+    start: str = "random"
 
     @property
     def partial(self) -> bool:
@@ -127,9 +132,35 @@ class AttributesConfig(hyperparams.Config):
 
 @dataclasses.dataclass
 class UncertaintyConfig(hyperparams.Config):
-    """The uncertainty stage (task: uncertainty): `images_per_identity` genuine images a person in a batch."""
+    """The uncertainty stage (task: uncertainty): batches of groups of `images_per_identity` images of a person.
+
+    An epoch takes at most `groups_per_identity` groups of each person; 1 is class-balanced, 0 takes all.
+    """
 
     images_per_identity: int = 4
+    groups_per_identity: int = 0
+
+    @property
+    def grouping(self) -> dict[str, int]:
+        """What the pipeline calls these settings."""
+        return {
+            "images_per_identity": self.images_per_identity,
+            "groups_per_identity": self.groups_per_identity,
+        }
+
+
+@dataclasses.dataclass
+class LayerRatesConfig(hyperparams.Config):
+    """Factors on the learning rate, and on the weight decay that follows it, for fine-tuning.
+
+    `backbone` is the factor of the backbone's last layer and `backbone_first` that of its first, the same
+    if it is left out; the layers between lie on a geometric line. The confidence head has `confidence.rate`.
+    """
+
+    backbone: float = 1.0
+    backbone_first: float | None = None
+    embedding: float = 1.0
+    prototypes: float = 1.0
 
 
 @dataclasses.dataclass
@@ -141,13 +172,19 @@ class OptimizerConfig(hyperparams.Config):
     weight_decay: float = 5e-4
     clip_norm: float = 0.0
     ema_decay: float = 0.0
+    layer_rates: LayerRatesConfig = dataclasses.field(default_factory=LayerRatesConfig)
     learning_rate: optimization.LrConfig = dataclasses.field(default_factory=optimization.LrConfig)
     warmup: optimization.WarmupConfig = dataclasses.field(default_factory=optimization.WarmupConfig)
 
 
 @dataclasses.dataclass
 class TrainConfig(hyperparams.Config):
-    """Length of the run. `steps_per_epoch: 0` is one pass over the data an epoch."""
+    """Length of the run. `steps_per_epoch: 0` is one pass over the data an epoch.
+
+    `accumulate` is in how many micro-batches, one after the other, a replica takes its part of
+    `data.batch_size`. For the first `freeze_backbone_epochs` the heads learn alone. `freeze_batch_norm` keeps statistics, scale
+    and offset of batch norms as they are: of `none`, of the `backbone`, or of `all`, the embedding's too.
+    """
 
     epochs: int = 18
     steps_per_epoch: int = 0
@@ -155,6 +192,9 @@ class TrainConfig(hyperparams.Config):
     keep_checkpoints: int = 3
     validate_every: int = 1
     tensorboard: bool = True
+    accumulate: int = 1
+    freeze_backbone_epochs: int = 0
+    freeze_batch_norm: str = "none"
 
 
 @dataclasses.dataclass
@@ -162,6 +202,7 @@ class RuntimeConfig(hyperparams.Config):
     """Where it runs. `replicas` > 0 is that many logical CPU devices (testing); 0 is all GPUs.
 
     `precision: auto` is what the machine is fastest in (`urfr_tf/precision.py`); config.yaml of the run names it.
+    `tpu` is the name or address of the TPU of `strategy: tpu`, empty for the one of this machine.
     `data_service` is HOST:PORT of a `urfr data-service dispatcher` whose workers make the batches.
     """
 
@@ -169,6 +210,7 @@ class RuntimeConfig(hyperparams.Config):
     replicas: int = 0
     precision: str = "float32"
     deterministic: bool = True
+    tpu: str = ""
     data_service: str = ""
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import types
 import typing
+from collections.abc import Callable
 from typing import Any
 
 from urfr_tf.errors import UrfrError
@@ -13,6 +14,8 @@ STRATEGIES = ("off", "mirrored", "multi_worker_mirrored", "tpu")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 TASKS = ("recognition", "attributes", "uncertainty")
 ADVERSARIES = ("none", "identity", "domain")
+STARTS = ("random", "class_means")
+FROZEN_NORMS = ("none", "backbone", "all")
 AUGMENTATIONS = ("blur", "occlusion", "pose", "resolution")
 
 
@@ -101,6 +104,11 @@ def check_sense(config: Any, where: str) -> None:
         "head.sample_rate and head.sample_count exclude one another, "
         f"but got {head.sample_rate} and {head.sample_count}",
     )
+    need(head.start in STARTS, f"head.start is one of {', '.join(STARTS)}, but got {head.start}")
+    need(
+        head.start == "random" or (bool(config.initial_weights) and config.task == "recognition"),
+        "head.start: class_means needs initial_weights and task: recognition",
+    )
     if head.partial:
         need(config.task == "recognition", f"head.* belongs to task: recognition, but task is {config.task}")
         need(
@@ -111,9 +119,27 @@ def check_sense(config: Any, where: str) -> None:
     need(data.batch_size >= 1, f"data.batch_size must be at least 1, but got {data.batch_size}")
     need(data.shuffle_buffer >= 1, f"data.shuffle_buffer must be at least 1, but got {data.shuffle_buffer}")
     need(not data.turned or config.augment.pose > 0, "data.turned needs a probability in augment.pose")
+    need(
+        data.parts >= 1 and data.batch_size % data.parts == 0,
+        f"data.parts must be at least 1 and divide data.batch_size, but got {data.parts} and {data.batch_size}",
+    )
+    need(
+        data.parts == 1 or not config.runtime.data_service,
+        "data.parts and runtime.data_service exclude each other: the service deals out the work itself",
+    )
     need(config.train.epochs >= 1, f"train.epochs must be at least 1, but got {config.train.epochs}")
     need(config.train.steps_per_epoch >= 0, "train.steps_per_epoch must not be negative")
     need(config.train.keep_checkpoints >= 1, "train.keep_checkpoints must be at least 1")
+    need(
+        config.train.accumulate >= 1 and data.batch_size % config.train.accumulate == 0,
+        "train.accumulate must be at least 1 and divide data.batch_size, the global batch, "
+        f"but got {config.train.accumulate} and {data.batch_size}",
+    )
+    need(
+        config.train.accumulate == 1 or config.task == "recognition",
+        f"train.accumulate belongs to task: recognition, but task is {config.task}",
+    )
+    _check_fine_tuning(config, need)
     optimizer = config.optimizer
     need(
         0 <= optimizer.momentum < 1, f"optimizer.momentum is from 0 to below 1, but got {optimizer.momentum}"
@@ -168,6 +194,10 @@ def check_sense(config: Any, where: str) -> None:
         need(not config.decorrelation.enabled, "decorrelation.enabled belongs to task: recognition")
     if config.task == "uncertainty":
         per_identity = config.uncertainty.images_per_identity
+        need(
+            config.uncertainty.groups_per_identity >= 0,
+            "uncertainty.groups_per_identity must not be negative",
+        )
         need(bool(config.initial_weights), "task: uncertainty needs initial_weights, the run to fine-tune")
         need(confidence.learned, "task: uncertainty needs confidence.learned: true")
         need(
@@ -183,4 +213,27 @@ def check_sense(config: Any, where: str) -> None:
             model.groups % 2 == 0 and possible >= variations,
             f"model.groups {model.groups} gives too few different half masks, "
             f"but decorrelation needs {variations}",
+        )
+
+
+def _check_fine_tuning(config: Any, need: Callable[[bool, str], None]) -> None:
+    train, rates = config.train, config.optimizer.layer_rates
+    for name in ("backbone", "backbone_first", "embedding", "prototypes"):
+        value = getattr(rates, name)
+        need(
+            value is None or value > 0,
+            f"optimizer.layer_rates.{name} must be above 0, but got {value}; train.freeze_backbone_epochs freezes",
+        )
+    need(train.freeze_backbone_epochs >= 0, "train.freeze_backbone_epochs must not be negative")
+    need(
+        train.freeze_batch_norm in FROZEN_NORMS,
+        f"train.freeze_batch_norm is one of {', '.join(FROZEN_NORMS)}, but got {train.freeze_batch_norm}",
+    )
+    if config.task != "recognition":
+        changed = train.freeze_backbone_epochs > 0 or train.freeze_batch_norm != "none"
+        changed = changed or rates.as_dict() != type(rates)().as_dict()
+        need(
+            not changed,
+            "train.freeze_* and optimizer.layer_rates belong to task: recognition, "
+            f"but task is {config.task}",
         )

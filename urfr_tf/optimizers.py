@@ -39,14 +39,24 @@ def rate_at(schedule: Any, step: int) -> float:
     return float(schedule(tf.constant(step)) if callable(schedule) else schedule)
 
 
-def build_optimizer(config: OptimizerConfig, schedule: Any, *, half_precision: bool) -> Any:
-    """SGD with decoupled weight decay, averaged weights if asked for, loss scaling in float16."""
+def build_optimizer(
+    config: OptimizerConfig,
+    schedule: Any,
+    *,
+    half_precision: bool,
+    layer_rates: dict[str, float] | None = None,
+) -> Any:
+    """SGD with decoupled weight decay, averaged weights if asked for, loss scaling in float16.
+
+    `layer_rates` is the factor on the learning rate of each layer by its name; 1 where it is not named.
+    """
     optimizer = sgdw(
         schedule,
         momentum=config.momentum,
         nesterov=config.nesterov,
         weight_decay=config.weight_decay,
         ema_decay=config.ema_decay,
+        layer_rates=layer_rates,
     )
     if half_precision:
         return tf.keras.mixed_precision.LossScaleOptimizer(optimizer)

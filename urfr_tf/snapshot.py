@@ -1,5 +1,6 @@
 """The model as it would be served now: the inference graph with (averaged) weights of a training."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ class Snapshot:
         for variable in self._sources:
             source: Any = variable
             if has_average and variable.trainable:
-                source = optimizer.get_slot(variable, "average")
+                # A weight that has been frozen since the start has no average yet.
+                with contextlib.suppress(KeyError):
+                    source = optimizer.get_slot(variable, "average")
             values.append(np.asarray(source.read_value()))
         self.inference.set_weights(values)
 

@@ -15,10 +15,12 @@ def set_up(runtime: RuntimeConfig, seed: int) -> tf.distribute.Strategy:
     """Seeds everything, sets the precision policy, and returns the strategy.
 
     Without GPUs, and with `replicas: 0`, it is TensorFlow's default strategy; `replicas: N` is N
-    logical CPU devices, for testing what N GPUs would do.
+    logical CPU devices, for testing what N GPUs would do. `multi_worker_mirrored` finds its processes in
+    TF_CONFIG and waits for all of them. `tpu` is untested: nobody here has one.
 
     Raises:
-        UrfrError: TensorFlow was used before in this process with another number of devices.
+        UrfrError: TensorFlow was used before in this process with another number of devices; no TPU, or no
+            cluster of that description.
     """
     keras.utils.set_random_seed(seed)
     if runtime.deterministic:
@@ -29,7 +31,15 @@ def set_up(runtime: RuntimeConfig, seed: int) -> tf.distribute.Strategy:
     gpus = len(tf.config.list_physical_devices("GPU"))
     if runtime.strategy == "mirrored" and gpus <= 1:
         return tf.distribute.get_strategy()
-    return distribute_utils.get_distribution_strategy(runtime.strategy, num_gpus=gpus, tpu_address="")
+    try:
+        if runtime.strategy == "multi_worker_mirrored":
+            return tf.distribute.MultiWorkerMirroredStrategy()
+        return distribute_utils.get_distribution_strategy(
+            runtime.strategy, num_gpus=gpus, tpu_address=runtime.tpu
+        )
+    except (tf.errors.OpError, ValueError, RuntimeError, KeyError) as error:
+        words = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UrfrError(f"could not set up runtime.strategy: {runtime.strategy}: {words}") from error
 
 
 def replicated(strategy: tf.distribute.Strategy) -> bool:

@@ -8,6 +8,7 @@ if __name__ == "__main__":  # Before TensorFlow is imported, which reads its log
     sys.exit(main(["train", *sys.argv[1:]]))
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,18 @@ from urfr_tf.checkpoints import restore_latest
 from urfr_tf.config import Experiment
 from urfr_tf.data.manifest import Manifest, load_manifest
 from urfr_tf.data.pipeline import steps_per_pass
-from urfr_tf.errors import UrfrError
+from urfr_tf.errors import TryAgainError, UrfrError
+from urfr_tf.models.finite import non_finite
 from urfr_tf.optimizers import build_schedule
 from urfr_tf.precision import resolve
+from urfr_tf.preemption import Preemption, StopWhenAsked
 from urfr_tf.run_folder import EpochLog, open_run
 from urfr_tf.snapshot import Snapshot
 from urfr_tf.strategy import set_up
 from urfr_tf.tasks import attributes, recognition, uncertainty
 from urfr_tf.tasks.parts import Parts
 from urfr_tf.tensorboard import WriteTensorBoard
+from urfr_tf.workers import Workers
 
 TASKS = {
     "recognition": recognition.build,
@@ -48,26 +52,56 @@ def train(config: Experiment, run_dir: str | Path) -> Path:
     Raises:
         UrfrError: bad data, a run folder of another configuration, a loss that is not finite, a full
             disk. What was finished is kept.
+        TryAgainError: SIGTERM came, and the checkpoint of the step at hand is saved; or another worker is
+            gone.
     """
     run_dir = Path(run_dir)
     config, why = resolve(config, run_dir)
+    with Preemption() as preemption:
+        strategy = set_up(config.runtime, config.seed)
+        workers = Workers(strategy)
+        with workers.folder(run_dir) as own:
+            _train(config, why, strategy, workers, preemption, run_dir, own)
+    return run_dir
+
+
+def _train(
+    config: Experiment,
+    why: str,
+    strategy: tf.distribute.Strategy,
+    workers: Workers,
+    preemption: Preemption,
+    run_dir: Path,
+    own: Path,
+) -> None:
+    """As `train`.
+
+    Args:
+        config: with a precision that is named.
+        why: it is that precision.
+        strategy: that is set up.
+        workers: the processes.
+        preemption: what SIGTERM is noted in.
+        run_dir: where the checkpoints to be restored are.
+        own: where this process writes; the run folder if it is the only one or the chief.
+    """
     manifest = load_manifest(config.data.train)
     if manifest.classes < 2:
         raise UrfrError(
             f"expected at least two identities in {config.data.train}, but it holds {manifest.classes}"
         )
-    grouped = config.uncertainty.images_per_identity if config.task == "uncertainty" else 1
+    groups = config.uncertainty.grouping if config.task == "uncertainty" else {}
     steps_per_epoch = config.train.steps_per_epoch or steps_per_pass(
-        config.data.train, config.data.batch_size, grouped
+        config.data.train, config.data.batch_size, parts=config.data.parts, **groups
     )
     total_steps = steps_per_epoch * config.train.epochs
-    strategy = set_up(config.runtime, config.seed)
+    description = describe(config, manifest, steps_per_epoch, strategy.num_replicas_in_sync)
     schedule = build_schedule(config.optimizer, total_steps)
     parts = TASKS[config.task](config, manifest, schedule, strategy)
     facts: dict[str, Any] = {"classes": manifest.classes, "images": manifest.images, "steps": total_steps}
     facts |= {"precision": f"{config.runtime.precision}: {why}"}
     facts |= {"image_size": manifest.image_size, "template": manifest.raw.get("template")}
-    open_run(run_dir, config, facts)
+    open_run(own, config, facts)
 
     model = parts.model
     snapshot = Snapshot(model, parts.shared, parts.fresh)
@@ -76,39 +110,54 @@ def train(config: Experiment, run_dir: str | Path) -> Path:
         checkpoint.second_optimizer = model.second_optimizer
     manager = tf.train.CheckpointManager(
         checkpoint,
-        str(run_dir / "checkpoints"),
+        str(own / "checkpoints"),
         max_to_keep=config.train.keep_checkpoints,
         checkpoint_name="step",
     )
-    restored = restore_latest(manager)
+    restored = restore_latest(checkpoint, str(run_dir / "checkpoints"))
     step = int(model.step.numpy())
     if restored and step >= total_steps:
         print(f"{run_dir} is complete: {step} steps; nothing to do")
-        return run_dir
+        return
     if restored:
         print(f"resuming from {restored}: step {step} of {total_steps}")
     print(f"precision {config.runtime.precision}: {why}")
-    print(describe(config, manifest, steps_per_epoch, strategy.num_replicas_in_sync), flush=True)
+    print(description, flush=True)
 
+    if parts.begin and not restored:
+        snapshot.refresh()
+        parts.begin(snapshot.embed)
     if parts.measure and parts.measure_first and not restored:
         snapshot.refresh()
         print(f"before: {_spell(parts.measure(snapshot.embed))}")
-    callbacks = build_callbacks(config, parts, schedule, snapshot, manager, run_dir, steps_per_epoch)
-    for initial, last, steps in segments(step, steps_per_epoch, config.train.epochs):
+    callbacks = build_callbacks(config, parts, schedule, snapshot, manager, own, steps_per_epoch)
+    callbacks.append(
+        StopWhenAsked(preemption, manager, config.train.epochs, workers.any, workers.check_steps)
+    )
+    frozen = config.train.freeze_backbone_epochs
+    for initial, last, steps in segments(step, steps_per_epoch, config.train.epochs, frozen):
+        if frozen:
+            model.freeze_backbone(initial < frozen)
         try:
             model.fit(
-                parts.batches(int(model.step.numpy())),
+                workers.batches(partial(parts.batches, int(model.step.numpy()))),
                 initial_epoch=initial,
                 epochs=last,
                 steps_per_epoch=steps,
                 callbacks=callbacks,
                 verbose=0,
             )
-        except tf.errors.OpError as error:
+        except (tf.errors.OpError, UrfrError) as error:
+            cause = error.__cause__ if isinstance(error, UrfrError) else error
+            if workers.lost(cause):
+                raise TryAgainError(
+                    f"another worker was lost ({_first_line(cause)}); the same command on all workers continues"
+                ) from error
+            if isinstance(error, UrfrError):
+                raise
             raise UrfrError(_plain(error, config.data.train, manager.latest_checkpoint)) from error
     if parts.after:
         parts.after()
-    return run_dir
 
 
 def _spell(values: dict[str, float]) -> str:
@@ -143,7 +192,11 @@ def build_callbacks(
 ) -> list[keras.callbacks.Callback]:
     """Callbacks in the order in which they must act at the end of an epoch."""
     callbacks: list[keras.callbacks.Callback] = [
-        StopOnNonFinite(steps_per_epoch, lambda: manager.latest_checkpoint)
+        StopOnNonFinite(
+            steps_per_epoch,
+            lambda: manager.latest_checkpoint,
+            lambda step: non_finite(parts.model, next(iter(parts.batches(step - 1)))),
+        )
     ]
     if sys.stdout.isatty():  # First, so that its line is closed before the epoch's figures are printed.
         callbacks.append(progress_bar())
@@ -172,16 +225,37 @@ def sample_batch(parts: Parts) -> Callable[[], tuple[np.ndarray, np.ndarray]]:
     return sample
 
 
-def segments(step: int, steps_per_epoch: int, epochs: int) -> list[tuple[int, int, int]]:
-    """(initial_epoch, epochs, steps_per_epoch) of each call of fit: the rest of a broken epoch first."""
+def segments(step: int, steps_per_epoch: int, epochs: int, frozen: int = 0) -> list[tuple[int, int, int]]:
+    """(initial_epoch, epochs, steps_per_epoch) of each call of fit.
+
+    The rest of a broken epoch comes first; no call goes over the end of the first `frozen` epochs.
+    """
     epoch, inside = divmod(step, steps_per_epoch)
     calls = []
     if inside:
         calls.append((epoch, epoch + 1, steps_per_epoch - inside))
         epoch += 1
-    if epoch < epochs:
-        calls.append((epoch, epochs, steps_per_epoch))
+    for end in sorted({min(frozen, epochs), epochs}):
+        if epoch < end:
+            calls.append((epoch, end, steps_per_epoch))
+            epoch = end
     return calls
+
+
+def spell_batch(config: Experiment, replicas: int) -> str:
+    """The global batch, and how it comes about.
+
+    Raises:
+        UrfrError: it cannot be divided so.
+    """
+    size, parts = config.data.batch_size, config.train.accumulate
+    if size % (replicas * parts):
+        raise UrfrError(
+            "expected data.batch_size, the global batch, as a multiple of the replicas times train.accumulate, "
+            f"but got {size}, {replicas} and {parts}"
+        )
+    micro = f" x {parts} micro-batches" if parts > 1 else ""
+    return f"global batch {size} = {replicas} replica(s){micro} x {size // replicas // parts} images"
 
 
 def describe(config: Experiment, manifest: Manifest, steps_per_epoch: int, replicas: int) -> str:
@@ -192,6 +266,6 @@ def describe(config: Experiment, manifest: Manifest, steps_per_epoch: int, repli
         network = f"theta_A at {model.input_size} px for {', '.join(config.attribute_targets)}"
     return (
         f"training {config.name}: {manifest.images} images of {manifest.classes} identities, {network}, "
-        f"{replicas} replica(s), {config.runtime.precision}, global batch {config.data.batch_size}, "
+        f"{config.runtime.precision}, {spell_batch(config, replicas)}, "
         f"{config.train.epochs} epochs of {steps_per_epoch} steps"
     )

@@ -1,6 +1,7 @@
 """The loss over some rows against float64 NumPy, value and gradient; and against the dense loss."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from urfr_tf.layers.prototypes import confidence_logits
@@ -74,20 +75,27 @@ def test_all_rows_in_another_order_equal_the_dense_loss():
         np.testing.assert_allclose(tf.convert_to_tensor(ours), theirs, atol=1e-6)
 
 
-def test_finite_where_logits_are_huge_and_a_prototype_is_zero():
+@pytest.mark.parametrize("dtype", [tf.float32, tf.float16, tf.bfloat16])
+def test_finite_where_logits_are_huge_and_a_prototype_is_zero(dtype):
     """s = 245 on a cosine of +-1 against m = 30; a row of zeros has no direction, and gradient 0 / finite."""
     f = np.zeros([2, K, D])
     f[:, :, 0] = 1
     w = np.zeros([3, K, D])
     w[0, :, 0], w[1, :, 0] = 1, -1
     kernel = tf.constant(w.reshape(3, -1), tf.float32)
-    embedding = tf.constant(f, tf.float32)
+    embedding = tf.constant(f, dtype)
     with tf.GradientTape() as tape:
         tape.watch([embedding, kernel])
         loss, right = partial_identification(
-            embedding, tf.fill([2, K], 245.0), kernel, tf.constant([0, 1]), tf.constant(30.0), Alone()
+            embedding,
+            tf.cast(tf.fill([2, K], 245.0), dtype),
+            kernel,
+            tf.constant([0, 1]),
+            tf.constant(30.0),
+            Alone(),
         )
     # Right: log(1 + e^-215 + e^-490) = 0. Wrong: 245 - (-245 - 30) = 520.
     np.testing.assert_allclose(loss, [0, 520], atol=1e-4)
     np.testing.assert_array_equal(right, [True, False])
-    assert all(np.isfinite(g).all() for g in tape.gradient(loss, [embedding, kernel]))
+    gradients = tape.gradient(loss, [embedding, kernel])
+    assert all(np.isfinite(tf.cast(g, tf.float32)).all() for g in gradients)

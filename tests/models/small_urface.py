@@ -23,7 +23,7 @@ from urfr_tf.models.urface import training_outputs
 B, K, WIDTH, CLASSES, RATE, DECAY = 8, 2, 8, 13, 0.5, 0.01
 
 
-def small_urface(classes=CLASSES, *, clip=1.0, wrap=None, **partial):
+def small_urface(classes=CLASSES, *, clip=1.0, wrap=None, accumulate=1, **partial):
     """Compiled; with `shards`, `rate`, `count` the prototypes lie beside the graph."""
     image = keras.Input([6], name=heads.IMAGE)
     # A batch norm would have to be synchronised; a backbone does not matter to the head.
@@ -34,7 +34,7 @@ def small_urface(classes=CLASSES, *, clip=1.0, wrap=None, **partial):
     outputs = training_outputs(network, None if partial else classes, K)
     model = URFace(network.input, outputs)
     prototypes = PartialPrototypes(classes, K, WIDTH // K, seed=5, **partial) if partial else None
-    model.configure(groups=K, clip_norm=clip, prototypes=prototypes)
+    model.configure(groups=K, clip_norm=clip, prototypes=prototypes, accumulate=accumulate)
     optimizer = sgdw(RATE, momentum=0.9, nesterov=False, weight_decay=DECAY)
     model.compile(
         optimizer if wrap is None else wrap(optimizer),
@@ -142,6 +142,9 @@ def main(replicas, path):
     # A rate that rounds to every row, so that rows are gathered and scattered: both ways together.
     both = partial_model(replicas, shards=replicas, rate=0.99)
     result["sharded_gathered"] = difference(trained(both, batches(3)), reference)
+    # All three ways at once: each replica takes its images one by one.
+    slow = partial_model(replicas, shards=replicas, rate=0.99, accumulate=B // replicas)
+    result["sharded_accumulated"] = difference(trained(slow, batches(3)), reference)
     if replicas == 2:
         copies = partial_model(2, shards=1, rate=0.99)
         result["copied_gathered"] = difference(trained(copies, batches(3)), reference)

@@ -29,6 +29,7 @@ def test_two_shards_equal_the_dense_layer(two):
     """Three steps with momentum, decay and clipping: loss, norm, kernel, momentum, every other weight."""
     assert two["sharded"] < 1e-5
     assert two["sharded_gathered"] < 1e-5
+    assert two["sharded_accumulated"] < 1e-5
     assert two["rows"] == [7, 7]  # 13 classes: 7 and 6, padded
 
 
@@ -56,5 +57,5 @@ def test_four_and_eight(two, replicas):
     """8 shards of 2 rows: six full, one of 1, one empty."""
     result = run(replicas, two["path"])
     assert result["rows"] == [-(-13 // replicas)] * replicas
-    for name in ("sharded", "sharded_gathered", f"restored_{replicas}"):
+    for name in ("sharded", "sharded_gathered", "sharded_accumulated", f"restored_{replicas}"):
         assert result[name] < 1e-5, name

@@ -6,7 +6,6 @@ that starts at step g therefore continues an interrupted one bit for bit.
 """
 
 import os
-from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +14,9 @@ from urfr_tf import heads
 from urfr_tf.augment.choose import augment, check_probabilities, choose
 from urfr_tf.data import records
 from urfr_tf.data.allocator import keep_freed_memory
+from urfr_tf.data.grouped import by_identity
 from urfr_tf.data.manifest import Manifest, load_manifest
+from urfr_tf.data.parts import part_of, steps_of_parts
 from urfr_tf.data.random_crop import crop_images, crop_points, decode, known_points
 from urfr_tf.data.service import served
 from urfr_tf.data.soft_labels import check_soft_labels
@@ -27,16 +28,18 @@ from urfr_tf.errors import UrfrError
 _CYCLE, _BLOCK = 8, 16
 _FOREVER = np.iinfo(np.int64).max
 # What the stream's seed is used for.
-_ORDER, _CROP, _AUGMENT = range(3)
+_ORDER, _CROP, _AUGMENT = range(_USES := 3)
 
 
-def steps_per_pass(shards: str, batch_size: int, images_per_identity: int = 1) -> int:
+def steps_per_pass(
+    shards: str, batch_size: int, images_per_identity: int = 1, groups_per_identity: int = 0, parts: int = 1
+) -> int:
     """Full batches in one pass over the data.
 
     Raises:
         UrfrError: the folder is no folder of shards, or holds fewer images than a batch.
     """
-    return _steps(load_manifest(shards), batch_size, images_per_identity)
+    return _steps(load_manifest(shards), batch_size, images_per_identity, groups_per_identity, parts)
 
 
 def training_dataset(
@@ -53,7 +56,10 @@ def training_dataset(
     soft_labels: tuple[str, ...] = (),
     turned: bool = False,
     images_per_identity: int = 1,
+    groups_per_identity: int = 0,
     service: str = "",
+    part: int = 0,
+    parts: int = 1,
 ) -> tf.data.Dataset:
     """The endless stream of training batches, from step `start_step` on.
 
@@ -76,11 +82,17 @@ def training_dataset(
         images_per_identity: with M > 1 a batch is B / M groups of M images of one person (P x K sampling); a
             person's last n mod M images of a pass are left out. It streams: at most M - 1 encoded images a
             person wait for their group.
+        groups_per_identity: with G > 0 a pass takes the first G groups of each person only (class-balanced:
+            with G = 1 everybody who has M images comes once a pass, however many more there are); 0 takes all.
         service: HOST:PORT of a tf.data service whose workers make the batches (see `service`); the stream is the
             same. They find the shards at the same absolute path.
+        part, parts: the shards are dealt out to `parts`, each of which fills B / parts places of every batch
+            from its own files; this stream is that of one of them. Of each part's images a pass leaves out
+            those that the smallest part's last full batch does not reach.
 
     Returns:
-        A dataset of ({image: float32 [B, S, S, 3] in 0..255, label: int64 [B]}, {variation: float32 [B, T]});
+        A dataset of ({image: float32 [B, S, S, 3] in 0..255, label: int64 [B]}, {variation: float32 [B, T]}),
+        B being B / parts of a part's stream;
         the T columns are the variations in the order of `check_probabilities`, then the soft labels.
 
     Raises:
@@ -96,15 +108,19 @@ def training_dataset(
     if turned and "pose" not in probabilities:
         raise UrfrError("expected a probability of pose where turned faces are asked for, but got none")
     _check_crop(manifest, crop_size)
-    steps = _steps(manifest, batch_size, images_per_identity)
+    steps = _steps(manifest, batch_size, images_per_identity, groups_per_identity, parts)
+    manifest, batch_size = part_of(manifest, part, parts), batch_size // parts
     soft = [check_soft_labels(manifest, name) for name in soft_labels]
     faces = turned_paths(manifest) if turned else []
     stored: Stored = (InMemory if cache else Streamed)(manifest, soft, faces)
 
+    def fold(use: int, number: tf.Tensor) -> tf.Tensor:
+        return _fold(seed, use + _USES * part, number)
+
     def one_pass(number: tf.Tensor) -> tf.data.Dataset:
         # The order must not hang on tf.random.set_seed, which Dataset.shuffle would mix in.
         tf.compat.v1.set_random_seed(1)
-        shards_seed, records_seed = tf.unstack(tf.random.split(_fold(seed, _ORDER, number)))
+        shards_seed, records_seed = tf.unstack(tf.random.split(fold(_ORDER, number)))
         order = tf.random.experimental.stateless_shuffle(tf.range(len(manifest.shard_paths)), shards_seed)
         copy = number % max(len(faces), 1)
         opened = tf.data.Dataset.from_tensor_slices(order).interleave(
@@ -112,14 +128,15 @@ def training_dataset(
         )
         shuffled = opened.shuffle(shuffle_buffer, records_seed[0], reshuffle_each_iteration=False)
         if images_per_identity > 1:
-            shuffled = _by_identity(shuffled, stored.label, images_per_identity)
+            most = (groups_per_identity, manifest.classes)
+            shuffled = by_identity(shuffled, stored.label, images_per_identity, *most)
         return shuffled.take(steps * batch_size)
 
     def make(step: tf.Tensor, batch: tuple) -> tuple[Tensors, Tensors]:
-        variations = _fold(seed, _AUGMENT, step)
+        variations = fold(_AUGMENT, step)
         chosen = choose(batch_size, variations, probabilities)
         examples = stored.read(batch, chosen["pose"] if turned else None)
-        draw = tf.random.stateless_uniform([batch_size, 3], _fold(seed, _CROP, step))
+        draw = tf.random.stateless_uniform([batch_size, 3], fold(_CROP, step))
         offset = tf.cast(draw[:, :2] * (manifest.image_size - crop_size + 1.0), tf.int32)
         mirrored = (draw[:, 2] < 0.5) & flip
         images = crop_images(examples[heads.IMAGE], offset, mirrored, manifest.image_size, crop_size)
@@ -170,29 +187,28 @@ def evaluation_dataset(shards: str, *, batch_size: int, crop_size: int) -> tf.da
     return stream.prefetch(tf.data.AUTOTUNE).with_options(_options())
 
 
-def _by_identity(stream: tf.data.Dataset, label_of: Callable, group: int) -> tf.data.Dataset:
-    """The records in runs of `group` of one person, in the order in which the runs become full."""
-    runs = stream.group_by_window(
-        lambda *record: label_of(record),
-        lambda _, window: window.batch(group, drop_remainder=True),
-        window_size=group,
-    )
-    return runs.unbatch()
-
-
 def _fold(seed: int, use: int, number: tf.Tensor) -> tf.Tensor:
     """The seed of a pass or step, int64 [2]."""
     folded = tf.random.fold_in(tf.constant([seed, use], tf.int64), tf.cast(number, tf.int64))
     return tf.cast(folded, tf.int64)
 
 
-def _steps(manifest: Manifest, batch_size: int, images_per_identity: int) -> int:
+def _steps(
+    manifest: Manifest, batch_size: int, images_per_identity: int, groups_per_identity: int, parts: int
+) -> int:
     if batch_size < 1 or images_per_identity < 1 or batch_size % images_per_identity:
         raise UrfrError(
             "expected a batch of at least 1 image that images_per_identity divides, "
             f"but got {batch_size} and {images_per_identity}"
         )
-    usable = int((manifest.counts // images_per_identity).sum()) * images_per_identity
+    if parts > 1:
+        if images_per_identity > 1:
+            raise UrfrError("expected data.parts: 1 where images are grouped by person, but got more")
+        return steps_of_parts(manifest, batch_size, parts)
+    groups = manifest.counts // images_per_identity
+    if groups_per_identity:
+        groups = np.minimum(groups, groups_per_identity)
+    usable = int(groups.sum()) * images_per_identity
     if usable < batch_size:
         what = (
             "images"

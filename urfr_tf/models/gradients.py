@@ -24,6 +24,9 @@ def apply_summed(
 ) -> tf.Tensor:
     """Sums gradients over the replicas, clips their global norm, scales some, and applies them.
 
+    Gradients that are not finite are taken as 0, so that the weights stay finite and whoever sees the norm can
+    ask them which layer it was. Loss scaling skips the step instead.
+
     Args:
         optimizer: a legacy Keras optimizer, with or without loss scaling.
         gradients: of `scaled(optimizer, share of the global mean loss)`.
@@ -49,6 +52,9 @@ def apply_summed(
         gradients = [*gradients, *alone]
     if clip_norm:
         gradients, _ = tf.clip_by_global_norm(gradients, clip_norm, use_norm=norm)
+    if not isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer):
+        finite = tf.math.is_finite(norm)
+        gradients = [tf.where(finite, gradient, tf.zeros_like(gradient)) for gradient in gradients]
     if prototypes is not None:
         *gradients, of_rows = gradients
         if isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer):

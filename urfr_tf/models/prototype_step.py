@@ -54,19 +54,28 @@ class PrototypeStep:
         everybody = exchange.gather(tf.cast(tf.reshape(labels, [-1]), tf.int64))
         shard = exchange.index if self.sharded else 0
         self.rows = prototypes.rows(everybody, self._step, shard)
-        self._exchange, self._targets = exchange, self.rows.targets
+        self._exchange = exchange
+        self._targets = tf.reshape(self.rows.targets, [exchange.count, -1])
         if not self.sharded and exchange.count > 1:
             # Everybody has these rows: the loss of one's own images needs nobody else.
-            size = tf.size(labels)
             self._exchange = Alone()
-            self._targets = self.rows.targets[exchange.index * size : (exchange.index + 1) * size]
+            self._targets = self._targets[exchange.index : exchange.index + 1]
 
     def identification(
-        self, embedding: tf.Tensor, confidence: tf.Tensor, margin: tf.Tensor
+        self,
+        embedding: tf.Tensor,
+        confidence: tf.Tensor,
+        margin: tf.Tensor,
+        part: int = 0,
+        parts: int = 1,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """[b, K, d], [b, K] -> loss float32 [b], and whether the right identity came first, bool [b]."""
+        """[b / parts, K, d], [b / parts, K] -> loss float32, and whether the right identity came first, bool.
+
+        The images are those of micro-batch `part` of this replica's `parts`.
+        """
+        targets = tf.reshape(self._targets, [self._exchange.count, parts, -1])[:, part]
         return partial_identification(
-            embedding, confidence, self.rows.kernel, self._targets, margin, self._exchange
+            embedding, confidence, self.rows.kernel, tf.reshape(targets, [-1]), margin, self._exchange
         )
 
     def update(self, gradient: tf.Tensor) -> bool:

@@ -17,6 +17,7 @@ from urfr_tf.layers.partial_prototypes import PartialPrototypes
 from urfr_tf.losses import ConfidenceAwareIdentification, confidence_regularizer, variation_losses
 from urfr_tf.models.exchange import Replicas
 from urfr_tf.models.gradients import apply_summed, scaled
+from urfr_tf.models.parts import freeze
 from urfr_tf.models.prototype_step import Momentum, PrototypeStep
 
 IDENTIFICATION, REGULARIZER, CLS, ADV = "identification", "regularizer", "cls", "adv"
@@ -35,6 +36,8 @@ class URFace(keras.Model):
         confidence_rate: float = 1.0,
         clip_norm: float = 0.0,
         prototypes: PartialPrototypes | None = None,
+        frozen_norms: str = "none",
+        accumulate: int = 1,
     ) -> None:
         """Settings of the train step that are not losses.
 
@@ -45,21 +48,45 @@ class URFace(keras.Model):
             confidence_rate: factor on the confidence head's learning rate afterwards.
             clip_norm: bound on the global norm of the gradient; 0 for none.
             prototypes: sampled or sharded ones, beside the graph, or None where the graph gives logits.
+            frozen_norms: batch norms that stay as they are: `none`, of the `backbone`, or `all`.
+            accumulate: in how many micro-batches a replica takes its part of the global batch. Batch norms
+                take their statistics from a micro-batch, and C_v is updated at each of them; everything else
+                is as if it were one.
         """
+        self.accumulate = accumulate
         self.classifier = classifier
         self.prototypes = prototypes
         self.hold_steps = hold_steps
         self.confidence_rate = confidence_rate
         self.clip_norm = clip_norm
         self.exchange: Callable[[], Any] = Replicas
-        frozen = {v.ref() for v in classifier.trainable_variables} if classifier else set()
-        self.theta = [v for v in self.trainable_variables if v.ref() not in frozen]
+        self.frozen_norms = frozen_norms
+        self.freeze_backbone(False)
         names = ["loss", IDENTIFICATION, REGULARIZER, "accuracy", "gradient_norm"]
         names += [CLS, ADV, "classifier_loss"] if classifier else []
         self.means = {name: keras.metrics.Mean(name=name) for name in names}
         self.moments = [keras.metrics.MeanTensor(name=f"confidence_{n}", shape=[groups]) for n in (1, 2)]
         variations = classifier.variations if classifier else 1
         self.readable = keras.metrics.MeanTensor(name="readable", shape=[variations, variations])
+
+    def freeze_backbone(self, frozen: bool) -> None:
+        """From the next call of `fit` on, whether the heads learn alone.
+
+        The backbone then has no gradient, its batch norms use their stored statistics, and the optimizer
+        neither decays its weights nor touches its slots.
+        """
+        freeze(self, backbone=frozen, norms=self.frozen_norms)
+        # Keras keeps the step that it traced, and `fit` restores what was trainable in `compile`.
+        self._reset_compile_cache()
+
+    @property
+    def theta(self) -> list[tf.Variable]:
+        """What learns now besides C_v and sampled prototypes.
+
+        Not an attribute: Keras would put the list into the checkpoint, and it changes with the freezing.
+        """
+        layers = [layer for layer in self.layers if layer is not self.classifier]
+        return [variable for layer in layers for variable in layer.trainable_variables]
 
     def compile(  # type: ignore[override]
         self,
@@ -99,25 +126,66 @@ class URFace(keras.Model):
         return [*self.means.values(), *self.moments, self.readable]
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """One update of C_v, then of theta, from one forward pass."""
+        """One update of theta by the global batch, in `accumulate` micro-batches one after the other."""
         inputs, targets = data
-        labels, variation = inputs[heads.LABEL], targets[heads.VARIATION]
-        replicas = self.distribute_strategy.num_replicas_in_sync
+        labels, parts = inputs[heads.LABEL], self.accumulate
         head = None
         if self.prototypes is not None:
             head = PrototypeStep(self.prototypes, self.momentum, labels, self.step, self.exchange())
-        sources = self.theta if head is None else [*self.theta, head.rows.kernel]
+        theta = self.theta
+        batch = (inputs[heads.IMAGE], labels, targets[heads.VARIATION])
+        gradients = self.gradients(theta, head, 0, *(_part(tensor, 0, parts) for tensor in batch))
+        for part in range(1, parts):
+            # Not before the one before is done: its activations are gone then.
+            with tf.control_dependencies(gradients):
+                micro_batch = [tf.identity(_part(tensor, part, parts)) for tensor in batch]
+            further = self.gradients(theta, head, part, *micro_batch)
+            gradients = [total + gradient for total, gradient in zip(gradients, further, strict=True)]
+        norm = apply_summed(
+            self.optimizer,
+            gradients,
+            theta,
+            clip_norm=self.clip_norm,
+            rates=self._rates(),
+            prototypes=head,
+        )
+        # Where loss scaling skips a step that overflowed, training goes on.
+        skipped = isinstance(self.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
+        counted = tf.math.is_finite(norm) if skipped else True
+        self.means["gradient_norm"].update_state(
+            tf.where(counted, norm, 0.0), sample_weight=tf.cast(counted, tf.float32)
+        )
+        return {name: mean.result() for name, mean in self.means.items()}
+
+    def gradients(
+        self,
+        theta: list[tf.Variable],
+        head: PrototypeStep | None,
+        part: int,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        variation: tf.Tensor,
+    ) -> list[tf.Tensor]:
+        """One update of C_v, and this micro-batch's share of the gradient, from one forward pass.
+
+        The sum over micro-batches and replicas is the gradient of the global batch's mean loss, by theta and
+        then by the rows of `head`.
+        """
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        sources = theta if head is None else [*theta, head.rows.kernel]
         with tf.GradientTape() as tape:
             if head is not None:
                 tape.watch(head.rows.kernel)
-            outputs = self({heads.IMAGE: inputs[heads.IMAGE]}, training=True)
+            outputs = self({heads.IMAGE: images}, training=True)
             embedding, confidence = outputs[heads.EMBEDDING], outputs[heads.CONFIDENCE]
             if head is None:
                 identification = self.identification.call(labels, outputs[heads.LOGITS])
                 hits = tf.equal(tf.argmax(outputs[heads.LOGITS], -1), tf.cast(labels, tf.int64))
             else:
                 margin = self.identification.current_margin()
-                identification, hits = head.identification(embedding, confidence, margin)
+                identification, hits = head.identification(
+                    embedding, confidence, margin, part, self.accumulate
+                )
             terms = {IDENTIFICATION: identification, REGULARIZER: confidence_regularizer(confidence)}
             if self.classifier is not None:
                 with tape.stop_recording():
@@ -128,20 +196,12 @@ class URFace(keras.Model):
             loss = means[IDENTIFICATION] + tf.add_n(
                 [self.term_weights[name] * means[name] for name in means if name != IDENTIFICATION]
             )
-            share = scaled(self.optimizer, loss / replicas)
-        norm = apply_summed(
-            self.optimizer,
-            tape.gradient(share, sources),
-            self.theta,
-            clip_norm=self.clip_norm,
-            rates=self._rates(),
-            prototypes=head,
-        )
-        for name, value in {**means, "loss": loss, "gradient_norm": norm, "accuracy": hits}.items():
+            share = scaled(self.optimizer, loss / (replicas * self.accumulate))
+        for name, value in {**means, "loss": loss, "accuracy": hits}.items():
             self.means[name].update_state(value)
         self.moments[0].update_state(tf.reduce_mean(confidence, 0))
         self.moments[1].update_state(tf.reduce_mean(tf.square(confidence), 0))
-        return {name: mean.result() for name, mean in self.means.items()}
+        return tape.gradient(share, sources)
 
     def _rates(self) -> dict[Any, tf.Tensor]:
         free = tf.cast(self.step >= self.hold_steps, tf.float32)
@@ -179,3 +239,7 @@ class URFace(keras.Model):
             for (t, u), value in np.ndenumerate(self.readable.result().numpy()):
                 columns[f"readable_{t}_{u}"] = float(value)
         return scalars, columns
+
+
+def _part(tensor: tf.Tensor, part: int, parts: int) -> tf.Tensor:
+    return tensor if parts == 1 else tf.split(tensor, parts)[part]

@@ -1,6 +1,7 @@
 """The task `attributes`: theta_A, whose soft predictions become further variation labels."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -34,7 +35,7 @@ def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.di
         model=model,
         shared=network,
         fresh=attribute_network(len(names), size),
-        batches=lambda start_step: attribute_batches(config, start_step),
+        batches=partial(attribute_batches, config),
         measure=measure,
     )
 
@@ -70,12 +71,14 @@ def build_model(
     return model, network
 
 
-def attribute_batches(config: Experiment, start_step: int) -> tf.data.Dataset:
+def attribute_batches(
+    config: Experiment, start_step: int, worker: int = 0, workers: int = 1
+) -> tf.data.Dataset:
     """As in recognition; with the adversary `domain`, the label is the domain, which is no target then.
 
     The targets hold besides which images have attributes: float32 [B], 0 or 1.
     """
-    stream = configured_batches(config, start_step)
+    stream = configured_batches(config, start_step, worker, workers)
     if config.attributes.adversary != "domain":
         return stream
     names = config.data.soft_labels

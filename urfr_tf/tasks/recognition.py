@@ -1,22 +1,28 @@
 """The task `recognition`: URFace training, of which the CosFace baseline is a configuration."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from urfr_tf import heads
+from urfr_tf.addons import Scaled
 from urfr_tf.config import Experiment
 from urfr_tf.data.manifest import Manifest
 from urfr_tf.layers import VariationClassifier
 from urfr_tf.layers.partial_prototypes import PartialPrototypes
 from urfr_tf.losses import ConfidenceAwareIdentification
 from urfr_tf.models.inference import build_inference, inference_outputs
+from urfr_tf.models.parts import layer_rates
 from urfr_tf.models.prototype_step import Momentum
 from urfr_tf.models.trainer import ADV, CLS, REGULARIZER, URFace
 from urfr_tf.models.urface import embedding_network, training_outputs
 from urfr_tf.optimizers import build_optimizer
 from urfr_tf.strategy import replicated
 from urfr_tf.tasks.batches import configured_batches
+from urfr_tf.tasks.class_means import class_means
 from urfr_tf.tasks.parts import Parts
 from urfr_tf.validation import verification_measure
 from urfr_tf.weights_of_run import load_network_weights
@@ -39,9 +45,20 @@ def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.di
         model=model,
         shared=keras.Model(network.input, inference_outputs(network)),
         fresh=build_inference(config),
-        batches=lambda start_step: configured_batches(config, start_step),
+        batches=partial(configured_batches, config),
+        begin=partial(start_at_class_means, config, model) if config.head.start == "class_means" else None,
         measure=measure,
     )
+
+
+def start_at_class_means(config: Experiment, model: URFace, embed: Callable[..., Any]) -> None:
+    """Sets the prototypes to the class means of the embeddings as they are now."""
+    means = class_means(embed, config.data.train, config.model.input_size, config.model.groups)
+    if model.prototypes is None:
+        model.get_layer(heads.LOGITS).kernel.assign(means)
+    else:
+        model.prototypes.assign(model.prototypes.kernel, means)
+    print(f"prototypes start as the class means of {len(means)} identities", flush=True)
 
 
 def build_model(
@@ -52,13 +69,13 @@ def build_model(
     groups = config.model.groups
     if config.initial_weights:
         load_network_weights(network, config)
-    partial = config.head.partial
-    outputs = training_outputs(network, None if partial else classes, groups)
+    beside = config.head.partial
+    outputs = training_outputs(network, None if beside else classes, groups)
     model = URFace(network.input, outputs, name="urface_training")
     classifier = None
     if config.decorrelation.enabled:
         classifier = VariationClassifier(
-            len(config.variations), groups, config.decorrelation.mask_seed, name="variation_classifier"
+            len(config.variations), groups, config.decorrelation.mask_seed, name=heads.VARIATION_CLASSIFIER
         )
         classifier.build([None, groups, config.model.embedding_dim // groups])
     model.configure(
@@ -67,7 +84,9 @@ def build_model(
         hold_steps=config.confidence.hold_steps,
         confidence_rate=config.confidence.rate,
         clip_norm=config.optimizer.clip_norm,
-        prototypes=partial_prototypes(config, classes, replicas) if partial else None,
+        prototypes=partial_prototypes(config, classes, replicas) if beside else None,
+        frozen_norms=config.train.freeze_batch_norm,
+        accumulate=config.train.accumulate,
     )
     return model, network
 
@@ -92,11 +111,19 @@ def compile_model(config: Experiment, model: URFace, schedule: Any) -> None:
     second = None
     if model.classifier is not None:
         second = tf.keras.optimizers.legacy.SGD(config.decorrelation.classifier_rate, momentum=0.9)
+    rates = optimizer.layer_rates
     model.compile(
-        build_optimizer(optimizer, schedule, half_precision=config.runtime.precision == "mixed_float16"),
+        build_optimizer(
+            optimizer,
+            schedule,
+            half_precision=config.runtime.precision == "mixed_float16",
+            layer_rates=layer_rates(model, **rates.as_dict()),
+        ),
         ConfidenceAwareIdentification(loss.margin, loss.margin_warmup_steps),
         # A confidence that is not learned has nothing to regularise.
         {REGULARIZER: loss.regularizer if config.confidence.learned else 0.0, CLS: loss.cls, ADV: loss.adv},
         second,
-        Momentum(schedule, optimizer.momentum, optimizer.nesterov, optimizer.weight_decay),
+        Momentum(
+            Scaled(schedule, rates.prototypes), optimizer.momentum, optimizer.nesterov, optimizer.weight_decay
+        ),
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -26,7 +27,6 @@ from urfr_tf.weights_of_run import load_network_weights
 def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.distribute.Strategy) -> Parts:
     """The confidence head in training over a network that does not move."""
     del manifest
-    per_identity = config.uncertainty.images_per_identity
     with strategy.scope():
         model, network = build_model(config, schedule)
         load_network_weights(network, config)
@@ -48,7 +48,7 @@ def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.di
         model=model,
         shared=keras.Model(network.input, inference_outputs(network)),
         fresh=build_inference(config),
-        batches=lambda start_step: configured_batches(config, start_step, per_identity),
+        batches=partial(configured_batches, config, **config.uncertainty.grouping),
         measure=measure,
         measure_first=True,
         after=prove,

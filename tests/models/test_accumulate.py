@@ -1,0 +1,77 @@
+"""Micro-batches one after the other move the weights as the global batch at once does."""
+
+import importlib.util
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from urfr_tf import heads
+from urfr_tf.config import from_dict
+from urfr_tf.errors import UrfrError
+from urfr_tf.optimizers import build_schedule
+from urfr_tf.tasks.recognition import build_model, compile_model
+from urfr_tf.train import spell_batch
+
+spec = importlib.util.spec_from_file_location("small_urface", Path(__file__).with_name("small_urface.py"))
+small = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(small)
+RATE = {"type": "constant", "constant": {"learning_rate": 0.05}}
+
+
+@pytest.mark.parametrize("partial", [{}, {"rate": 0.5}, {"count": 3}])
+@pytest.mark.parametrize("accumulate", [2, small.B])
+def test_equals_one_batch(partial, accumulate):
+    """Three steps with momentum, decay and clipping: loss, norm, prototypes, their momentum, other weights."""
+    results = []
+    for count in (1, accumulate):
+        model = small.small_urface(accumulate=count, **partial)
+        small.start_alike(model)
+        results.append(small.trained(model, small.batches(3)))
+    assert small.difference(*results) < 2e-6
+
+
+def config(accumulate, **train):
+    return from_dict(
+        {
+            "data": {"batch_size": 8},
+            "model": {"backbone": "ir10", "width": 0.125, "input_size": 32, "embedding_dim": 16, "groups": 4},
+            "optimizer": {"learning_rate": RATE, "clip_norm": 5.0},
+            "train": {"accumulate": accumulate, **train},
+        },
+        "test",
+    )
+
+
+def test_a_network_with_frozen_batch_norms_equals_one_batch():
+    """One step of the whole network; batch norms that learn would take their statistics from a micro-batch."""
+    random = np.random.default_rng(0)
+    images = random.uniform(0, 255, [8, 32, 32, 3]).astype(np.float32)
+    inputs = {heads.IMAGE: images, heads.LABEL: random.integers(0, 5, 8)}
+    data = tf.data.Dataset.from_tensors((inputs, {heads.VARIATION: np.zeros([8, 0], np.float32)}))
+    weights = []
+    for accumulate in (1, 4):
+        settings = config(accumulate, freeze_batch_norm="all")
+        keras.utils.set_random_seed(0)
+        model, _ = build_model(settings, 5, synchronized=False)
+        compile_model(settings, model, build_schedule(settings.optimizer, 10))
+        model.fit(data, verbose=0)
+        weights.append([v.numpy() for v in model.theta])
+    for one, four in zip(*weights, strict=True):
+        np.testing.assert_allclose(four, one, atol=2e-6, rtol=1e-5)
+
+
+def test_the_global_batch_is_spelt_out():
+    assert spell_batch(config(2), 2) == "global batch 8 = 2 replica(s) x 2 micro-batches x 2 images"
+    assert spell_batch(config(1), 1) == "global batch 8 = 1 replica(s) x 8 images"
+    with pytest.raises(
+        UrfrError, match="multiple of the replicas times train.accumulate, but got 8, 3 and 2"
+    ):
+        spell_batch(config(2), 3)
+
+
+def test_what_does_not_divide_is_refused():
+    with pytest.raises(UrfrError, match="divide data.batch_size, the global batch, but got 3 and 8"):
+        config(3)

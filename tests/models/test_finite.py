@@ -1,0 +1,119 @@
+"""What is not finite is named by its layer; the step that failed leaves finite weights; float16 goes on."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from urfr_tf import heads
+from urfr_tf.config import from_dict
+from urfr_tf.models.finite import all_finite, non_finite
+from urfr_tf.optimizers import build_schedule
+from urfr_tf.tasks.recognition import build_model, compile_model
+
+B, CLASSES = 6, 5
+
+
+def built(precision="float32", **groups):
+    schedule = {"type": "constant", "constant": {"learning_rate": 0.05}}
+    tree = {
+        "model": {"backbone": "ir10", "width": 0.125, "input_size": 32, "embedding_dim": 16, "groups": 4},
+        "augment": {"blur": 0.3, "occlusion": 0.3},
+        "confidence": {"initial": 10.0},
+        "decorrelation": {"enabled": True},
+        "optimizer": {"learning_rate": schedule, "clip_norm": 5.0},
+        "runtime": {"precision": precision},
+        **groups,
+    }
+    config = from_dict(tree, "test")
+    keras.utils.set_random_seed(0)
+    model, _ = build_model(config, CLASSES, synchronized=False)
+    compile_model(config, model, build_schedule(config.optimizer, 10))
+    return model
+
+
+def batch(scale=255.0):
+    random = np.random.default_rng(0)
+    images = tf.constant(random.uniform(0, scale, [B, 32, 32, 3]), tf.float32)
+    labels = tf.constant(random.integers(0, CLASSES, B))
+    variation = tf.constant(random.integers(0, 2, [B, 2]), tf.float32)
+    return {heads.IMAGE: images, heads.LABEL: labels}, {heads.VARIATION: variation}
+
+
+def test_a_layer_that_overflows():
+    """A kernel of 3e38 gives products beyond the greatest float32, 3.4e38; all before it is finite."""
+    model = built()
+    layer = model.get_layer("layer2_0_conv1")
+    layer.kernel.assign(tf.fill(layer.kernel.shape, 3e38))
+    assert "the output of layer layer2_0_conv1 is not finite" in non_finite(model, batch())
+
+
+def test_weights_that_are_not_finite():
+    model = built()
+    layer = model.get_layer("layer3_0_bn1")
+    layer.gamma.assign(tf.fill(layer.gamma.shape, np.nan))
+    assert non_finite(model, batch()) == "the weights of layer layer3_0_bn1 are not finite"
+
+
+def test_a_loss_whose_gradient_overflows():
+    """The regulariser's slope by log s is 2 s^2 / (K B) = 200 / 24, and times 3e38 beyond the greatest float32."""
+    model = built()
+    model.term_weights["regularizer"] = 3e38
+    assert "the gradient of layer confidence is not" in non_finite(model, batch())
+
+
+def test_nothing_to_name():
+    assert non_finite(built(), batch()) == "every layer's output and gradient is finite"
+
+
+def test_the_failing_step_leaves_finite_weights_and_a_norm_that_says_so():
+    model = built()
+    model.term_weights["regularizer"] = 3e38
+    logs = tf.function(model.train_step)(batch())
+    assert not np.isfinite(float(logs["gradient_norm"]))
+    assert all_finite(model.theta)
+
+
+@pytest.mark.parametrize("scale", [2.0**4, 2.0**120])
+def test_float16_goes_on_over_an_overflow(scale):
+    """Loss scaling begins high, skips what overflows and halves; the log's norm is of the other steps."""
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        model = built("mixed_float16")
+        model.optimizer._loss_scale.current_loss_scale.assign(scale)
+        step = tf.function(model.train_step)
+        for _ in range(3):
+            logs = {name: float(value) for name, value in step(batch()).items()}
+        assert all(np.isfinite(value) for value in logs.values()), logs
+        assert all_finite(model.theta)
+        assert (logs["gradient_norm"] > 0) == (scale < 2.0**100)
+        assert float(model.optimizer.loss_scale) == (scale if scale < 2.0**100 else scale / 8)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("s", [1.0, 245.0])
+@pytest.mark.parametrize("cosine", [-1.0, 1.0])
+def test_gradients_at_the_ends_in_half_precision(precision, s, cosine):
+    """s at a bound, and each image's prototype where its embedding is, or opposite: a loss of 30 - s or 30 + s."""
+    keras.mixed_precision.set_global_policy(precision)
+    try:
+        model = built(precision, confidence={"initial": s}, loss={"margin": 30.0})
+        inputs, targets = batch()
+        inputs[heads.LABEL] = tf.range(B) % CLASSES
+        embedding = model({heads.IMAGE: inputs[heads.IMAGE]}, training=True)[heads.EMBEDDING]
+        kernel = model.get_layer(heads.LOGITS).kernel
+        kernel.assign(cosine * tf.reshape(embedding[:CLASSES], kernel.shape))
+        if (
+            precision == "mixed_float16"
+        ):  # The scale at which nothing overflows may lie lower than where it starts.
+            model.optimizer._loss_scale.current_loss_scale.assign(1.0)
+        arguments = (inputs[heads.IMAGE], inputs[heads.LABEL], targets[heads.VARIATION])
+        gradients = tf.function(lambda: model.gradients(model.theta, None, 0, *arguments))()
+        assert all_finite(gradients)
+        logs = tf.function(model.train_step)((inputs, targets))
+        assert np.isfinite(float(logs["gradient_norm"])) and np.isfinite(float(logs["loss"]))
+        assert all_finite(model.theta)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
