@@ -8,9 +8,10 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from running import ROOT, assert_close_state, assert_same_state, command, cut_back, done, rows, start
 
-from urfr_tf.train import segments
+from urfr_tf.train import _first_line, segments
 
 
 @pytest.mark.parametrize("checkpoint_steps", [4, pytest.param(0, marks=pytest.mark.slow)])
@@ -140,3 +141,13 @@ def test_segments_stop_where_the_backbone_is_released():
     assert segments(4, 10, 3, 2) == [(0, 1, 6), (1, 2, 10), (2, 3, 10)]
     assert segments(20, 10, 3, 2) == [(2, 3, 10)]
     assert segments(0, 10, 3, 5) == [(0, 3, 10)]
+
+
+def test_the_reason_of_an_error_comes_after_its_stack_trace():
+    message = (
+        "Graph execution error:\n\nDetected at node CollectiveReduceV2 defined at (most recent call last):\n"
+        '  File "<frozen runpy>", line 198, in _run_module_as_main\n\n  sys.exit(main())\n\n'
+        "Collective ops is aborted by: Socket closed\nThe error could be from a previous operation."
+    )
+    error = tf.errors.UnavailableError(None, None, message)
+    assert _first_line(error) == "Collective ops is aborted by: Socket closed"

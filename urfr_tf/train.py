@@ -174,10 +174,10 @@ def _plain(error: tf.errors.OpError, shards: str, good: str | None) -> str:
 
 
 def _first_line(error: tf.errors.OpError) -> str:
-    lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
-    useful = [
-        line for line in lines if not line.startswith(("Graph execution error", "Detected at", "<stack"))
-    ]
+    lines = [line for line in str(error.message).splitlines() if line.strip()]
+    # A stack trace, whose lines are indented, may come before the reason.
+    apart = ("Graph execution error", "Detected at", "<stack", " ")
+    useful = [line for line in lines if not line.startswith(apart)]
     return (useful or lines or [type(error).__name__])[0]
 
 
