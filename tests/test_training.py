@@ -13,6 +13,8 @@ from running import ROOT, assert_close_state, assert_same_state, command, cut_ba
 
 from urfr_tf.train import _first_line, segments
 
+pytestmark = pytest.mark.timeout(3000)
+
 
 @pytest.mark.parametrize("checkpoint_steps", [4, pytest.param(0, marks=pytest.mark.slow)])
 def test_killed_in_epoch_two_ends_with_the_same_state_bit_for_bit(

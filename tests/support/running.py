@@ -18,7 +18,7 @@ def command(config, run, *overrides):
 
 def start(config, run, *overrides):
     return subprocess.run(
-        command(config, run, *overrides), cwd=ROOT, capture_output=True, text=True, timeout=550
+        command(config, run, *overrides), cwd=ROOT, capture_output=True, text=True, timeout=1200
     )
 
 
