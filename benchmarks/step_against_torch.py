@@ -48,27 +48,31 @@ def job(args: argparse.Namespace, precision: str) -> dict:
 
 
 def compare(programs: dict[str, list[str]], wanted: dict, turns: int) -> dict:
-    """Images a second (min, median, max) of both, and the ratio of the medians."""
-    seconds: dict[str, dict[str, list[float]]] = {who: {part: [] for part in PARTS} for who in programs}
+    """Images a second (min, median, max) of both by the clock, and by processor seconds; ratios of the medians.
+
+    Processor seconds mean more than the clock where other work shares the cores.
+    """
+    kinds = {"images_per_second": "seconds", "images_per_processor_second": "processor_seconds"}
+    found: dict[str, dict] = {kind: {who: {part: [] for part in PARTS} for who in programs} for kind in kinds}
     for _ in range(turns):
         for who, program in programs.items():
             done = subprocess.run([*program, json.dumps(wanted)], capture_output=True, text=True, check=False)
             if done.returncode:
                 sys.exit(f"{who} failed: {done.stderr[-2000:]}")
-            found = json.loads(done.stdout.splitlines()[-1])["seconds"]
-            for part in PARTS:
-                seconds[who][part] += found[part]
-    rates = {
-        who: {
-            part: [wanted["batch"] / s for s in (max(v), statistics.median(v), min(v))]
-            for part, v in of.items()
-        }
-        for who, of in seconds.items()
-    }
-    return {
-        "images_per_second": rates,
-        "ours_over_torch": {part: rates["ours"][part][1] / rates["torch"][part][1] for part in PARTS},
-    }
+            said = json.loads(done.stdout.splitlines()[-1])
+            for kind, key in kinds.items():
+                for part in PARTS:
+                    found[kind][who][part] += [wanted["batch"] / seconds for seconds in said[key][part]]
+    result: dict[str, dict] = {}
+    for kind, rates in found.items():
+        spread = {who: {part: _spread(values) for part, values in of.items()} for who, of in rates.items()}
+        ratio = {part: spread["ours"][part][1] / spread["torch"][part][1] for part in PARTS}
+        result[kind] = {**spread, "ours_over_torch": ratio}
+    return result
+
+
+def _spread(values: list[float]) -> list[float]:
+    return [min(values), statistics.median(values), max(values)]
 
 
 def environment(folder: Path) -> str:

@@ -77,7 +77,7 @@ class Network(nn.Module):
 
 
 def measure(job):
-    """Seconds of each round."""
+    """Seconds of each round, by the clock and of the processors."""
     half = torch.autocast("cpu", torch.bfloat16, enabled=job["precision"] == "mixed_bfloat16")
     model = Network(job["backbone"], job["size"]).to(memory_format=torch.channels_last)
     image = torch.rand(job["batch"], 3, job["size"], job["size"]) * 255
@@ -103,15 +103,21 @@ def measure(job):
 
     works = {"train": train, "inference": infer}
     seconds = {name: [] for name in works}
+    processor = {name: [] for name in works}
     for work in works.values():
         work()
         work()
     for _ in range(job["rounds"]):
         for name, work in works.items():
-            start = time.perf_counter()
+            start, used = time.perf_counter(), time.process_time()
             work()
             seconds[name].append(time.perf_counter() - start)
-    return {"seconds": seconds, "parameters": sum(p.numel() for p in model.parameters())}
+            processor[name].append(time.process_time() - used)
+    return {
+        "seconds": seconds,
+        "processor_seconds": processor,
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def forward_multiply_adds(model: Any, network: keras.Model) -> float:
 
 
 def measure(job: dict[str, Any]) -> dict[str, Any]:
-    """Seconds of each round and the peak memory; `job` has backbone, size, batch, precision, rounds, inference."""
+    """Seconds of each round, by the clock and of the processors, and the peak memory; `job` has backbone, size, batch, precision, rounds, inference."""
     config = experiment(job)
     keras.mixed_precision.set_global_policy(job["precision"])
     before = memory.resident()
@@ -65,6 +65,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     if job["inference"]:
         works["inference"] = serving(config)
     seconds: dict[str, list[float]] = {name: [] for name in (*works, "matmul")}
+    processor: dict[str, list[float]] = {name: [] for name in seconds}
     for work in works.values():
         work()
         work()
@@ -74,11 +75,13 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     works["matmul"]()
     for _ in range(job["rounds"]):
         for name, work in works.items():
-            start = time.perf_counter()
+            start, used = time.perf_counter(), time.process_time()
             work()
             seconds[name].append(time.perf_counter() - start)
+            processor[name].append(time.process_time() - used)
     return {
         "seconds": seconds,
+        "processor_seconds": processor,
         "flops": {
             "train": 3 * 2 * multiply_adds * job["batch"],
             "inference": 2 * multiply_adds * job["batch"],
