@@ -62,16 +62,11 @@ class Workers:
         if self.count == 1:
             return asked
 
-        return float(self._total(tf.constant(float(asked)))) > 0
+        def total() -> Any:
+            context = tf.distribute.get_replica_context()
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.constant(float(asked)))
 
-    @tf.function
-    def _total(self, value: tf.Tensor) -> tf.Tensor:
-        """The sum over all replicas."""
-
-        def summed(value: tf.Tensor) -> Any:
-            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
-
-        return self._strategy.experimental_local_results(self._strategy.run(summed, (value,)))[0]
+        return float(self._strategy.experimental_local_results(self._strategy.run(total))[0]) > 0
 
     def batches(self, make: Callable[[int, int], tf.data.Dataset]) -> Any:
         """The stream for `fit`.
