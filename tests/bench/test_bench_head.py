@@ -42,12 +42,16 @@ def test_the_form_of_the_interface():
 
 def test_a_point_that_does_not_fit_is_left_out_with_its_reason():
     # Ten times the classes of a point of 200 MiB need 2,000 MiB.
-    reason = head.too_large(100_000, (10_000, 200 * 2**20), 2**30)
+    reason = head.too_large(100_000, [(10_000, 200 * 2**20)], 2**30)
     assert reason == "needs about 2.0 GiB, and 1.0 GiB are there for it"
-    assert head.too_large(100_000, (10_000, 200 * 2**20), 2**31) is None
+    assert head.too_large(100_000, [(10_000, 200 * 2**20)], 2**31) is None
+    # 200 MiB at 1e4 and 1,100 at 1e5 are 0.01 MiB a class: 10,100 MiB at 1e6, where proportion would say 11,000.
+    two = [(10_000, 200 * 2**20), (100_000, 1100 * 2**20)]
+    assert head.too_large(1_000_000, two, 10_099 * 2**20) is not None
+    assert head.too_large(1_000_000, two, 10_101 * 2**20) is None
     # Nothing was measured before: kernel and momentum alone.
-    assert head.too_large(1000, None, 1000 * 512 * 8 - 1) is not None
-    assert head.too_large(1000, None, 1000 * 512 * 8) is None
+    assert head.too_large(1000, [], 1000 * 512 * 8 - 1) is not None
+    assert head.too_large(1000, [], 1000 * 512 * 8) is None
     result = head.measure((1000,), ["dense"], 1, limit=1000)
     assert set(result["skipped"]) == {"dense_1e3"}
     assert result["seconds"] == result["ratios"] == {}

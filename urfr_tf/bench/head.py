@@ -1,7 +1,7 @@
 """`urfr bench head`: time and memory of a training step's head against the number C of identities.
 
-Every point runs in a process of its own (`head_point.py`), one after the other. A point whose memory, in
-proportion to the one before of its kind, is more than what is available is left out and named.
+Every point runs in a process of its own (`head_point.py`), one after the other. A point whose memory, by
+the line through the two before of its kind, is more than what is available is left out and named.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def measure(
     skipped: dict[str, str] = {}
     for kind in kinds:
         replicas, head = KINDS[kind]
-        before: tuple[int, int] | None = None
+        before: list[tuple[int, int]] = []
         for count in classes:
             name = f"{kind}_{spell(count)}"
             if reason := too_large(count, before, limit):
@@ -68,7 +68,7 @@ def measure(
             }
             command = [sys.executable, "-m", "urfr_tf.bench.head_point", json.dumps(job)]
             points[name] = json.loads(run_program(command, f"the point {name} failed").splitlines()[-1])
-            before = count, points[name]["peak_bytes"]
+            before.append((count, points[name]["peak_bytes"]))
     return {
         "machine": machine(),
         "versions": versions(),
@@ -84,18 +84,24 @@ def measure(
     }
 
 
-def too_large(count: int, before: tuple[int, int] | None, limit: int | None) -> str | None:
+def too_large(count: int, before: list[tuple[int, int]], limit: int | None) -> str | None:
     """Why a point is left out, or None.
 
     Args:
         count: its C.
-        before: C and bytes of the last point of its kind.
+        before: C and bytes of the points of its kind so far; one alone counts in proportion, none as kernel and
+            momentum.
         limit: bytes that it may take; None for what is available.
     """
     room = limit
     if room is None and (free := memory.available()) is not None:
         room = int(free * (1 - _SPARE))
-    wanted = before[1] * count / before[0] if before else count * GROUPS * DIM * 4 * 2
+    wanted = float(count * GROUPS * DIM * 4 * 2)
+    if len(before) == 1:
+        wanted = before[0][1] * count / before[0][0]
+    elif before:
+        (few, low), (many, high) = before[-2:]
+        wanted = high + (high - low) * (count - many) / (many - few)
     if room is None or wanted <= room:
         return None
     return f"needs about {memory.spell(wanted)}, and {memory.spell(room)} are there for it"
