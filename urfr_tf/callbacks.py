@@ -95,6 +95,8 @@ class LogEpoch(keras.callbacks.Callback):
         """Writes the row; warns where s has fallen to a tenth of its start."""
         logs = logs if logs is not None else {}
         step = int(self.model.step.numpy())
+        # With several workers Keras adds up what each of them logged; the metrics themselves are right.
+        logs.update({name: float(mean.result()) for name, mean in self.model.means.items()})
         scalars, columns = self.model.log_values()
         logs.update(scalars)
         logs["learning_rate"] = rate_at(self.schedule, step)

@@ -27,8 +27,14 @@ class Preemption:
 
     def __enter__(self) -> "Preemption":
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGTERM, self._received)
+            self._before = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
+            self.listen()
         return self
+
+    def listen(self) -> None:
+        """Takes the signal (again): TensorFlow's coordination of several workers takes it for itself."""
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._received)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -71,6 +77,7 @@ class StopWhenAsked(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """From now on there is something to save."""
         self.preemption.held = True
+        self.preemption.listen()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """The end of an epoch is left to `on_epoch_end`, so that its row is in the log."""

@@ -57,11 +57,10 @@ def train(config: Experiment, run_dir: str | Path) -> Path:
     """
     run_dir = Path(run_dir)
     config, why = resolve(config, run_dir)
-    with Preemption() as preemption:
-        strategy = set_up(config.runtime, config.seed)
-        workers = Workers(strategy)
-        with workers.folder(run_dir) as own:
-            _train(config, why, strategy, workers, preemption, run_dir, own)
+    strategy = set_up(config.runtime, config.seed)
+    workers = Workers(strategy)
+    with Preemption() as preemption, workers.folder(run_dir) as own:
+        _train(config, why, strategy, workers, preemption, run_dir, own)
     return run_dir
 
 
