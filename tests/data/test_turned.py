@@ -47,9 +47,11 @@ def marked(tmp_path_factory):
             png_records(path, faces)
     result = folder / "turned" / "turned.json"
     content = json.loads(result.read_text())
-    content["bytes"] = [
-        path.stat().st_size for of_copy in turned_paths_unchecked(manifest) for path in of_copy
-    ]
+    content["bytes"] = {
+        f"{copy}/{path.name}": path.stat().st_size
+        for copy, of_copy in enumerate(turned_paths_unchecked(manifest))
+        for path in of_copy
+    }
     result.write_text(json.dumps(content))
     return folder
 
@@ -104,6 +106,18 @@ def test_in_memory_and_resumed_streams_are_the_same(marked):
     unbroken = content(batches(marked, 25, **varied))
     assert content(batches(marked, 13, start=12, **varied)) == unbroken[12:]
     assert content(batches(marked, 25, cache=True, **varied)) == unbroken
+
+
+def test_a_part_of_the_data_meets_the_turned_faces_of_its_own_shards(marked):
+    # 35, 34 and 34 records: shard 0 is part 0, the two others are part 1.
+    for part, own in enumerate((range(35), range(35, IMAGES))):
+        settings = {"part": part, "parts": 2, "probabilities": {"pose": 1.0}}
+        for inputs, targets in batches(marked, 4, **settings):
+            pixel = inputs[heads.IMAGE][:, 0, 0].astype(int)
+            assert (targets[heads.VARIATION] == 1.0).all()
+            assert (pixel[:, 2] == MARK).all()
+            assert (pixel[:, 0] % PEOPLE == inputs[heads.LABEL]).all()
+            assert set(pixel[:, 0].tolist()) <= set(own)
 
 
 def test_the_other_coins_stay_as_they_are(marked):

@@ -66,19 +66,22 @@ def turn_shards(
     if not (folder / _SETTINGS).is_file() or read_json(folder / _SETTINGS) != settings:
         shutil.rmtree(folder, ignore_errors=True)
         write_json(folder / _SETTINGS, settings)
-    sizes = []
+    sizes = {}
     for copy, of_copy in enumerate(_paths(manifest, copies)):
         for shard, path in enumerate(of_copy):
             if not path.is_file():
                 _write(path, _turned(manifest, shard, (seed, copy)))
-            sizes.append(path.stat().st_size)
+            sizes[_key(path)] = path.stat().st_size
             on_progress(int(manifest.shard_records[shard]))
     write_json(folder / _RESULT, {**settings, "bytes": sizes})
-    return sum(sizes)
+    return sum(sizes.values())
 
 
 def turned_paths(manifest: Manifest) -> list[list[Path]]:
     """The files [copies][shards] of turned faces, once they are known to be whole and of these shards.
+
+    Args:
+        manifest: of the shards, or of a part of them (`part_of`).
 
     Raises:
         UrfrError: there are none, they belong to other shards, or one is missing or of another size.
@@ -91,18 +94,15 @@ def turned_paths(manifest: Manifest) -> list[list[Path]]:
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise UrfrError(f"expected the format {FORMAT!r} in {result}: run {command}")
     copies, sizes = raw.get("copies"), raw.get("bytes")
-    if type(copies) is not int or not 1 <= copies <= MAX_COPIES or not isinstance(sizes, list):
+    if type(copies) is not int or not 1 <= copies <= MAX_COPIES or not isinstance(sizes, dict):
         raise UrfrError(f"expected 1 to {MAX_COPIES} copies and their sizes in {result}: run {command}")
     if raw.get("shards") != _digests(manifest):
         raise UrfrError(
             f"expected the faces in {result.parent} to be of these shards, but they are of others: run {command}"
         )
     paths = _paths(manifest, copies)
-    flat = [path for of_copy in paths for path in of_copy]
-    if len(sizes) != len(flat):
-        raise UrfrError(f"expected {len(flat)} sizes in {result}, but got {len(sizes)}: run {command}")
-    for path, size in zip(flat, sizes, strict=True):
-        found = path.stat().st_size if path.is_file() else "no file"
+    for path in (path for of_copy in paths for path in of_copy):
+        size, found = sizes.get(_key(path)), path.stat().st_size if path.is_file() else "no file"
         if found != size:
             raise UrfrError(
                 f"expected {size} bytes in {path}, but found {found}: delete {result.parent} and run {command}"
@@ -113,6 +113,11 @@ def turned_paths(manifest: Manifest) -> list[list[Path]]:
 def _paths(manifest: Manifest, copies: int) -> list[list[Path]]:
     folder = manifest.folder / FOLDER
     return [[folder / str(copy) / shard.name for shard in manifest.shard_paths] for copy in range(copies)]
+
+
+def _key(path: Path) -> str:
+    """COPY/SHARD, what a file is called in `turned.json`."""
+    return f"{path.parent.name}/{path.name}"
 
 
 def _digests(manifest: Manifest) -> list[str]:
