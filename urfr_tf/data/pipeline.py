@@ -134,8 +134,8 @@ def training_dataset(
 
     def make(step: tf.Tensor, batch: tuple) -> tuple[Tensors, Tensors]:
         variations = fold(_AUGMENT, step)
-        chosen = choose(batch_size, variations, probabilities)
-        examples = stored.read(batch, chosen["pose"] if turned else None)
+        posed = choose(batch_size, variations, probabilities)["pose"] if turned else None
+        examples = stored.read(batch, posed)
         draw = tf.random.stateless_uniform([batch_size, 3], fold(_CROP, step))
         offset = tf.cast(draw[:, :2] * (manifest.image_size - crop_size + 1.0), tf.int32)
         mirrored = (draw[:, 2] < 0.5) & flip

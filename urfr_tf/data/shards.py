@@ -3,7 +3,7 @@
 import hashlib
 import importlib.metadata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,29 +38,41 @@ def write_shard(path: Path, crops: Iterable[Crop], labels: dict[str, int]) -> di
         UrfrError: the disk is full or the folder cannot be written.
     """
     # TensorFlow takes seconds to import and is not needed before the first shard is written.
-    import tensorflow as tf
-
     from urfr_tf.data.records import serialize
 
-    records = 0
+    def serialized() -> Iterator[bytes]:
+        for crop in crops:
+            points = None if crop.points is None else list(crop.points)
+            yield serialize(crop.encoded, labels[crop.identity], crop.identity, crop.key, points)
+
     with replacing(path) as beside:
-        try:
-            with tf.io.TFRecordWriter(str(beside)) as writer:
-                for crop in crops:
-                    points = None if crop.points is None else list(crop.points)
-                    label = labels[crop.identity]
-                    writer.write(serialize(crop.encoded, label, crop.identity, crop.key, points))
-                    records += 1
-        except tf.errors.ResourceExhaustedError as error:
-            raise UrfrError(
-                f"the disk is full: could not write {path}; what was finished is kept, "
-                "the same command continues"
-            ) from error
-        except tf.errors.OpError as error:
-            raise UrfrError(f"could not write {path}: {error.message}") from error
+        records = write_records(beside, path, serialized())
         digest = file_sha256(beside)
         size = beside.stat().st_size
     return shard_entry(path.name, records, size, digest)
+
+
+def write_records(beside: Path, path: Path, records: Iterable[bytes]) -> int:
+    """Writes records to the file that `replacing` has put beside `path`; gives their number.
+
+    Raises:
+        UrfrError: the disk is full or the folder cannot be written.
+    """
+    import tensorflow as tf
+
+    count = 0
+    try:
+        with tf.io.TFRecordWriter(str(beside)) as writer:
+            for record in records:
+                writer.write(record)
+                count += 1
+    except tf.errors.ResourceExhaustedError as error:
+        raise UrfrError(
+            f"the disk is full: could not write {path}; what was finished is kept, the same command continues"
+        ) from error
+    except tf.errors.OpError as error:
+        raise UrfrError(f"could not write {path}: {error.message}") from error
+    return count
 
 
 def shard_entry(file: str, records: int, size: int, sha256: str) -> dict[str, Any]:

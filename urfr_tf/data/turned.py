@@ -5,7 +5,6 @@ training nothing but the reading: it is decoded in the place of the other. Each 
 record of its shard, in their order; `turned.json` is written last and binds them to the shards.
 """
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from urfr_tf.data import records
 from urfr_tf.data.allocator import keep_freed_memory
 from urfr_tf.data.manifest import Manifest
 from urfr_tf.data.random_crop import decode_all, known_points
+from urfr_tf.data.shards import write_records
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import read_json, replacing, write_json
 
@@ -70,7 +70,8 @@ def turn_shards(
     for copy, of_copy in enumerate(_paths(manifest, copies)):
         for shard, path in enumerate(of_copy):
             if not path.is_file():
-                _write(path, _turned(manifest, shard, (seed, copy)))
+                with replacing(path) as beside:
+                    write_records(beside, path, _turned(manifest, shard, (seed, copy)))
             sizes[_key(path)] = path.stat().st_size
             on_progress(int(manifest.shard_records[shard]))
     write_json(folder / _RESULT, {**settings, "bytes": sizes})
@@ -151,13 +152,3 @@ def _turned(manifest: Manifest, shard: int, use: tuple[int, int]) -> Iterator[by
         raise UrfrError(
             f"could not turn the faces of {manifest.shard_paths[shard]}: {error.message}"
         ) from error
-
-
-def _write(path: Path, encoded: Iterator[bytes]) -> None:
-    with replacing(path) as beside:
-        try:
-            with tf.io.TFRecordWriter(os.fspath(beside)) as writer:
-                for face in encoded:
-                    writer.write(face)
-        except tf.errors.OpError as error:
-            raise UrfrError(f"could not write {path}: {error.message}; the same command continues") from error
