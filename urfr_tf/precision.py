@@ -7,7 +7,7 @@ from urfr_tf.config import Experiment, from_dict, read_run_config
 AUTO = "auto"
 _PROCESSOR = Path("/proc/cpuinfo")
 # Instructions for products of bfloat16, the faster first.
-_BFLOAT16 = ("amx_bf16", "avx512_bf16")
+BFLOAT16 = ("amx_bf16", "avx512_bf16")
 
 
 def resolve(config: Experiment, run_dir: str | Path | None = None) -> tuple[Experiment, str]:
@@ -42,10 +42,10 @@ def of_machine(capabilities: list[tuple[int, int]], flags: frozenset[str]) -> tu
         if weakest >= (8, 0):
             return "mixed_bfloat16", reason
         return ("mixed_float16" if weakest >= (7, 0) else "float32"), reason
-    for flag in _BFLOAT16:
+    for flag in BFLOAT16:
         if flag in flags:
             return "mixed_bfloat16", f"the processor has {flag}"
-    return "float32", f"the processor has none of {', '.join(_BFLOAT16)}"
+    return "float32", f"the processor has none of {', '.join(BFLOAT16)}"
 
 
 def compute_capabilities() -> list[tuple[int, int]]:
@@ -59,9 +59,10 @@ def compute_capabilities() -> list[tuple[int, int]]:
 
 
 def processor_flags() -> frozenset[str]:
-    """What the processor's first core says that it can do; empty where the system does not tell."""
+    """What the processor's first core says that it can do (ARM calls it features); empty where the system does not tell."""
     try:
         lines = _PROCESSOR.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return frozenset()
-    return frozenset(next((line.split(":", 1)[1] for line in lines if line.startswith("flags")), "").split())
+    named = (line for line in lines if line.lower().startswith(("flags", "features")))
+    return frozenset(next(named, ":").split(":", 1)[1].split())

@@ -61,28 +61,6 @@ def machine() -> str:
     return f"{model}, {len(os.sched_getaffinity(0))} cores"
 
 
-def instructions() -> list[str]:
-    """Which of the instruction sets that decide the speed of int8 and bfloat16 the processor has."""
-    wanted = (
-        "avx2",
-        "avx512f",
-        "avx_vnni",
-        "avx512_vnni",
-        "avx512_bf16",
-        "amx_int8",
-        "amx_bf16",
-        "asimddp",
-        "bf16",
-    )
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        line = next(line for line in lines if line.lower().startswith(("flags", "features")))
-    except (OSError, StopIteration):
-        return []
-    there = set(line.split(":", 1)[1].split())
-    return [name for name in wanted if name in there]
-
-
 def git_commit() -> str:
     """The commit of this code, with `+changes` where the tree is dirty; `unknown` outside git."""
     here = Path(__file__).resolve().parent

@@ -20,6 +20,7 @@ import tensorflow as tf
 from urfr_tf import heads
 from urfr_tf.augment.choose import VARIATIONS
 from urfr_tf.bench.photographs import write_photographs
+from urfr_tf.bench.spread import spread
 from urfr_tf.data import records
 from urfr_tf.data.manifest import load_manifest
 from urfr_tf.data.pipeline import training_dataset
@@ -69,8 +70,8 @@ def _measure(folder: str, rounds: int) -> dict[str, Any]:
     return {
         "machine": machine(),
         "versions": versions(),
-        "seconds": {name: _spread(values) for name, values in wall.items()},
-        "processor_seconds": {name: _spread(values) for name, values in processor.items()},
+        "seconds": {name: spread(values) for name, values in wall.items()},
+        "processor_seconds": {name: spread(values) for name, values in processor.items()},
         "ratios": ratios,
     }
 
@@ -115,7 +116,3 @@ def _seconds(dataset: tf.data.Dataset) -> tuple[float, float]:
         next(batches)
     images = _TIMED * _BATCH / 1000
     return (time.perf_counter() - wall) / images, (time.process_time() - processor) / images
-
-
-def _spread(values: list[float]) -> dict[str, float]:
-    return {"min": min(values), "median": statistics.median(values), "max": max(values)}

@@ -12,6 +12,7 @@ from typing import Any
 
 from urfr_tf import memory
 from urfr_tf.bench.peers import run as run_program
+from urfr_tf.bench.spread import spread
 from urfr_tf.run_folder import machine, versions
 
 BATCH, GROUPS, DIM = 64, 16, 32
@@ -73,10 +74,7 @@ def measure(
         "machine": machine(),
         "versions": versions(),
         "batch": BATCH,
-        "seconds": {
-            name: {"min": min(s), "median": statistics.median(s), "max": max(s)}
-            for name, s in ((name, point["seconds"]) for name, point in points.items())
-        },
+        "seconds": {name: spread(point["seconds"]) for name, point in points.items()},
         "ratios": ratios(points, kinds, classes),
         "peak_bytes": {name: point["peak_bytes"] for name, point in points.items()},
         "head_bytes": {name: point["head_bytes"] for name, point in points.items()},

@@ -20,15 +20,28 @@ import tensorflow as tf
 
 from urfr_tf.bench.peers import peers_environment
 from urfr_tf.bench.peers import run as run_program
+from urfr_tf.bench.spread import spread
 from urfr_tf.config import from_dict
 from urfr_tf.files import size_of
 from urfr_tf.models.inference import build_inference
-from urfr_tf.run_folder import instructions, machine, versions
+from urfr_tf.precision import BFLOAT16, processor_flags
+from urfr_tf.run_folder import machine, versions
 
 SIZE = 112
 BACKBONES = {"ir50": "ir50", "mobile": "mobilefacenet"}
 FORMATS = {"float32": "none", "float16": "float16", "dynamic": "dynamic", "int8": "int8"}
 BATCH = 32
+# What decides the speed of int8 and bfloat16.
+_INSTRUCTIONS = (
+    "avx2",
+    "avx512f",
+    "avx_vnni",
+    "avx512_vnni",
+    *reversed(BFLOAT16),
+    "amx_int8",
+    "asimddp",
+    "bf16",
+)
 ROUNDS = {1: 10, BATCH: 1}
 """Rounds of measurement for each of `--repeat`: a 95th percentile needs many, a batch takes seconds."""
 HERE, THERE = ("keras", "saved_model", "tf_lite"), ("litert", "onnx")
@@ -70,7 +83,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         ratios[key] = ratios[f"ir50_{key}_batch1"]
     return {
         "machine": machine(),
-        "instructions": instructions(),
+        "instructions": [name for name in _INSTRUCTIONS if name in processor_flags()],
         "threads": threads,
         "versions": {**versions(), **peers.versions},
         "seconds": seconds,
@@ -111,7 +124,7 @@ def _export(backbone: str, folder: Path, peers: Any) -> dict[str, tuple[str, str
     parts = {"keras": ("keras", backbone), "saved_model": ("saved_model", str(folder / "saved_model"))}
     _say(f"{backbone}: SavedModel")
     write_saved_model(network, folder / "saved_model", {})
-    if {"avx512_bf16", "amx_bf16"} & set(instructions()):
+    if processor_flags().intersection(BFLOAT16):
         parts["saved_model_bfloat16"] = ("saved_model", str(folder / "bfloat16"))
         write_saved_model(fold(network, prelu="maximum", dtype="bfloat16"), folder / "bfloat16", {})
     images = made_up_images(SIZE, 8)
@@ -163,12 +176,7 @@ def _ratios(times: Times) -> dict[str, float]:
 
 
 def _summary(values: list[float]) -> dict[str, float]:
-    return {
-        "min": min(values),
-        "median": statistics.median(values),
-        "max": max(values),
-        "p95": float(np.quantile(values, 0.95)),
-    }
+    return {**spread(values), "p95": float(np.quantile(values, 0.95))}
 
 
 _START = time.monotonic()

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from urfr_tf.bench.spread import spread
 from urfr_tf.metrics import likelihood_kernel, likelihood_score
 from urfr_tf.run_folder import machine, versions
 
@@ -61,10 +62,7 @@ def measure(templates: int, rounds: int) -> dict[str, Any]:
         "machine": machine(),
         "versions": versions(),
         "engine": "tensorflow" if kernel is None else likelihood_kernel.NAMES[kernel.lanes],
-        "seconds": {
-            name: {"min": min(values), "median": statistics.median(values), "max": max(values)}
-            for name, values in seconds.items()
-        },
+        "seconds": {name: spread(values) for name, values in seconds.items()},
         "ratios": {
             "likelihood_over_gemm": statistics.median(ratio),
             "likelihood_over_gemm_min": min(ratio),

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from urfr_tf.bench.peers import run as run_program
+from urfr_tf.bench.spread import spread
 from urfr_tf.bench.step_point import CLASSES, forward_multiply_adds, product, training
 from urfr_tf.config import Experiment, from_dict
 from urfr_tf.optimizers import build_schedule
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     return {
         "machine": machine(),
         "versions": versions(),
-        "seconds": {name: _spread(values) for name, values in seconds.items()},
+        "seconds": {name: spread(values) for name, values in seconds.items()},
         "ratios": ratios,
         "images_per_second": images,
         "peak_bytes": peaks,
@@ -131,10 +132,6 @@ def configurations() -> dict[str, Experiment]:
         **shared,
     }
     return {"urface": from_dict(urface, "urfr bench step"), "cosface": from_dict(cosface, "urfr bench step")}
-
-
-def _spread(values: list[float]) -> dict[str, float]:
-    return {"min": min(values), "median": statistics.median(values), "max": max(values)}
 
 
 def _time(work: Callable[[], Any], count: int) -> float:
