@@ -1,7 +1,6 @@
 """Set before TensorFlow is imported by any test; fixtures that several areas share."""
 
 import os
-from pathlib import Path
 
 import pytest
 
@@ -9,7 +8,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
-ROOT = Path(__file__).resolve().parents[1]
 
 TINY = """
 name: tiny
@@ -67,15 +65,8 @@ def tiny_config(shards, tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_run(tiny_config, tmp_path_factory):
     """A finished run of that configuration, trained in a process of its own."""
-    import subprocess
-    import sys
+    from running import done
 
     run = tmp_path_factory.mktemp("runs") / "unbroken"
-    subprocess.run(
-        [sys.executable, "-m", "urfr_tf.train", "--config", str(tiny_config), "--run-dir", str(run)],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        timeout=400,
-    )
+    done(tiny_config, run, timeout=400)
     return run

@@ -1,19 +1,14 @@
 """The tasks besides recognition, for real: theta_A and mining, and the uncertainty stage."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import h5py
 import numpy as np
 import pytest
+from running import start
 
 from urfr_tf.data.manifest import load_manifest
 from urfr_tf.data.soft_labels import check_soft_labels
 from urfr_tf.errors import UrfrError
 from urfr_tf.mining import label, mine
-
-ROOT = Path(__file__).resolve().parents[1]
 
 ATTRIBUTES = """
 name: theta_a
@@ -41,10 +36,7 @@ def train(text, folder, **places):
     for name, place in places.items():
         text = text.replace(name, str(place))
     (folder / "config.yaml").write_text(text)
-    command = [sys.executable, "-m", "urfr_tf.train", "--config", str(folder / "config.yaml")]
-    return subprocess.run(
-        [*command, "--run-dir", str(folder / "run")], cwd=ROOT, capture_output=True, text=True, timeout=400
-    )
+    return start(folder / "config.yaml", folder / "run", timeout=400)
 
 
 def weights(run):

@@ -6,24 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
+import running
+from running import ROOT, command
 
 from urfr_tf.checkpoints import damage, stored
 
-ROOT = Path(__file__).resolve().parents[1]
-
-
-def command(config, run, *overrides):
-    sets = [part for override in overrides for part in ("--set", override)]
-    return [sys.executable, "-m", "urfr_tf.train", "--config", str(config), "--run-dir", str(run), *sets]
-
-
-def start(config, run, *overrides):
-    return subprocess.run(
-        command(config, run, *overrides), cwd=ROOT, capture_output=True, text=True, timeout=400
-    )
+start = partial(running.start, timeout=400)
 
 
 def said(result):

@@ -19,6 +19,11 @@ def test_accepted_shares_by_hand():
     assert rates == {"tar": (0.5, 2), "far": (0.5, 4)}
 
 
+def words_for(run, tests, out):
+    options = {"--run": run, "--score": "cosine", "--tests": tests, "--out": out}
+    return ["evaluate", *(str(word) for option in options.items() for word in option)]
+
+
 def test_a_row_is_measured_once(tiny_run, shards, tmp_path, monkeypatch, capsys):
     tests = tmp_path / "tests.json"
     pairs = [
@@ -35,17 +40,7 @@ def test_a_row_is_measured_once(tiny_run, shards, tmp_path, monkeypatch, capsys)
     tests.write_text(json.dumps({"validation": pairs}))
     gender = tmp_path / "gender.tsv"
     gender.write_text("".join(f"person_{n}\t{'male' if n < 2 else 'female'}\n" for n in range(4)))
-    words = [
-        "evaluate",
-        "--run",
-        str(tiny_run),
-        "--score",
-        "cosine",
-        "--tests",
-        str(tests),
-        "--out",
-        str(tmp_path / "out"),
-    ]
+    words = words_for(tiny_run, tests, tmp_path / "out")
     words += [
         "--train",
         str(shards),
@@ -79,17 +74,7 @@ def test_a_failed_test_is_named_and_the_others_are_kept(tiny_run, shards, tmp_pa
     tests = tmp_path / "tests.json"
     good = ["--protocol", "pairs", "--data", str(shards)]
     tests.write_text(json.dumps({"bad": ["--protocol", "tinyface", "--data", "/nowhere"], "good": good}))
-    words = [
-        "evaluate",
-        "--run",
-        str(tiny_run),
-        "--score",
-        "cosine",
-        "--tests",
-        str(tests),
-        "--out",
-        str(tmp_path),
-    ]
+    words = words_for(tiny_run, tests, tmp_path)
     monkeypatch.setattr(sys, "argv", words)
     assert main() == 1
     assert "failed: bad" in capsys.readouterr().err

@@ -16,15 +16,15 @@ def command(config, run, *overrides):
     return [sys.executable, "-m", "urfr_tf.train", "--config", str(config), "--run-dir", str(run), *sets]
 
 
-def start(config, run, *overrides):
+def start(config, run, *overrides, timeout=1200):
     return subprocess.run(
-        command(config, run, *overrides), cwd=ROOT, capture_output=True, text=True, timeout=1200
+        command(config, run, *overrides), cwd=ROOT, capture_output=True, text=True, timeout=timeout
     )
 
 
-def done(config, run, *overrides):
+def done(config, run, *overrides, timeout=1200):
     """The same, which must end well; gives what it printed."""
-    result = start(config, run, *overrides)
+    result = start(config, run, *overrides, timeout=timeout)
     assert result.returncode == 0, result.stderr[-3000:]
     return result.stdout
 
