@@ -23,6 +23,8 @@ ROWS = (
 )
 STAGED = {"table2_all_pa": "table2_all"}
 """A row that goes on from another of the same seed."""
+START = "start"
+"""The run whose embedding network every row of its seed goes on from, where there is such a configuration."""
 CONFIGS = REPOSITORY / "configs"
 URFR = ("-m", "urfr_tf.cli")
 
@@ -104,25 +106,36 @@ def row_pieces(
             that every evaluation needs. sets: `--set` of all trainings. tests: their list. extras: further words of all evaluations.
     """
     pieces = []
+    # Weights that were wished for take the place of a start of our own.
+    wished = any(value.startswith("initial_weights=") for value in wish.overrides)
+    starts = not wished and (CONFIGS / f"{wish.prefix}{START}.yaml").is_file()
     for seed in wish.seeds:
+        if starts:
+            pieces.append(_training(wish, START, seed, sets, shards))
         for row in ROWS:
             if row in wish.alias:
                 continue
             run, name = wish.run(seed, row), f"seed{seed}/{row}"
             config = config_of(row, wish.prefix)
-            own = [*sets, f"seed={seed}"]
+            own = list(sets)
             needs = [*shards, *(mined if config["data"].get("soft_labels") else ())]
-            if row in STAGED:
-                own.append(f"initial_weights={wish.run(seed, STAGED[row])}")
-                needs.append(f"seed{seed}/{STAGED[row]}/train")
-            words = ["train", "--config", CONFIGS / f"{wish.prefix}{row}.yaml", "--run-dir", run]
-            pieces.append(urfr(f"{name}/train", [*words, *settings([*wish.overrides, *own])], tuple(needs)))
+            before = STAGED.get(row, START if starts else None)
+            if before is not None:
+                own.append(f"initial_weights={wish.run(seed, before)}")
+                needs.append(f"seed{seed}/{before}/train")
+            pieces.append(_training(wish, row, seed, own, tuple(needs)))
             words = ["-m", "benchmarks.reproduce.evaluate", "--run", str(run)]
             words += ["--score", "likelihood" if row in STAGED else "cosine"]
             words += ["--tests", str(tests), "--out", str(wish.evaluation(seed, row))]
             words += extras
             pieces.append(Piece(f"{name}/evaluate", tuple(words), (f"{name}/train", *tested)))
     return pieces
+
+
+def _training(wish: Wish, row: str, seed: int, sets: list[str], needs: tuple[str, ...]) -> Piece:
+    words = ["train", "--config", CONFIGS / f"{wish.prefix}{row}.yaml", "--run-dir", wish.run(seed, row)]
+    words += settings([*wish.overrides, *sets, f"seed={seed}"])
+    return urfr(f"seed{seed}/{row}/train", words, needs)
 
 
 def write_tests(wish: Wish, tests: dict[str, list[str]]) -> Path:

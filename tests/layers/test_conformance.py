@@ -6,12 +6,14 @@ import pytest
 import tensorflow as tf
 
 import urfr_tf.layers as layers
+from urfr_tf.layers.prelu import fused_prelu
 from urfr_tf.models.inference import JoinGroups, Reciprocal
 
-INFERENCE = ("SubEmbedding", "Confidence", "JoinGroups", "Reciprocal")
+INFERENCE = ("SubEmbedding", "Confidence", "JoinGroups", "PReLU", "Reciprocal")
 CASES = {
     "SubEmbedding": (lambda: layers.SubEmbedding(4, 3), [[10]]),
     "Confidence": (lambda: layers.Confidence(4, initial=9.0, minimum=0.5, maximum=80.0), [[10]]),
+    "PReLU": (lambda: layers.PReLU(shared_axes=[1, 2]), [[4, 3, 5]]),
     "Prototypes": (lambda: layers.Prototypes(5, 4), [[4, 3], [4]]),
     "VariationClassifier": (lambda: layers.VariationClassifier(3, 4, mask_seed=2), [[4, 3]]),
     "JoinGroups": (lambda: JoinGroups(), [[4, 3]]),
@@ -127,10 +129,52 @@ def test_confidence_outside_its_bounds_can_come_back_but_not_leave():
         assert bool(np.any(tape.gradient(loss, layer.dense.bias))) == moves
 
 
+def test_a_step_on_the_kernel_moves_log_s_as_far_as_one_on_the_bias_whatever_the_width():
+    # d log s / d kernel = x / |x|, of norm 1 like d log s / d bias: a step -rate * gradient on both moves log s by
+    # -2 rate, half of it by the kernel.
+    for width in (4, 4096):
+        layer = layers.Confidence(1, initial=20.0)
+        x = tf.random.stateless_normal([1, width], [0, width]) * 3.0
+        with tf.GradientTape() as tape:
+            log_s = tf.math.log(layer(x, training=True))
+        kernel, bias = layer.dense.kernel, layer.dense.bias
+        by_kernel, by_bias = tape.gradient(log_s, [kernel, bias])
+        for variable, gradient, moved in ((kernel, by_kernel, 0.1), (bias, by_bias, 0.2)):
+            variable.assign_sub(0.1 * gradient)
+            np.testing.assert_allclose(np.log(20.0 / layer(x)), [[moved]], rtol=1e-3)
+
+
 def test_confidence_not_learned_has_no_weights():
     layer = layers.Confidence(1, initial=64.0, learned=False)
     np.testing.assert_array_equal(layer(tf.ones([3, 5])), np.full([3, 1], 64.0))
     assert layer.weights == []
+
+
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("bfloat16", 2e-2), ("float16", 2e-3)])
+def test_fused_prelu_against_float64(dtype, tolerance):
+    random = np.random.default_rng(3)
+    x, upstream = (tf.cast(random.normal(size=[4, 5, 6, 7]), dtype) for _ in range(2))
+    slope = tf.cast(random.normal(size=[1, 1, 7]), dtype)  # some above 1, some below 0
+    with tf.GradientTape() as tape:
+        tape.watch([x, slope])
+        y = fused_prelu(x, slope)
+    by_x, by_slope = tape.gradient(y, [x, slope], upstream)
+    wide, a, up = (tf.cast(t, tf.float64).numpy() for t in (x, slope, upstream))
+    assert (y.dtype, by_x.dtype, by_slope.dtype, by_slope.shape) == (x.dtype, x.dtype, x.dtype, slope.shape)
+    np.testing.assert_allclose(tf.cast(y, tf.float64), np.where(wide > 0, wide, a * wide), atol=3 * tolerance)
+    np.testing.assert_allclose(tf.cast(by_x, tf.float64), up * np.where(wide > 0, 1.0, a), atol=3 * tolerance)
+    wanted = (np.minimum(wide, 0) * up).sum((0, 1, 2), keepdims=True)[0]
+    np.testing.assert_allclose(tf.cast(by_slope, tf.float64), wanted, rtol=tolerance, atol=20 * tolerance)
+
+
+def test_prelu_gives_the_same_in_training_as_in_inference_and_as_keras():
+    ours, theirs = layers.PReLU(shared_axes=[1, 2]), keras.layers.PReLU(shared_axes=[1, 2])
+    x = tf.random.stateless_normal([2, 3, 4, 5], [1, 2])
+    for layer in (ours, theirs):
+        layer.build(x.shape)
+        layer.alpha.assign(tf.random.stateless_normal([1, 1, 5], [3, 4]))
+    np.testing.assert_array_equal(ours(x), theirs(x))
+    np.testing.assert_allclose(ours(x, training=True), theirs(x), rtol=1e-6)
 
 
 def test_prototypes_scale_does_not_matter():

@@ -26,9 +26,11 @@ def _bounded(value: tf.Tensor, low: tf.Tensor, high: tf.Tensor) -> tuple[tf.Tens
 class Confidence(keras.layers.Layer):
     """Features [B, F] -> confidence s float32 [B, groups], minimum <= s <= maximum.
 
-    The features are divided by their root mean square first (unnormalised ones spread s without
-    bound in fine-tuning, method section 2); the kernel starts at 0 and the bias at log(initial), so
-    every s starts at `initial`. exp is taken in float32 whatever the policy.
+    The features are divided by their Euclidean norm first. Unnormalised ones spread s without bound in
+    fine-tuning (method, section 2), and with F numbers of root mean square 1 a step on the kernel moves
+    log s F times as far as the same step on the bias: s then falls within a hundred steps at any
+    learning rate that the bias can use (docs/configs.md). The kernel starts at 0 and the bias at
+    log(initial), so every s starts at `initial`. exp is taken in float32 whatever the policy.
 
     Args:
         groups: K.
@@ -78,8 +80,8 @@ class Confidence(keras.layers.Layer):
         features = tf.cast(features, tf.float32)
         if not self.learned:
             return tf.zeros_like(features[:, :1]) + tf.fill([1, self.groups], float(self.initial))
-        mean_square = tf.reduce_mean(tf.square(features), axis=-1, keepdims=True)
-        log_confidence = self.dense(features * tf.math.rsqrt(mean_square + 1e-6))
+        square = tf.reduce_sum(tf.square(features), axis=-1, keepdims=True)
+        log_confidence = self.dense(features * tf.math.rsqrt(square + 1e-6))
         low, high = math.log(self.minimum), math.log(self.maximum)
         if training:
             return tf.exp(_bounded(log_confidence, tf.constant(low), tf.constant(high)))

@@ -8,6 +8,8 @@ that its checkpoints map one to one.
 import keras
 import tensorflow as tf
 
+from urfr_tf.layers import PReLU
+
 BLOCKS = {
     "ir10": (1, 1, 1, 1),
     "ir18": (2, 2, 2, 2),
@@ -82,6 +84,4 @@ def _norm(x: tf.Tensor, synchronized: bool, name: str) -> tf.Tensor:
 
 
 def _prelu(x: tf.Tensor, name: str) -> tf.Tensor:
-    return keras.layers.PReLU(
-        shared_axes=[1, 2], alpha_initializer=keras.initializers.Constant(0.25), name=name
-    )(x)
+    return PReLU(shared_axes=[1, 2], alpha_initializer=keras.initializers.Constant(0.25), name=name)(x)

@@ -11,6 +11,8 @@ from collections.abc import Callable
 import tensorflow as tf
 from tensorflow import keras
 
+from urfr_tf.layers import PReLU
+
 MOMENTUM = 0.9
 EPSILON = 1e-3
 SMALLEST_INPUT = 64
@@ -132,6 +134,6 @@ def depthwise(
 
 def prelu(x: tf.Tensor, name: str) -> tf.Tensor:
     """PReLU whose slope [1, 1, C] is shared over the map, starting at 1/4 (He et al. 2015)."""
-    return keras.layers.PReLU(
+    return PReLU(
         shared_axes=(1, 2), alpha_initializer=keras.initializers.Constant(0.25), name=f"{name}_prelu"
     )(x)
