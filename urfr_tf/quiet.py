@@ -12,3 +12,21 @@ def quiet_libraries() -> None:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if not sys.warnoptions:  # end-of-life notices of the libraries below
         warnings.simplefilter("ignore")
+
+
+def quiet_compiler() -> None:
+    """Compiles something small, so that the line that XLA prints once in a process comes where nobody reads it.
+
+    It writes past every log level to the descriptor of stderr. Not before the devices are set up.
+    """
+    import tensorflow as tf
+
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        tf.function(lambda x: x + 1.0, jit_compile=True)(tf.zeros([])).numpy()
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -28,6 +28,7 @@ from urfr_tf.models.finite import non_finite
 from urfr_tf.optimizers import build_schedule
 from urfr_tf.precision import resolve
 from urfr_tf.preemption import Preemption, StopWhenAsked
+from urfr_tf.quiet import quiet_compiler
 from urfr_tf.run_folder import EpochLog, open_run
 from urfr_tf.snapshot import Snapshot
 from urfr_tf.strategy import set_up
@@ -58,6 +59,7 @@ def train(config: Experiment, run_dir: str | Path) -> Path:
     run_dir = Path(run_dir)
     config, why = resolve(config, run_dir)
     strategy = set_up(config.runtime, config.seed)
+    quiet_compiler()
     workers = Workers(strategy)
     with Preemption() as preemption, workers.folder(run_dir) as own:
         _train(config, why, strategy, workers, preemption, run_dir, own)

@@ -41,8 +41,8 @@ def test_every_command_parses_and_every_need_comes_before(prefix, tmp_path):
 def test_every_training_has_a_configuration_that_is_accepted(prefix, tmp_path):
     _, pieces = plan_of(prefix, tmp_path)
     trained = [piece for piece in pieces if "train" in piece.words[2:3]]
-    # theta_A twice or once; seven rows for two seeds: 3 + 3 is the run of "all".
-    assert len(trained) == (2 if prefix else 1) + 2 * 7
+    # theta_A twice or once; seven rows for two seeds: 3 + 3 is the run of "all"; the small ones have a start.
+    assert len(trained) == (2 + 2 * 8 if prefix else 1 + 2 * 7)
     for piece in trained:
         args = build_parser().parse_args(piece.words[2:])
         config = load_config(args.config, args.set)
@@ -60,6 +60,20 @@ def test_the_uncertainty_stage_goes_on_from_the_same_seed(tmp_path):
     piece = next(piece for piece in pieces if piece.name == "seed2/table2_all_pa/train")
     assert f"initial_weights={wish.run(2, 'table2_all')}" in piece.words
     assert "seed2/table2_all/train" in piece.needs
+
+
+def test_every_small_row_goes_on_from_the_start_of_its_seed_or_from_what_was_wished_for(tmp_path):
+    rows = [row for row in ROWS if row not in (*aliases("small_"), "table2_all_pa")]
+    for overrides, found in (((), "start"), (("initial_weights=IMPORTED",), None)):
+        wish, pieces = plan_of("small_", tmp_path, overrides=overrides)
+        by_name = {piece.name: piece for piece in pieces}
+        assert ("seed2/start/train" in by_name) == (found is not None)
+        for row in rows:
+            piece = by_name[f"seed2/{row}/train"]
+            args = build_parser().parse_args(piece.words[2:])
+            start = str(wish.run(2, found)) if found else "IMPORTED"
+            assert load_config(args.config, args.set).initial_weights == start
+            assert ("seed2/start/train" in piece.needs) == (found is not None)
 
 
 def test_only_rows_with_mined_variations_wait_for_them(tmp_path):
@@ -82,8 +96,9 @@ def test_listing_runs_nothing(tmp_path, capsys):
     words = "small --lfw L --pairs P --gender G --cfp C --list --only table2_baseline --seeds 3 --runs"
     assert main([*shlex.split(words), str(tmp_path)]) == 0
     names = capsys.readouterr().out.split()
-    # All of the data stage (no stage was chosen), and one row of one seed.
+    # All of the data stage (no stage was chosen), and one row of one seed with its start.
     assert [name for name in names if name.startswith("seed")] == [
+        "seed3/start/train",
         "seed3/table2_baseline/train",
         "seed3/table2_baseline/evaluate",
     ]
@@ -114,7 +129,7 @@ def test_figures_of_other_weights_do_not_count(tmp_path):
 
 
 def test_rows_of_a_seed_start_from_the_same_weights():
-    """All but the confidence layer, which has another shape in the rows without it.
+    """Drawn ones: all but the confidence layer, which has another shape in the rows without it.
 
     Prototypes are drawn alike too, but K groups of norm 1 have the norm sqrt(K) together: 4 times that of one.
     """
@@ -126,6 +141,7 @@ def test_rows_of_a_seed_start_from_the_same_weights():
         keras.backend.clear_session()
         keras.utils.set_random_seed(seed)
         overrides = ["model.width=0.125", "model.input_size=32", "model.backbone=ir10"]
+        overrides += ["initial_weights=''", "head.start=random"]
         model, _ = build_model(
             load_config(str(CONFIGS / f"small_{row}.yaml"), overrides), 5, synchronized=False
         )

@@ -90,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
     from urfr_tf.inference import load
     from urfr_tf.protocols.open import open_protocol
     from urfr_tf.protocols.result import Wish
+    from urfr_tf.quiet import quiet_compiler
 
     models = [_named(text) for text in args.model]
     scores = args.score * len(models) if len(args.score) == 1 else args.score
@@ -103,6 +104,8 @@ def run(args: argparse.Namespace) -> int:
     for wish in wishes:
         check(protocol, wish)
     out = Path(args.out)
+    if conditions:
+        quiet_compiler()
     done = []
     for (name, path), wish in zip(models, wishes, strict=True):
         model = load(path)

@@ -26,6 +26,7 @@ def run(args: argparse.Namespace) -> int:
     from urfr_tf.data.manifest import load_manifest
     from urfr_tf.errors import UrfrError
     from urfr_tf.files import write_bytes
+    from urfr_tf.quiet import quiet_compiler
     from urfr_tf.visualize.shard_sheet import augmented, shard_sheet
 
     if not 1 <= args.images <= 64:
@@ -34,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
     check_shards(manifest)
     numbers = summary(manifest)
     some = sample(manifest, args.images)
+    quiet_compiler()
     out = Path(args.out) if args.out else manifest.folder / "contact_sheet.png"
     write_bytes(out, shard_sheet(some, augmented(some, args.seed), numbers))
     numbers["contact_sheet"] = str(out)

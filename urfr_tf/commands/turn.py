@@ -19,8 +19,10 @@ def run(args: argparse.Namespace) -> int:
     from urfr_tf.data.manifest import load_manifest
     from urfr_tf.data.progress import Progress
     from urfr_tf.data.turned import FOLDER, turn_shards
+    from urfr_tf.quiet import quiet_compiler
 
     manifest = load_manifest(args.shards)
+    quiet_compiler()
     progress = Progress(manifest.images * max(args.copies, 1))
     size = turn_shards(manifest, args.copies, args.seed, progress.add)
     progress.close()
