@@ -35,12 +35,13 @@ def departure_of_network(
 
     Args:
         network: the inference model.
-        served: what was saved: `network` itself, or its folded copy in bfloat16.
+        served: what was saved: `network` itself, or its folded copy.
         saved_model: the folder.
         images, least_cosine: see `departure_of_file`.
     """
     stored = tf.saved_model.load(str(saved_model)).variables
-    for variable, other in zip(served.variables, stored, strict=True):
+    # A frozen one has none: its weights are constants of the graph.
+    for variable, other in zip(served.variables if stored else [], stored, strict=True):
         if not np.array_equal(variable.numpy(), other.numpy()):
             return f"{variable.name} in the folder is the first variable that is not that of Keras"
     if served is network:

@@ -43,6 +43,7 @@ def export_run(
     quantization_aware: int = 0,
     licence: str = "Apache-2.0",
     version: int = 1,
+    frozen: bool = False,
 ) -> tuple[Path, dict[str, Any]]:
     """Exports a run.
 
@@ -58,6 +59,8 @@ def export_run(
         quantization_aware: for int8, so many steps of training beforehand (`quantization_aware.adapt`).
         licence: what the card says about the licence of the model (an SPDX name).
         version: for a SavedModel, the number of its folder; a server takes the largest.
+        frozen: for a SavedModel, folded and with its weights as constants: faster at batch 1, not to be fine-tuned.
+            One in bfloat16 always is.
 
     Returns:
         Where the export is, and what parity.json says about it.
@@ -73,6 +76,9 @@ def export_run(
         raise UrfrError("int8 needs --calibration SHARDS, a folder of urfr prepare, to measure ranges on")
     if quantization_aware and quantize != "int8":
         raise UrfrError(f"expected --quantization-aware with --quantize int8, but got it with {quantize}")
+    if frozen and form != "saved_model":
+        raise UrfrError(f"expected --frozen with --format saved_model, but got it with {form}")
+    frozen = frozen or (form, quantize) == ("saved_model", "bfloat16")
     run, out = Path(run), Path(out)
     pairs = open_faces(faces) if faces else None
     network, card, config = load_network(run)
@@ -99,9 +105,10 @@ def export_run(
         made = scratch / target.name
         served = network
         if form == "saved_model":
-            if quantize == "bfloat16":
-                served = fold(network, prelu="maximum", dtype="bfloat16")
-            write_saved_model(served, made, {**card, "quantize": quantize})
+            if frozen:
+                dtype = "float32" if quantize == "none" else quantize
+                served = fold(network, prelu="maximum", dtype=dtype)
+            write_saved_model(served, made, {**card, "quantize": quantize, "frozen": frozen}, frozen=frozen)
             write_warmup(made, card["input_size"], card["groups"], card["dim"])
         else:
             if quantization_aware:

@@ -2,11 +2,13 @@
 
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from urfr_tf import heads
 from urfr_tf.files import write_text
@@ -16,7 +18,9 @@ from .signatures import centre_crop, cosine_score, decode_crop, fuse_templates, 
 CARD = "urfr.json"
 
 
-def write_saved_model(network: keras.Model, folder: Path, card: dict[str, Any]) -> None:
+def write_saved_model(
+    network: keras.Model, folder: Path, card: dict[str, Any], *, frozen: bool = False
+) -> None:
     """Writes `network` with its signatures into a new folder.
 
     The object that `tf.saved_model.load` gives back is also callable on float32 [B, H, W, 3] and has
@@ -27,8 +31,10 @@ def write_saved_model(network: keras.Model, folder: Path, card: dict[str, Any]) 
         network: the inference model: {image [B, S, S, 3]} -> {embedding, confidence, variance}.
         folder: where; must not exist.
         card: what the model says about itself; becomes `assets/urfr.json`.
+        frozen: weights are constants of the graph. oneDNN then lays them out once, not at each request; there
+            is nothing left to fine-tune.
     """
-    servable = build_servable(network)
+    servable = build_servable(network, frozen=frozen)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / CARD
         write_text(path, json.dumps(card, indent=1, sort_keys=True, allow_nan=False) + "\n")
@@ -36,8 +42,8 @@ def write_saved_model(network: keras.Model, folder: Path, card: dict[str, Any]) 
         tf.saved_model.save(servable, str(folder), signatures=servable.signature_functions)
 
 
-def build_servable(network: keras.Model) -> Any:
-    """An object with the network's variables, `__call__`, and the functions of the signatures."""
+def build_servable(network: keras.Model, *, frozen: bool = False) -> Any:
+    """An object with the network's variables (none if `frozen`), `__call__`, and the functions of the signatures."""
     size = network.input[heads.IMAGE].shape[1]
     groups = network.output[heads.CONFIDENCE].shape[-1]
     dim = network.output[heads.EMBEDDING].shape[-1]
@@ -46,8 +52,10 @@ def build_servable(network: keras.Model) -> Any:
     @tf.function(
         autograph=False, input_signature=[tf.TensorSpec([None, size, size, 3], tf.float32, heads.IMAGE)]
     )
-    def embed(image: tf.Tensor) -> dict[str, tf.Tensor]:
+    def variable_embed(image: tf.Tensor) -> dict[str, tf.Tensor]:
         return network({heads.IMAGE: image}, training=False)
+
+    embed = _with_constants(variable_embed) if frozen else variable_embed
 
     def images(dtype: tf.DType) -> tf.TensorSpec:
         return tf.TensorSpec([None, None, None, 3], dtype, heads.IMAGE)
@@ -94,8 +102,8 @@ def build_servable(network: keras.Model) -> Any:
 
     servable = tf.train.Checkpoint()
     # The variables, not the Keras model: tracking the model would store every layer's call once more.
-    servable.variables = list(network.variables)
-    servable.trainable_variables = list(network.trainable_variables)
+    servable.variables = [] if frozen else list(network.variables)
+    servable.trainable_variables = [] if frozen else list(network.trainable_variables)
     servable.regularization_losses = []
     servable.__call__ = serving_default
     servable.signature_functions = {
@@ -106,3 +114,12 @@ def build_servable(network: keras.Model) -> Any:
         "fuse": fuse,
     }
     return servable
+
+
+def _with_constants(function: Any) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """The traced function with the values of its variables in their place."""
+    traced = function.get_concrete_function()
+    constant = convert_variables_to_constants_v2(traced)
+    return lambda image: tf.nest.pack_sequence_as(
+        traced.structured_outputs, tf.nest.flatten(constant(image)), expand_composites=True
+    )

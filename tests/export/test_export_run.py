@@ -7,6 +7,7 @@ import os
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 import urfr_tf
 from urfr_export import export_run as module
@@ -127,8 +128,36 @@ def test_bfloat16_is_half_as_large_and_passes(run, tmp_path):
     # In bits of 8: the confidences of the heads, which stay float32, see features that are 0.2 % off each.
     assert 1e-6 < report["worst_confidence_error"] < 0.05
     assert report["worst_cosine"] > 0.99
-    kernels = {v.dtype.name for v in tf.saved_model.load(str(target)).variables if len(v.shape) == 4}
-    assert kernels == {"bfloat16"}
+    assert constants_of(target) == {"bfloat16"}
+
+
+def constants_of(target):
+    """Types of the convolutions' kernels that are constants of the graph."""
+    graph = saved_model_pb2.SavedModel.FromString((target / "saved_model.pb").read_bytes()).meta_graphs[0]
+    nodes = [node for function in graph.graph_def.library.function for node in function.node_def]
+    tensors = [node.attr["value"].tensor for node in nodes if node.op == "Const"]
+    return {tf.dtypes.as_dtype(t.dtype).name for t in tensors if len(t.tensor_shape.dim) == 4}
+
+
+def test_a_frozen_export_has_constants_for_variables_and_gives_the_same(run, tmp_path):
+    kept, _ = export_run(run, tmp_path / "variables", "saved_model")
+    target, report = export_run(run, tmp_path / "frozen", "saved_model", frozen=True)
+    assert report["worst_cosine"] > 0.99999
+    loaded = tf.saved_model.load(str(target))
+    assert len(loaded.variables) == len(loaded.trainable_variables) == 0
+    assert constants_of(target) == {"float32"}
+    assert len(tf.saved_model.load(str(kept)).variables) > 0
+    assert constants_of(kept) == set()
+    assert report["bytes"] < 1.1 * report["bytes_of_weights"] + 1e6
+    model = urfr_tf.load(target)
+    assert (model.card["frozen"], model.card["quantize"]) == (True, "none")
+    image = np.random.default_rng(0).uniform(0, 255, [3, 150, 130, 3]).astype(np.float32)
+    before = tf.saved_model.load(str(kept)).signatures["serving_default"](image=image)
+    after = loaded.signatures["serving_default"](image=image)
+    for name, value in before.items():
+        np.testing.assert_allclose(after[name], value, rtol=1e-3, atol=1e-5, err_msg=name)
+    with pytest.raises(UrfrError, match="--frozen with --format saved_model, but got it with tflite"):
+        export_run(run, tmp_path / "frozen", "tflite", frozen=True)
 
 
 def test_a_new_export_replaces_the_old(out, run, capsys):

@@ -124,9 +124,12 @@ def _export(backbone: str, folder: Path, peers: Any) -> dict[str, tuple[str, str
     parts = {"keras": ("keras", backbone), "saved_model": ("saved_model", str(folder / "saved_model"))}
     _say(f"{backbone}: SavedModel")
     write_saved_model(network, folder / "saved_model", {})
+    frozen = {"saved_model_frozen": "float32"}
     if processor_flags().intersection(BFLOAT16):
-        parts["saved_model_bfloat16"] = ("saved_model", str(folder / "bfloat16"))
-        write_saved_model(fold(network, prelu="maximum", dtype="bfloat16"), folder / "bfloat16", {})
+        frozen["saved_model_bfloat16"] = "bfloat16"
+    for name, dtype in frozen.items():
+        parts[name] = ("saved_model", str(folder / name))
+        write_saved_model(fold(network, prelu="maximum", dtype=dtype), folder / name, {}, frozen=True)
     images = made_up_images(SIZE, 8)
     for name, quantize in FORMATS.items():
         _say(f"{backbone}: TFLite {name}")
@@ -168,6 +171,7 @@ def _ratios(times: Times) -> dict[str, float]:
         "tflite_over_onnxruntime": over("tflite_float32", "onnxruntime"),
         "saved_model_over_keras": over("saved_model", "keras"),
         "saved_model_over_onnxruntime": apart("saved_model", "onnxruntime"),
+        "frozen_over_onnxruntime": apart("saved_model_frozen", "onnxruntime"),
     }
     if "saved_model_bfloat16" in times:
         ratios["bfloat16_over_float32"] = over("saved_model_bfloat16", "saved_model")

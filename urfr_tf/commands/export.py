@@ -24,6 +24,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "bfloat16, for processors that compute in it (none)",
     )
     parser.add_argument(
+        "--frozen",
+        action="store_true",
+        help="for saved_model: weights as constants, faster at batch 1, not to be fine-tuned; bfloat16 always is",
+    )
+    parser.add_argument(
         "--calibration", metavar="SHARDS", help="images that int8 measures ranges on, and that are compared"
     )
     parser.add_argument(
@@ -65,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
         quantization_aware=args.quantization_aware,
         licence=args.licence,
         version=args.version,
+        frozen=args.frozen,
     )
     if args.json:
         print(json.dumps({"path": str(target), **report}))
