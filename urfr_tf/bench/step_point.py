@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from urfr_export.fold import fold
 from urfr_tf import heads, memory
 from urfr_tf.config import Experiment, from_dict
 from urfr_tf.models.inference import build_inference
@@ -104,10 +105,15 @@ def training(config: Experiment, model: Any) -> Callable[[], Any]:
 
 
 def serving(config: Experiment) -> Callable[[], Any]:
-    """The inference graph on as many prepared images."""
+    """The inference graph as an export serves it on as many prepared images: folded in bfloat16."""
     batch, size = config.data.batch_size, config.model.input_size
     images = tf.constant(np.random.default_rng(0).uniform(0, 255, [batch, size, size, 3]), tf.float32)
-    network = build_inference(config)
+    if config.runtime.precision == "mixed_bfloat16":
+        keras.mixed_precision.set_global_policy("float32")
+        network = fold(build_inference(config), prelu="maximum", dtype="bfloat16")
+        keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    else:
+        network = build_inference(config)
     compiled = tf.function(lambda: network({heads.IMAGE: images}, training=False)[heads.EMBEDDING])
     return lambda: compiled().numpy()
 
