@@ -9,7 +9,7 @@ from urfr_tf.data.crops import CropSettings
 from urfr_tf.data.sources.item import Item
 from urfr_tf.errors import UrfrError
 from urfr_tf.protocols import embedding as module
-from urfr_tf.protocols.degrade import STRENGTHS, Degradation, degradations
+from urfr_tf.protocols.degrade import STRENGTHS, UNSEEN, Degradation, degradations
 from urfr_tf.protocols.embedding import embed
 from urfr_tf.protocols.pairs import open_pairs
 from urfr_tf.protocols.protocol import Images
@@ -133,7 +133,7 @@ def test_probes_are_the_second_image_of_a_pair():
     assert scores[0] == 0 and scores[1] == -np.inf
 
 
-@pytest.mark.parametrize("variation", STRENGTHS)
+@pytest.mark.parametrize("variation", [*STRENGTHS, *UNSEEN])
 def test_degradations_change_more_with_their_strength(variation):
     # Smooth random faces; what a strength does to them is the mean absolute change of a pixel.
     import cv2
@@ -146,7 +146,8 @@ def test_degradations_change_more_with_their_strength(variation):
     )
     unknown, numbers = np.full((count, 10), -1, np.float32), np.arange(count)
     changes = []
-    for degradation in [*degradations(variation)][:: 3 if variation == "pose" else 1]:
+    few = {"pose": slice(None, None, 3), "gamma": slice(1, None)}  # of gamma those that darken
+    for degradation in [*degradations(variation)][few.get(variation, slice(None))]:
         out = degradation.apply(images, unknown, numbers)
         assert out.shape == images.shape and out.dtype == np.float32 and np.isfinite(out).all()
         changes.append(np.abs(out - images).mean())
@@ -164,6 +165,48 @@ def test_occlusion_blacks_out_a_square_of_cells():
     assert (out == 0).sum() == 8 * 8 * 3
 
 
+def degraded(text, images):
+    """What the one degradation `text` makes of images [B, S, S, 3] that are numbered from 0."""
+    (degradation,) = degradations(text, seed=3)
+    return degradation.apply(images, np.full((len(images), 10), -1.0), np.arange(len(images)))
+
+
+def test_gamma_is_a_power_of_the_value():
+    # 255 (51 / 255)^2 = 255 / 25; black and white stay.
+    image = np.array([0.0, 51.0, 255.0]).reshape(1, 1, 1, 3)
+    np.testing.assert_allclose(degraded("gamma:2", image).ravel(), [0, 10.2, 255], rtol=1e-6)
+
+
+def test_noise_has_its_deviation_and_is_that_of_the_image():
+    grey = np.full((2, 64, 64, 3), 128.0)
+    out = degraded("noise:20", grey)
+    # 12,288 draws: the mean within 5 * 20 / sqrt(12288) = 0.9, the deviation within 5 * 20 / sqrt(2 * 12288) = 0.64.
+    for image in out:
+        assert abs(image.mean() - 128) < 0.9 and abs(image.std() - 20) < 0.64
+    assert np.abs(out[0] - out[1]).max() > 20
+    np.testing.assert_array_equal(degraded("noise:20", grey[:1])[0], out[0])
+    assert degraded("noise:100", grey).min() == 0
+
+
+def test_a_wide_blur_is_the_gaussian_of_its_sigma():
+    # A point of light: kernel 25 has sigma 0.3 (12 - 1) + 0.8 = 4.1 and 25 taps a side.
+    image = np.zeros((1, 41, 41, 3))
+    image[0, 20, 20] = 255.0
+    taps = np.exp(-(np.arange(-12, 13) ** 2) / (2 * 4.1**2))
+    taps /= taps.sum()
+    wanted = np.zeros((41, 41))
+    wanted[8:33, 8:33] = 255 * np.outer(taps, taps)
+    np.testing.assert_allclose(degraded("blur:25", image)[0, ..., 1], wanted, atol=1e-4)
+
+
+def test_jpeg_is_what_a_decoder_gives_and_keeps_the_channels():
+    image = np.zeros((1, 32, 32, 3))
+    image[..., 0] = 200.0  # red
+    out = degraded("jpeg:50", image)
+    assert np.abs(out - np.rint(out)).max() == 0
+    assert out[0, ..., 0].mean() > 190 and out[0, ..., 2].mean() < 10
+
+
 def test_degraded_pieces_have_their_own_place(images, pixel_model, tmp_path):
     clean, _ = embed(pixel_model, images, SETTINGS, tmp_path)
     for degradation in degradations("blur:11"):
@@ -175,11 +218,12 @@ def test_degraded_pieces_have_their_own_place(images, pixel_model, tmp_path):
 @pytest.mark.parametrize(
     "text, sentence",
     [
-        ("haze", r"--degrade blur\|occlusion\|pose\|resolution"),
-        ("blur:4", "odd kernel size from 3 to 11 as the strength of blur, but got 4"),
+        ("haze", r"--degrade blur\|occlusion\|pose\|resolution\|gamma\|jpeg\|noise"),
+        ("blur:4", "odd kernel size from 3 to 31 as the strength of blur, but got 4"),
+        ("gamma:0", r"an exponent from 0\.1 to 10 as the strength of gamma, but got 0"),
         ("occlusion:1.5", "a whole number from 1 to 7"),
         ("pose:90", "degrees from 0 to 75"),
-        ("resolution:x", "a whole number from 16 to 64"),
+        ("resolution:x", "a whole number from 8 to 64"),
     ],
 )
 def test_a_bad_degradation_is_a_sentence(text, sentence):

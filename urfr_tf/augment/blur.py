@@ -1,5 +1,7 @@
 """Gaussian blur of a batch, each image with its own kernel size."""
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -7,15 +9,16 @@ SMALLEST, LARGEST = 3, 11
 _REACH = LARGEST // 2
 
 
-def _kernels() -> np.ndarray:
-    """The normalised kernel of each odd size 3, 5, ... 11, centred in 11 taps: float32 [5, 11].
+def sigma_of(size: Any) -> Any:
+    """Sigma in pixels of a kernel of that size (a number or an array), by OpenCV's rule: 0.3 ((k - 1) / 2 - 1) + 0.8."""
+    return 0.3 * ((size - 1) / 2 - 1) + 0.8
 
-    Sigma follows from the size by OpenCV's rule, sigma = 0.3 ((k - 1) / 2 - 1) + 0.8; taps beyond it are 0.
-    """
+
+def _kernels() -> np.ndarray:
+    """The normalised kernel of each odd size 3, 5, ... 11, centred in 11 taps, those beyond it 0: float32 [5, 11]."""
     offset = np.arange(-_REACH, _REACH + 1, dtype=np.float64)
     sizes = np.arange(SMALLEST, LARGEST + 1, 2, dtype=np.float64)[:, None]
-    sigma = 0.3 * ((sizes - 1) / 2 - 1) + 0.8
-    taps = np.exp(-(offset**2) / (2 * sigma**2)) * (np.abs(offset) <= (sizes - 1) / 2)
+    taps = np.exp(-(offset**2) / (2 * sigma_of(sizes) ** 2)) * (np.abs(offset) <= (sizes - 1) / 2)
     return (taps / taps.sum(axis=1, keepdims=True)).astype(np.float32)
 
 

@@ -1,5 +1,10 @@
-"""Degraded probes: each variation at a strength, for robustness curves (the paper's synthetic sets)."""
+"""Degraded probes: each variation at a strength, for robustness curves (the paper's synthetic sets).
 
+Beside the variations that training augments with there are some that it never sees: what they do to accuracy tells
+whether a representation is universal, or only used to its augmentations.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +20,23 @@ STRENGTHS: dict[str, tuple[float, ...]] = {
 """Rising strengths: kernel size in pixels; side of the black square in sevenths of the crop; yaw in
 degrees; pixels that a side is shrunk to."""
 
-_LIMITS = {"blur": (3, 11), "occlusion": (1, 7), "pose": (0, 75), "resolution": (16, 64)}
+UNSEEN: dict[str, tuple[float, ...]] = {
+    "gamma": (0.7, 1.5, 2.5, 4),
+    "jpeg": (50, 20, 10, 5),
+    "noise": (10, 20, 40, 60),
+}
+"""In no training: exponent of a pixel's value; quality of the JPEG; standard deviation in grey levels."""
+
+_LIMITS = {
+    "blur": (3, 31),
+    "occlusion": (1, 7),
+    "pose": (0, 75),
+    "resolution": (8, 64),
+    "gamma": (0.1, 10),
+    "jpeg": (1, 100),
+    "noise": (1, 128),
+}
+_KINDS = {"pose": "degrees", "blur": "an odd kernel size", "gamma": "an exponent"}
 
 
 @dataclass(frozen=True)
@@ -23,9 +44,9 @@ class Degradation:
     """One variation at one strength; what is random in it is drawn by (seed, number of the image).
 
     Attributes:
-        variation: a name of `STRENGTHS`.
+        variation: a name of `STRENGTHS` or `UNSEEN`.
         strength: in its unit.
-        seed: of the place of the occlusion and the side of the pose.
+        seed: of the place of the occlusion, the side of the pose, and the noise.
     """
 
     variation: str
@@ -46,29 +67,72 @@ class Degradation:
         Returns:
             float32 [B, S, S, 3].
         """
-        import tensorflow as tf
+        random = [np.random.default_rng([self.seed, int(n)]) for n in numbers]
+        return _APPLIED[self.variation](np.asarray(images, np.float32), points, self.strength, random)
 
-        batch = tf.constant(images, tf.float32)
-        draws = np.stack([np.random.default_rng([self.seed, int(n)]).random(2) for n in numbers])
-        whole = tf.fill([len(images)], int(self.strength))
-        if self.variation == "blur":
-            from urfr_tf.augment.blur import gaussian_blur
 
-            return gaussian_blur(batch, whole).numpy()
-        if self.variation == "resolution":
-            from urfr_tf.augment.resolution import lower_resolution
+def _blur(images: np.ndarray, points: np.ndarray, strength: float, random: list) -> np.ndarray:
+    from urfr_tf.augment.blur import LARGEST, gaussian_blur, sigma_of
 
-            return lower_resolution(batch, whole).numpy()
-        if self.variation == "occlusion":
-            from urfr_tf.augment.occlusion import GRID, black_out
+    size = int(strength)
+    if size <= LARGEST:
+        return gaussian_blur(images, np.full(len(images), size, np.int32)).numpy()
+    import cv2
 
-            corner = (draws * (GRID + 1 - int(self.strength))).astype(np.int32)
-            rectangle = np.concatenate([corner, corner + int(self.strength)], axis=1)
-            return black_out(batch, tf.constant(rectangle, tf.int32)).numpy()
-        from urfr_tf.augment.pose import turn
+    # The default border is the augmentation's: reflected, without the edge pixel again.
+    return np.stack([cv2.GaussianBlur(image, (size, size), sigma_of(size)) for image in images])
 
-        yaw = np.where(draws[:, 0] < 0.5, -self.strength, self.strength).astype(np.float32)
-        return turn(batch, tf.constant(points, tf.float32), tf.constant(yaw)).numpy()
+
+def _lower_resolution(images: np.ndarray, points: np.ndarray, strength: float, random: list) -> np.ndarray:
+    from urfr_tf.augment.resolution import lower_resolution
+
+    return lower_resolution(images, np.full(len(images), int(strength), np.int32)).numpy()
+
+
+def _black_out(images: np.ndarray, points: np.ndarray, strength: float, random: list) -> np.ndarray:
+    from urfr_tf.augment.occlusion import GRID, black_out
+
+    draws = np.stack([each.random(2) for each in random])
+    corner = (draws * (GRID + 1 - int(strength))).astype(np.int32)
+    return black_out(images, np.concatenate([corner, corner + int(strength)], axis=1)).numpy()
+
+
+def _turn(images: np.ndarray, points: np.ndarray, strength: float, random: list) -> np.ndarray:
+    from urfr_tf.augment.pose import turn
+
+    sides = np.array([each.random(2)[0] for each in random])
+    yaw = np.where(sides < 0.5, -strength, strength).astype(np.float32)
+    return turn(images, np.asarray(points, np.float32), yaw).numpy()
+
+
+def _gamma(images: np.ndarray, points: np.ndarray, strength: float, random: list) -> np.ndarray:
+    return 255 * (images / 255) ** np.float32(strength)
+
+
+def _jpeg(images: np.ndarray, points: np.ndarray, strength: float, random: list) -> np.ndarray:
+    import cv2
+
+    def again(image: np.ndarray) -> np.ndarray:
+        _, content = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(strength)])
+        return cv2.imdecode(content, cv2.IMREAD_COLOR)[..., ::-1]
+
+    return np.stack([again(image) for image in np.rint(images).astype(np.uint8)]).astype(np.float32)
+
+
+def _noise(images: np.ndarray, points: np.ndarray, strength: float, random: list) -> np.ndarray:
+    noise = np.stack([each.standard_normal(images.shape[1:], np.float32) for each in random])
+    return np.clip(images + np.float32(strength) * noise, 0, 255)
+
+
+_APPLIED: dict[str, Callable[[np.ndarray, np.ndarray, float, list], np.ndarray]] = {
+    "blur": _blur,
+    "occlusion": _black_out,
+    "pose": _turn,
+    "resolution": _lower_resolution,
+    "gamma": _gamma,
+    "jpeg": _jpeg,
+    "noise": _noise,
+}
 
 
 def degradations(text: str, seed: int = 0) -> list[Degradation]:
@@ -78,18 +142,19 @@ def degradations(text: str, seed: int = 0) -> list[Degradation]:
         UrfrError: another variation, or a strength out of its range.
     """
     variation, colon, strength = text.partition(":")
-    if variation not in STRENGTHS:
-        raise UrfrError(f"expected --degrade {'|'.join(STRENGTHS)}[:strength], but got {text}")
+    strengths = {**STRENGTHS, **UNSEEN}
+    if variation not in strengths:
+        raise UrfrError(f"expected --degrade {'|'.join(strengths)}[:strength], but got {text}")
     if not colon:
-        return [Degradation(variation, value, seed) for value in STRENGTHS[variation]]
+        return [Degradation(variation, value, seed) for value in strengths[variation]]
     low, high = _LIMITS[variation]
     try:
         value = float(strength)
     except ValueError:
         value = np.nan
-    whole = variation == "pose" or value % 1 == 0
+    whole = variation in ("pose", "gamma") or value % 1 == 0
     if not low <= value <= high or not whole or (variation == "blur" and value % 2 != 1):
-        kind = {"pose": "degrees", "blur": "an odd kernel size"}.get(variation, "a whole number")
+        kind = _KINDS.get(variation, "a whole number")
         raise UrfrError(
             f"expected {kind} from {low} to {high} as the strength of {variation}, but got {strength}"
         )

@@ -4,20 +4,23 @@ import math
 import re
 from collections.abc import Mapping
 
-DEGRADED = re.compile(r"(.+)@(blur|occlusion|pose|resolution)=(\d+(?:\.\d+)?)")
+DEGRADED = re.compile(r"(.+)@(blur|occlusion|pose|resolution|gamma|jpeg|noise)=(\d+(?:\.\d+)?)")
 STDERR = "_stderr"
 UNITS = {
     "blur": "kernel size in pixels",
     "occlusion": "side of the black square in sevenths of the crop",
     "pose": "yaw in degrees",
     "resolution": "pixels that a side is shrunk to",
+    "gamma": "exponent of a pixel's value",
+    "jpeg": "quality",
+    "noise": "standard deviation in grey levels",
 }
 
 
 def by_strength(metrics: Mapping[str, float]) -> dict[str, dict[str, list[tuple[float, float]]]]:
     """variation -> metric -> its (strength, value), weakest first; empty where no probe was degraded.
 
-    Standard errors and values that are not finite are left out. Fewer pixels are the stronger resolution.
+    Standard errors and values that are not finite are left out. Fewer pixels, and a lower quality of JPEG, are stronger.
     """
     found: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for name, value in metrics.items():
@@ -26,5 +29,5 @@ def by_strength(metrics: Mapping[str, float]) -> dict[str, dict[str, list[tuple[
             found.setdefault(match[2], {}).setdefault(match[1], []).append((float(match[3]), value))
     for variation, curves in found.items():
         for points in curves.values():
-            points.sort(reverse=variation == "resolution")
+            points.sort(reverse=variation in ("resolution", "jpeg"))
     return found
