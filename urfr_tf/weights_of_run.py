@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from urfr_tf.config import Experiment, read_run_config
 from urfr_tf.errors import UrfrError
+from urfr_tf.layers import SubEmbedding
 from urfr_tf.models.inference import build_inference
 from urfr_tf.run_folder import WEIGHTS
 
@@ -13,7 +15,8 @@ from urfr_tf.run_folder import WEIGHTS
 def load_network_weights(network: keras.Model, config: Experiment) -> None:
     """Copies what fits of the run `config.initial_weights` into an embedding network, layer by layer.
 
-    The backbone must fit; heads of another shape keep their own start, and are named.
+    The backbone must fit; a wider embedding starts as the narrower one (`widen`); other heads of another shape keep
+    their own start. Both are named.
 
     Raises:
         UrfrError: the run has no weights, or another backbone.
@@ -28,7 +31,7 @@ def load_network_weights(network: keras.Model, config: Experiment) -> None:
     except (ValueError, OSError, KeyError) as error:
         raise UrfrError(f"the weights of {run} do not fit its own config.yaml: {error}") from error
     available = {layer.name: layer for layer in source.layers if layer.weights}
-    fresh = []
+    fresh, widened = [], ""
     for layer in network.layers:
         if not layer.weights:
             continue
@@ -36,6 +39,9 @@ def load_network_weights(network: keras.Model, config: Experiment) -> None:
         shapes = [weight.shape for weight in found.weights] if found else None
         if found is not None and shapes == [weight.shape for weight in layer.weights]:
             layer.set_weights(found.get_weights())
+        elif layer.name == "embedding" and found is not None and can_widen(found, layer):
+            widen(found, layer, np.random.default_rng(config.seed))
+            widened = f"; embedding {_width(found)} wide made {_width(layer)} wide"
         elif layer.name in ("embedding", "confidence"):
             fresh.append(layer.name)
         else:
@@ -45,4 +51,41 @@ def load_network_weights(network: keras.Model, config: Experiment) -> None:
                 f"of width {config.model.width})"
             )
     kept = f"; {' and '.join(fresh)} start anew" if fresh else ""
-    print(f"initial weights from {run}{kept}")
+    print(f"initial weights from {run}{widened}{kept}")
+
+
+def _width(head: SubEmbedding) -> int:
+    return head.groups * head.dim
+
+
+def can_widen(narrow: SubEmbedding, wide: SubEmbedding) -> bool:
+    """Whether `widen` can: the same features, at least as many numbers, and a batch norm to take the offset."""
+    features = narrow.dense.kernel.shape[0] == wide.dense.kernel.shape[0]
+    return features and _width(narrow) < _width(wide) and wide.norm is not None
+
+
+def widen(narrow: SubEmbedding, wide: SubEmbedding, random: np.random.Generator) -> None:
+    """Makes a wide embedding head of a narrow one, so that nothing that was learned is lost.
+
+    x A + b of D numbers becomes (x A + b) E of more, E [D, wider] drawn with orthonormal rows: the cosine of two
+    embeddings is what it was, and each of the K groups is a random projection, whose own cosine comes near it.
+
+    Args:
+        narrow: the head whose weights are known.
+        wide: the head that is set; its batch norm has the statistics 0 and 1, for images normalised as before.
+        random: draws E.
+    """
+    kernel = np.float64(narrow.dense.kernel.numpy())
+    offset = np.zeros(kernel.shape[1])
+    if narrow.norm is not None:
+        mean, variance, beta = (
+            np.float64(weight.numpy())
+            for weight in (narrow.norm.moving_mean, narrow.norm.moving_variance, narrow.norm.beta)
+        )
+        scale = 1 / np.sqrt(variance + narrow.norm.epsilon)
+        kernel, offset = kernel * scale, beta - mean * scale
+    orthonormal, _ = np.linalg.qr(random.standard_normal([_width(wide), kernel.shape[1]]))
+    wide.dense.kernel.assign((kernel @ orthonormal.T).astype(np.float32))
+    wide.norm.beta.assign((offset @ orthonormal.T).astype(np.float32))
+    wide.norm.moving_mean.assign(np.zeros(_width(wide), np.float32))
+    wide.norm.moving_variance.assign(np.full(_width(wide), 1 - wide.norm.epsilon, np.float32))
