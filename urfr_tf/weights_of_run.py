@@ -75,17 +75,20 @@ def widen(narrow: SubEmbedding, wide: SubEmbedding, random: np.random.Generator)
         wide: the head that is set; its batch norm has the statistics 0 and 1, for images normalised as before.
         random: draws E.
     """
-    kernel = np.float64(narrow.dense.kernel.numpy())
-    offset = np.zeros(kernel.shape[1])
+    kernel = narrow.dense.kernel.numpy().astype(np.float64)
+    offset = np.zeros(_width(narrow))
     if narrow.norm is not None:
         mean, variance, beta = (
-            np.float64(weight.numpy())
+            weight.numpy().astype(np.float64)
             for weight in (narrow.norm.moving_mean, narrow.norm.moving_variance, narrow.norm.beta)
         )
         scale = 1 / np.sqrt(variance + narrow.norm.epsilon)
         kernel, offset = kernel * scale, beta - mean * scale
-    orthonormal, _ = np.linalg.qr(random.standard_normal([_width(wide), kernel.shape[1]]))
-    wide.dense.kernel.assign((kernel @ orthonormal.T).astype(np.float32))
-    wide.norm.beta.assign((offset @ orthonormal.T).astype(np.float32))
-    wide.norm.moving_mean.assign(np.zeros(_width(wide), np.float32))
-    wide.norm.moving_variance.assign(np.full(_width(wide), 1 - wide.norm.epsilon, np.float32))
+    drawn: np.ndarray = random.standard_normal([_width(wide), _width(narrow)])
+    columns = np.linalg.qr(drawn)[0]
+    wide.dense.kernel.assign((kernel @ columns.T).astype(np.float32))
+    norm = wide.norm
+    assert norm is not None  # can_widen
+    norm.beta.assign((offset @ columns.T).astype(np.float32))
+    norm.moving_mean.assign(np.zeros(_width(wide), np.float32))
+    norm.moving_variance.assign(np.full(_width(wide), 1 - norm.epsilon, np.float32))
