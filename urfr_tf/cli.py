@@ -24,6 +24,7 @@ COMMANDS = (
     "embed",
     "compare",
     "import",
+    "mix",
     "plan",
     "bench",
 )

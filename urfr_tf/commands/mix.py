@@ -1,0 +1,25 @@
+"""`urfr mix`: a fine-tuned run averaged with the weights that it started from."""
+
+import argparse
+
+HELP = "average a fine-tuned run with the weights it started from, which keeps more of what training did not contain"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
+    parser.add_argument("--run", required=True, dest="run_dir", metavar="RUN", help="the fine-tuned run")
+    parser.add_argument(
+        "--share", required=True, type=float, metavar="X", help="of the start in the average, from 0 to 1"
+    )
+    parser.add_argument("--out", required=True, metavar="RUN", help="folder of the new run; made if missing")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Averages; raises UrfrError with a sentence."""
+    from pathlib import Path
+
+    from urfr_tf.mixing import mix
+
+    facts = mix(Path(args.run_dir), args.share, Path(args.out))
+    print(f"{args.out}: {1 - args.share:g} of {args.run_dir} and {args.share:g} of {facts['start']}")
+    return 0
