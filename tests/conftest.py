@@ -23,6 +23,7 @@ optimizer:
   ema_decay: 0.9
   learning_rate: {type: cosine, cosine: {initial_learning_rate: 0.02}}
 train: {epochs: 3, steps_per_epoch: 10, tensorboard: false}
+runtime: {precision: float32}
 """
 
 

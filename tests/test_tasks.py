@@ -17,6 +17,7 @@ data: {train: SHARDS, validation: SHARDS, batch_size: 8, soft_labels: [gender]}
 model: {input_size: 32}
 optimizer: {clip_norm: 5.0, learning_rate: {type: constant, constant: {learning_rate: 0.05}}}
 train: {epochs: 2, steps_per_epoch: 15, tensorboard: false}
+runtime: {precision: float32}
 """
 
 UNCERTAINTY = """
@@ -29,6 +30,7 @@ confidence: {initial: 10.0}
 uncertainty: {images_per_identity: 2}
 optimizer: {weight_decay: 0.0, clip_norm: 5.0, learning_rate: {type: constant, constant: {learning_rate: 0.02}}}
 train: {epochs: 2, steps_per_epoch: 10, tensorboard: false}
+runtime: {precision: float32}
 """
 
 

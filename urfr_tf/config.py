@@ -208,7 +208,7 @@ class RuntimeConfig(hyperparams.Config):
 
     strategy: str = "mirrored"
     replicas: int = 0
-    precision: str = "float32"
+    precision: str = "auto"
     deterministic: bool = True
     tpu: str = ""
     data_service: str = ""
