@@ -9,15 +9,17 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.python.convert import mlir_quantize
 
 from urfr_tf import heads
 from urfr_tf.errors import UrfrError
-from urfr_tf.tflite_file import pack, unpack, with_card
+from urfr_tf.tflite_file import with_card
 
+from .dynamic_range import float_weights, one_range_an_image
 from .equalise import EQUALISED_ON, equalise
 from .fold import fold
+from .kept_float import float_outputs, unquantised_outputs
+from .whole_map import whole_maps
 
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
 
@@ -44,13 +46,14 @@ def convert(
     # Beside a depthwise convolution, which stays in float, PReLU is best in float too.
     depthwise = any(isinstance(layer, keras.layers.DepthwiseConv2D) for layer in network.layers)
     network = fold(network, prelu="sum" if quantize == "int8" and not depthwise else "one")
+    if quantize == "int8" and images is not None:
+        equalise(network, images[:EQUALISED_ON])
+    network = whole_maps(network)
     serving = tf.function(
         lambda image: network({heads.IMAGE: image}, training=False),
         input_signature=[tf.TensorSpec([None, size, size, 3], tf.float32, heads.IMAGE)],
         autograph=False,
     )
-    if quantize == "int8" and images is not None:
-        equalise(network, images[:EQUALISED_ON])
     holder = tf.train.Checkpoint()
     # The variables, not the Keras model: that would be saved layer by layer on the way, for minutes.
     holder.variables = list(network.variables)
@@ -70,91 +73,9 @@ def convert(
         calibrated = content
         left = [*float_outputs(content), *unquantised_outputs(content)]
         content = _converted(lambda: mlir_quantize(calibrated, denylisted_nodes=left))
-    if quantize == "dynamic":
-        content = _float_depthwise(content)
+    if quantize == "dynamic" and depthwise:
+        content = one_range_an_image(float_weights(content))
     return with_card(content, {**card, "quantize": quantize})
-
-
-def float_outputs(content: bytes) -> list[str]:
-    """Outputs of the operators that int8 leaves in float: the heads, but for the embedding's big product.
-
-    8 bits are 1 % of a confidence at best, and exp and normalisation have fixed scales in int8. The
-    backbone ends at the flattening; what hangs on it directly (that one matrix product) is quantised.
-
-    Args:
-        content: a float TFLite file.
-
-    Returns:
-        Names of tensors.
-    """
-    model = unpack(content)
-    graph = model.subgraphs[0]
-    products = set(_of_kind(model, graph, schema.BuiltinOperator.FULLY_CONNECTED))
-    flat: set[int] = set()
-    names: list[str] = []
-    for operator in graph.operators:
-        source, outputs = operator.inputs[0], [graph.tensors[index] for index in operator.outputs]
-        if _rank(outputs[0]) == 4:
-            continue
-        if _rank(graph.tensors[source]) == 4:
-            flat.update(operator.outputs)
-        elif not (operator in products and source in flat):
-            names.extend(tensor.name.decode("utf-8") for tensor in outputs)
-    return names
-
-
-def unquantised_outputs(content: bytes) -> list[str]:
-    """Outputs of the operators of the backbone that int8 leaves in float, because it would be slower: PRELU and
-    depthwise convolutions.
-
-    XNNPACK has no PRELU of int8, and TensorFlow Lite's own took twenty times as long; an int8 depthwise convolution
-    takes 1.7 times as long as a float one (AVX-512). The other convolutions are nearly all of the work.
-
-    Args:
-        content: a float TFLite file.
-
-    Returns:
-        Names of tensors.
-    """
-    model = unpack(content)
-    graph = model.subgraphs[0]
-    kinds = schema.BuiltinOperator.PRELU, schema.BuiltinOperator.DEPTHWISE_CONV_2D
-    found = [operator for kind in kinds for operator in _of_kind(model, graph, kind)]
-    return [graph.tensors[index].name.decode("utf-8") for operator in found for index in operator.outputs]
-
-
-def _float_depthwise(content: bytes) -> bytes:
-    """Turns the weights of depthwise convolutions back into float32.
-
-    XNNPACK has no depthwise convolution of float activations with int8 weights: each one ran in a slow
-    kernel of its own, and the mobile backbone took twice the time of float32. Their weights are few.
-    """
-    model = unpack(content)
-    for graph in model.subgraphs:
-        for operator in _of_kind(model, graph, schema.BuiltinOperator.DEPTHWISE_CONV_2D):
-            source, weights = (graph.tensors[index] for index in operator.inputs[:2])
-            if (source.type, weights.type) != (schema.TensorType.FLOAT32, schema.TensorType.INT8):
-                continue
-            stored = np.frombuffer(bytes(bytearray(model.buffers[weights.buffer].data)), np.int8)
-            # One scale for each channel, along the last axis of [1, h, w, C]; weights have no zero point.
-            values = stored.reshape(weights.shape).astype(np.float32) * np.asarray(
-                weights.quantization.scale, np.float32
-            )
-            buffer = schema.BufferT()
-            buffer.data = np.frombuffer(values.tobytes(), np.uint8)
-            weights.type, weights.quantization, weights.buffer = (
-                schema.TensorType.FLOAT32,
-                None,
-                len(model.buffers),
-            )
-            model.buffers = [*model.buffers, buffer]
-    return pack(model, len(content))
-
-
-def _of_kind(model: Any, graph: Any, kind: int) -> list[Any]:
-    """The graph's operators of one of `schema.BuiltinOperator`'s kinds, in the order in which they run."""
-    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
-    return [operator for operator in graph.operators if codes[operator.opcodeIndex] == kind]
 
 
 def operators(content: bytes) -> list[str]:
@@ -164,10 +85,6 @@ def operators(content: bytes) -> list[str]:
         experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     return [each["op_name"] for each in interpreter._get_ops_details()]
-
-
-def _rank(tensor: Any) -> int:
-    return 0 if tensor.shape is None else len(tensor.shape)
 
 
 def _converted(step: Callable[[], bytes]) -> bytes:

@@ -81,6 +81,12 @@ def pack(model: Any, size: int) -> bytes:
     return bytes(builder.Output())
 
 
+def of_kind(model: Any, graph: Any, kind: int) -> list[Any]:
+    """The graph's operators of one of `schema.BuiltinOperator`'s kinds, in the order in which they run."""
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    return [operator for operator in graph.operators if codes[operator.opcodeIndex] == kind]
+
+
 def _card(model: Any) -> dict[str, Any]:
     for entry in model.metadata or []:
         if _text(entry.name) == CARD:

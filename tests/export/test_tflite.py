@@ -50,8 +50,10 @@ def test_float_operators_are_builtin_and_prelu_is_one(files):
 
 def test_int8_has_only_what_xnnpack_has_in_int8(files):
     ops = Counter(operators(files["int8"].read_bytes()))
-    # PReLU is a product, whose max(., 0) is fused, and a sum; one product and sum normalise the pixels.
-    assert (ops["PRELU"], ops["MAXIMUM"], ops["ADD"]) == (0, 0, 3)
+    # PReLU is a product, whose max(., 0) is fused, and a sum. The product and sum that normalise the pixels stay in
+    # float, and so the converter folds them into the convolution, which does not pad.
+    assert (ops["PRELU"], ops["MAXIMUM"], ops["ADD"]) == (0, 0, 2)
+    assert operators(files["int8"].read_bytes())[:2] == ["QUANTIZE", "CONV_2D"]
 
 
 def test_int8_keeps_prelu_beside_depthwise_convolutions_in_float(make_network, images):
@@ -68,7 +70,9 @@ def test_int8_keeps_prelu_beside_depthwise_convolutions_in_float(make_network, i
         if op["op_name"] in ("CONV_2D", "DEPTHWISE_CONV_2D", "PRELU")
     ]
     conv, prelu = ("CONV_2D", np.int8), ("PRELU", np.float32)
-    assert kernels == [conv, prelu, conv, prelu, ("DEPTHWISE_CONV_2D", np.float32)]
+    # The first convolution reads pixels, and only a float operator reads it.
+    stem = ("CONV_2D", np.float32)
+    assert kernels == [stem, prelu, conv, prelu, ("DEPTHWISE_CONV_2D", np.float32)]
 
 
 @pytest.mark.parametrize("quantize", QUANTIZATIONS)
