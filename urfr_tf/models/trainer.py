@@ -136,10 +136,11 @@ class URFace(keras.Model):
         batch = (inputs[heads.IMAGE], labels, targets[heads.VARIATION])
         gradients = self.gradients(theta, head, 0, *(_part(tensor, 0, parts) for tensor in batch))
         for part in range(1, parts):
-            # Not before the one before is done: its activations are gone then.
+            # Not before the one before is done: its activations are gone then. Nothing of it, for much of the
+            # head's work is on the prototypes alone, and would be done for all micro-batches at the start.
             with tf.control_dependencies(gradients):
                 micro_batch = [tf.identity(_part(tensor, part, parts)) for tensor in batch]
-            further = self.gradients(theta, head, part, *micro_batch)
+                further = self.gradients(theta, head, part, *micro_batch)
             gradients = [total + gradient for total, gradient in zip(gradients, further, strict=True)]
         norm = apply_summed(
             self.optimizer,
