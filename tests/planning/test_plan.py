@@ -7,16 +7,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import pytest
 import yaml
 
 from urfr_tf import memory
 from urfr_tf.bench.photographs import write_photographs
 from urfr_tf.config import from_dict
+from urfr_tf.data.manifest import load_manifest
 from urfr_tf.errors import UrfrError
 from urfr_tf.planning import room
-from urfr_tf.planning.estimate import Data, plan
-from urfr_tf.planning.report import as_json, facts_of_data, hours, replicas_of, spell
+from urfr_tf.planning.build import kept_per_image
+from urfr_tf.planning.estimate import Data, pipeline_bytes, plan
+from urfr_tf.planning.report import as_json, facts_of_data, hours, replicas_of, spell, worker_shard_bytes
 from urfr_tf.planning.room import Room, alternatives, check
 
 RATE = {"learning_rate": {"type": "constant", "constant": {"learning_rate": 0.01}}}
@@ -75,6 +78,86 @@ def test_a_shard_is_one_rth():
     assert (whole.memory.head, shard.memory.head) == (64_000, 32_000)
 
 
+def test_micro_batches_need_the_activations_of_one_of_them():
+    """4 micro-batches of 8 images need what 8 images do, and sums of gradients: less than the weights twice more."""
+    model = {"backbone": "ir10", "width": 0.125, "input_size": 64, "embedding_dim": 64}
+    data = Data(classes=5000)
+    whole, few, micro = (
+        plan(small(model=model, data={"batch_size": batch}, train={"accumulate": parts}), data, 1)
+        for batch, parts in ((32, 1), (8, 1), (32, 4))
+    )
+    weights = micro.memory.weights + micro.memory.head
+    assert few.memory.activations <= micro.memory.activations < few.memory.activations + 2 * weights
+    assert micro.memory.activations < whole.memory.activations - 10 * 2**20
+    assert micro.memory.optimizer == whole.memory.optimizer
+    # What must be kept is a part of what is planned, and more than half of it.
+    kept = 32 * whole.kept_per_image
+    assert whole.kept_per_image == few.kept_per_image == micro.kept_per_image
+    assert 0.5 * whole.memory.activations < kept < whole.memory.activations
+    assert "global batch 32 = 1 replica(s) x 4 micro-batches x 8 images" in spell(
+        micro, Room(None, False), None
+    )
+
+
+def test_every_map_that_a_layer_reads_is_counted_once():
+    """conv, norm and PReLU one behind the other on 4 x 4 maps: they read 4 x 4 x (3 + 8 + 8) float32 numbers."""
+    image = keras.Input([4, 4, 3])
+    x = keras.layers.Conv2D(8, 3, padding="same")(image)
+    x = keras.layers.BatchNormalization()(x)
+    model = keras.Model(image, keras.layers.PReLU(shared_axes=[1, 2])(x))
+    assert kept_per_image(model) == 4 * 16 * (3 + 8 + 8)
+    model.trainable = False
+    assert kept_per_image(model) == 0
+
+
+def test_a_backbone_that_is_frozen_to_the_end_has_no_slots_and_no_gradients(planned):
+    """Momentum for the heads alone, as the trainer makes it; a backbone that learns later has them at its peak."""
+    frozen = plan(small(train={"freeze_backbone_epochs": 3}), Data(classes=1000), 1)
+    later = plan(small(train={"freeze_backbone_epochs": 2}), Data(classes=1000), 1)
+    assert 0 < frozen.memory.optimizer - 4 * frozen.parameters < 200
+    assert frozen.parameters < planned.parameters / 2
+    assert frozen.memory.weights == planned.memory.weights
+    assert frozen.memory.activations < planned.memory.activations
+    assert dataclasses.replace(later.memory, base=0) == dataclasses.replace(planned.memory, base=0)
+
+
+def test_workers_share_the_batch_the_shards_and_the_replicas(planned, tmp_path):
+    """4 shards of 64 images in 4 parts over 2 workers: each reads half of the bytes, buffers 2 x 8 of its records."""
+    write_photographs(tmp_path, 256, 40, shards=4)
+    of_shard = {path: path.stat().st_size for path in load_manifest(tmp_path).shard_paths}
+    tree = {"train": str(tmp_path), "parts": len(of_shard), "shuffle_buffer": 8}
+    config = small(data=tree, runtime={"strategy": "multi_worker_mirrored"}, train={"steps_per_epoch": 0})
+    assert replicas_of(config, None, 2) == (0, 2)
+    data = facts_of_data(config, None, None)
+    both = dataclasses.replace(planned, config=config, data=data, replicas=2, workers=2)
+    sizes = sorted(of_shard.values())
+    assert sum(sizes) / 2 <= worker_shard_bytes(both) <= sum(sizes[len(sizes) // 2 :])
+    assert "shards of a worker" in spell(both, Room(None, False), None)
+    # Of the process one replica is there, and half of the batch of pixels.
+    assert Room(None, False).needed(both) == planned.memory.of_process(1)
+    pixels = 8 * 32 * 32 * 3 * 4 * (4 * len(os.sched_getaffinity(0)) + 2)
+    record = sum(sizes) / 256
+    for workers in (1, 2):
+        records = pipeline_bytes(config, data, workers) - pixels // workers
+        assert records == pytest.approx(8 * len(sizes) / workers * record, abs=1)
+    with pytest.raises(UrfrError, match="divides the replicas and data.parts: 2 and"):
+        replicas_of(small(data={"parts": 1}, runtime={"strategy": "multi_worker_mirrored"}), None, 2)
+
+
+def test_what_must_be_kept_rules_settings_out_without_a_plan(planned):
+    """100 bytes an image: 8 images keep 800, and 9 tenths of 500 are there. 4 images (400) are planned, 8 not."""
+    large = dataclasses.replace(planned, kept_per_image=100)
+    room_of = Room(500, True)
+    assert room.hopeless(large, room_of, {"head.sample_count": 8192})
+    for override in (
+        {"data.batch_size": 4},
+        {"runtime.precision": "mixed_bfloat16"},
+    ):
+        assert not room.hopeless(large, room_of, override)
+    assert room.hopeless(large, Room(440, True), {"data.batch_size": 4})
+    assert not room.hopeless(large, Room(None, False), {"data.batch_size": 8})
+
+
 def test_lengths(planned):
     # 3 epochs of 10 steps of 8 images, at 2 images a second: 120 s.
     assert planned.images_seen == 240
@@ -87,10 +170,10 @@ def test_what_cannot_fit_is_refused_with_the_setting(planned, monkeypatch):
     """Of 1,050 bytes with the 5 % of rounding, a replica needs 1,000 for activations, in proportion to the batch of 8."""
     nothing = dataclasses.replace(planned.memory, weights=0, head=0, optimizer=0, start=0, checkpoint=0)
 
-    def scaled(config, data, replicas):
+    def scaled(config, data, replicas, workers=1):
         size = 1000 * config.data.batch_size // 8
         return dataclasses.replace(
-            planned, config=config, memory=dataclasses.replace(nothing, activations=size)
+            planned, config=config, memory=dataclasses.replace(nothing, activations=size), kept_per_image=0
         )
 
     monkeypatch.setattr(room, "plan", scaled)

@@ -16,6 +16,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--replicas", type=int, metavar="R", help="plan for R devices (default: what is here)"
     )
     parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="W",
+        help="processes that share the replicas (multi_worker_mirrored; default: 1)",
+    )
+    parser.add_argument(
         "--memory", type=float, metavar="GIB", help="memory of each device (default: what is here)"
     )
     parser.add_argument("--classes", type=int, metavar="C", help="identities, where the shards are not here")
@@ -39,9 +46,9 @@ def run(args: argparse.Namespace) -> int:
     from urfr_tf.planning.report import as_json, facts_of_data, replicas_of, spell
     from urfr_tf.planning.room import check, room_here
 
-    gpus, replicas = replicas_of(config, args.replicas)
+    gpus, replicas = replicas_of(config, args.replicas, args.workers)
     data = facts_of_data(config, args.classes, args.images)
-    planned = plan(config, data, replicas)
+    planned = plan(config, data, replicas, args.workers)
     room = room_here(gpus, args.memory)
     if args.json:
         print(json.dumps(as_json(planned, room, args.rate)))

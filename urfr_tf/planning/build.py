@@ -1,8 +1,10 @@
 """The model of a configuration as one of R replicas has it, for a plan on a machine without them."""
 
 import functools
+import math
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from urfr_tf import heads
@@ -12,6 +14,13 @@ from urfr_tf.models.inference import build_inference
 from urfr_tf.optimizers import build_schedule
 from urfr_tf.planning.trace import variable_bytes, variables_of
 from urfr_tf.tasks import attributes, recognition, uncertainty
+
+_NEED_INPUT = (
+    keras.layers.Conv2D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.BatchNormalization,
+    keras.layers.PReLU,
+)
 
 
 class Exchanged:
@@ -51,9 +60,22 @@ def build_model(config: Experiment, classes: int, replicas: int) -> Any:
         recognition.compile_model(config, model, schedule)
         if replicas > 1:
             model.exchange = functools.partial(Exchanged, replicas)
+    if config.train.freeze_backbone_epochs >= config.train.epochs:
+        model.freeze_backbone(True)
     # The first step would make them outside of its graph, where an average has no weight to start from.
     getattr(model.optimizer, "inner_optimizer", model.optimizer)._create_all_weights(model.theta)
     return model
+
+
+def kept_per_image(model: Any) -> int:
+    """Bytes of feature maps that a step cannot do without: what convolutions, norms and PReLUs read.
+
+    Their gradients need it, so at the end of the forward pass all of it is there at once. 0 where the backbone
+    does not learn.
+    """
+    learning = [layer for layer in model.layers if isinstance(layer, _NEED_INPUT) and layer.trainable]
+    read = {id(layer.input): layer.input for layer in learning if layer.trainable_weights}
+    return sum(math.prod(tensor.shape[1:]) * tensor.dtype.size for tensor in read.values())
 
 
 def inference_bytes(config: Experiment) -> int:

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from urfr_tf import heads, memory
 from urfr_tf.config import Experiment
-from urfr_tf.planning.build import build_model, inference_bytes, inputs
+from urfr_tf.planning.build import build_model, inference_bytes, inputs, kept_per_image
 from urfr_tf.planning.liveness import peak_bytes
 from urfr_tf.planning.trace import Traced, trace, variable_bytes
 
@@ -85,7 +85,18 @@ class Memory:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """The estimate of one configuration."""
+    """The estimate of one configuration.
+
+    Attributes:
+        config: the experiment.
+        data: what is known of its data.
+        replicas: R, of all workers together.
+        parameters: that learn.
+        head_parameters: those of the prototypes among them.
+        memory: bytes by part.
+        workers: processes that share the replicas, the batch and the shards.
+        kept_per_image: bytes that every image of a micro-batch certainly needs.
+    """
 
     config: Experiment
     data: Data
@@ -93,6 +104,8 @@ class Plan:
     parameters: int
     head_parameters: int
     memory: Memory
+    workers: int = 1
+    kept_per_image: int = 0
 
     @property
     def steps_per_epoch(self) -> int | None:
@@ -106,13 +119,14 @@ class Plan:
         return steps * self.config.train.epochs * self.config.data.batch_size if steps else None
 
 
-def plan(config: Experiment, data: Data, replicas: int) -> Plan:
+def plan(config: Experiment, data: Data, replicas: int, workers: int = 1) -> Plan:
     """Builds and traces the step of one replica without memory for its variables, and adds up.
 
     Args:
         config: the experiment.
         data: unknown classes count as the fewest that train, 2.
         replicas: R; the global batch is shared out among them.
+        workers: the processes that they lie in.
     """
     base = memory.resident()
     classes = data.classes or 2
@@ -131,7 +145,7 @@ def plan(config: Experiment, data: Data, replicas: int) -> Plan:
     held = sum(variable_bytes(v) for v in step.variables)
     head_bytes = sum(variable_bytes(v) for v in head)
     weights = sum(variable_bytes(v) for v in kept.values()) - head_bytes
-    largest = max(variable_bytes(v) for v in own.values() if prototypes is None or v is not head[0])
+    largest = max(variable_bytes(v) for v in kept.values() if prototypes is None or v is not head[0])
     head_parameters = sum(math.prod(v.shape) for v in head)
     return Plan(
         config=config,
@@ -146,24 +160,28 @@ def plan(config: Experiment, data: Data, replicas: int) -> Plan:
             optimizer=held - head_bytes - weights,
             inference_copy=inference_copy,
             activations=_activations(step, config, classes, replicas),
-            pipeline=pipeline_bytes(config, data),
+            pipeline=pipeline_bytes(config, data, workers),
             start=2 * largest,
             checkpoint=held,
         ),
+        workers=workers,
+        kept_per_image=kept_per_image(model) if hasattr(model, "layers") else 0,
     )
 
 
-def pipeline_bytes(config: Experiment, data: Data) -> int:
-    """Batches in work and waiting, records in the shuffle buffer, cached pixels."""
+def pipeline_bytes(config: Experiment, data: Data, workers: int = 1) -> int:
+    """Batches in work and waiting, records in the shuffle buffers, cached pixels; of one of the workers."""
     side = config.model.input_size
-    batch = config.data.batch_size * side * side * 3 * 4
+    batch = config.data.batch_size // workers * side * side * 3 * 4
     pose = "pose" in config.augmentations
     in_work = (_IN_WORK_POSE if pose else _IN_WORK) * len(os.sched_getaffinity(0))
     total = batch * (in_work + _WAITING) + (_POSE if pose else 0)
+    images = -(-(data.images or 0) // workers)
     if data.images and data.shard_bytes:
-        total += min(config.data.shuffle_buffer, data.images) * data.shard_bytes // data.images
-    if config.data.cache and data.images and data.image_size:
-        total += data.images * data.image_size**2 * 3
+        buffers = config.data.shuffle_buffer * (config.data.parts // workers)
+        total += min(buffers, images) * data.shard_bytes // data.images
+    if config.data.cache and data.image_size:
+        total += images * data.image_size**2 * 3
     return total
 
 

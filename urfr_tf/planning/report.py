@@ -6,30 +6,37 @@ from typing import Any
 
 import tensorflow as tf
 
-# What the trainer imports belongs to what a training holds before it builds anything.
-import urfr_tf.train  # noqa: F401
 from urfr_tf.config import Experiment
 from urfr_tf.data.manifest import load_manifest
+from urfr_tf.data.parts import part_of
 from urfr_tf.data.pipeline import steps_per_pass
 from urfr_tf.errors import UrfrError
 from urfr_tf.memory import spell as spell_bytes
 from urfr_tf.planning.estimate import Data, Plan
 from urfr_tf.planning.room import Room
 
+# What the trainer imports belongs to what a training holds before it builds anything.
+from urfr_tf.train import spell_batch
 
-def replicas_of(config: Experiment, wanted: int | None) -> tuple[int, int]:
-    """(GPUs of this machine, R): what was asked for, `runtime.replicas`, or one a GPU.
+
+def replicas_of(config: Experiment, wanted: int | None, workers: int = 1) -> tuple[int, int]:
+    """(GPUs of this machine, R): what was asked for, `runtime.replicas`, or one a GPU of each worker.
 
     Raises:
-        UrfrError: R is below 1 or does not divide the batch.
+        UrfrError: R is below 1 or does not divide the batch, or the workers do not divide it or `data.parts`.
     """
     gpus = len(tf.config.list_physical_devices("GPU"))
-    here = max(1, gpus) if config.runtime.strategy != "off" else 1
+    here = max(1, gpus) * workers if config.runtime.strategy != "off" else 1
     replicas = (config.runtime.replicas or here) if wanted is None else wanted
     if replicas < 1 or config.data.batch_size % replicas:
         raise UrfrError(
             f"expected a number of replicas that divides data.batch_size: {config.data.batch_size}, "
             f"but got {replicas}"
+        )
+    if workers < 1 or replicas % workers or config.data.parts % workers:
+        raise UrfrError(
+            f"expected a number of workers that divides the replicas and data.parts: {replicas} and "
+            f"{config.data.parts}, but got {workers}"
         )
     return 0 if config.runtime.replicas else gpus, replicas
 
@@ -47,13 +54,13 @@ def facts_of_data(config: Experiment, classes: int | None, images: int | None) -
     if classes or images:
         raise UrfrError(f"expected no --classes and no --images, because {folder} says them")
     manifest = load_manifest(folder)
-    grouped = config.uncertainty.images_per_identity if config.task == "uncertainty" else 1
+    groups = config.uncertainty.grouping if config.task == "uncertainty" else {}
     return Data(
         classes=manifest.classes,
         images=manifest.images,
         image_size=manifest.image_size,
         shard_bytes=sum(path.stat().st_size for path in manifest.shard_paths),
-        steps=steps_per_pass(folder, config.data.batch_size, grouped),
+        steps=steps_per_pass(folder, config.data.batch_size, parts=config.data.parts, **groups),
     )
 
 
@@ -74,17 +81,18 @@ def as_json(planned: Plan, room: Room, rate: float | None) -> dict[str, Any]:
     return {
         "name": planned.config.name,
         "replicas": planned.replicas,
+        "workers": planned.workers,
         "parameters": planned.parameters if planned.data.classes else None,
         "head_parameters": planned.head_parameters if planned.data.classes else None,
         "memory": {
             **dataclasses.asdict(planned.memory),
             "replica": planned.memory.of_replica(),
-            "process": planned.memory.of_process(planned.replicas),
+            "process": planned.memory.of_process(planned.replicas // planned.workers),
         },
         "needed": room.needed(planned),
         "available": room.size,
         "fits": room.fits(planned),
-        "data": dataclasses.asdict(planned.data),
+        "data": {**dataclasses.asdict(planned.data), "worker_shard_bytes": worker_shard_bytes(planned)},
         "steps": steps * planned.config.train.epochs if steps else None,
         "images_seen": planned.images_seen,
         "hours": hours(planned, rate),
@@ -109,7 +117,7 @@ def spell(planned: Plan, room: Room, rate: float | None) -> str:
     lines += [f"  {name:24} {spell_bytes(size):>10}  a replica" for name, size in parts]
     shared = [("program", held.base), ("inference copy", held.inference_copy), ("input", held.pipeline)]
     lines += [f"  {name:24} {spell_bytes(size):>10}  the process" for name, size in shared]
-    whole = "a replica" if room.each else f"the process, {planned.replicas} replica(s)"
+    whole = "a replica" if room.each else f"the process, {planned.replicas // planned.workers} replica(s)"
     there = "unknown" if room.size is None else spell_bytes(room.size)
     lines.append(f"  {'peak':24} {spell_bytes(room.needed(planned)):>10}  {whole}; available: {there}")
     if data.classes is None:
@@ -118,7 +126,23 @@ def spell(planned: Plan, room: Room, rate: float | None) -> str:
         )
     if data.shard_bytes is not None:
         lines.append(f"  {'shards':24} {spell_bytes(data.shard_bytes):>10}  {data.images:,} images")
+        if (share := worker_shard_bytes(planned)) != data.shard_bytes:
+            lines.append(f"  {'shards of a worker':24} {spell_bytes(share or 0):>10}  at most")
     return "\n".join([*lines, *_length(planned, rate)])
+
+
+def worker_shard_bytes(planned: Plan) -> int | None:
+    """Bytes of the files that a worker reads, the largest share; None where the shards are not here."""
+    config, workers = planned.config, planned.workers
+    if workers == 1 or planned.data.shard_bytes is None:
+        return planned.data.shard_bytes
+    manifest, parts = load_manifest(config.data.train), config.data.parts
+    of_part = [
+        sum(path.stat().st_size for path in part_of(manifest, part, parts).shard_paths)
+        for part in range(parts)
+    ]
+    each = parts // workers
+    return max(sum(of_part[first : first + each]) for first in range(0, parts, each))
 
 
 def _title(planned: Plan) -> str:
@@ -128,8 +152,8 @@ def _title(planned: Plan) -> str:
     else:
         what = f"{config.name}: {config.task} of {planned.data.classes:,} identities at {config.model.input_size} px"
     return (
-        f"{what}, {planned.replicas} replica(s), {config.runtime.precision}, "
-        f"global batch {config.data.batch_size}"
+        f"{what}, {config.runtime.precision}, {planned.workers} worker(s), "
+        f"{spell_batch(config, planned.replicas)}"
     )
 
 

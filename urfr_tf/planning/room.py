@@ -29,7 +29,9 @@ class Room:
 
     def needed(self, planned: Plan) -> int:
         """Bytes of a plan that must fit into `size`."""
-        return planned.memory.of_replica() if self.each else planned.memory.of_process(planned.replicas)
+        if self.each:
+            return planned.memory.of_replica()
+        return planned.memory.of_process(planned.replicas // planned.workers)
 
     def fits(self, planned: Plan) -> bool:
         """Whether there is enough; True where the size is not known."""
@@ -65,7 +67,7 @@ def check(planned: Plan, room: Room) -> None:
         name = next(iter(override))
         if any(name in found for found in cures) or hopeless(planned, room, override):
             continue
-        other = plan(changed(planned.config, override), planned.data, planned.replicas)
+        other = plan(changed(planned.config, override), planned.data, planned.replicas, planned.workers)
         if room.fits(other):
             cures.append(", ".join(f"{key}: {value}" for key, value in override.items()))
     if not cures:
@@ -74,15 +76,19 @@ def check(planned: Plan, room: Room) -> None:
 
 
 def hopeless(planned: Plan, room: Room, override: dict[str, Any]) -> bool:
-    """Whether a smaller batch is still too large by far, so that it need not be planned.
+    """Whether the feature maps that a micro-batch must keep are too large already, so that it need not be planned.
 
-    Intermediate tensors grow with the batch, but for the gradients of the weights: half of that is certain.
+    Building and tracing a network takes seconds, of 100 layers ten.
     """
-    batch = override.get("data.batch_size")
-    if batch is None or room.size is None:
+    if room.size is None:
         return False
-    certain = planned.memory.activations * batch / planned.config.data.batch_size / 2
-    return certain * (1 if room.each else planned.replicas) > room.size * _SHARE
+    config = planned.config
+    batch = override.get("data.batch_size", config.data.batch_size)
+    micro = batch // planned.replicas // config.train.accumulate
+    certain = planned.kept_per_image * micro
+    if "runtime.precision" in override:
+        certain //= 2
+    return certain * (1 if room.each else planned.replicas // planned.workers) > room.size * _SHARE
 
 
 def alternatives(config: Experiment, data: Data, replicas: int) -> list[dict[str, Any]]:
@@ -98,7 +104,7 @@ def alternatives(config: Experiment, data: Data, replicas: int) -> list[dict[str
         tried.append({"runtime.precision": "mixed_bfloat16"})
     batch = config.data.batch_size
     least = replicas * (config.uncertainty.images_per_identity if config.task == "uncertainty" else 1)
-    while batch % 2 == 0 and (batch // 2) % least == 0:
+    while batch % 2 == 0 and (batch // 2) % (least * config.train.accumulate) == 0:
         batch //= 2
         tried.append({"data.batch_size": batch})
     return tried
