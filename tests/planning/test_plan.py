@@ -29,6 +29,7 @@ TREE = {
     "model": {"backbone": "ir10", "width": 0.125, "input_size": 32, "embedding_dim": 16, "groups": 4},
     "optimizer": RATE,
     "train": {"epochs": 3, "steps_per_epoch": 10},
+    "runtime": {"precision": "float32"},
 }
 
 
@@ -225,7 +226,9 @@ def test_replicas():
 def test_the_attribute_network_is_planned(adversary):
     tree = {"task": "attributes", "data": {"batch_size": 8, "soft_labels": ["a", "b", "real"]}}
     tree |= {"attributes": {"adversary": adversary, "domain": "real"}, "model": {"input_size": 32}}
-    done = plan(from_dict({**tree, "optimizer": RATE}, "test"), Data(classes=7), 1)
+    done = plan(
+        from_dict({**tree, "optimizer": RATE, "runtime": TREE["runtime"]}, "test"), Data(classes=7), 1
+    )
     assert done.parameters > 1_000_000
     assert done.memory.activations > 0
 
@@ -248,6 +251,7 @@ AIM = 0.15
 _PLAIN = {
     "optimizer": {**RATE, "clip_norm": 5.0},
     "train": {"epochs": 1, "steps_per_epoch": 3, "tensorboard": False},
+    "runtime": TREE["runtime"],
 }
 _FACES = {"augment": {"blur": 0.3, "occlusion": 0.3, "pose": 0.3}, "decorrelation": {"enabled": True}}
 MEASURED = {
