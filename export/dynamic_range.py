@@ -41,7 +41,7 @@ def one_range_an_image(content: bytes) -> bytes:
 
     Across a width of 1 a stride changes nothing, but XNNPACK takes a 1 x 1 convolution without stride for a matrix
     product and measures a range for every pixel: a minimum, a maximum, a division and a rounding for 64 numbers. With
-    a stride it measures one range an image, as TensorFlow Lite's own kernel does. The two reshapes copy nothing.
+    a stride it measures one range an image, as TensorFlow Lite's own kernel does. No copying by the two reshapes showed in perf.
     """
     model = unpack(content)
     for graph in model.subgraphs:
