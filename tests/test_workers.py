@@ -137,6 +137,24 @@ def test_sigterm_to_one_worker_stops_both_at_the_same_step(config, tmp_path):
     assert saved[0] == saved[1]
 
 
+@pytest.mark.slow
+def test_sigterm_to_both_stops_them_at_the_same_step_and_the_job_ends_the_same(config, unbroken, tmp_path):
+    """As a cluster tells them; what goes on from that checkpoint ends bit for bit like the unbroken run."""
+    run = tmp_path / "run"
+    workers = started(config, run, LONG)
+    wait_for_checkpoint(run, 3)
+    for worker in workers:
+        worker.terminate()
+    assert [worker.wait(600) for worker in workers] == [75, 75]
+    said = [Path(f"{run}.{i}.err").read_text() for i in range(2)]
+    saved = [text.split("checkpoint of step ")[1].split(" saved")[0] for text in said]
+    assert saved[0] == saved[1]
+    assert (run / "checkpoints" / f"step-{saved[0]}.index").exists()
+    finish(started(config, run, LONG), run)
+    assert resumed_at(run) == int(saved[0])
+    assert_same_state(unbroken, run)
+
+
 def resumed_at(run):
     """The step from which the chief went on at last."""
     return int(
