@@ -159,6 +159,11 @@ def test_what_must_be_kept_rules_settings_out_without_a_plan(planned):
     assert not room.hopeless(large, Room(None, False), {"data.batch_size": 8})
 
 
+def test_weights_to_start_from_need_not_be_there():
+    start = {"initial_weights": "/nowhere", "head": {"start": "class_means"}}
+    assert plan(small(**start), Data(classes=7), 1).parameters == plan(small(), Data(classes=7), 1).parameters
+
+
 def test_lengths(planned):
     # 3 epochs of 10 steps of 8 images, at 2 images a second: 120 s.
     assert planned.images_seen == 240

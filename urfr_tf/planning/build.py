@@ -55,7 +55,9 @@ def build_model(config: Experiment, classes: int, replicas: int) -> Any:
     elif config.task == "uncertainty":
         model = uncertainty.build_model(config, schedule)[0]
     else:
-        fresh = from_dict({**config.as_dict(), "initial_weights": ""}, "urfr plan")
+        tree = config.as_dict()
+        tree = {**tree, "initial_weights": "", "head": {**tree["head"], "start": "random"}}
+        fresh = from_dict(tree, "urfr plan")
         model, _ = recognition.build_model(fresh, classes, synchronized=synchronized, replicas=replicas)
         recognition.compile_model(config, model, schedule)
         if replicas > 1:
