@@ -6,10 +6,9 @@ from typing import Any
 
 from urfr_tf import heads
 from urfr_tf.config import Experiment, from_dict
-from urfr_tf.errors import UrfrError
-from urfr_tf.files import read_json, replacing
+from urfr_tf.files import replacing
 from urfr_tf.models.inference import build_inference
-from urfr_tf.run_folder import WEIGHTS, open_run
+from urfr_tf.run_folder import WEIGHTS, open_run, refuse_other_run
 from urfr_tf.weights.graph import accept_our_pixels, tidy
 from urfr_tf.weights.iresnet import iresnet_graph
 from urfr_tf.weights.keras_graph import keras_graph
@@ -52,7 +51,7 @@ def import_weights(source: str, weights: str, out: Path, channels: str | None = 
     found = proportions(output, input_size)
 
     digest = _sha256(Path(weights))
-    _refuse_other_run(out, digest)
+    refuse_other_run(out, "imported", "sha256", digest, "import of these weights")
     config = configuration(found, f"import of {weights}")
     model = build_inference(config)
     numbers = load_graph(output, keras_graph(model, heads.EMBEDDING))
@@ -92,19 +91,6 @@ def configuration(found: Proportions, where: str) -> Experiment:
         "optimizer": {"learning_rate": {"type": "constant", "constant": {"learning_rate": 0.01}}},
     }
     return from_dict(tree, where)
-
-
-def _refuse_other_run(out: Path, digest: str) -> None:
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise UrfrError(f"expected a folder for the run at {out}, but it is a file")
-    if not any(out.iterdir()):
-        return
-    facts = read_json(out / "run.json") if (out / "run.json").is_file() else {}
-    imported = facts.get("imported") if isinstance(facts, dict) else None
-    if not isinstance(imported, dict) or imported.get("sha256") != digest:
-        raise UrfrError(f"{out} is not empty and holds no import of these weights; choose another --out")
 
 
 def _sha256(path: Path) -> str:

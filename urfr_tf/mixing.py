@@ -13,7 +13,7 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.files import read_json, replacing
 from urfr_tf.inference import load_network
 from urfr_tf.models.urface import embedding_network
-from urfr_tf.run_folder import WEIGHTS, open_run
+from urfr_tf.run_folder import WEIGHTS, open_run, refuse_other_run
 from urfr_tf.weights_of_run import load_network_weights
 
 _OF_A_RUN = ("versions", "seed", "commit", "command")
@@ -43,7 +43,7 @@ def mix(run: Path, share: float, out: Path) -> dict[str, Any]:
         raise UrfrError(
             f"expected a run that started from initial_weights, but {run} started from drawn weights"
         )
-    _refuse_other_run(out, run)
+    refuse_other_run(out, "mixed", "run", str(run.resolve()), f"mixture of {run}")
     start = embedding_network(config.model, config.confidence)
     load_network_weights(start, config)
     for variable, beginning in zip(network.weights, start.weights, strict=True):
@@ -54,12 +54,3 @@ def mix(run: Path, share: float, out: Path) -> dict[str, Any]:
     with replacing(out / WEIGHTS) as beside:
         network.save_weights(str(beside))
     return facts
-
-
-def _refuse_other_run(out: Path, run: Path) -> None:
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    facts = read_json(out / "run.json") if (out / "run.json").is_file() else {}
-    mixed = facts.get("mixed") if isinstance(facts, dict) else None
-    if not isinstance(mixed, dict) or mixed.get("run") != str(run.resolve()):
-        raise UrfrError(f"{out} is not empty and holds no mixture of {run}; choose another --out")

@@ -16,7 +16,7 @@ from typing import Any
 from urfr_tf import __version__
 from urfr_tf.config import Experiment, read_run_config, to_yaml
 from urfr_tf.errors import UrfrError
-from urfr_tf.files import write_json, write_text
+from urfr_tf.files import read_json, write_json, write_text
 
 WEIGHTS = "inference.weights.h5"
 # A finished or interrupted run may go on longer or elsewhere; anything else would be another run.
@@ -111,6 +111,29 @@ def open_run(run_dir: Path, config: Experiment, facts: dict[str, Any]) -> None:
             **facts,
         },
     )
+
+
+def refuse_other_run(out: Path, kind: str, name: str, value: str, what: str) -> None:
+    """Makes sure that a command which writes a run writes into a new folder, or over its own work.
+
+    Args:
+        out: the folder.
+        kind, name, value: run.json of its own work says so: {kind: {name: value}}.
+        what: that work in words, for the message.
+
+    Raises:
+        UrfrError: `out` is a file, or holds something else.
+    """
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise UrfrError(f"expected a folder for the run at {out}, but it is a file")
+    if not any(out.iterdir()):
+        return
+    facts = read_json(out / "run.json") if (out / "run.json").is_file() else {}
+    found = facts.get(kind) if isinstance(facts, dict) else None
+    if not isinstance(found, dict) or found.get(name) != value:
+        raise UrfrError(f"{out} is not empty and holds no {what}; choose another --out")
 
 
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
