@@ -59,8 +59,8 @@ def export_run(
         quantization_aware: for int8, so many steps of training beforehand (`quantization_aware.adapt`).
         licence: what the card says about the licence of the model (an SPDX name).
         version: for a SavedModel, the number of its folder; a server takes the largest.
-        frozen: for a SavedModel, folded and with its weights as constants: faster at batch 1, not to be fine-tuned.
-            One in bfloat16 always is.
+        frozen: for a SavedModel, folded and with its weights as constants: faster at batch 1, larger in memory, and
+            not to be fine-tuned.
 
     Returns:
         Where the export is, and what parity.json says about it.
@@ -78,7 +78,6 @@ def export_run(
         raise UrfrError(f"expected --quantization-aware with --quantize int8, but got it with {quantize}")
     if frozen and form != "saved_model":
         raise UrfrError(f"expected --frozen with --format saved_model, but got it with {form}")
-    frozen = frozen or (form, quantize) == ("saved_model", "bfloat16")
     run, out = Path(run), Path(out)
     pairs = open_faces(faces) if faces else None
     network, card, config = load_network(run)
@@ -105,7 +104,7 @@ def export_run(
         made = scratch / target.name
         served = network
         if form == "saved_model":
-            if frozen:
+            if frozen or quantize == "bfloat16":
                 dtype = "float32" if quantize == "none" else quantize
                 served = fold(network, prelu="maximum", dtype=dtype)
             write_saved_model(served, made, {**card, "quantize": quantize, "frozen": frozen}, frozen=frozen)

@@ -31,8 +31,8 @@ def write_saved_model(
         network: the inference model: {image [B, S, S, 3]} -> {embedding, confidence, variance}.
         folder: where; must not exist.
         card: what the model says about itself; becomes `assets/urfr.json`.
-        frozen: weights are constants of the graph. oneDNN then lays them out once, not at each request; there
-            is nothing left to fine-tune.
+        frozen: weights are constants of the graph. oneDNN then lays them out once, not at each request; TensorFlow
+            keeps a copy in each of several graphs, and there is nothing left to fine-tune.
     """
     servable = build_servable(network, frozen=frozen)
     with tempfile.TemporaryDirectory() as scratch:

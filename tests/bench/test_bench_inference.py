@@ -27,7 +27,9 @@ def test_ratios_are_medians_of_rounds():
     assert ratios["saved_model_over_onnxruntime"] == 0.5
     assert "bfloat16_over_float32" not in ratios
     # 2/1, 3/1, 9/1, median 3; median 3 over median 2
-    ratios = inference._ratios({**times, "saved_model_bfloat16": [2.0, 3.0, 9.0]})
+    half = {"saved_model_bfloat16": [2.0, 3.0, 9.0], "saved_model_bfloat16_frozen": [1.0, 1.0, 3.0]}
+    ratios = inference._ratios({**times, **half})
+    assert ratios["bfloat16_frozen_over_onnxruntime"] == 0.5
     assert (ratios["bfloat16_over_float32"], ratios["bfloat16_over_onnxruntime"]) == (3.0, 1.5)
 
 

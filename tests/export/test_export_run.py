@@ -128,7 +128,15 @@ def test_bfloat16_is_half_as_large_and_passes(run, tmp_path):
     # In bits of 8: the confidences of the heads, which stay float32, see features that are 0.2 % off each.
     assert 1e-6 < report["worst_confidence_error"] < 0.05
     assert report["worst_cosine"] > 0.99
-    assert constants_of(target) == {"bfloat16"}
+    kernels = {v.dtype.name for v in tf.saved_model.load(str(target)).variables if len(v.shape) == 4}
+    assert kernels == {"bfloat16"}
+    frozen, _ = export_run(run, tmp_path / "frozen", "saved_model", quantize="bfloat16", frozen=True)
+    assert constants_of(frozen) == {"bfloat16"}
+    image = np.zeros([2, 40, 40, 3], np.float32)
+    before, after = (
+        tf.saved_model.load(str(each)).signatures["serving_default"](image=image) for each in (target, frozen)
+    )
+    np.testing.assert_allclose(after["embedding"], before["embedding"], atol=0.01)
 
 
 def constants_of(target):

@@ -124,12 +124,13 @@ def _export(backbone: str, folder: Path, peers: Any) -> dict[str, tuple[str, str
     parts = {"keras": ("keras", backbone), "saved_model": ("saved_model", str(folder / "saved_model"))}
     _say(f"{backbone}: SavedModel")
     write_saved_model(network, folder / "saved_model", {})
-    frozen = {"saved_model_frozen": "float32"}
+    folded = {"saved_model_frozen": ("float32", True)}
     if processor_flags().intersection(BFLOAT16):
-        frozen["saved_model_bfloat16"] = "bfloat16"
-    for name, dtype in frozen.items():
+        folded["saved_model_bfloat16"] = ("bfloat16", False)
+        folded["saved_model_bfloat16_frozen"] = ("bfloat16", True)
+    for name, (dtype, frozen) in folded.items():
         parts[name] = ("saved_model", str(folder / name))
-        write_saved_model(fold(network, prelu="maximum", dtype=dtype), folder / name, {}, frozen=True)
+        write_saved_model(fold(network, prelu="maximum", dtype=dtype), folder / name, {}, frozen=frozen)
     images = made_up_images(SIZE, 8)
     for name, quantize in FORMATS.items():
         _say(f"{backbone}: TFLite {name}")
@@ -176,6 +177,7 @@ def _ratios(times: Times) -> dict[str, float]:
     if "saved_model_bfloat16" in times:
         ratios["bfloat16_over_float32"] = over("saved_model_bfloat16", "saved_model")
         ratios["bfloat16_over_onnxruntime"] = apart("saved_model_bfloat16", "onnxruntime")
+        ratios["bfloat16_frozen_over_onnxruntime"] = apart("saved_model_bfloat16_frozen", "onnxruntime")
     return ratios
 
 

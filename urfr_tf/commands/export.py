@@ -26,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--frozen",
         action="store_true",
-        help="for saved_model: weights as constants, faster at batch 1, not to be fine-tuned; bfloat16 always is",
+        help="for saved_model: weights as constants; faster at batch 1, many times the memory, not to be fine-tuned",
     )
     parser.add_argument(
         "--calibration", metavar="SHARDS", help="images that int8 measures ranges on, and that are compared"
