@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from urfr_tf.bench import head
+from urfr_tf.bench.peers import run
 
 
 def point(classes, replicas, **settings):
@@ -62,3 +63,21 @@ def test_names_and_ratios():
     points = {"sampled_1e4": {"seconds": [1.0, 2.0, 9.0]}, "sampled_1e6": {"seconds": [3.0, 3.0, 5.0]}}
     # Medians 2 and 3; 4e6 was not measured, so the largest that fits counts.
     assert head.ratios(points, ["sampled"], (10_000, 1_000_000, 4_000_000)) == {"sampled_1e6_over_1e4": 1.5}
+
+
+def test_a_point_that_dies_ends_its_kind_and_not_the_run(monkeypatch):
+    def die_at_20(command, problem):
+        job = json.loads(command[-1])
+        if job["head"] == head.KINDS["dense"][1] and job["classes"] == 20:
+            command = [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
+            return run(command, problem)
+        return json.dumps({"seconds": [1.0], "peak_bytes": 1, "head_bytes": 1})
+
+    monkeypatch.setattr(head, "run_program", die_at_20)
+    found = head.measure((10, 20, 30), ["dense", "sampled"], 1)
+    assert set(found["seconds"]) == {"dense_1e1", "sampled_1e1", "sampled_2e1", "sampled_3e1"}
+    assert found["skipped"] == {
+        "dense_2e1": "the point dense_2e1 failed: it was ended by SIGKILL, which is what the system does where memory "
+        "is out",
+        "dense_3e1": "not tried, because dense_2e1 failed",
+    }

@@ -13,6 +13,7 @@ from typing import Any
 from urfr_tf import memory
 from urfr_tf.bench.peers import run as run_program
 from urfr_tf.bench.spread import spread
+from urfr_tf.errors import UrfrError
 from urfr_tf.run_folder import machine, versions
 
 BATCH, GROUPS, DIM = 64, 16, 32
@@ -68,7 +69,14 @@ def measure(
                 "head": head,
             }
             command = [sys.executable, "-m", "urfr_tf.bench.head_point", json.dumps(job)]
-            points[name] = json.loads(run_program(command, f"the point {name} failed").splitlines()[-1])
+            try:
+                said = run_program(command, f"the point {name} failed")
+            except UrfrError as error:
+                skipped[name] = str(error)
+                larger = (f"{kind}_{spell(more)}" for more in classes if more > count)
+                skipped.update(dict.fromkeys(larger, f"not tried, because {name} failed"))
+                break  # the other kinds are still to be had
+            points[name] = json.loads(said.splitlines()[-1])
             before.append((count, points[name]["peak_bytes"]))
     return {
         "machine": machine(),

@@ -6,6 +6,7 @@ put before the path of this Python, since it needs TensorFlow.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import venv
@@ -75,13 +76,17 @@ def run(command: list[str], problem: str, **options: Any) -> str:
 
     Args:
         command: program and words.
-        problem: how the sentence begins if it fails; the last line that it said follows.
+        problem: how the sentence begins if it fails; the last line that it said follows, or the signal that ended it.
         options: of `subprocess.run`.
 
     Raises:
         UrfrError: it fails.
     """
     done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        hint = ", which is what the system does where memory is out" if name == "SIGKILL" else ""
+        raise UrfrError(f"{problem}: it was ended by {name}{hint}")
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise UrfrError(f"{problem}: {said[-1]}")
