@@ -55,7 +55,7 @@ def _network(runs: Path) -> list[str]:
         return []
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     model, train, start = config["model"], config["train"], config.get("initial_weights")
-    begun = f"from the weights of `{start}`" if start else "from scratch"
+    begun = f"from the weights of `{Path(start).name}`" if start else "from scratch"
     steps = f"{train['epochs']} epochs of {train['steps_per_epoch'] or 'all'} steps of {config['data']['batch_size']} images"
     return [
         f"Network: {model['backbone']}, width {model['width']:g}, {model['input_size']} px, {begun}; {steps}.",
