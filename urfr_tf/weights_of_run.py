@@ -50,7 +50,8 @@ def load_network_weights(network: keras.Model, config: Experiment) -> None:
                 f"(there {theirs.model.backbone} of width {theirs.model.width}, here {config.model.backbone} "
                 f"of width {config.model.width})"
             )
-    kept = f"; {' and '.join(fresh)} start anew" if fresh else ""
+    verb = "starts" if len(fresh) == 1 else "start"
+    kept = f"; {' and '.join(fresh)} {verb} anew" if fresh else ""
     print(f"initial weights from {run}{widened}{kept}")
 
 

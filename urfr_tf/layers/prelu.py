@@ -49,6 +49,6 @@ class PReLU(keras.layers.PReLU):
 
     def call(self, inputs: tf.Tensor, training: Any = None) -> tf.Tensor:
         """[B, ..., C] -> [B, ..., C]."""
-        if training is True or training == 1:
+        if training:
             return fused_prelu(inputs, tf.cast(self.alpha, inputs.dtype))
         return super().call(inputs)

@@ -4,7 +4,6 @@ import math
 import re
 from collections.abc import Mapping
 
-DEGRADED = re.compile(r"(.+)@(blur|occlusion|pose|resolution|gamma|jpeg|noise)=(\d+(?:\.\d+)?)")
 STDERR = "_stderr"
 UNITS = {
     "blur": "kernel size in pixels",
@@ -15,6 +14,7 @@ UNITS = {
     "jpeg": "quality",
     "noise": "standard deviation in grey levels",
 }
+DEGRADED = re.compile(rf"(.+)@({'|'.join(UNITS)})=(\d+(?:\.\d+)?)")
 
 
 def by_strength(metrics: Mapping[str, float]) -> dict[str, dict[str, list[tuple[float, float]]]]:
