@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from official.modeling import hyperparams, optimization
 
-from urfr_tf.config_check import AUGMENTATIONS, check_sense, check_types
+from urfr_tf.config_check import AUGMENTATIONS, SIZED, check_sense, check_types
 from urfr_tf.errors import UrfrError
 
 
@@ -39,12 +39,18 @@ class DataConfig(hyperparams.Config):
 
 @dataclasses.dataclass
 class AugmentConfig(hyperparams.Config):
-    """Probability of each variation on each image; 0 leaves it out (method, section 3)."""
+    """Probability of each variation on each image; 0 leaves it out (method, section 3).
+
+    `blur_sizes` are the smallest and the largest kernel, both odd, and `resolution_sizes` the fewest and the most
+    pixels a side: the paper's, each size equally likely.
+    """
 
     blur: float = 0.0
     occlusion: float = 0.0
     pose: float = 0.0
     resolution: float = 0.0
+    blur_sizes: list[int] = dataclasses.field(default_factory=lambda: [3, 11])
+    resolution_sizes: list[int] = dataclasses.field(default_factory=lambda: [16, 64])
 
 
 @dataclasses.dataclass
@@ -96,13 +102,18 @@ class HeadConfig(hyperparams.Config):
 
 @dataclasses.dataclass
 class LossConfig(hyperparams.Config):
-    """Margin in logit units, and the weight of each term (method, sections 2 and 4)."""
+    """Margin in logit units, and the weight of each term (method, sections 2 and 4).
+
+    `teacher`, which is not the paper's, weighs the distance between the embedding of an augmented image and what
+    the network of `initial_weights` made of that image before augmentation (docs/finetuning.md).
+    """
 
     margin: float = 30.0
     margin_warmup_steps: int = 0
     regularizer: float = 0.001
     cls: float = 2.0
     adv: float = 2.0
+    teacher: float = 0.0
 
 
 @dataclasses.dataclass
@@ -240,6 +251,11 @@ class Experiment(hyperparams.Config):
         """The variations with a probability above 0, in their fixed order."""
         chosen = {name: getattr(self.augment, name) for name in AUGMENTATIONS}
         return {name: p for name, p in chosen.items() if p > 0}
+
+    @property
+    def augmentation_sizes(self) -> dict[str, tuple[int, int]]:
+        """The ranges of `augment.*_sizes` by variation."""
+        return {name: tuple(getattr(self.augment, f"{name}_sizes")) for name in SIZED}
 
     @property
     def attribute_targets(self) -> list[str]:

@@ -17,6 +17,8 @@ ADVERSARIES = ("none", "identity", "domain")
 STARTS = ("random", "class_means")
 FROZEN_NORMS = ("none", "backbone", "all")
 AUGMENTATIONS = ("blur", "occlusion", "pose", "resolution")
+SIZED = {"blur": (3, 31), "resolution": (8, 64)}
+"""Augmentations whose sizes can be set, and between which bounds."""
 
 
 def check_types(cls: type, tree: dict[str, Any], prefix: str, where: str) -> None:
@@ -81,6 +83,7 @@ def check_sense(config: Any, where: str) -> None:
     for name in AUGMENTATIONS:
         p = getattr(config.augment, name)
         need(0 <= p <= 1, f"augment.{name} is a probability from 0 to 1, but got {p}")
+    _check_sizes(config, need)
     need(
         0 < confidence.minimum <= confidence.initial <= confidence.maximum,
         "confidence needs 0 < minimum <= initial <= maximum, but got "
@@ -91,8 +94,12 @@ def check_sense(config: Any, where: str) -> None:
         confidence.hold_steps >= 0,
         f"confidence.hold_steps must not be negative, but got {confidence.hold_steps}",
     )
-    for name in ("margin", "margin_warmup_steps", "regularizer", "cls", "adv"):
+    for name in ("margin", "margin_warmup_steps", "regularizer", "cls", "adv", "teacher"):
         need(getattr(loss, name) >= 0, f"loss.{name} must not be negative, but got {getattr(loss, name)}")
+    need(
+        loss.teacher == 0 or (bool(config.initial_weights) and config.task == "recognition"),
+        "loss.teacher needs initial_weights, the network that teaches, and task: recognition",
+    )
     head = config.head
     need(
         0 < head.sample_rate <= 1,
@@ -213,6 +220,17 @@ def check_sense(config: Any, where: str) -> None:
             model.groups % 2 == 0 and possible >= variations,
             f"model.groups {model.groups} gives too few different half masks, "
             f"but decorrelation needs {variations}",
+        )
+
+
+def _check_sizes(config: Any, need: Callable[[bool, str], None]) -> None:
+    for name, (least, most) in SIZED.items():
+        sizes = getattr(config.augment, f"{name}_sizes")
+        odd, kind = name == "blur", "odd kernel sizes" if name == "blur" else "numbers of pixels"
+        right = len(sizes) == 2 and least <= sizes[0] <= sizes[1] <= most
+        need(
+            right and not (odd and any(size % 2 == 0 for size in sizes)),
+            f"augment.{name}_sizes are two {kind} from {least} to {most}, the smaller first, but got {sizes}",
         )
 
 

@@ -43,6 +43,7 @@ class Settings:
         min_face: smallest face that is looked for, in pixels.
         degradations: each is applied to the probes in turn; without any, probes are as they are.
         curve: report each degradation under its own names, beside the figures without any.
+        faces: which of several detected faces: "largest" or "central".
     """
 
     align: str
@@ -51,6 +52,7 @@ class Settings:
     min_face: int = 40
     degradations: tuple[Degradation, ...] = ()
     curve: bool = False
+    faces: str = "largest"
 
 
 @dataclass
@@ -138,6 +140,7 @@ def evaluate(
     crop = CropSettings(
         size=settings.size,
         align="none" if protocol.images.aligned else settings.align,
+        faces=settings.faces,
         on_missing=settings.on_missing,
         min_face=settings.min_face,
         min_side=1,

@@ -6,6 +6,7 @@ needs one of these strings takes it from here.
 
 IMAGE = "image"
 LABEL = "label"
+ORIGINAL = "original"
 EMBEDDING = "embedding"
 CONFIDENCE = "confidence"
 VARIANCE = "variance"

@@ -12,11 +12,14 @@ from urfr_tf.models.inference import build_inference
 from urfr_tf.run_folder import WEIGHTS
 
 
-def load_network_weights(network: keras.Model, config: Experiment) -> None:
+def load_network_weights(network: keras.Model, config: Experiment) -> list[str]:
     """Copies what fits of the run `config.initial_weights` into an embedding network, layer by layer.
 
     The backbone must fit; a wider embedding starts as the narrower one (`widen`); other heads of another shape keep
     their own start. Both are named.
+
+    Returns:
+        The names of the heads that keep their own start.
 
     Raises:
         UrfrError: the run has no weights, or another backbone.
@@ -53,6 +56,7 @@ def load_network_weights(network: keras.Model, config: Experiment) -> None:
     verb = "starts" if len(fresh) == 1 else "start"
     kept = f"; {' and '.join(fresh)} {verb} anew" if fresh else ""
     print(f"initial weights from {run}{widened}{kept}")
+    return fresh
 
 
 def _width(head: SubEmbedding) -> int:

@@ -20,6 +20,7 @@ def small_data(wish: Wish) -> list[Piece]:
         # A tested image without a face that is found still counts: its centre is taken.
         missing = ["--on-missing", "centre"] if name == "test" else []
         words = ["prepare", "--source", "list", "--path", images / f"{name}.csv", "--align", "mtcnn"]
+        words += ["--faces", "central"]  # LFW's person is in the middle; bystanders may be larger
         words += ["--size", wish.size, *missing, "--out", data / name]
         pieces.append(urfr(f"data/{name}", words, ("data/lists",)))
     cfp, target = data / "cfp_mined_shards", data / "train"

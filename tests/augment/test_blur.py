@@ -76,3 +76,17 @@ def test_sizes_are_drawn_evenly_and_by_seed_alone():
     assert all(abs((drawn == size).sum() - 1000) <= 142 for size in SIZES)
     np.testing.assert_array_equal(drawn, draw_kernel_size(5000, tf.constant([3, 4])))
     assert (drawn != draw_kernel_size(5000, tf.constant([3, 5])).numpy()).any()
+
+
+def test_a_wider_range_is_the_float64_blur_and_opencvs():
+    """Kernels of up to 31 taps, as fine-tuning and the degraded probes draw them."""
+    sizes = [31, 3, 21, 11]
+    images = np.random.default_rng(1).uniform(0, 255, [4, 24, 20, 3]).astype(np.float32)
+    got = gaussian_blur(tf.constant(images), tf.constant(sizes), 31).numpy()
+    for image, size, result in zip(images, sizes, got, strict=True):
+        # Two passes of 31 products of at most 255, each rounded to 24 bits: 2 * 32 * 255 * 2^-24 = 9.8e-4.
+        np.testing.assert_allclose(result, oracle(image, size), rtol=0, atol=1e-3)
+        expected = cv2.GaussianBlur(image, (size, size), sigma_of(size), borderType=cv2.BORDER_REFLECT_101)
+        np.testing.assert_allclose(result, expected, rtol=0, atol=2e-3)
+    drawn = draw_kernel_size(2000, tf.constant([3, 4]), 13, 31).numpy()
+    assert set(drawn) == set(range(13, 32, 2))

@@ -69,3 +69,11 @@ def test_inside_a_dataset_it_is_the_same(images):
     sizes = np.array([16, 30, 64], np.int32)
     mapped = next(iter(tf.data.Dataset.from_tensors((images, sizes)).map(lower_resolution)))
     np.testing.assert_array_equal(mapped, lower_resolution(tf.constant(images), tf.constant(sizes)))
+
+
+def test_another_range_is_drawn_evenly():
+    drawn = draw_size(6600, tf.constant([1, 1]), 100, 8, 40).numpy()
+    # Each of 33 sizes: mean 200, standard deviation sqrt(200 * 32 / 33) = 14; five of them are 70.
+    counts = np.bincount(drawn)
+    assert drawn.min() == 8 and drawn.max() == 40
+    assert (np.abs(counts[8:] - 200) <= 70).all()

@@ -9,10 +9,11 @@ import urfr_tf.layers as layers
 from urfr_tf.layers.prelu import fused_prelu
 from urfr_tf.models.inference import JoinGroups, Reciprocal
 
-INFERENCE = ("SubEmbedding", "Confidence", "JoinGroups", "PReLU", "Reciprocal")
+INFERENCE = ("SubEmbedding", "Confidence", "DepthwiseConv2D", "JoinGroups", "PReLU", "Reciprocal")
 CASES = {
     "SubEmbedding": (lambda: layers.SubEmbedding(4, 3), [[10]]),
     "Confidence": (lambda: layers.Confidence(4, initial=9.0, minimum=0.5, maximum=80.0), [[10]]),
+    "DepthwiseConv2D": (lambda: layers.DepthwiseConv2D(3, strides=2), [[5, 5, 4]]),
     "PReLU": (lambda: layers.PReLU(shared_axes=[1, 2]), [[4, 3, 5]]),
     "Prototypes": (lambda: layers.Prototypes(5, 4), [[4, 3], [4]]),
     "VariationClassifier": (lambda: layers.VariationClassifier(3, 4, mask_seed=2), [[4, 3]]),
@@ -69,8 +70,9 @@ def test_unknown_batch_size(name):
 def test_mixed_precision_stays_float32(name, policy):
     keras.mixed_precision.set_global_policy(policy)
     try:
-        # JoinGroups and Reciprocal are given their dtype by the inference graph; PReLU is no head.
-        model = model_of(name) if name not in ("JoinGroups", "PReLU", "Reciprocal") else None
+        # JoinGroups and Reciprocal are given their dtype by the inference graph; the backbone's layers are no heads.
+        others = ("DepthwiseConv2D", "JoinGroups", "PReLU", "Reciprocal")
+        model = model_of(name) if name not in others else None
         if model is not None:
             output = model([tf.cast(v, tf.float16) for v in values(name)])
             assert output.dtype == tf.float32

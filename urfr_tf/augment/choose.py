@@ -7,15 +7,20 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from urfr_tf.augment.blur import draw_kernel_size, gaussian_blur
+from urfr_tf.augment import blur as blurring
+from urfr_tf.augment import resolution as shrinking
 from urfr_tf.augment.occlusion import black_out, draw_rectangle
-from urfr_tf.augment.resolution import draw_size, lower_resolution
 from urfr_tf.errors import UrfrError
 
 VARIATIONS = ("blur", "occlusion", "pose", "resolution")
 # What happens in the scene comes before what happens in the camera: the edge of an occluder is blurred too.
 _ORDER = ("pose", "occlusion", "resolution", "blur")
 YAW_DEGREES = (40.0, 60.0)
+SIZES = {
+    "blur": (blurring.SMALLEST, blurring.LARGEST),
+    "resolution": (shrinking.SMALLEST, shrinking.LARGEST),
+}
+"""The paper's ranges of what can be set: sizes of the kernel, and of the image in pixels, the strongest included."""
 _ROUND = 16
 
 
@@ -39,6 +44,7 @@ def augment(
     probabilities: dict[str, float],
     points: tf.Tensor | None = None,
     ready: tuple[str, ...] = (),
+    sizes: dict[str, tuple[int, int]] | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Applies each variation to each image independently with its probability (method, section 3).
 
@@ -53,6 +59,7 @@ def augment(
         points: float32 [B, 10], the five points in pixels of these images, as `pose.turn` takes them;
             needed by pose only.
         ready: variations that the images which `choose` names bear already.
+        sizes: smallest and largest size of `blur` and `resolution`; those of `SIZES` where it is silent.
 
     Returns:
         images float32 [B, S, S, 3] in 0..255, and labels float32 [B, T], 1 where a variation was applied;
@@ -65,7 +72,7 @@ def augment(
         raise UrfrError("expected the five points of the faces for the variation pose, but got none")
     for name in _ORDER:
         if name in names and name not in ready and probabilities[name] > 0.0:
-            recipe = _recipe(name, draws[name], points)
+            recipe = _recipe(name, draws[name], points, {**SIZES, **(sizes or {})})
             images = _apply(recipe, images, chosen[name])
     labels = [tf.cast(chosen[name], tf.float32) for name in names]
     stacked = tf.stack(labels, axis=1) if labels else tf.zeros([tf.shape(images)[0], 0])
@@ -87,18 +94,20 @@ def _seeds(seed: tf.Tensor) -> list[tf.Tensor]:
 
 
 def _recipe(
-    name: str, seed: tf.Tensor, points: tf.Tensor | None
+    name: str, seed: tf.Tensor, points: tf.Tensor | None, sizes: dict[str, tuple[int, int]]
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """The variation as a function of some of the images and their indices in the batch."""
 
     def blur(images: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-        return gaussian_blur(images, draw_kernel_size(tf.size(index), seed))
+        drawn = blurring.draw_kernel_size(tf.size(index), seed, *sizes["blur"])
+        return blurring.gaussian_blur(images, drawn, sizes["blur"][1])
 
     def occlusion(images: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
         return black_out(images, draw_rectangle(tf.size(index), seed))
 
     def resolution(images: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-        return lower_resolution(images, draw_size(tf.size(index), seed, images.shape[1]))
+        drawn = shrinking.draw_size(tf.size(index), seed, images.shape[1], *sizes["resolution"])
+        return shrinking.lower_resolution(images, drawn)
 
     def pose(images: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
         from urfr_tf.augment.pose import random_turn

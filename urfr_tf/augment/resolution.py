@@ -3,15 +3,18 @@
 import tensorflow as tf
 
 SMALLEST, LARGEST = 16, 64
+"""Pixels of the paper."""
 
 
-def draw_size(count: tf.Tensor | int, seed: tf.Tensor, side: int) -> tf.Tensor:
-    """Sizes from 16 to 64 pixels, or to `side` where that is less, each equally likely: int32 [count].
+def draw_size(
+    count: tf.Tensor | int, seed: tf.Tensor, side: int, smallest: int = SMALLEST, largest: int = LARGEST
+) -> tf.Tensor:
+    """Sizes from `smallest` to `largest` pixels, or to `side` where that is less, each equally likely: int32 [count].
 
     `seed` is an integer pair [2]; `side` is that of the images.
     """
-    last = max(SMALLEST, min(LARGEST, side))
-    return tf.random.stateless_uniform([count], seed, SMALLEST, last + 1, tf.int32)
+    last = max(smallest, min(largest, side))
+    return tf.random.stateless_uniform([count], seed, smallest, last + 1, tf.int32)
 
 
 def lower_resolution(images: tf.Tensor, size: tf.Tensor) -> tf.Tensor:

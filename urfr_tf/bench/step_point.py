@@ -59,7 +59,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     config = experiment(job)
     keras.mixed_precision.set_global_policy(job["precision"])
     before = memory.resident()
-    model, network = build_model(config, CLASSES, synchronized=False)
+    model, network = build_model(config, CLASSES, synchronized=False, load=False)
     compile_model(config, model, build_schedule(config.optimizer, 1000))
     multiply_adds = forward_multiply_adds(model, network)
     works = {"train": training(config, model)}
@@ -99,7 +99,10 @@ def training(config: Experiment, model: Any) -> Callable[[], Any]:
     images = tf.constant(random.uniform(0, 255, [batch, size, size, 3]), tf.float32)
     labels = tf.constant(random.integers(0, CLASSES, batch))
     variation = tf.constant(random.integers(0, 2, [batch, len(config.variations)]), tf.float32)
-    data = ({heads.IMAGE: images, heads.LABEL: labels}, {heads.VARIATION: variation})
+    inputs = {heads.IMAGE: images, heads.LABEL: labels}
+    if config.loss.teacher:
+        inputs[heads.ORIGINAL] = tf.cast(images, tf.uint8)
+    data = (inputs, {heads.VARIATION: variation})
     compiled = tf.function(lambda: model.train_step(data)["loss"])
     return lambda: compiled().numpy()
 

@@ -63,6 +63,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="mtcnn: find the face; points: the set's own five; none: centred square (default: as the model's)",
     )
     parser.add_argument("--on-missing", default="skip", choices=["skip", "centre"], help="no face found")
+    parser.add_argument(
+        "--faces",
+        choices=["largest", "central"],
+        help="which of several faces (default: central for lfw, largest for others)",
+    )
     parser.add_argument("--min-face", type=int, default=40, help="smallest face looked for in pixels (40)")
     parser.add_argument(
         "--degrade",
@@ -84,6 +89,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluates; raises UrfrError with a sentence."""
+    from urfr_tf.data.crops import usual_face
     from urfr_tf.data.progress import Progress
     from urfr_tf.errors import UrfrError
     from urfr_tf.evaluate import Evaluation, Settings, check, evaluate, store_threshold
@@ -100,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
         Wish(score, tuple(args.far), args.thin_far, args.impostors, rule=args.fusion) for score in scores
     ]
     conditions, curve = _conditions(args)
+    faces = args.faces or usual_face(args.protocol)
     protocol = open_protocol(args.protocol, args.data, args.pairs, args.seed)
     for wish in wishes:
         check(protocol, wish)
@@ -110,7 +117,9 @@ def run(args: argparse.Namespace) -> int:
     for (name, path), wish in zip(models, wishes, strict=True):
         model = load(path)
         align = args.align or model.alignment
-        settings = Settings(align, model.aligned_size, args.on_missing, args.min_face, conditions, curve)
+        settings = Settings(
+            align, model.aligned_size, args.on_missing, args.min_face, conditions, curve, faces
+        )
         progress = Progress(protocol.images.count * (1 + len(conditions)))
         cache = args.cache or out / ".embeddings"
         result = evaluate(model, protocol, wish, settings, cache, progress.add)

@@ -23,7 +23,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         choices=["none", "mtcnn", "points"],
         help="none: the largest centred square (default); mtcnn: a detected face; points: the source's five",
     )
-    parser.add_argument("--faces", default="largest", choices=["largest", "central"], help="which of several")
+    parser.add_argument(
+        "--faces",
+        choices=["largest", "central"],
+        help="which of several (default: central for lfw, largest for others)",
+    )
     parser.add_argument(
         "--on-missing",
         default="skip",
@@ -56,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     """Prepares; raises UrfrError with a sentence."""
     # A second guard behind the check of the header; OpenCV reads it when it is loaded.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(args.max_pixels))
-    from urfr_tf.data.crops import CropSettings
+    from urfr_tf.data.crops import CropSettings, usual_face
     from urfr_tf.data.job import Job
     from urfr_tf.data.prepare import prepare
     from urfr_tf.data.sources import open_source
@@ -65,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     crop = CropSettings(
         size=args.size,
         align=args.align,
-        faces=args.faces,
+        faces=args.faces or usual_face(args.source),
         on_missing=args.on_missing,
         min_face=args.min_face,
         lossless=args.lossless,

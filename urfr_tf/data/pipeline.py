@@ -60,6 +60,8 @@ def training_dataset(
     service: str = "",
     part: int = 0,
     parts: int = 1,
+    sizes: dict[str, tuple[int, int]] | None = None,
+    original: bool = False,
 ) -> tf.data.Dataset:
     """The endless stream of training batches, from step `start_step` on.
 
@@ -86,6 +88,8 @@ def training_dataset(
             with G = 1 everybody who has M images comes once a pass, however many more there are); 0 takes all.
         service: HOST:PORT of a tf.data service whose workers make the batches (see `service`); the stream is the
             same. They find the shards at the same absolute path.
+        sizes: of the variations, as `augment` takes them.
+        original: the crops as they were before `augment` come too, as `original` uint8 [B, S, S, 3] among the inputs.
         part, parts: the shards are dealt out to `parts`, each of which fills B / parts places of every batch
             from its own files; this stream is that of one of them. Of each part's images a pass leaves out
             those that the smallest part's last full batch does not reach.
@@ -145,9 +149,12 @@ def training_dataset(
             points = known_points(examples[records.POINTS], manifest.image_size)
             points = crop_points(points, offset, mirrored, crop_size)
         ready = ("pose",) if turned else ()
-        images, labels = augment(images, variations, probabilities, points, ready)
+        varied, labels = augment(images, variations, probabilities, points, ready, sizes)
         labels = tf.concat([labels, examples[SOFT]], axis=1)
-        return {heads.IMAGE: images, heads.LABEL: examples[heads.LABEL]}, {heads.VARIATION: labels}
+        inputs = {heads.IMAGE: varied, heads.LABEL: examples[heads.LABEL]}
+        if original:
+            inputs[heads.ORIGINAL] = images
+        return inputs, {heads.VARIATION: labels}
 
     def every(step: int, stride: int) -> tf.data.Dataset:
         """(step, batch of records) of the steps step, step + stride, ...; nothing is decoded here."""

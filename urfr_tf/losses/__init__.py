@@ -5,6 +5,7 @@ from urfr_tf.losses.identification import ConfidenceAwareIdentification, identif
 from urfr_tf.losses.mutual_likelihood import mutual_likelihood
 from urfr_tf.losses.partial_identification import partial_identification
 from urfr_tf.losses.regularizer import confidence_regularizer
+from urfr_tf.losses.teacher import teacher_distance
 from urfr_tf.losses.variation import variation_losses
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "identification",
     "mutual_likelihood",
     "partial_identification",
+    "teacher_distance",
     "variation_losses",
 ]

@@ -18,13 +18,12 @@ def non_finite(model: Any, batch: tuple[dict, dict]) -> str:
 
     Args:
         model: a functional model in training; with a method `gradients` as URFace has it, or without.
-        batch: ({image, label}, {variation}), the global batch.
+        batch: ({image, label}, {variation}), the global batch, as the pipeline gives it.
     """
     for layer in model.layers:
         if not all_finite(layer.weights):
             return f"the weights of layer {layer.name} are not finite"
-    inputs, targets = batch
-    images = tf.convert_to_tensor(inputs[heads.IMAGE])
+    images = tf.convert_to_tensor(batch[0][heads.IMAGE])
     layers = [layer for layer in model.layers if _has_output(layer)]
     probe = keras.Model(model.input, [layer.output for layer in layers])
     strategy = model.distribute_strategy
@@ -44,8 +43,7 @@ def non_finite(model: Any, batch: tuple[dict, dict]) -> str:
     theta = model.theta
 
     def gradients() -> list[tf.Tensor]:
-        labels = tf.convert_to_tensor(inputs[heads.LABEL])
-        return model.gradients(theta, None, 0, images, labels, targets[heads.VARIATION])
+        return model.gradients(theta, None, 0, *map(tf.convert_to_tensor, model.examples(batch)))
 
     found = [first(value) for value in strategy.run(tf.function(gradients))]
     by_layer = {v.name.split("/")[0]: g for v, g in zip(theta, found, strict=True) if not all_finite([g])}

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import tensorflow as tf
 from tensorflow import keras
 
-from urfr_tf.layers import PReLU
+from urfr_tf.layers import DepthwiseConv2D, PReLU
 
 MOMENTUM = 0.9
 EPSILON = 1e-3
@@ -119,7 +119,7 @@ def depthwise(
     if stride > 1:
         x = keras.layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
         padding = "valid"
-    x = keras.layers.DepthwiseConv2D(
+    x = DepthwiseConv2D(
         kernel,
         strides=stride,
         padding=padding,

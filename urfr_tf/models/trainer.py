@@ -14,14 +14,31 @@ import tensorflow as tf
 from urfr_tf import heads
 from urfr_tf.layers import VariationClassifier
 from urfr_tf.layers.partial_prototypes import PartialPrototypes
-from urfr_tf.losses import ConfidenceAwareIdentification, confidence_regularizer, variation_losses
+from urfr_tf.losses import (
+    ConfidenceAwareIdentification,
+    confidence_regularizer,
+    teacher_distance,
+    variation_losses,
+)
 from urfr_tf.models.exchange import Replicas
 from urfr_tf.models.gradients import apply_summed, scaled
 from urfr_tf.models.parts import freeze
 from urfr_tf.models.prototype_step import Momentum, PrototypeStep
 
-IDENTIFICATION, REGULARIZER, CLS, ADV = "identification", "regularizer", "cls", "adv"
-TERMS = (IDENTIFICATION, REGULARIZER, CLS, ADV)
+IDENTIFICATION, REGULARIZER, CLS, ADV, TEACHER = "identification", "regularizer", "cls", "adv", "teacher"
+TERMS = (IDENTIFICATION, REGULARIZER, CLS, ADV, TEACHER)
+
+
+class Teacher:
+    """A network that does not learn; hidden from Keras, which would put its weights into every checkpoint."""
+
+    def __init__(self, network: keras.Model) -> None:
+        self.network = network
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        """Images of any type [B, S, S, 3] in 0..255 -> sub-embeddings float32 [B, K, d]."""
+        inputs = {heads.IMAGE: tf.cast(images, tf.float32)}
+        return tf.stop_gradient(self.network(inputs, training=False)[heads.EMBEDDING])
 
 
 class URFace(keras.Model):
@@ -38,6 +55,7 @@ class URFace(keras.Model):
         prototypes: PartialPrototypes | None = None,
         frozen_norms: str = "none",
         accumulate: int = 1,
+        teacher: Teacher | None = None,
     ) -> None:
         """Settings of the train step that are not losses.
 
@@ -52,7 +70,9 @@ class URFace(keras.Model):
             accumulate: in how many micro-batches a replica takes its part of the global batch. Batch norms
                 take their statistics from a micro-batch, and C_v is updated at each of them; everything else
                 is as if it were one.
+            teacher: gives the embedding of an image before augmentation; batches bring `original` then.
         """
+        self.teacher = teacher
         self.accumulate = accumulate
         self.classifier = classifier
         self.prototypes = prototypes
@@ -64,6 +84,7 @@ class URFace(keras.Model):
         self.freeze_backbone(False)
         names = ["loss", IDENTIFICATION, REGULARIZER, "accuracy", "gradient_norm"]
         names += [CLS, ADV, "classifier_loss"] if classifier else []
+        names += [TEACHER] if teacher else []
         self.means = {name: keras.metrics.Mean(name=name) for name in names}
         self.moments = [keras.metrics.MeanTensor(name=f"confidence_{n}", shape=[groups]) for n in (1, 2)]
         variations = classifier.variations if classifier else 1
@@ -102,7 +123,7 @@ class URFace(keras.Model):
         `momentum` moves `prototypes`, which no optimizer sees.
 
         Raises:
-            ValueError: a key of `weights` is not one of regularizer, cls, adv (Keras would say nothing).
+            ValueError: a key of `weights` is not one of `TERMS[1:]` (Keras would say nothing).
         """
         if unknown := set(weights) - set(TERMS[1:]):
             raise ValueError(
@@ -127,13 +148,12 @@ class URFace(keras.Model):
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One update of theta by the global batch, in `accumulate` micro-batches one after the other."""
-        inputs, targets = data
-        labels, parts = inputs[heads.LABEL], self.accumulate
+        batch, parts = self.examples(data), self.accumulate
+        labels = batch[1]
         head = None
         if self.prototypes is not None:
             head = PrototypeStep(self.prototypes, self.momentum, labels, self.step, self.exchange())
         theta = self.theta
-        batch = (inputs[heads.IMAGE], labels, targets[heads.VARIATION])
         gradients = self.gradients(theta, head, 0, *(_part(tensor, 0, parts) for tensor in batch))
         for part in range(1, parts):
             # Not before the one before is done: its activations are gone then. Nothing of it, for much of the
@@ -158,6 +178,12 @@ class URFace(keras.Model):
         )
         return {name: mean.result() for name, mean in self.means.items()}
 
+    def examples(self, data: Any) -> tuple[tf.Tensor, ...]:
+        """Of a batch of the pipeline what `gradients` takes: images, labels, variations and perhaps originals."""
+        inputs, targets = data
+        taught = (inputs[heads.ORIGINAL],) if self.teacher is not None else ()
+        return (inputs[heads.IMAGE], inputs[heads.LABEL], targets[heads.VARIATION], *taught)
+
     def gradients(
         self,
         theta: list[tf.Variable],
@@ -166,6 +192,7 @@ class URFace(keras.Model):
         images: tf.Tensor,
         labels: tf.Tensor,
         variation: tf.Tensor,
+        original: tf.Tensor | None = None,
     ) -> list[tf.Tensor]:
         """One update of C_v, and this micro-batch's share of the gradient, from one forward pass.
 
@@ -193,6 +220,10 @@ class URFace(keras.Model):
                     self._update_classifier(self.classifier, tf.stop_gradient(embedding), variation, replicas)
                 logits = self.classifier(embedding, frozen=True)
                 _, terms[CLS], terms[ADV] = variation_losses(logits, variation)
+            if self.teacher is not None:
+                with tape.stop_recording():
+                    target = self.teacher(original)
+                terms[TEACHER] = teacher_distance(embedding, target)
             means = {name: tf.reduce_mean(term) for name, term in terms.items()}
             loss = means[IDENTIFICATION] + tf.add_n(
                 [self.term_weights[name] * means[name] for name in means if name != IDENTIFICATION]

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from urfr_tf import heads
-from urfr_tf.config import Experiment, from_dict
+from urfr_tf.config import Experiment
 from urfr_tf.models.attributes import attribute_network
 from urfr_tf.models.inference import build_inference
 from urfr_tf.optimizers import build_schedule
@@ -55,10 +55,9 @@ def build_model(config: Experiment, classes: int, replicas: int) -> Any:
     elif config.task == "uncertainty":
         model = uncertainty.build_model(config, schedule)[0]
     else:
-        tree = config.as_dict()
-        tree = {**tree, "initial_weights": "", "head": {**tree["head"], "start": "random"}}
-        fresh = from_dict(tree, "urfr plan")
-        model, _ = recognition.build_model(fresh, classes, synchronized=synchronized, replicas=replicas)
+        model, _ = recognition.build_model(
+            config, classes, synchronized=synchronized, replicas=replicas, load=False
+        )
         recognition.compile_model(config, model, schedule)
         if replicas > 1:
             model.exchange = functools.partial(Exchanged, replicas)
@@ -102,4 +101,6 @@ def inputs(config: Experiment, replicas: int) -> Any:
         if config.attributes.adversary == "domain":
             targets[heads.LABELLED] = tf.TensorSpec([batch])
         return features, targets
+    if config.loss.teacher:
+        features[heads.ORIGINAL] = tf.TensorSpec([batch, side, side, 3], tf.uint8)
     return features, {heads.VARIATION: tf.TensorSpec([batch, len(config.variations)])}

@@ -72,15 +72,10 @@ class Degradation:
 
 
 def _blur(images: np.ndarray, points: np.ndarray, strength: float, random: list) -> np.ndarray:
-    from urfr_tf.augment.blur import LARGEST, gaussian_blur, sigma_of
+    from urfr_tf.augment.blur import LARGEST, gaussian_blur
 
     size = int(strength)
-    if size <= LARGEST:
-        return gaussian_blur(images, np.full(len(images), size, np.int32)).numpy()
-    import cv2
-
-    # The default border is the augmentation's: reflected, without the edge pixel again.
-    return np.stack([cv2.GaussianBlur(image, (size, size), sigma_of(size)) for image in images])
+    return gaussian_blur(images, np.full(len(images), size, np.int32), max(size, LARGEST)).numpy()
 
 
 def _lower_resolution(images: np.ndarray, points: np.ndarray, strength: float, random: list) -> np.ndarray:

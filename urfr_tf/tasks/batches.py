@@ -40,6 +40,8 @@ def configured_batches(
             shuffle_buffer=config.data.shuffle_buffer,
             cache=config.data.cache,
             probabilities=config.augmentations,
+            sizes=config.augmentation_sizes,
+            original=config.loss.teacher > 0,
             soft_labels=tuple(config.data.soft_labels),
             turned=config.data.turned,
             service=config.runtime.data_service,

@@ -11,13 +11,14 @@ from urfr_tf import heads
 from urfr_tf.addons import Scaled
 from urfr_tf.config import Experiment
 from urfr_tf.data.manifest import Manifest
+from urfr_tf.errors import UrfrError
 from urfr_tf.layers import VariationClassifier
 from urfr_tf.layers.partial_prototypes import PartialPrototypes
 from urfr_tf.losses import ConfidenceAwareIdentification
 from urfr_tf.models.inference import build_inference, inference_outputs
 from urfr_tf.models.parts import layer_rates
 from urfr_tf.models.prototype_step import Momentum
-from urfr_tf.models.trainer import ADV, CLS, REGULARIZER, URFace
+from urfr_tf.models.trainer import ADV, CLS, REGULARIZER, TEACHER, Teacher, URFace
 from urfr_tf.models.urface import embedding_network, training_outputs
 from urfr_tf.optimizers import build_optimizer
 from urfr_tf.strategy import replicated
@@ -62,13 +63,22 @@ def start_at_class_means(config: Experiment, model: URFace, embed: Callable[...,
 
 
 def build_model(
-    config: Experiment, classes: int, *, synchronized: bool, replicas: int = 1
+    config: Experiment, classes: int, *, synchronized: bool, replicas: int = 1, load: bool = True
 ) -> tuple[URFace, keras.Model]:
-    """The training model and the embedding network inside it."""
+    """The training model and the embedding network inside it, with the weights of another run unless not `load`."""
     network = embedding_network(config.model, config.confidence, synchronized=synchronized)
     groups = config.model.groups
-    if config.initial_weights:
-        load_network_weights(network, config)
+    fresh = load_network_weights(network, config) if config.initial_weights and load else []
+    teacher = None
+    if config.loss.teacher:
+        if heads.EMBEDDING in fresh:
+            raise UrfrError(
+                "expected an embedding that goes on from the one of initial_weights where loss.teacher weighs the "
+                f"distance from it, but {config.initial_weights} has another width"
+            )
+        teacher = Teacher(embedding_network(config.model, config.confidence))
+        if load:
+            teacher.network.set_weights(network.get_weights())
     beside = config.head.partial
     outputs = training_outputs(network, None if beside else classes, groups)
     model = URFace(network.input, outputs, name="urface_training")
@@ -87,6 +97,7 @@ def build_model(
         prototypes=partial_prototypes(config, classes, replicas) if beside else None,
         frozen_norms=config.train.freeze_batch_norm,
         accumulate=config.train.accumulate,
+        teacher=teacher,
     )
     return model, network
 
@@ -121,7 +132,12 @@ def compile_model(config: Experiment, model: URFace, schedule: Any) -> None:
         ),
         ConfidenceAwareIdentification(loss.margin, loss.margin_warmup_steps),
         # A confidence that is not learned has nothing to regularise.
-        {REGULARIZER: loss.regularizer if config.confidence.learned else 0.0, CLS: loss.cls, ADV: loss.adv},
+        {
+            REGULARIZER: loss.regularizer if config.confidence.learned else 0.0,
+            CLS: loss.cls,
+            ADV: loss.adv,
+            TEACHER: loss.teacher,
+        },
         second,
         Momentum(
             Scaled(schedule, rates.prototypes), optimizer.momentum, optimizer.nesterov, optimizer.weight_decay
