@@ -1,5 +1,6 @@
 """`urfr_tf.load` on run folders and on everything that is no model; other kinds: tests/export."""
 
+import contextlib
 import json
 
 import h5py
@@ -12,7 +13,9 @@ import urfr_tf
 from urfr_tf import heads
 from urfr_tf.config import from_dict, to_yaml
 from urfr_tf.errors import UrfrError
-from urfr_tf.inference import centre_crop
+from urfr_tf.inference import centre_crop, load
+from urfr_tf.layers import PReLU
+from urfr_tf.layers.prelu import in_bulk
 from urfr_tf.models.inference import build_inference
 
 MODEL = {"backbone": "ir18", "width": 0.125, "input_size": 32, "embedding_dim": 16, "groups": 4}
@@ -61,6 +64,28 @@ def test_run_gives_what_the_network_gives(run, network, images):
     np.testing.assert_allclose(np.linalg.norm(groups, axis=-1), 0.5, rtol=1e-5)
     np.testing.assert_allclose(outputs[heads.VARIANCE] * outputs[heads.CONFIDENCE], 1, rtol=1e-6)
     assert np.ptp(outputs[heads.CONFIDENCE], axis=0).min() > 0
+
+
+def test_in_bulk_it_gives_the_same_for_every_size_of_a_batch(run, images):
+    plain, bulk = load(run), load(run, bulk=True)
+    assert bulk.fingerprint == plain.fingerprint
+    for count in (3, 1):
+        expected, got = plain(images[:count]), bulk(images[:count])
+        for name in expected:
+            np.testing.assert_allclose(got[name], expected[name], rtol=1e-5, atol=1e-6)
+    with pytest.raises(RuntimeError, match="stop"), in_bulk():  # the context ends with an error, too
+        raise RuntimeError("stop")
+    ours = PReLU(shared_axes=[1, 2])
+
+    def fused(context):
+        def run(x):
+            with context():
+                return ours(x, training=False)
+
+        graph = tf.function(run, autograph=False).get_concrete_function(tf.TensorSpec([1, 4, 4, 2])).graph
+        return any("Call" in operation.type for operation in graph.get_operations())
+
+    assert fused(in_bulk) and not fused(contextlib.nullcontext)
 
 
 def test_uint8_and_float_images_give_the_same(run, images):

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from urfr_tf import heads
 from urfr_tf.files import replacing
+from urfr_tf.layers.prelu import in_bulk
 from urfr_tf.run_folder import WEIGHTS
 
 
@@ -25,7 +26,12 @@ class Snapshot:
         self._model = model
         self._sources = shared.weights
         self.inference = fresh
-        self._run = tf.function(lambda image: fresh({heads.IMAGE: image}, training=False))
+
+        def run(image: tf.Tensor) -> dict[str, tf.Tensor]:
+            with in_bulk():
+                return fresh({heads.IMAGE: image}, training=False)
+
+        self._run = tf.function(run, autograph=False)
 
     def refresh(self) -> None:
         """Copies the weights as they are now."""

@@ -39,7 +39,7 @@ def main() -> int:
     parser.add_argument("--people", help="shards of the tested people, for the figures by gender")
     parser.add_argument("--gender", help="table of their genders")
     args = parser.parse_args()
-    model = load(args.run)
+    model = load(args.run, bulk=True)
     failed = []
     for name, words in json.loads(args.tests.read_text(encoding="utf-8")).items():
         out = args.out / name

@@ -111,11 +111,10 @@ def run(args: argparse.Namespace) -> int:
     for wish in wishes:
         check(protocol, wish)
     out = Path(args.out)
-    if conditions:
-        quiet_compiler()
+    quiet_compiler()
     done = []
     for (name, path), wish in zip(models, wishes, strict=True):
-        model = load(path)
+        model = load(path, bulk=True)
         align = args.align or model.alignment
         settings = Settings(
             align, model.aligned_size, args.on_missing, args.min_face, conditions, curve, faces

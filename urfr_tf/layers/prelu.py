@@ -1,7 +1,9 @@
 """PReLU that training computes in one pass over memory, forward and backward (He et al., ICCV 2015)."""
 
+import contextlib
+import contextvars
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -40,15 +42,32 @@ def fused_prelu(x: tf.Tensor, slope: tf.Tensor) -> tuple[tf.Tensor, Callable[...
     return _forward(x, slope), lambda upstream: _backward(x, slope, upstream)
 
 
+_in_bulk = contextvars.ContextVar("in_bulk", default=False)
+
+
+@contextlib.contextmanager
+def in_bulk() -> Iterator[None]:
+    """What is traced inside has the fused PReLU in inference, too: the same values, for many images.
+
+    XLA compiles it anew for each new size of a batch, which takes about a second for a whole network, and no
+    converter to TFLite knows it.
+    """
+    token = _in_bulk.set(True)
+    try:
+        yield
+    finally:
+        _in_bulk.reset(token)
+
+
 @keras.saving.register_keras_serializable(package="urfr_tf")
 class PReLU(keras.layers.PReLU):
     """keras.layers.PReLU with one slope a channel and the same weights and values; in training it is fused.
 
-    In inference it is Keras's own, which TFLite's converter knows as one operator.
+    In inference it is Keras's own, which TFLite's converter knows as one operator, but for `in_bulk`.
     """
 
     def call(self, inputs: tf.Tensor, training: Any = None) -> tf.Tensor:
         """[B, ..., C] -> [B, ..., C]."""
-        if training:
+        if training or _in_bulk.get():
             return fused_prelu(inputs, tf.cast(self.alpha, inputs.dtype))
         return super().call(inputs)

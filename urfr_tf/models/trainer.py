@@ -14,6 +14,7 @@ import tensorflow as tf
 from urfr_tf import heads
 from urfr_tf.layers import VariationClassifier
 from urfr_tf.layers.partial_prototypes import PartialPrototypes
+from urfr_tf.layers.prelu import in_bulk
 from urfr_tf.losses import (
     ConfidenceAwareIdentification,
     confidence_regularizer,
@@ -38,7 +39,8 @@ class Teacher:
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         """Images of any type [B, S, S, 3] in 0..255 -> sub-embeddings float32 [B, K, d]."""
         inputs = {heads.IMAGE: tf.cast(images, tf.float32)}
-        return tf.stop_gradient(self.network(inputs, training=False)[heads.EMBEDDING])
+        with in_bulk():
+            return tf.stop_gradient(self.network(inputs, training=False)[heads.EMBEDDING])
 
 
 class URFace(keras.Model):
