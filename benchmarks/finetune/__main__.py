@@ -1,0 +1,87 @@
+"""Fine-tuning of imported weights into URFace, against plain CosFace: every row, every seed, every test.
+
+    python -m benchmarks.finetune --lfw lfw.tar --pairs lfw_pairs.txt --gender GENDER.tsv --cfp cfp_dev.tar \\
+        --weights insightface_mobilefacenet-0000.params
+
+Give it again to go on: what is done is skipped, what was interrupted continues. Writes docs/finetuning_results.md.
+"""
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from benchmarks.finetune.page import PAGE, lines
+from benchmarks.finetune.plan import ROWS, finetune_plan
+from benchmarks.reproduce.__main__ import list_pieces
+from benchmarks.reproduce.pieces import LATER, REPOSITORY, STOPPED, Piece, run_pieces, wanted
+from benchmarks.reproduce.plan import Wish
+from urfr_tf.errors import UrfrError
+from urfr_tf.files import write_text
+
+SOURCES = ("lfw", "pairs", "gender", "cfp", "weights")
+STAGES = ("train", "evaluate")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the pieces and writes the page; 1 if a piece failed, 0 also where only the time was up."""
+    args = parser().parse_args(argv)
+    # Told to end, it first ends the piece under way: two at once would write into one folder.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sources = {name: getattr(args, name) for name in SOURCES}
+    wish = Wish(args.runs, tuple(args.seeds), "finetune_", sources, tuple(args.set), size=112)
+    try:
+        pieces = finetune_plan(wish)
+        chosen = wanted(pieces, [piece.name for piece in pieces if is_wanted(piece, args.only, args.stage)])
+        if args.list:
+            list_pieces(pieces, chosen, wish.runs)
+            return 0
+        left = run_pieces(pieces, chosen, wish.runs, args.seconds)
+        write_text(args.docs / PAGE, "\n".join(lines(wish.runs)))
+        print(args.docs / PAGE)
+    except UrfrError as error:
+        print(f"finetune: {error}", file=sys.stderr)
+        return 1
+    return int(any(why not in (STOPPED, LATER) for why in left.values()))
+
+
+def is_wanted(piece: Piece, rows: list[str] | None, stages: list[str] | None) -> bool:
+    """Whether a piece was asked for by its stage and row; what it needs comes with it."""
+    row, _, stage = piece.name.rpartition("/")
+    if stage not in STAGES or row == "data":
+        return False
+    name = row.rpartition("/")[2].partition("-")[0]
+    return (stages is None or stage in stages) and (rows is None or name in rows)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    names = [row.name for row in ROWS]
+    found = argparse.ArgumentParser(
+        prog="python -m benchmarks.finetune",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for name in SOURCES:
+        found.add_argument(f"--{name}", required=True)
+    found.add_argument(
+        "--runs", type=Path, default=Path("runs/finetune"), help="folder of everything that is made"
+    )
+    found.add_argument("--docs", type=Path, default=REPOSITORY / "docs", help=f"where {PAGE} is written")
+    found.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    found.add_argument(
+        "--only", nargs="+", choices=["imported", *names], metavar="ROW", help=f"some of {', '.join(names)}"
+    )
+    found.add_argument(
+        "--stage", nargs="+", choices=STAGES, help="trainings or tests only, and what they need"
+    )
+    found.add_argument(
+        "--seconds", type=float, help="stop when so much time is used; the same command goes on"
+    )
+    found.add_argument("--set", action="append", default=[], metavar="A.B=V", help="override, all rows")
+    found.add_argument("--list", action="store_true", help="list the pieces and what is done; run nothing")
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""The rows of the table in docs/finetuning.md, and everything that has to be done for them, as pieces.
+
+Each row fine-tunes the imported MobileFaceNet on the people of LFW outside folds 6 to 10 of its pairs, in crops of
+112 pixels, and is tested on those folds, on CFP, and on videos made of degraded frames.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.reproduce.pieces import Piece
+from benchmarks.reproduce.plan import CONFIGS, Wish, settings, urfr, write_tests
+
+SIZE = 112
+IMPORTED = "imported"
+SEEN = ("blur:11", "blur:19", "blur:25", "occlusion:2", "occlusion:3", "occlusion:4")
+SEEN = (*SEEN, "resolution:32", "resolution:24", "resolution:16")
+UNSEEN = ("gamma:2.5", "gamma:4", "jpeg:10", "jpeg:5", "noise:20", "noise:40")
+CFP = ("blur:11", "occlusion:3", "resolution:24")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A training, or the start that all have in common.
+
+    Attributes:
+        name: of the row's folder.
+        title: what the table calls it.
+        config: a file in configs/, without its suffix.
+        sets: what it changes of it.
+        scores: how its templates and pairs are compared, the first in the main table.
+    """
+
+    name: str
+    title: str
+    config: str
+    sets: tuple[str, ...] = ()
+    scores: tuple[str, ...] = ("cosine",)
+
+
+ROWS = (
+    Row("cosface", "CosFace", "finetune_cosface"),
+    Row("cosface_va", "CosFace + augmentation (the line to beat)", "finetune_cosface_va"),
+)
+
+
+def run_folder(wish: Wish, row: Row, seed: int) -> Path:
+    """Where a row of a seed is trained."""
+    return wish.runs / f"seed{seed}" / row.name
+
+
+def evaluation_name(row: Row, score: str) -> str:
+    """The folder of a row's tests below its seed."""
+    return row.name if score == row.scores[0] else f"{row.name}-{score}"
+
+
+def finetune_plan(wish: Wish) -> list[Piece]:
+    """Everything of `python -m benchmarks.finetune`; writes the list of tests."""
+    data, imported = wish.runs / "data", wish.runs / IMPORTED
+    pieces = _data(wish, data)
+    pieces.append(
+        urfr(
+            "import",
+            ["import", "--from", "insightface", "--weights", wish.sources["weights"], "--out", imported],
+        )
+    )
+    tests = write_tests(wish, _tests(data))
+    tested = ("data/test", "data/surveillance")
+    # The start has no seed: it is measured once, as seed 0.
+    words = _evaluation(imported, "cosine", tests, wish.evaluation(0, IMPORTED))
+    pieces.append(Piece("imported/evaluate", words, ("import", *tested)))
+    for seed in wish.seeds:
+        for row in ROWS:
+            run = run_folder(wish, row, seed)
+            sets = [f"initial_weights={imported}", f"seed={seed}", *row.sets, *wish.overrides]
+            sets += [f"data.{part}={data / part}" for part in ("train", "validation")]
+            train = f"seed{seed}/{row.name}/train"
+            command = ["train", "--config", CONFIGS / f"{row.config}.yaml", "--run-dir", run, *settings(sets)]
+            pieces.append(urfr(train, command, ("import", "data/train", "data/validation")))
+            for score in row.scores:
+                name = evaluation_name(row, score)
+                words = _evaluation(run, score, tests, wish.evaluation(seed, name))
+                pieces.append(Piece(f"seed{seed}/{name}/evaluate", words, (train, *tested)))
+    return pieces
+
+
+def _data(wish: Wish, data: Path) -> list[Piece]:
+    photographs, sources = data / "photographs", ("lfw", "pairs", "gender", "cfp")
+    words = ["-m", "benchmarks.reproduce.lists", "--out", str(data)]
+    words += [word for name in sources for word in (f"--{name}", wish.sources[name])]
+    pieces = [Piece("data/lists", tuple(words))]
+    for name in ("train", "validation", "test"):
+        command = ["prepare", "--source", "list", "--path", photographs / f"{name}.csv", "--size", SIZE]
+        command += ["--align", "mtcnn", "--faces", "central", "--out", data / name]
+        # A tested image without a face that is found still counts: its centre is taken.
+        command += ["--on-missing", "centre"] if name == "test" else []
+        pieces.append(urfr(f"data/{name}", command, ("data/lists",)))
+    module = "benchmarks.reproduce.surveillance"
+    words = ["-m", module, "--data", str(data / "test"), "--out", str(data / "tests")]
+    pieces.append(Piece("data/surveillance", tuple(words), ("data/test",)))
+    return pieces
+
+
+def _tests(data: Path) -> dict[str, list[str]]:
+    """Arguments of `urfr evaluate` for each test."""
+    pairs = ["--protocol", "pairs", "--align", "none", "--impostors", "all", "--thin-far"]
+    degraded = ["--degrade", *SEEN, *UNSEEN]
+    validation = ["--data", str(data / "validation"), "--far", "1e-2", "1e-3", *degraded]
+    lfw = ["--data", str(data / "test"), "--pairs", str(data / "test_pairs.txt"), "--far", "1e-3", "1e-4"]
+    cfp = ["--data", str(data / "tests" / "cfp"), "--align", "points", "--degrade", *CFP]
+    return {
+        "validation": [*pairs, *validation],
+        "lfw": [*pairs, *lfw, *degraded],
+        "cfp": ["--protocol", "cfp", *cfp],
+        "ijbs": [
+            "--protocol",
+            "ijbs",
+            "--data",
+            str(data / "tests" / "ijbs"),
+            "--align",
+            "none",
+            "--thin-far",
+        ],
+    }
+
+
+def _evaluation(run: Path, score: str, tests: Path, out: Path) -> tuple[str, ...]:
+    words = ["-m", "benchmarks.reproduce.evaluate", "--run", run, "--score", score]
+    return tuple(map(str, [*words, "--tests", tests, "--out", out]))
