@@ -69,10 +69,11 @@ class ConfidenceConfig(hyperparams.Config):
     """The confidence head and its start (method, section 2).
 
     `learned: false` fixes s at `initial`: with `groups: 1` that is CosFace of scale s. `hold_steps`
-    keeps s at `initial`, then the head learns at `rate` times the learning rate.
+    keeps s at `initial`, then the head learns at `rate` times the learning rate. `norm` shows it the norm of the features.
     """
 
     learned: bool = True
+    norm: bool = False
     initial: float = 48.0
     minimum: float = 1.0
     maximum: float = 245.0

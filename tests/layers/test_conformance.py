@@ -9,10 +9,11 @@ import urfr_tf.layers as layers
 from urfr_tf.layers.prelu import fused_prelu
 from urfr_tf.models.inference import JoinGroups, Reciprocal
 
-INFERENCE = ("SubEmbedding", "Confidence", "DepthwiseConv2D", "JoinGroups", "PReLU", "Reciprocal")
+INFERENCE = ("SubEmbedding", "Confidence", "ConfidenceNorm", "DepthwiseConv2D", "JoinGroups", "PReLU", "Reciprocal")
 CASES = {
     "SubEmbedding": (lambda: layers.SubEmbedding(4, 3), [[10]]),
     "Confidence": (lambda: layers.Confidence(4, initial=9.0, minimum=0.5, maximum=80.0), [[10]]),
+    "ConfidenceNorm": (lambda: layers.Confidence(4, initial=9.0, minimum=0.5, norm=True), [[10]]),
     "DepthwiseConv2D": (lambda: layers.DepthwiseConv2D(3, strides=2), [[5, 5, 4]]),
     "PReLU": (lambda: layers.PReLU(shared_axes=[1, 2]), [[4, 3, 5]]),
     "Prototypes": (lambda: layers.Prototypes(5, 4), [[4, 3], [4]]),
@@ -189,3 +190,17 @@ def test_prototypes_scale_does_not_matter():
     np.testing.assert_allclose(layer([f, s]), before, atol=1e-5 * np.abs(before).max())
     assert [w.name.split("/")[-1] for w in layer.weights] == ["kernel:0"]
     assert layer.kernel.shape == [5, 12]
+
+
+def test_confidence_sees_the_norm_where_it_is_told_to():
+    """log s = x . kernel / |x| + bias + norm_kernel * 10 log(|x| / sqrt(F)), from `initial` on."""
+    layer = layers.Confidence(2, initial=9.0, minimum=1e-6, maximum=1e6, norm=True)
+    x = np.random.default_rng(0).normal(size=[5, 8]) * np.array([[0.1], [1], [2], [5], [1]])
+    np.testing.assert_allclose(layer(tf.constant(x, tf.float32)), np.full([5, 2], 9.0), rtol=1e-5)
+    kernel = np.random.default_rng(1).normal(size=[8, 2])
+    layer.dense.kernel.assign(kernel)
+    layer.norm_kernel.assign([0.2, -0.1])
+    norm = np.linalg.norm(x, axis=1, keepdims=True)
+    expected = np.log(9) + x @ kernel / norm + 10 * np.log(norm / np.sqrt(8)) * [[0.2, -0.1]]
+    np.testing.assert_allclose(np.log(layer(tf.constant(x, tf.float32))), expected, rtol=1e-4, atol=1e-4)
+    assert layers.Confidence.from_config(layer.get_config()).norm

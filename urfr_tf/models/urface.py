@@ -44,6 +44,7 @@ def embedding_network(
         confidence.minimum,
         confidence.maximum,
         confidence.learned,
+        confidence.norm,
         name=heads.CONFIDENCE,
     )(features)
     return keras.Model(
