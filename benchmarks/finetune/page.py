@@ -29,7 +29,14 @@ class Part:
     having: str
 
 
-PARTS = (Part("augmentation", "cosface", "cosface_va"),)
+PARTS = (
+    Part("augmentation", "cosface", "cosface_va"),
+    Part("teacher", "cosface_va", "cosface_teacher"),
+    Part("confidences (and 512-D)", "cosface_teacher", "urface_ci"),
+    Part("decorrelation", "urface_ci", "urface"),
+    Part("512-D in place of 128-D", "urface_128", "urface"),
+    Part("aggregation", "urface", "urface-likelihood"),
+)
 
 
 class Figures:

@@ -40,6 +40,10 @@ class Row:
 ROWS = (
     Row("cosface", "CosFace", "finetune_cosface"),
     Row("cosface_va", "CosFace + augmentation (the line to beat)", "finetune_cosface_va"),
+    Row("cosface_teacher", "the same + teacher", "finetune_cosface_teacher"),
+    Row("urface_ci", "the same + confidences, 512-D, K 16", "finetune_urface_ci"),
+    Row("urface", "URFace: the same + decorrelation", "finetune_urface", scores=("cosine", "likelihood")),
+    Row("urface_128", "URFace, 128-D", "finetune_urface_128"),
 )
 
 
