@@ -14,14 +14,17 @@ LFW ?= $(DATA)/lfw.tar
 PAIRS ?= $(DATA)/lfw_pairs.txt
 GENDER ?= $(DATA)/lfw_gender_by_identity.tsv
 CFP ?= $(DATA)/cfp_dev.tar
+WEIGHTS ?= ../shared/weights/insightface_mobilefacenet-0000.params
 REPRODUCE_FLAGS ?=
+FINETUNE_FLAGS ?=
 
-.PHONY: help venv uv-venv demo reproduce-small reproduce test test-slow lint format lock clean
+.PHONY: help venv uv-venv demo reproduce-small reproduce finetune test test-slow lint format lock clean
 
 help:
 	@echo "make demo       install, then prepare, train, evaluate, export and report on the ORL faces"
 	@echo "make reproduce-small   the paper's tables in small, on LFW and CFP -> docs/results.md; go on with the same command"
 	@echo "make reproduce         the same at full scale: MS1M=... CELEBA=... and the tests at hand, TINYFACE=... IJBS=... IJBC=..."
+	@echo "make finetune          imported weights made universal, against plain CosFace -> docs/finetuning_results.md"
 	@echo "make test       install, then lint, types and the tests (make test-slow: the slow ones)"
 	@echo "make venv       install only; make uv-venv does it with uv, which brings its own Python 3.11"
 	@echo "make lock       resolve requirements/lock.in anew into requirements/lock.txt (needs uv)"
@@ -56,6 +59,10 @@ reproduce: venv
 	@[ -n "$(MS1M)" ] && [ -n "$(CELEBA)" ] || { echo "make reproduce needs MS1M=FOLDER (InsightFace's train.rec, train.idx, property) and CELEBA=FOLDER; docs/results.md says what it takes." >&2; exit 2; }
 	$(BIN)/python -m benchmarks.reproduce full --ms1m "$(MS1M)" --celeba "$(CELEBA)" \
 		$(foreach test,LFW CFP TINYFACE IJBC IJBS,$(if $(filter command environment,$(word 1,$(origin $(test)))),--$(shell echo $(test) | tr A-Z a-z) "$($(test))")) $(REPRODUCE_FLAGS)
+
+# FINETUNE_FLAGS: --seeds 1 2, --only urface, --stage train, --seconds 3600, --list; see --help.
+finetune: venv
+	$(BIN)/python -m benchmarks.finetune --lfw "$(LFW)" --pairs "$(PAIRS)" --gender "$(GENDER)" --cfp "$(CFP)" --weights "$(WEIGHTS)" $(FINETUNE_FLAGS)
 
 test: venv lint
 	$(BIN)/python -m pytest

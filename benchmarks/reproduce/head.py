@@ -13,6 +13,9 @@ def small_head(evaluations: Evaluations, runs: Path) -> list[str]:
     manifest = runs / "data" / "train" / "manifest.json"
     facts = read_json(manifest) if manifest.is_file() else {}
     trained = f"{facts['images']} images of {facts['classes']} people" if facts else "the people"
+    # Runs of earlier versions took LFW's largest face, which is a bystander's in some photographs.
+    taken = facts.get("settings", {}).get("faces")
+    chosen = f" Of several faces in a photograph the {taken} one was taken." if taken else ""
     return [
         'It can be interrupted, and the same command goes on; `REPRODUCE_FLAGS="--seconds 3600"` stops after an hour, `--only ROW` '
         "and `--seeds 1` do a part, `--list` tells what is done. The page is written anew each time.",
@@ -22,7 +25,7 @@ def small_head(evaluations: Evaluations, runs: Path) -> list[str]:
         f"Trained on {trained} of LFW outside folds 6 to 10 of its pairs; tested on the people of folds 6 to 10, and on CFP. "
         "Nobody tested is trained on, also not by theta_A, which mines the soft labels: its genders are those of other people of "
         "LFW, and it learns profiles on CFP's fold 01, which is left out of the test (four folds remain). CFP gives no names, so "
-        "whether somebody is in both sets is not known; docs/alignment.md tells what is peculiar about the LFW archive at hand. Nothing was chosen on tested people: every run ends at its last epoch, and "
+        f"whether somebody is in both sets is not known; docs/alignment.md tells what is peculiar about the LFW archive at hand.{chosen} Nothing was chosen on tested people: every run ends at its last epoch, and "
         "thresholds that are used elsewhere come from the validation people (every tenth of the others with two images). "
         "Rows of a seed start from the same weights of the embedding network and, up to their scale, of the prototypes; theta_A is trained once.",
         "",
