@@ -121,19 +121,19 @@ class _Folding:
     def _ends_convolution(self, layer: Any) -> bool:
         return (
             isinstance(layer, keras.layers.BatchNormalization)
-            and type(self.producer[id(layer.input)]) in _CONVOLUTIONS
+            and isinstance(self.producer[id(layer.input)], _CONVOLUTIONS)
             and self._follows(layer) is not None
         )
 
     def _build(self, layer: Any) -> Any:
         inputs = tf.nest.map_structure(lambda tensor: self.new[id(tensor)], layer.input)
-        if type(layer) in _CONVOLUTIONS:
+        if isinstance(layer, _CONVOLUTIONS):
             after = self._follows(layer)
             # Built together with the batch norm after it.
             return inputs if _is_norm(after) else self._convolution(layer, None, inputs)
         if _is_norm(layer):
             before = self.producer[id(layer.input)]
-            if type(before) in _CONVOLUTIONS and self._follows(before) is layer:
+            if isinstance(before, _CONVOLUTIONS) and self._follows(before) is layer:
                 return self._convolution(before, layer, inputs)
             if self._leads(layer):
                 return inputs
@@ -192,7 +192,10 @@ class _Folding:
             return layer
         if isinstance(layer, (*_CONVOLUTIONS, *_BETWEEN)):
             changes["dtype"] = self.dtype
-        return type(layer).from_config({**layer.get_config(), **changes})
+        # Keras's own in place of the one that trains; what comes after knows that class only.
+        depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+        kind = keras.layers.DepthwiseConv2D if depthwise else type(layer)
+        return kind.from_config({**layer.get_config(), **changes})
 
 
 def _affine(norm: Any) -> tuple[np.ndarray, np.ndarray]:
