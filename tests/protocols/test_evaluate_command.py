@@ -14,7 +14,7 @@ from urfr_tf.visualize.degraded import by_strength
 @pytest.fixture
 def evaluate(pixel_model, crowd, monkeypatch, tmp_path):
     """Runs the command with the model in place of whatever --model names."""
-    monkeypatch.setattr(urfr_tf.inference, "load", lambda path: pixel_model)
+    monkeypatch.setattr(urfr_tf.inference, "load", lambda path, bulk: pixel_model)
 
     def command(*more, protocol="pairs", data=crowd, out="out"):
         words = ["evaluate", "--model", "m", "--protocol", protocol, "--data", data, "--out", tmp_path / out]
@@ -51,7 +51,7 @@ def test_embedded_once_for_every_score(evaluate, pixel_model, tmp_path, capsys):
 
 
 def test_rows_of_several_models_come_out_of_one_command(pixel_model, crowd, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(urfr_tf.inference, "load", lambda path: pixel_model)
+    monkeypatch.setattr(urfr_tf.inference, "load", lambda path, bulk: pixel_model)
     words = ["evaluate", "--protocol", "pairs", "--data", crowd, "--out", tmp_path / "rows", "--json"]
     words += ["--model", "Baseline=a", "all + PA=b", "--score", "cosine", "likelihood"]
     assert main([str(word) for word in words]) == 0
