@@ -9,7 +9,15 @@ import urfr_tf.layers as layers
 from urfr_tf.layers.prelu import fused_prelu
 from urfr_tf.models.inference import JoinGroups, Reciprocal
 
-INFERENCE = ("SubEmbedding", "Confidence", "ConfidenceNorm", "DepthwiseConv2D", "JoinGroups", "PReLU", "Reciprocal")
+INFERENCE = (
+    "SubEmbedding",
+    "Confidence",
+    "ConfidenceNorm",
+    "DepthwiseConv2D",
+    "JoinGroups",
+    "PReLU",
+    "Reciprocal",
+)
 CASES = {
     "SubEmbedding": (lambda: layers.SubEmbedding(4, 3), [[10]]),
     "Confidence": (lambda: layers.Confidence(4, initial=9.0, minimum=0.5, maximum=80.0), [[10]]),
