@@ -93,7 +93,7 @@ def lines(runs: Path) -> list[str]:
         "",
         "## Tested people: TAR at FAR 1e-3, against every cross-person pair",
         "",
-        "1,500 genuine pairs of folds 6 to 10, the second image of each degraded, and the first image of every other person as impostors.",
+        "1,500 genuine pairs of folds 6 to 10, the second image of each degraded; every pair of two people's images, one of them degraded, is an impostor.",
         "",
         *_pairs(figures, "lfw", ("", *SEEN), "tar@far=1e-3"),
         "",
@@ -103,7 +103,7 @@ def lines(runs: Path) -> list[str]:
         "",
         "## What each part contributed",
         "",
-        "Difference of two rows that differ in nothing else, seed by seed. A part "
+        "Difference of two rows, seed by seed. They differ in nothing else, but that the teacher comes with a higher rate. A part "
         f"**{HELP}** ({HARM}) where the difference has the same sign for every one of at least two seeds.",
         "",
         *_parts(figures),
