@@ -20,16 +20,8 @@ def plan_of(runs, seeds=(1, 2)):
     return finetune_plan(Wish(runs, seeds, "finetune_", SOURCES, size=112))
 
 
-def test_every_command_parses_and_every_need_comes_before(tmp_path):
-    seen = set()
-    for piece in plan_of(tmp_path):
-        assert piece.name not in seen
-        assert set(piece.needs) <= seen, piece.name
-        seen.add(piece.name)
-        if piece.words[:2] == ("-m", "urfr_tf.cli"):
-            build_parser().parse_args(piece.words[2:])
-    for words in json.loads(next((tmp_path / "tests").iterdir()).read_text()).values():
-        build_parser().parse_args(["evaluate", "--model", "M", "--out", "O", *words])
+def test_every_command_parses_and_every_need_comes_before(tmp_path, parses):
+    parses(plan_of(tmp_path), tmp_path)
 
 
 def test_every_row_has_a_configuration_that_is_accepted(tmp_path):

@@ -1,6 +1,5 @@
 """The plans of both scales: commands that parse, in an order that works, and rows that start alike."""
 
-import json
 import shlex
 
 import numpy as np
@@ -24,17 +23,8 @@ def plan_of(prefix, runs, **changes):
 
 
 @pytest.mark.parametrize("prefix", ["small_", ""])
-def test_every_command_parses_and_every_need_comes_before(prefix, tmp_path):
-    _, pieces = plan_of(prefix, tmp_path)
-    seen = set()
-    for piece in pieces:
-        assert piece.name not in seen
-        assert set(piece.needs) <= seen, piece.name
-        seen.add(piece.name)
-        if piece.words[:2] == ("-m", "urfr_tf.cli"):
-            build_parser().parse_args(piece.words[2:])
-    for words in json.loads(next((tmp_path / "tests").iterdir()).read_text()).values():
-        build_parser().parse_args(["evaluate", "--model", "M", "--out", "O", *words])
+def test_every_command_parses_and_every_need_comes_before(prefix, tmp_path, parses):
+    parses(plan_of(prefix, tmp_path)[1], tmp_path)
 
 
 @pytest.mark.parametrize("prefix", ["small_", ""])
