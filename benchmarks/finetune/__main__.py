@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.finetune.page import PAGE, lines
-from benchmarks.finetune.plan import ROWS, finetune_plan
+from benchmarks.finetune.plan import IMPORTED, ROWS, finetune_plan
 from benchmarks.reproduce.__main__ import list_pieces
 from benchmarks.reproduce.pieces import LATER, REPOSITORY, STOPPED, Piece, run_pieces, wanted
 from benchmarks.reproduce.plan import Wish
@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--docs", type=Path, default=REPOSITORY / "docs", help=f"where {PAGE} is written")
     found.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     found.add_argument(
-        "--only", nargs="+", choices=["imported", *names], metavar="ROW", help=f"some of {', '.join(names)}"
+        "--only", nargs="+", choices=[IMPORTED, *names], metavar="ROW", help=f"some of {', '.join(names)}"
     )
     found.add_argument(
         "--stage", nargs="+", choices=STAGES, help="trainings or tests only, and what they need"

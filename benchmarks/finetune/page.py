@@ -6,18 +6,19 @@ python -m benchmarks.finetune.page --runs runs/finetune --docs docs
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from benchmarks.finetune.plan import CFP, IMPORTED, ROWS, SEEN, UNSEEN, Row, evaluation_name
-from benchmarks.reproduce.collect import METRICS, NOT_RUN, times
+from benchmarks.reproduce.collect import NOT_RUN, Evaluations, times
 from benchmarks.reproduce.tables import table
-from urfr_tf.files import read_json, write_text
+from urfr_tf.files import write_text
 
 PAGE = "finetuning_results.md"
 TAR = "tar@far=1e-3"
 HELP, HARM = "gains", "loses"
+COMPARED = ("", "resolution:24", "resolution:16", "blur:25", "occlusion:4", "gamma:2.5", "jpeg:5", "noise:40")
+"""Conditions in which the parts are compared."""
 
 
 @dataclass(frozen=True)
@@ -39,27 +40,25 @@ PARTS = (
 )
 
 
-class Figures:
-    """`evaluation/seedN/NAME/TEST/metrics.json` below a folder of runs."""
+def by_seed(evaluations: Evaluations, name: str, test: str, metric: str) -> dict[int, float]:
+    """A figure by seed; empty where no seed has it."""
+    spread = evaluations.spread(name, test, metric)
+    return {} if spread is None else spread.values
 
-    def __init__(self, runs: Path) -> None:
-        self.files: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
-        for path in sorted((runs / "evaluation").glob(f"seed*/*/*/{METRICS}")):
-            seed, name, test = path.parts[-4:-1]
-            self.files.setdefault((name, test), {})[int(seed[4:])] = read_json(path)
 
-    def values(self, name: str, test: str, metric: str) -> dict[int, float]:
-        """A figure by seed."""
-        found = self.files.get((name, test), {})
-        return {
-            seed: content["metrics"][metric]
-            for seed, content in found.items()
-            if metric in content["metrics"]
-        }
+def cell(evaluations: Evaluations, name: str, test: str, metric: str) -> str:
+    """`.912 ± .004`: mean, and standard error where there are several seeds."""
+    return spelt(list(by_seed(evaluations, name, test, metric).values()))
 
-    def cell(self, name: str, test: str, metric: str) -> str:
-        """`.912 ± .004`: mean, and standard error where there are several seeds."""
-        return spelt(list(self.values(name, test, metric).values()))
+
+def marked(metric: str, condition: str) -> str:
+    """A figure's name under a degradation (`blur:11`; empty for clean images)."""
+    return f"{metric}@{condition.replace(':', '=')}" if condition else metric
+
+
+def shown(condition: str) -> str:
+    """A degradation as a heading."""
+    return condition.replace(":", " ") or "clean"
 
 
 def spelt(values: list[float], sign: bool = False) -> str:
@@ -78,8 +77,8 @@ def _short(value: float, sign: bool = False) -> str:
 
 def lines(runs: Path) -> list[str]:
     """The page."""
-    figures = Figures(runs)
-    seeds = sorted({seed for found in figures.files.values() for seed in found if seed})
+    figures = Evaluations(runs, {}, [name for name, _ in _named()])
+    seeds = [seed for seed in figures.seeds if seed]
     return [
         "# Fine-tuning: what was measured",
         "",
@@ -95,11 +94,11 @@ def lines(runs: Path) -> list[str]:
         "",
         "1,500 genuine pairs of folds 6 to 10, the second image of each degraded; every pair of two people's images, one of them degraded, is an impostor.",
         "",
-        *_pairs(figures, "lfw", ("", *SEEN), "tar@far=1e-3"),
+        *_pairs(figures, "lfw", ("", *SEEN)),
         "",
         "Degradations that no training contained:",
         "",
-        *_pairs(figures, "lfw", UNSEEN, "tar@far=1e-3"),
+        *_pairs(figures, "lfw", UNSEEN),
         "",
         "## What each part contributed",
         "",
@@ -118,16 +117,13 @@ def lines(runs: Path) -> list[str]:
         "",
         "## Validation people, on which settings were chosen: TAR at FAR 1e-3",
         "",
-        *_pairs(figures, "validation", ("", *SEEN, *UNSEEN), "tar@far=1e-3"),
+        *_pairs(figures, "validation", ("", *SEEN, *UNSEEN)),
         "",
     ]
 
 
-def _about(figures: Figures, runs: Path) -> list[str]:
-    counts = next(
-        (f["counts"] for (_, test), s in figures.files.items() if test == "lfw" for f in s.values()), {}
-    )
-    machines = {f["versions"]["machine"] for s in figures.files.values() for f in s.values()}
+def _about(figures: Evaluations, runs: Path) -> list[str]:
+    counts, machines = figures.counts("lfw"), figures.origins().get("machine", [])
     hours = dict.fromkeys(("train", "evaluate"), 0.0)
     for piece, seconds in times(runs).items():
         kind = piece.rpartition("/")[2]
@@ -135,7 +131,7 @@ def _about(figures: Figures, runs: Path) -> list[str]:
             hours[kind] += seconds / 3600
     return [
         f"Tested on {counts.get('images', '?')} images of {counts.get('people', '?')} people, {counts.get('genuine', '?')} genuine pairs. "
-        f"Measured on {'; '.join(sorted(machines))}; all trainings {hours['train']:.1f} hours, all tests {hours['evaluate']:.1f}; "
+        f"Measured on {'; '.join(machines)}; all trainings {hours['train']:.1f} hours, all tests {hours['evaluate']:.1f}; "
         "other work may have shared the machine."
     ]
 
@@ -152,36 +148,28 @@ def _title(row: Row, score: str) -> str:
     return row.title if score == row.scores[0] else f"{row.title}, by {score}"
 
 
-def _pairs(figures: Figures, test: str, conditions: tuple[str, ...], metric: str) -> list[str]:
-    heading = ["", *(condition.replace(":", " ") or "clean" for condition in conditions)]
-    rows = []
-    for name, title in _named():
-        marks = [metric + (f"@{c.replace(':', '=')}" if c else "") for c in conditions]
-        rows.append([title, *(figures.cell(name, test, mark) for mark in marks)])
-    return table(heading, rows)
+def _rows(figures: Evaluations, test: str, columns: dict[str, str]) -> list[str]:
+    """A table of every row's figures in a test; `columns` maps headings to the figures' names."""
+    rows = [
+        [title, *(cell(figures, name, test, metric) for metric in columns.values())]
+        for name, title in _named()
+    ]
+    return table(["", *columns], rows)
 
 
-def _parts(figures: Figures) -> list[str]:
-    shown = (
-        "",
-        "resolution:24",
-        "resolution:16",
-        "blur:25",
-        "occlusion:4",
-        "gamma:2.5",
-        "jpeg:5",
-        "noise:40",
-    )
+def _pairs(figures: Evaluations, test: str, conditions: tuple[str, ...]) -> list[str]:
+    return _rows(figures, test, {shown(condition): marked(TAR, condition) for condition in conditions})
+
+
+def _parts(figures: Evaluations) -> list[str]:
     rows = []
     for part in PARTS:
-        cells = []
-        for condition in shown:
-            mark = TAR + (f"@{condition.replace(':', '=')}" if condition else "")
-            cells.append(
-                difference(*(figures.values(name, "lfw", mark) for name in (part.without, part.having)))
-            )
-        rows.append([part.name, *cells])
-    return table(["", *(condition.replace(":", " ") or "clean" for condition in shown)], rows)
+        both = [
+            [by_seed(figures, name, "lfw", marked(TAR, condition)) for name in (part.without, part.having)]
+            for condition in COMPARED
+        ]
+        rows.append([part.name, *(difference(*values) for values in both)])
+    return table(["", *map(shown, COMPARED)], rows)
 
 
 def difference(without: dict[int, float], having: dict[int, float]) -> str:
@@ -193,26 +181,24 @@ def difference(without: dict[int, float], having: dict[int, float]) -> str:
     return spelt(values, sign=True) + word
 
 
-def _cfp(figures: Figures) -> list[str]:
-    columns = [(part, condition) for part in ("ff", "fp") for condition in ("", *CFP)]
-    heading = ["", *(f"{p.upper()} {c.replace(':', ' ')}".strip() for p, c in columns)]
-    rows = []
-    for name, title in _named():
-        marks = [f"{p}/accuracy" + (f"@{c.replace(':', '=')}" if c else "") for p, c in columns]
-        rows.append([title, *(figures.cell(name, "cfp", mark) for mark in marks)])
-    return table(heading, rows)
+def _cfp(figures: Evaluations) -> list[str]:
+    columns = {
+        f"{part.upper()} {shown(condition) if condition else ''}".strip(): marked(
+            f"{part}/accuracy", condition
+        )
+        for part in ("ff", "fp")
+        for condition in ("", *CFP)
+    }
+    return _rows(figures, "cfp", columns)
 
 
-def _surveillance(figures: Figures) -> list[str]:
+def _surveillance(figures: Evaluations) -> list[str]:
     columns = {
         f"{part.upper()} {spelling}": f"{part}/{metric}"
         for part in ("s2s", "s2b")
         for metric, spelling in (("rank1", "rank 1"), ("tpir@fpir=0.01", "TPIR, FPIR 1 %"))
     }
-    rows = [
-        [title, *(figures.cell(name, "ijbs", mark) for mark in columns.values())] for name, title in _named()
-    ]
-    return table(["", *columns], rows)
+    return _rows(figures, "ijbs", columns)
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """metrics.json files -> numbers: every figure of the results page comes from here."""
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,14 +43,15 @@ class Evaluations:
 
     Args:
         runs: the folder that holds `evaluation`. alias: rows that are another row's runs under a second name.
+        rows: those that count.
     """
 
-    def __init__(self, runs: Path, alias: dict[str, str]) -> None:
+    def __init__(self, runs: Path, alias: dict[str, str], rows: Sequence[str] = ROWS) -> None:
         self.runs, self.alias = runs, alias
         self.files: dict[tuple[int, str, str], dict[str, Any]] = {}
         for path in sorted((runs / "evaluation").glob(f"seed*/*/*/{METRICS}")):
             seed, row, test = path.parts[-4:-1]
-            if row in ROWS and seed[4:].isdigit():
+            if row in rows and seed[4:].isdigit():
                 self.files[int(seed[4:]), row, test] = read_json(path)
 
     @property

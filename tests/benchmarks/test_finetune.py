@@ -5,9 +5,9 @@ import json
 import pytest
 
 from benchmarks.finetune.__main__ import is_wanted, main
-from benchmarks.finetune.page import PARTS, Figures, difference, lines, spelt
+from benchmarks.finetune.page import PARTS, cell, difference, lines, spelt
 from benchmarks.finetune.plan import IMPORTED, ROWS, evaluation_name, finetune_plan
-from benchmarks.reproduce.collect import NOT_RUN
+from benchmarks.reproduce.collect import NOT_RUN, Evaluations
 from benchmarks.reproduce.plan import Wish
 from urfr_tf.cli import build_parser
 from urfr_tf.config import load_config
@@ -68,10 +68,10 @@ def test_figures_are_means_with_standard_errors(tmp_path):
         put(tmp_path, seed, "cosface_va", "lfw", {TAR: value, f"{TAR}@jpeg=5": value - 0.5})
         put(tmp_path, seed, "cosface", "lfw", {TAR: value - 0.1 * seed})
     put(tmp_path, 0, IMPORTED, "lfw", {TAR: 0.9813})
-    figures = Figures(tmp_path)
-    assert figures.cell("cosface_va", "lfw", TAR) == ".930 ± .021"
-    assert figures.cell(IMPORTED, "lfw", TAR) == ".981"
-    assert figures.cell("cosface_va", "lfw", "rank1") == NOT_RUN
+    figures = Evaluations(tmp_path, {}, [IMPORTED, "cosface", "cosface_va"])
+    assert cell(figures, "cosface_va", "lfw", TAR) == ".930 ± .021"
+    assert cell(figures, IMPORTED, "lfw", TAR) == ".981"
+    assert cell(figures, "cosface_va", "lfw", "rank1") == NOT_RUN
     text = "\n".join(lines(tmp_path))
     assert "| imported | .981 | " in text
     # Differences .1, .2, .3: mean .2, deviation .1, / sqrt(3) = .058.
