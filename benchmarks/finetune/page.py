@@ -127,7 +127,7 @@ def _about(figures: Evaluations, runs: Path) -> list[str]:
     hours = dict.fromkeys(("train", "evaluate"), 0.0)
     for piece, seconds in times(runs).items():
         kind = piece.rpartition("/")[2]
-        if kind in hours:
+        if kind in hours and not piece.startswith("data/"):
             hours[kind] += seconds / 3600
     return [
         f"Tested on {counts.get('images', '?')} images of {counts.get('people', '?')} people, {counts.get('genuine', '?')} genuine pairs. "

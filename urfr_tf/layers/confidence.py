@@ -34,8 +34,8 @@ class Confidence(keras.layers.Layer):
     learning rate that the bias can use (docs/configs.md). The kernel starts at 0 and the bias at
     log(initial), so every s starts at `initial`. exp is taken in float32 whatever the policy.
 
-    The norm tells how good an image is better than any direction does. With `norm` it comes back as one more
-    input, 10 log(|x| / sqrt(F)), of about 1 to 3 between clean and hopeless images.
+    The norm tells clean from degraded images. With `norm` it comes back as one more input, 10 log(|x| / sqrt(F)):
+    about -1.6 for clean and -3 for degraded ones in a fine-tuned MobileFaceNet (docs/finetuning.md).
 
     Args:
         groups: K.
