@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.finetune.plan import CFP, IMPORTED, ROWS, SEEN, UNSEEN, Row, evaluation_name
+from benchmarks.finetune.plan import CFP, IMPORTED, ROWS, SEEN, SHARE, UNSEEN, Row, evaluation_name
 from benchmarks.reproduce.collect import NOT_RUN, Evaluations, times
 from benchmarks.reproduce.tables import table
 from urfr_tf.files import write_text
@@ -32,7 +32,8 @@ class Part:
 
 PARTS = (
     Part("augmentation", "cosface", "cosface_va"),
-    Part("teacher", "cosface_va", "cosface_teacher"),
+    Part("mixing", "cosface_va", "cosface_va_mixed"),
+    Part("teacher", "cosface_va_mixed", "cosface_teacher"),
     Part("confidences (and 512-D)", "cosface_teacher", "urface_ci"),
     Part("decorrelation", "urface_ci", "urface"),
     Part("512-D in place of 128-D", "urface_128", "urface"),
@@ -102,7 +103,8 @@ def lines(runs: Path) -> list[str]:
         "",
         "## What each part contributed",
         "",
-        "Difference of two rows, seed by seed. They differ in nothing else, but that the teacher comes with a higher rate. A part "
+        "Difference of two rows, seed by seed. They differ in nothing else, but that the teacher comes with a higher rate. The first "
+        f"two are of the line, all others between rows mixed with {SHARE:g} of the imported weights (`urfr mix`). A part "
         f"**{HELP}** ({HARM}) where the difference has the same sign for every one of at least two seeds.",
         "",
         *_parts(figures),

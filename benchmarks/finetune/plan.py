@@ -20,36 +20,53 @@ CFP = ("blur:11", "occlusion:3", "resolution:24")
 
 @dataclass(frozen=True)
 class Row:
-    """A training, or the start that all have in common.
+    """A network that is tested: a training, or what `urfr mix` makes of one.
 
     Attributes:
-        name: of the row's folder.
+        name: of the row's folders.
         title: what the table calls it.
-        config: a file in configs/, without its suffix.
-        sets: what it changes of it.
+        config: a file in configs/, without its suffix; "" with `trained`.
+        share: of the imported weights in what is tested (`urfr mix`); 0: the training as it ended.
         scores: how its templates and pairs are compared, the first in the main table.
+        trained: the row whose training it takes; "": it has its own.
     """
 
     name: str
     title: str
-    config: str
-    sets: tuple[str, ...] = ()
+    config: str = ""
+    share: float = 0.0
     scores: tuple[str, ...] = ("cosine",)
+    trained: str = ""
 
+    @property
+    def training(self) -> str:
+        """The row whose training is tested."""
+        return self.trained or self.name
+
+
+SHARE = 0.35
+"""Chosen on the validation people (docs/finetuning.md)."""
 
 ROWS = (
     Row("cosface", "CosFace", "finetune_cosface"),
     Row("cosface_va", "CosFace + augmentation (the line to beat)", "finetune_cosface_va"),
-    Row("cosface_teacher", "the same + teacher", "finetune_cosface_teacher"),
-    Row("urface_ci", "the same + confidences, 512-D, K 16", "finetune_urface_ci"),
-    Row("urface", "URFace: the same + decorrelation", "finetune_urface", scores=("cosine", "likelihood")),
-    Row("urface_128", "URFace, 128-D", "finetune_urface_128"),
+    Row("cosface_va_mixed", "the line, mixed", share=SHARE, trained="cosface_va"),
+    Row("cosface_teacher", "the line + teacher, mixed", "finetune_cosface_teacher", SHARE),
+    Row("urface_ci", "the same + confidences, 512-D, K 16", "finetune_urface_ci", SHARE),
+    Row("urface", "URFace: the same + decorrelation", "finetune_urface", SHARE, ("cosine", "likelihood")),
+    Row("urface_128", "URFace, 128-D", "finetune_urface_128", SHARE),
 )
 
 
-def run_folder(wish: Wish, row: Row, seed: int) -> Path:
+def trained_folder(wish: Wish, row: Row, seed: int) -> Path:
     """Where a row of a seed is trained."""
-    return wish.runs / f"seed{seed}" / row.name
+    return wish.runs / f"seed{seed}" / row.training
+
+
+def tested_folder(wish: Wish, row: Row, seed: int) -> Path:
+    """The run folder that is tested."""
+    trained = trained_folder(wish, row, seed)
+    return trained.with_name(f"{row.training}-mixed") if row.share else trained
 
 
 def evaluation_name(row: Row, score: str) -> str:
@@ -74,16 +91,23 @@ def finetune_plan(wish: Wish) -> list[Piece]:
     pieces.append(Piece("imported/evaluate", words, ("import", *tested)))
     for seed in wish.seeds:
         for row in ROWS:
-            run = run_folder(wish, row, seed)
-            sets = [f"initial_weights={imported}", f"seed={seed}", *row.sets, *wish.overrides]
+            trained, tested_run = trained_folder(wish, row, seed), tested_folder(wish, row, seed)
+            sets = [f"initial_weights={imported}", f"seed={seed}", *wish.overrides]
             sets += [f"data.{part}={data / part}" for part in ("train", "validation")]
-            train = f"seed{seed}/{row.name}/train"
-            command = ["train", "--config", CONFIGS / f"{row.config}.yaml", "--run-dir", run, *settings(sets)]
-            pieces.append(urfr(train, command, ("import", "data/train", "data/validation")))
+            last = f"seed{seed}/{row.training}/train"
+            if not row.trained:
+                config = CONFIGS / f"{row.config}.yaml"
+                command = ["train", "--config", config, "--run-dir", trained, *settings(sets)]
+                pieces.append(urfr(last, command, ("import", "data/train", "data/validation")))
+            if row.share:
+                command = ["mix", "--run", trained, "--share", row.share, "--out", tested_run]
+                mixed = f"seed{seed}/{row.name}/mix"
+                pieces.append(urfr(mixed, command, (last,)))
+                last = mixed
             for score in row.scores:
                 name = evaluation_name(row, score)
-                words = _evaluation(run, score, tests, wish.evaluation(seed, name))
-                pieces.append(Piece(f"seed{seed}/{name}/evaluate", words, (train, *tested)))
+                words = _evaluation(tested_run, score, tests, wish.evaluation(seed, name))
+                pieces.append(Piece(f"seed{seed}/{name}/evaluate", words, (last, *tested)))
     return pieces
 
 

@@ -26,13 +26,26 @@ def test_every_command_parses_and_every_need_comes_before(tmp_path, parses):
 
 def test_every_row_has_a_configuration_that_is_accepted(tmp_path):
     trained = [piece for piece in plan_of(tmp_path) if "train" in piece.words[2:3]]
-    assert len(trained) == 2 * len(ROWS)
+    assert len(trained) == 2 * len([row for row in ROWS if not row.trained])
     for piece in trained:
         args = build_parser().parse_args(piece.words[2:])
         config = load_config(args.config, args.set)
         assert config.seed == int(piece.name[4])
         assert config.initial_weights == str(tmp_path / IMPORTED)
         assert config.data.train == str(tmp_path / "data" / "train")
+
+
+def test_a_mixed_row_is_tested_as_mixed_and_trained_once(tmp_path):
+    pieces = {piece.name: piece for piece in plan_of(tmp_path, (1,))}
+    assert "seed1/cosface_va_mixed/train" not in pieces
+    mixed, tested = pieces["seed1/cosface_va_mixed/mix"], pieces["seed1/cosface_va_mixed/evaluate"]
+    assert mixed.needs == ("seed1/cosface_va/train",) and mixed.name in tested.needs
+    assert mixed.words[mixed.words.index("--run") + 1] == str(tmp_path / "seed1" / "cosface_va")
+    out = mixed.words[mixed.words.index("--out") + 1]
+    assert tested.words[tested.words.index("--run") + 1] == out != str(tmp_path / "seed1" / "cosface_va")
+    plain = pieces["seed1/cosface_va/evaluate"]
+    assert plain.words[plain.words.index("--run") + 1] == str(tmp_path / "seed1" / "cosface_va")
+    assert not any(is_wanted(piece, None, None) for piece in pieces.values() if piece.name.endswith("/mix"))
 
 
 def test_every_part_names_rows_that_are_there():

@@ -81,6 +81,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of generated pairs and degradations (0)")
     parser.add_argument(
+        "--per-person",
+        type=int,
+        default=20,
+        metavar="N",
+        help="genuine pairs of a person at most, where pairs are generated; 0: all (20)",
+    )
+    parser.add_argument(
         "--cache", metavar="DIR", help="where embeddings are kept (default: OUT's .embeddings)"
     )
     parser.add_argument("--out", required=True, metavar="DIR")
@@ -98,6 +105,8 @@ def run(args: argparse.Namespace) -> int:
     from urfr_tf.protocols.result import Wish
     from urfr_tf.quiet import quiet_compiler
 
+    if args.per_person < 0:
+        raise UrfrError(f"expected --per-person of 0 or more, but got {args.per_person}")
     models = [_named(text) for text in args.model]
     scores = args.score * len(models) if len(args.score) == 1 else args.score
     if len(scores) != len(models):
@@ -107,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
     ]
     conditions, curve = _conditions(args)
     faces = args.faces or usual_face(args.protocol)
-    protocol = open_protocol(args.protocol, args.data, args.pairs, args.seed)
+    protocol = open_protocol(args.protocol, args.data, args.pairs, args.seed, args.per_person)
     for wish in wishes:
         check(protocol, wish)
     out = Path(args.out)

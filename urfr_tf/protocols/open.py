@@ -8,7 +8,7 @@ from urfr_tf.protocols.ijbbc import open_ijbbc
 from urfr_tf.protocols.ijbs import open_ijbs
 from urfr_tf.protocols.lfw import open_lfw
 from urfr_tf.protocols.megaface import Distractors, open_megaface
-from urfr_tf.protocols.pairs import open_pairs
+from urfr_tf.protocols.pairs import PER_PERSON, open_pairs
 from urfr_tf.protocols.protocol import Pairs, Several, Templates
 from urfr_tf.protocols.tinyface import open_tinyface
 
@@ -16,7 +16,7 @@ _TAKES_PAIRS = ("pairs", "lfw", "synthetic")
 
 
 def open_protocol(
-    name: str, data: str, pairs_file: str | None = None, seed: int = 0
+    name: str, data: str, pairs_file: str | None = None, seed: int = 0, per_person: int = PER_PERSON
 ) -> Pairs | Several | Templates | Distractors:
     """Reads a protocol's lists; images are not touched yet.
 
@@ -25,6 +25,7 @@ def open_protocol(
         data: the set in its published layout; for `pairs` and `synthetic` a folder per identity or shards.
         pairs_file: pairs over `data`, where the protocol takes them.
         seed: of generated pairs.
+        per_person: genuine pairs that a person gives at most where pairs are generated; 0: all.
 
     Raises:
         UrfrError: nothing there, another layout, bad lists.
@@ -34,7 +35,7 @@ def open_protocol(
             f"--pairs is for the protocols {', '.join(_TAKES_PAIRS)}; {name} has pairs of its own"
         )
     if name in ("pairs", "synthetic"):
-        return open_pairs(data, pairs_file, seed)
+        return open_pairs(data, pairs_file, seed, per_person)
     if name == "lfw":
         return open_lfw(data, pairs_file)
     if name == "cfp":
