@@ -145,6 +145,7 @@ def test_shards_are_read_as_they_are(evaluate, shards, tmp_path):
     "more, sentence",
     [
         (["--pairs", "nowhere.txt"], "could not read the pairs file nowhere.txt"),
+        (["--per-person", "-1"], "--per-person of 0 or more, but got -1"),
         (["--score", "cosine", "likelihood"], "one score, or one for each of 1 models"),
         (["--degrade", "blur:2"], "odd kernel size"),
     ],
