@@ -119,9 +119,14 @@ class LossConfig(hyperparams.Config):
 
 @dataclasses.dataclass
 class DecorrelationConfig(hyperparams.Config):
-    """Variation decorrelation; `classifier_rate` is the learning rate of C_v."""
+    """Variation decorrelation; `classifier_rate` is the learning rate of C_v.
+
+    `average` weighs L_cls and L_adv as means over their T and T (T - 1) terms, in place of the paper's sums: the
+    identification keeps its share of the step whatever the number T of variations (docs/configs.md).
+    """
 
     enabled: bool = False
+    average: bool = False
     mask_seed: int = 0
     classifier_rate: float = 0.1
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from urfr_tf.layers import VariationClassifier
 from urfr_tf.losses import variation_losses
+from urfr_tf.losses.variation import decorrelation_weights
 
 
 def sigmoid(z):
@@ -19,6 +20,19 @@ def test_perfect_decorrelation(t):
     """Every logit 0: each of the T (T - 1) foreign variations costs -(log 1/2 + log 1/2) / 2 = log 2."""
     _, _, adv = variation_losses(tf.zeros([4, t, t]), tf.zeros([4, t]))
     np.testing.assert_allclose(adv, np.full(4, t * (t - 1) * math.log(2)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("t", [2, 3, 6])
+def test_averaged_weights_make_means_of_the_sums(t):
+    """Every logit 0: each term of either loss is log 2, and so is their mean, whatever T is."""
+    _, cls, adv = variation_losses(tf.zeros([1, t, t]), tf.zeros([1, t]))
+    own, others = decorrelation_weights(1.0, 3.0, t)
+    np.testing.assert_allclose([own * cls[0], others * adv[0]], [math.log(2), 3 * math.log(2)], rtol=1e-6)
+
+
+def test_averaged_weights_of_terms_that_are_not_there():
+    assert decorrelation_weights(2.0, 2.0, 1) == (2.0, 0.0)
+    assert decorrelation_weights(2.0, 2.0, 0) == (0.0, 0.0)
 
 
 def test_no_variation_gives_no_term():

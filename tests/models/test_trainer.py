@@ -83,6 +83,15 @@ def test_both_learn_otherwise():
     assert all(0.0 <= columns[f"readable_{t}_{u}"] <= 1.0 for t in range(2) for u in range(2))
 
 
+def test_averaged_decorrelation_weighs_less():
+    """T = 2: the means of 2 and of 2 terms, so half the weight of the sums; they are what the loss holds."""
+    model, _, _, logs = stepped(experiment(decorrelation={"average": True}), steps=1)
+    _, columns = model.log_values()
+    assert (columns["weight_cls"], columns["weight_adv"]) == (1.0, 1.0)
+    total = logs["identification"] + columns["weight_regularizer"] * logs["regularizer"]
+    np.testing.assert_allclose(logs["loss"], total + logs["cls"] + logs["adv"], rtol=1e-5)
+
+
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_decorrelation_in_half_precision_stays_near_float32(precision):
     """The first step's terms differ by the backbone's rounding only; later ones stay finite, variables in float32."""

@@ -29,3 +29,12 @@ def variation_losses(logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, t
     confusion = size / 2 + tf.math.log1p(tf.exp(-size))
     others = 1.0 - tf.eye(tf.shape(logits)[1])
     return classifier, cls, tf.reduce_sum(confusion * others, axis=[1, 2])
+
+
+def decorrelation_weights(cls: float, adv: float, variations: int) -> tuple[float, float]:
+    """The weights of the sums L_cls and L_adv that weigh the mean of their T and T (T - 1) terms by `cls` and `adv`.
+
+    T = 1 has no adversarial term, T = 0 none at all: 0 for those.
+    """
+    pairs = variations * (variations - 1)
+    return cls / variations if variations else 0.0, adv / pairs if pairs else 0.0

@@ -15,6 +15,7 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.layers import VariationClassifier
 from urfr_tf.layers.partial_prototypes import PartialPrototypes
 from urfr_tf.losses import ConfidenceAwareIdentification
+from urfr_tf.losses.variation import decorrelation_weights
 from urfr_tf.models.inference import build_inference, inference_outputs
 from urfr_tf.models.parts import layer_rates
 from urfr_tf.models.prototype_step import Momentum
@@ -123,6 +124,9 @@ def compile_model(config: Experiment, model: URFace, schedule: Any) -> None:
     if model.classifier is not None:
         second = tf.keras.optimizers.legacy.SGD(config.decorrelation.classifier_rate, momentum=0.9)
     rates = optimizer.layer_rates
+    cls, adv = loss.cls, loss.adv
+    if config.decorrelation.average:
+        cls, adv = decorrelation_weights(cls, adv, len(config.variations))
     model.compile(
         build_optimizer(
             optimizer,
@@ -134,8 +138,8 @@ def compile_model(config: Experiment, model: URFace, schedule: Any) -> None:
         # A confidence that is not learned has nothing to regularise.
         {
             REGULARIZER: loss.regularizer if config.confidence.learned else 0.0,
-            CLS: loss.cls,
-            ADV: loss.adv,
+            CLS: cls,
+            ADV: adv,
             TEACHER: loss.teacher,
         },
         second,
