@@ -15,6 +15,7 @@ IMPORTED = "imported"
 SEEN = ("blur:11", "blur:19", "blur:25", "occlusion:2", "occlusion:3", "occlusion:4")
 SEEN = (*SEEN, "resolution:32", "resolution:24", "resolution:16")
 UNSEEN = ("gamma:2.5", "gamma:4", "jpeg:10", "jpeg:5", "noise:20", "noise:40")
+UNSEEN = (*UNSEEN, "thumbnail:24", "thumbnail:16")
 CFP = ("blur:11", "occlusion:3", "resolution:24")
 
 
@@ -44,7 +45,7 @@ class Row:
         return self.trained or self.name
 
 
-SHARE = 0.35
+SHARE = 0.2
 """Chosen on the validation people (docs/finetuning.md)."""
 
 ROWS = (

@@ -177,6 +177,24 @@ def test_gamma_is_a_power_of_the_value():
     np.testing.assert_allclose(degraded("gamma:2", image).ravel(), [0, 10.2, 255], rtol=1e-6)
 
 
+def test_thumbnail_is_the_mean_of_areas_and_a_cubic_between():
+    # 32 pixels to 8: blocks of 4 x 4. An edge at a block's border stays one; between the centres of two blocks of 0 and
+    # 200 the Keys cubic (a = -.75) overshoots on either side: below 0 is cut off, above 200 is kept.
+    image = np.zeros((1, 32, 32, 3))
+    image[:, :, 16:] = 200
+    row = degraded("thumbnail:8", image)[0, 16, :, 0]
+    assert row[0] == 0 and row[-1] == 200
+    # Pixel 16 lies at 3.625 in blocks, 5/8 of the way from block 3 (0) to block 4 (200).
+    t, a = 0.625, -0.75
+
+    def weight(x):
+        x = abs(x)
+        return (a + 2) * x**3 - (a + 3) * x**2 + 1 if x <= 1 else a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a
+
+    np.testing.assert_allclose(row[16], 200 * (weight(1 - t) + weight(2 - t)), atol=0.01)
+    assert row.min() == 0 and row.max() > 200
+
+
 def test_noise_has_its_deviation_and_is_that_of_the_image():
     grey = np.full((2, 64, 64, 3), 128.0)
     out = degraded("noise:20", grey)

@@ -74,7 +74,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="VARIATION[:strength]",
-        help="blur, occlusion, pose, resolution, gamma, jpeg or noise on the probes; without a strength, a curve",
+        help="blur, occlusion, pose, resolution, gamma, jpeg, noise or thumbnail on the probes; without a strength, a curve",
     )
     parser.add_argument(
         "--fusion", default="minimum", choices=["minimum", "product"], help="variance of templates"

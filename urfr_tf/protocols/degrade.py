@@ -24,8 +24,10 @@ UNSEEN: dict[str, tuple[float, ...]] = {
     "gamma": (0.7, 1.5, 2.5, 4),
     "jpeg": (50, 20, 10, 5),
     "noise": (10, 20, 40, 60),
+    "thumbnail": (64, 48, 32, 24, 16),
 }
-"""In no training: exponent of a pixel's value; quality of the JPEG; standard deviation in grey levels."""
+"""In no training: exponent of a pixel's value; quality of the JPEG; standard deviation in grey levels; pixels that a side is
+shrunk to, by area and back by cubic interpolation, where `resolution` is bilinear both ways as augmentation is."""
 
 _LIMITS = {
     "blur": (3, 31),
@@ -35,6 +37,7 @@ _LIMITS = {
     "gamma": (0.1, 10),
     "jpeg": (1, 100),
     "noise": (1, 128),
+    "thumbnail": (8, 64),
 }
 _KINDS = {"pose": "degrees", "blur": "an odd kernel size", "gamma": "an exponent"}
 
@@ -119,6 +122,16 @@ def _noise(images: np.ndarray, points: np.ndarray, strength: float, random: list
     return np.clip(images + np.float32(strength) * noise, 0, 255)
 
 
+def _thumbnail(images: np.ndarray, points: np.ndarray, strength: float, random: list) -> np.ndarray:
+    import cv2
+
+    side = (int(strength), int(strength))
+    full = images.shape[2], images.shape[1]
+    small = [cv2.resize(image, side, interpolation=cv2.INTER_AREA) for image in images]
+    large = [cv2.resize(image, full, interpolation=cv2.INTER_CUBIC) for image in small]
+    return np.clip(np.stack(large), 0, 255)  # cubic interpolation overshoots at edges
+
+
 _APPLIED: dict[str, Callable[[np.ndarray, np.ndarray, float, list], np.ndarray]] = {
     "blur": _blur,
     "occlusion": _black_out,
@@ -127,6 +140,7 @@ _APPLIED: dict[str, Callable[[np.ndarray, np.ndarray, float, list], np.ndarray]]
     "gamma": _gamma,
     "jpeg": _jpeg,
     "noise": _noise,
+    "thumbnail": _thumbnail,
 }
 
 

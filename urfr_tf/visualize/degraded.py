@@ -13,6 +13,7 @@ UNITS = {
     "gamma": "exponent of a pixel's value",
     "jpeg": "quality",
     "noise": "standard deviation in grey levels",
+    "thumbnail": "pixels that a side is shrunk to",
 }
 DEGRADED = re.compile(rf"(.+)@({'|'.join(UNITS)})=(\d+(?:\.\d+)?)")
 
@@ -29,5 +30,5 @@ def by_strength(metrics: Mapping[str, float]) -> dict[str, dict[str, list[tuple[
             found.setdefault(match[2], {}).setdefault(match[1], []).append((float(match[3]), value))
     for variation, curves in found.items():
         for points in curves.values():
-            points.sort(reverse=variation in ("resolution", "jpeg"))
+            points.sort(reverse=variation in ("resolution", "thumbnail", "jpeg"))
     return found

@@ -163,7 +163,7 @@ def _degraded(protocol: str, group: Group) -> Table | None:
     ]
     note = (
         "Strengths: blur is the kernel's size in pixels, occlusion the black square's side in sevenths of the "
-        "crop, pose the yaw in degrees, resolution the pixels that a side is shrunk to, gamma the exponent of a pixel's "
+        "crop, pose the yaw in degrees, resolution and thumbnail the pixels that a side is shrunk to, gamma the exponent of a pixel's "
         "value, jpeg its quality, noise the standard deviation in grey levels."
     )
     columns = ["Degradation", "System", *map(metric_title, names)]
