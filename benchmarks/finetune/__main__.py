@@ -50,7 +50,7 @@ def is_wanted(piece: Piece, rows: list[str] | None, stages: list[str] | None) ->
     row, _, stage = piece.name.rpartition("/")
     if stage not in STAGES or row == "data":
         return False
-    name = row.rpartition("/")[2].partition("-")[0]
+    name = row.rpartition("/")[2]
     return (stages is None or stage in stages) and (rows is None or name in rows)
 
 

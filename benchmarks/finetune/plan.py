@@ -88,7 +88,7 @@ def finetune_plan(wish: Wish) -> list[Piece]:
     tests = write_tests(wish, _tests(data))
     tested = ("data/test", "data/surveillance")
     # The start has no seed: it is measured once, as seed 0.
-    words = _evaluation(imported, "cosine", tests, wish.evaluation(0, IMPORTED))
+    words = _evaluation(imported, ("cosine",), tests, wish.evaluation(0, IMPORTED))
     pieces.append(Piece("imported/evaluate", words, ("import", *tested)))
     for seed in wish.seeds:
         for row in ROWS:
@@ -105,10 +105,8 @@ def finetune_plan(wish: Wish) -> list[Piece]:
                 mixed = f"seed{seed}/{row.name}/mix"
                 pieces.append(urfr(mixed, command, (last,)))
                 last = mixed
-            for score in row.scores:
-                name = evaluation_name(row, score)
-                words = _evaluation(tested_run, score, tests, wish.evaluation(seed, name))
-                pieces.append(Piece(f"seed{seed}/{name}/evaluate", words, (last, *tested)))
+            words = _evaluation(tested_run, row.scores, tests, wish.evaluation(seed, row.name))
+            pieces.append(Piece(f"seed{seed}/{row.name}/evaluate", words, (last, *tested)))
     return pieces
 
 
@@ -152,6 +150,6 @@ def _tests(data: Path) -> dict[str, list[str]]:
     }
 
 
-def _evaluation(run: Path, score: str, tests: Path, out: Path) -> tuple[str, ...]:
-    words = ["-m", "benchmarks.reproduce.evaluate", "--run", run, "--score", score]
+def _evaluation(run: Path, scores: tuple[str, ...], tests: Path, out: Path) -> tuple[str, ...]:
+    words = ["-m", "benchmarks.reproduce.evaluate", "--run", run, "--score", *scores]
     return tuple(map(str, [*words, "--tests", tests, "--out", out]))

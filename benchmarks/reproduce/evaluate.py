@@ -2,7 +2,8 @@
 
     python -m benchmarks.reproduce.evaluate --run RUN --score cosine --tests TESTS.json --out EVALUATION
 
-TESTS.json maps the name of a test to arguments of `urfr evaluate`. The threshold of the figures by gender is chosen on people
+TESTS.json maps the name of a test to arguments of `urfr evaluate`. Of several scores each but the first has its folder beside
+(`EVALUATION-likelihood`), and images are embedded once for all of them. The threshold of the figures by gender is chosen on people
 who are neither trained on nor tested.
 """
 
@@ -11,6 +12,7 @@ import json
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from urfr_tf.quiet import quiet_libraries
@@ -25,13 +27,18 @@ from urfr_tf.inference import load
 GENDER, PICTURES = "gender", "pictures"
 
 
+def scored(out: Path, score: str, scores: Sequence[str]) -> Path:
+    """The folder of one of several scores: that of the first has no suffix."""
+    return out if score == scores[0] else out.with_name(f"{out.name}-{score}")
+
+
 def main() -> int:
     """Runs the tests that have no metrics yet; 1 if one of them failed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--run", required=True)
-    parser.add_argument("--score", required=True)
+    parser.add_argument("--score", required=True, nargs="+")
     parser.add_argument("--tests", required=True, type=Path)
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--train", help="shards trained on, for what the pictures show")
@@ -42,16 +49,19 @@ def main() -> int:
     model = load(args.run, bulk=True)
     failed = []
     for name, words in json.loads(args.tests.read_text(encoding="utf-8")).items():
-        out = args.out / name
-        command = ["evaluate", "--model", args.run, "--score", args.score, *words, "--out", str(out)]
-        if not measured(out, model.fingerprint, shlex.join(["urfr", *command])):
-            sys.argv = ["urfr", *command]  # metrics.json tells the command that makes it
-            print("$", *sys.argv, flush=True)
-            if urfr(command):
-                failed.append(name)
-        shutil.rmtree(out / ".embeddings", ignore_errors=True)
+        cache = args.out / name / ".embeddings"
+        for score in args.score:
+            out = scored(args.out, score, args.score) / name
+            command = ["evaluate", "--model", args.run, "--score", score, *words, "--out", str(out)]
+            command += ["--cache", str(cache)] if len(args.score) > 1 else []
+            if not measured(out, model.fingerprint, shlex.join(["urfr", *command])):
+                sys.argv = ["urfr", *command]  # metrics.json tells the command that makes it
+                print("$", *sys.argv, flush=True)
+                if urfr(command):
+                    failed.append(f"{name} by {score}")
+        shutil.rmtree(cache, ignore_errors=True)
     if args.people and args.gender and args.validation:
-        by_gender(model, args.score, args.validation, args.people, args.gender, args.out / GENDER)
+        by_gender(model, args.score[0], args.validation, args.people, args.gender, args.out / GENDER)
     if args.train:
         for_pictures(model, args.train, args.out / PICTURES)
     if failed:

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 
-from benchmarks.reproduce.evaluate import main
+from benchmarks.reproduce.evaluate import main, scored
 from benchmarks.reproduce.seen import accepted
 from urfr_tf.protocols.scoring import faces_of
 
@@ -22,6 +22,20 @@ def test_accepted_shares_by_hand():
 def words_for(run, tests, out):
     options = {"--run": run, "--score": "cosine", "--tests": tests, "--out": out}
     return ["evaluate", *(str(word) for option in options.items() for word in option)]
+
+
+def test_scores_have_folders_and_share_the_embeddings(tiny_run, shards, tmp_path, monkeypatch):
+    out, tests = tmp_path / "seed1" / "row", tmp_path / "tests.json"
+    tests.write_text(json.dumps({"one": ["--protocol", "pairs", "--data", str(shards), "--thin-far"]}))
+    words = words_for(tiny_run, tests, out)
+    place = words.index("cosine")
+    monkeypatch.setattr(sys, "argv", [*words[: place + 1], "likelihood", *words[place + 1 :]])
+    assert main() == 0
+    for score, folder in (("cosine", "row"), ("likelihood", "row-likelihood")):
+        assert scored(out, score, ("cosine", "likelihood")) == out.with_name(folder)
+        content = json.loads((out.with_name(folder) / "one" / "metrics.json").read_text())
+        assert content["score"] == score and str(out / "one" / ".embeddings") in content["command"]
+    assert not [*tmp_path.rglob(".embeddings")]
 
 
 def test_a_row_is_measured_once(tiny_run, shards, tmp_path, monkeypatch, capsys):
