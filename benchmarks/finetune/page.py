@@ -38,6 +38,7 @@ PARTS = (
     Part("decorrelation", "urface_ci", "urface"),
     Part("512-D in place of 128-D", "urface_128", "urface"),
     Part("aggregation", "urface", "urface-likelihood"),
+    Part("uncertainty stage", "urface-likelihood", "urface_pa"),
 )
 
 

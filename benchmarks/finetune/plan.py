@@ -30,6 +30,7 @@ class Row:
         share: of the imported weights in what is tested (`urfr mix`); 0: the training as it ended.
         scores: how its templates and pairs are compared, the first in the main table.
         trained: the row whose training it takes; "": it has its own.
+        after: the row whose tested network it goes on from; "": the imported weights.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Row:
     share: float = 0.0
     scores: tuple[str, ...] = ("cosine",)
     trained: str = ""
+    after: str = ""
 
     @property
     def training(self) -> str:
@@ -55,8 +57,17 @@ ROWS = (
     Row("cosface_teacher", "the line + teacher, mixed", "finetune_cosface_teacher", SHARE),
     Row("urface_ci", "the same + confidences, 512-D, K 16", "finetune_urface_ci", SHARE),
     Row("urface", "URFace: the same + decorrelation", "finetune_urface", SHARE, ("cosine", "likelihood")),
+    Row(
+        "urface_pa",
+        "URFace + PA (the uncertainty stage)",
+        "finetune_urface_pa",
+        0.0,
+        ("likelihood",),
+        after="urface",
+    ),
     Row("urface_128", "URFace, 128-D", "finetune_urface_128", SHARE),
 )
+NAMED = {row.name: row for row in ROWS}
 
 
 def trained_folder(wish: Wish, row: Row, seed: int) -> Path:
@@ -93,13 +104,16 @@ def finetune_plan(wish: Wish) -> list[Piece]:
     for seed in wish.seeds:
         for row in ROWS:
             trained, tested_run = trained_folder(wish, row, seed), tested_folder(wish, row, seed)
-            sets = [f"initial_weights={imported}", f"seed={seed}", *wish.overrides]
+            start, needed = imported, "import"
+            if row.after:
+                start, needed = tested_folder(wish, NAMED[row.after], seed), f"seed{seed}/{row.after}/mix"
+            sets = [f"initial_weights={start}", f"seed={seed}", *wish.overrides]
             sets += [f"data.{part}={data / part}" for part in ("train", "validation")]
             last = f"seed{seed}/{row.training}/train"
             if not row.trained:
                 config = CONFIGS / f"{row.config}.yaml"
                 command = ["train", "--config", config, "--run-dir", trained, *settings(sets)]
-                pieces.append(urfr(last, command, ("import", "data/train", "data/validation")))
+                pieces.append(urfr(last, command, (needed, "data/train", "data/validation")))
             if row.share:
                 command = ["mix", "--run", trained, "--share", row.share, "--out", tested_run]
                 mixed = f"seed{seed}/{row.name}/mix"
