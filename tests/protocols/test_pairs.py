@@ -68,21 +68,21 @@ def test_every_genuine_pair_number_is_a_pair(monkeypatch):
 
 
 def test_nobody_gives_more_genuine_pairs_than_the_limit():
-    # 30 images would give 435 pairs, 7 images 21; 2 and 3 images give all of theirs: 20 + 20 + 1 + 3.
-    counts = [30, 7, 2, 3]
+    # 30 images would give 435 pairs, 11 images 55; 2 and 3 images give all of theirs: 50 + 50 + 1 + 3.
+    counts = [30, 11, 2, 3]
     pairs = made(counts)
     genuine = pairs.same
     whose = pairs.identity[pairs.first[genuine]]
-    assert [int((whose == f"p{i}").sum()) for i in range(4)] == [20, 20, 1, 3]
+    assert [int((whose == f"p{i}").sum()) for i in range(4)] == [50, 50, 1, 3]
     assert (whose == pairs.identity[pairs.second[genuine]]).all()
-    assert len({*zip(pairs.first[genuine], pairs.second[genuine], strict=True)}) == 44
+    assert len({*zip(pairs.first[genuine], pairs.second[genuine], strict=True)}) == 104
     assert (pairs.first[genuine] < pairs.second[genuine]).all()
     # Drawn among all of the person's pairs, not the first of them: the last image is in some.
-    assert pairs.second[genuine][whose == "p0"].max() > 7
+    assert pairs.second[genuine][whose == "p0"].max() > 11
     everything = generated(
         NO_IMAGES, np.repeat([f"p{i}" for i in range(4)], counts), per_person=0, name="pairs"
     )
-    assert everything.same.sum() == 435 + 21 + 1 + 3
+    assert everything.same.sum() == 435 + 55 + 1 + 3
 
 
 @pytest.mark.parametrize("counts, what", [([5], "one person"), ([1, 1, 1], "one image of each person")])

@@ -83,9 +83,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--per-person",
         type=int,
-        default=20,
+        default=50,
         metavar="N",
-        help="genuine pairs of a person at most, where pairs are generated; 0: all (20)",
+        help="genuine pairs of a person at most, where pairs are generated; 0: all (50)",
     )
     parser.add_argument(
         "--cache", metavar="DIR", help="where embeddings are kept (default: OUT's .embeddings)"
