@@ -41,6 +41,7 @@ class DataConfig(hyperparams.Config):
 class AugmentConfig(hyperparams.Config):
     """Probability of each variation on each image; 0 leaves it out (method, section 3).
 
+    `light` changes brightness and contrast; it is not of the paper and no variation of the decorrelation.
     `blur_sizes` are the smallest and the largest kernel, both odd, and `resolution_sizes` the fewest and the most
     pixels a side: the paper's, each size equally likely.
     """
@@ -49,6 +50,7 @@ class AugmentConfig(hyperparams.Config):
     occlusion: float = 0.0
     pose: float = 0.0
     resolution: float = 0.0
+    light: float = 0.0
     blur_sizes: list[int] = dataclasses.field(default_factory=lambda: [3, 11])
     resolution_sizes: list[int] = dataclasses.field(default_factory=lambda: [16, 64])
 

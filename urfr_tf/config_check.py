@@ -80,7 +80,7 @@ def check_sense(config: Any, where: str) -> None:
     )
     need(model.input_size >= 32, f"model.input_size must be at least 32 px, but got {model.input_size}")
     need(model.width > 0, f"model.width must be above 0, but got {model.width}")
-    for name in AUGMENTATIONS:
+    for name in (*AUGMENTATIONS, "light"):
         p = getattr(config.augment, name)
         need(0 <= p <= 1, f"augment.{name} is a probability from 0 to 1, but got {p}")
     _check_sizes(config, need)

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from urfr_tf import heads
 from urfr_tf.augment.choose import augment, check_probabilities, choose
+from urfr_tf.augment.light import relight
 from urfr_tf.data import records
 from urfr_tf.data.allocator import keep_freed_memory
 from urfr_tf.data.grouped import by_identity
@@ -29,6 +30,8 @@ _CYCLE, _BLOCK = 8, 16
 _FOREVER = np.iinfo(np.int64).max
 # What the stream's seed is used for.
 _ORDER, _CROP, _AUGMENT = range(_USES := 3)
+_LIGHT = 1
+"""Folded into the seed of a step's variations, so that a stream without light stays as it was."""
 
 
 def steps_per_pass(
@@ -62,6 +65,7 @@ def training_dataset(
     parts: int = 1,
     sizes: dict[str, tuple[int, int]] | None = None,
     original: bool = False,
+    light: float = 0.0,
 ) -> tf.data.Dataset:
     """The endless stream of training batches, from step `start_step` on.
 
@@ -90,6 +94,7 @@ def training_dataset(
             same. They find the shards at the same absolute path.
         sizes: of the variations, as `augment` takes them.
         original: the crops as they were before `augment` come too, as `original` uint8 [B, S, S, 3] among the inputs.
+        light: probability that an image's brightness and contrast change (`relight`), after everything else.
         part, parts: the shards are dealt out to `parts`, each of which fills B / parts places of every batch
             from its own files; this stream is that of one of them. Of each part's images a pass leaves out
             those that the smallest part's last full batch does not reach.
@@ -150,6 +155,8 @@ def training_dataset(
             points = crop_points(points, offset, mirrored, crop_size)
         ready = ("pose",) if turned else ()
         varied, labels = augment(images, variations, probabilities, points, ready, sizes)
+        if light:
+            varied = relight(varied, tf.random.fold_in(variations, _LIGHT), light)
         labels = tf.concat([labels, examples[SOFT]], axis=1)
         inputs = {heads.IMAGE: varied, heads.LABEL: examples[heads.LABEL]}
         if original:

@@ -41,6 +41,7 @@ def configured_batches(
             cache=config.data.cache,
             probabilities=config.augmentations,
             sizes=config.augmentation_sizes,
+            light=config.augment.light,
             original=config.loss.teacher > 0,
             soft_labels=tuple(config.data.soft_labels),
             turned=config.data.turned,
