@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.reproduce import causes
 from benchmarks.reproduce.full import TESTS, full_plan
 from benchmarks.reproduce.pieces import (
     LATER,
@@ -27,6 +28,7 @@ from benchmarks.reproduce.pieces import (
 from benchmarks.reproduce.plan import ROWS, Wish, aliases
 from benchmarks.reproduce.small import small_plan
 from urfr_tf.errors import UrfrError
+from urfr_tf.files import write_text
 
 STAGES = ("data", "train", "evaluate", "results")
 
@@ -52,14 +54,21 @@ def main(argv: list[str] | None = None) -> int:
         alias,
     )
     try:
-        pieces = small_plan(wish) if small else full_plan(wish)
-        rows = [alias.get(row, row) for row in args.only or ROWS]
-        chosen = wanted(pieces, [piece.name for piece in pieces if is_wanted(piece.name, rows, args.stage)])
+        if small and args.causes:
+            pieces = causes.causes_plan(wish)
+            names = [piece.name for piece in pieces if piece.name.endswith("/validate")]
+        else:
+            pieces = small_plan(wish) if small else full_plan(wish)
+            rows = [alias.get(row, row) for row in args.only or ROWS]
+            names = [piece.name for piece in pieces if is_wanted(piece.name, rows, args.stage)]
+        chosen = wanted(pieces, names)
         if args.list:
             list_pieces(pieces, chosen, wish.runs)
             return 0
         left = run_pieces(pieces, chosen, wish.runs, args.seconds)
-        if "results" in (args.stage or STAGES):
+        if small and args.causes:
+            write_text(args.docs / causes.PAGE, "\n".join(causes.lines(wish.runs)))
+        elif "results" in (args.stage or STAGES):
             write_page(args, wish.runs)
     except UrfrError as error:
         print(f"reproduce: {error}", file=sys.stderr)
@@ -80,6 +89,11 @@ def parser() -> argparse.ArgumentParser:
         small.add_argument(f"--{name}", required=True)
     small.add_argument("--size", type=int, default=72, help="side of the crops in pixels (72)")
     small.add_argument("--people", type=int, help="a miniature: so many people in training")
+    small.add_argument(
+        "--causes",
+        action="store_true",
+        help=f"in place of the rows: why they disagree, on validation people -> {causes.PAGE}",
+    )
     full = scales.add_parser("full", help="MS-Celeb-1M and the published tests, GPUs")
     for name in ("ms1m", "celeba"):
         full.add_argument(f"--{name}", required=True)

@@ -1,11 +1,14 @@
 """The plans of both scales: commands that parse, in an order that works, and rows that start alike."""
 
+import json
 import shlex
 
 import numpy as np
 import pytest
 
 from benchmarks.reproduce.__main__ import main, parser
+from benchmarks.reproduce.causes import CAUSES, causes_plan
+from benchmarks.reproduce.causes import lines as causes_page
 from benchmarks.reproduce.evaluate import measured
 from benchmarks.reproduce.full import TESTS, full_plan
 from benchmarks.reproduce.pieces import wanted
@@ -64,6 +67,41 @@ def test_every_small_row_goes_on_from_the_start_of_its_seed_or_from_what_was_wis
             start = str(wish.run(2, found)) if found else "IMPORTED"
             assert load_config(args.config, args.set).initial_weights == start
             assert ("seed2/start/train" in piece.needs) == (found is not None)
+
+
+def test_causes_change_one_training_each_and_are_measured_on_validation_people(tmp_path, capsys):
+    wish = Wish(tmp_path, (1,), "small_", SOURCES, alias=aliases("small_"))
+    pieces = {piece.name: piece for piece in causes_plan(wish)}
+    for cause in CAUSES:
+        measured_piece = pieces[f"seed1/causes/{cause.name}/validate"]
+        trained = f"seed1/causes/{cause.name}/train" if cause.sets else f"seed1/{cause.row}/train"
+        assert measured_piece.needs == (trained, "data/validation_tests")
+        args = build_parser().parse_args(pieces[trained].words[2:])
+        config = load_config(args.config, args.set)
+        assert config.initial_weights == str(wish.run(1, "start")) and config.seed == 1
+        for setting in cause.sets:
+            name, _, value = setting.partition("=")
+            section, _, key = name.partition(".")
+            assert str(getattr(getattr(config, section), key)).lower() == value
+    tests = json.loads((tmp_path / "tests" / f"{measured_piece.words[7].rpartition('/')[2]}").read_text())
+    assert all("validation" in words[words.index("--data") + 1] for words in tests.values())
+    words = [word for name in ("lfw", "pairs", "gender", "cfp") for word in (f"--{name}", SOURCES[name])]
+    assert main(["small", *words, "--runs", str(tmp_path), "--seeds", "1", "--causes", "--list"]) == 0
+    listed = capsys.readouterr().out
+    assert "seed1/causes/means/validate" in listed and "table2_all_pa" not in listed
+
+
+def test_the_page_of_causes_has_its_figures(tmp_path):
+    metrics = {"tar@far=1e-2": 0.5, "tar@far=1e-2@blur=7": 0.25}
+    folder = tmp_path / "causes" / "evaluation" / "seed1" / "means" / "pairs"
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text(json.dumps({"metrics": metrics, "counts": {"images": 9}}))
+    text = "\n".join(causes_page(tmp_path))
+    assert (
+        "| all, in means over the terms | `decorrelation.average=true` | 50.0 (1) | 25.0 (1) | not run |"
+        in text
+    )
+    assert "9 images" in text
 
 
 def test_only_rows_with_mined_variations_wait_for_them(tmp_path):

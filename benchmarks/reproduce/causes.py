@@ -1,0 +1,129 @@
+"""Why the small scale disagrees with the paper: one cause at a time, tried on validation people only.
+
+    make reproduce-small REPRODUCE_FLAGS="--causes --seeds 1" ...
+
+Each is the row "all" with one or two settings changed, beside the rows that it should not fall behind. The page
+docs/causes.md is written from the metrics files.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.reproduce.collect import Evaluations, times
+from benchmarks.reproduce.pieces import Piece
+from benchmarks.reproduce.plan import CONFIGS, START, Wish, settings, urfr, write_tests
+from benchmarks.reproduce.small import DEGRADED, small_plan
+from benchmarks.reproduce.tables import table
+
+FOLDER, PAGE = "causes", "causes.md"
+_PAIRS, _IJBS = "pairs", "ijbs"
+_TAR = "tar@far=1e-2"
+COLUMNS = {
+    "clean": (_PAIRS, _TAR),
+    **{word.replace(":", " "): (_PAIRS, f"{_TAR}@{word.replace(':', '=')}") for word in DEGRADED},
+    "S2S rank 1": (_IJBS, "s2s/rank1"),
+    "S2S TPIR, FPIR 10 %": (_IJBS, "s2s/tpir@fpir=0.1"),
+    "S2B rank 1": (_IJBS, "s2b/rank1"),
+}
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A training that is tried.
+
+    Attributes:
+        name: of its folders. title: in the table.
+        row: whose configuration it changes; its own run where `sets` is empty.
+        sets: what is changed.
+    """
+
+    name: str
+    title: str
+    row: str
+    sets: tuple[str, ...] = ()
+
+
+_MEANS, _SUMS = "decorrelation.average=true", "decorrelation.average=false"
+CAUSES = (
+    Cause("va", "Baseline + VA", "table2_baseline_va"),
+    Cause("confidences", "0 + 0: confidences alone", "table1_0_0"),
+    Cause("sums", "all, decorrelation in sums as in the paper", "table2_all", (_SUMS,)),
+    Cause("means", "all, in means over the terms", "table2_all", (_MEANS,)),
+    Cause(
+        "quarter",
+        "in means, at a quarter of the weight",
+        "table2_all",
+        (_MEANS, "loss.cls=0.5", "loss.adv=0.5"),
+    ),
+    Cause("augmented", "in means, 3 + 0: no mined variations", "table1_3_0", (_MEANS,)),
+    Cause("norm", "in means, confidences see the norm", "table2_all", (_MEANS, "confidence.norm=true")),
+    Cause(
+        "rate", "in means, confidences learn ten times as fast", "table2_all", (_MEANS, "confidence.rate=1.0")
+    ),
+    Cause("margin", "in means, margin 16 in place of 9.6", "table2_all", (_MEANS, "loss.margin=16.0")),
+    Cause("teacher", "in means, taught by the start", "table2_all", (_MEANS, "loss.teacher=20.0")),
+)
+
+
+def causes_plan(wish: Wish) -> list[Piece]:
+    """The pieces of the small reproduction, and those of each cause: `seedN/causes/NAME/train` and `.../validate`."""
+    pieces, data = small_plan(wish), wish.runs / "data"
+    words = ["-m", "benchmarks.reproduce.surveillance", "--data", str(data / "validation")]
+    words += ["--out", str(data / "validation_tests")]
+    pieces.append(Piece("data/validation_tests", tuple(words), ("data/validation",)))
+    tests = write_tests(wish, _tests(data))
+    needs = {piece.name: piece.needs for piece in pieces}
+    for seed in wish.seeds:
+        for cause in CAUSES:
+            run, last = wish.run(seed, cause.row), f"seed{seed}/{cause.row}/train"
+            if cause.sets:
+                run = wish.runs / FOLDER / f"seed{seed}" / cause.name
+                sets = [*wish.overrides, *(f"data.{part}={data / part}" for part in ("train", "validation"))]
+                sets += [f"initial_weights={wish.run(seed, START)}", f"seed={seed}", *cause.sets]
+                config = CONFIGS / f"{wish.prefix}{cause.row}.yaml"
+                command = ["train", "--config", config, "--run-dir", run, *settings(sets)]
+                before, last = needs[last], f"seed{seed}/{FOLDER}/{cause.name}/train"
+                pieces.append(urfr(last, command, before))
+            out = wish.runs / FOLDER / "evaluation" / f"seed{seed}" / cause.name
+            words = ["-m", "benchmarks.reproduce.evaluate", "--run", str(run), "--score", "cosine"]
+            words += ["--tests", str(tests), "--out", str(out)]
+            name = f"seed{seed}/{FOLDER}/{cause.name}/validate"
+            pieces.append(Piece(name, tuple(words), (last, "data/validation_tests")))
+    return pieces
+
+
+def _tests(data: Path) -> dict[str, list[str]]:
+    pairs = ["--protocol", "pairs", "--impostors", "all", "--data", str(data / "validation")]
+    videos = ["--protocol", "ijbs", "--data", str(data / "validation_tests" / "ijbs"), "--align", "none"]
+    return {
+        _PAIRS: [*pairs, "--far", "1e-2", "--thin-far", "--degrade", *DEGRADED],
+        _IJBS: [*videos, "--thin-far"],
+    }
+
+
+def lines(runs: Path) -> list[str]:
+    """The page."""
+    figures = Evaluations(runs / FOLDER, {}, [cause.name for cause in CAUSES])
+    counts, videos = figures.counts(_PAIRS), figures.counts(_IJBS)
+    rows = [
+        [
+            cause.title,
+            ", ".join(f"`{setting}`" for setting in cause.sets),
+            *(figures.cell(cause.name, test, metric) for test, metric in COLUMNS.values()),
+        ]
+        for cause in CAUSES
+    ]
+    hours = sum(seconds for piece, seconds in times(runs).items() if f"/{FOLDER}/" in piece) / 3600
+    return [
+        "# Causes tried, on validation people",
+        "",
+        "Written by `python -m benchmarks.reproduce small --causes` from the metrics files; no figure here is typed. Per cent: TAR at FAR 1 % of pairs, and "
+        "searches with videos of four degraded frames; mean over the seeds ± their standard deviation (number of seeds). Nobody here is trained on or tested: what "
+        "was chosen was chosen here. docs/results.md has the tested people.",
+        "",
+        f"{counts.get('images', '?')} images of {counts.get('people', '?')} people, {counts.get('genuine', '?')} genuine pairs; "
+        f"{videos.get('s2s/probes', '?')} videos, {videos.get('s2s/gallery', '?')} people enrolled. {hours:.1f} hours.",
+        "",
+        *table(["", "settings", *COLUMNS], rows),
+        "",
+    ]
