@@ -14,7 +14,8 @@ from pathlib import Path
 from benchmarks.finetune.page import PAGE, lines
 from benchmarks.finetune.plan import IMPORTED, ROWS, finetune_plan
 from benchmarks.reproduce.__main__ import list_pieces
-from benchmarks.reproduce.pieces import LATER, REPOSITORY, STOPPED, Piece, run_pieces, wanted
+from benchmarks.reproduce.options import add_options
+from benchmarks.reproduce.pieces import LATER, STOPPED, Piece, run_pieces, wanted
 from benchmarks.reproduce.plan import Wish
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import write_text
@@ -29,7 +30,9 @@ def main(argv: list[str] | None = None) -> int:
     # Told to end, it first ends the piece under way: two at once would write into one folder.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sources = {name: getattr(args, name) for name in SOURCES}
-    wish = Wish(args.runs, tuple(args.seeds), "finetune_", sources, tuple(args.set), size=112)
+    wish = Wish(
+        args.runs or Path("runs/finetune"), tuple(args.seeds), "finetune_", sources, tuple(args.set), size=112
+    )
     try:
         pieces = finetune_plan(wish)
         chosen = wanted(pieces, [piece.name for piece in pieces if is_wanted(piece, args.only, args.stage)])
@@ -64,22 +67,7 @@ def parser() -> argparse.ArgumentParser:
     )
     for name in SOURCES:
         found.add_argument(f"--{name}", required=True)
-    found.add_argument(
-        "--runs", type=Path, default=Path("runs/finetune"), help="folder of everything that is made"
-    )
-    found.add_argument("--docs", type=Path, default=REPOSITORY / "docs", help=f"where {PAGE} is written")
-    found.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    found.add_argument(
-        "--only", nargs="+", choices=[IMPORTED, *names], metavar="ROW", help=f"some of {', '.join(names)}"
-    )
-    found.add_argument(
-        "--stage", nargs="+", choices=STAGES, help="trainings or tests only, and what they need"
-    )
-    found.add_argument(
-        "--seconds", type=float, help="stop when so much time is used; the same command goes on"
-    )
-    found.add_argument("--set", action="append", default=[], metavar="A.B=V", help="override, all rows")
-    found.add_argument("--list", action="store_true", help="list the pieces and what is done; run nothing")
+    add_options(found, rows=[IMPORTED, *names], stages=STAGES, runs="runs/finetune", page=PAGE)
     return found
 
 

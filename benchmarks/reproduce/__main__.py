@@ -14,9 +14,9 @@ from pathlib import Path
 
 from benchmarks.reproduce import causes
 from benchmarks.reproduce.full import TESTS, full_plan
+from benchmarks.reproduce.options import add_options
 from benchmarks.reproduce.pieces import (
     LATER,
-    REPOSITORY,
     STOPPED,
     Ledger,
     Piece,
@@ -105,23 +105,10 @@ def parser() -> argparse.ArgumentParser:
             default="",
             help="a second reproduction beside the first: runs/small_NAME, results_NAME.md",
         )
-        each.add_argument(
-            "--runs", type=Path, help="folder of everything that is made (runs/small, runs/full)"
-        )
-        each.add_argument(
-            "--docs", type=Path, default=REPOSITORY / "docs", help="where results.md is written"
-        )
-        each.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-        each.add_argument("--only", nargs="+", choices=ROWS, metavar="ROW", help=f"some of {', '.join(ROWS)}")
-        each.add_argument("--stage", nargs="+", choices=STAGES, help="some stages, and what they need")
-        each.add_argument(
-            "--seconds", type=float, help="stop when so much time is used; the same command goes on"
-        )
-        each.add_argument("--set", action="append", default=[], metavar="A.B=V", help="override, all rows")
+        add_options(each, rows=ROWS, stages=STAGES, runs="runs/small, runs/full", page="results.md")
         each.add_argument(
             "--attribute-set", action="append", default=[], metavar="A.B=V", help="override, theta_A"
         )
-        each.add_argument("--list", action="store_true", help="list the pieces and what is done; run nothing")
     return found
 
 
