@@ -99,7 +99,8 @@ def test_full_disk_keeps_the_last_good_checkpoint(tiny_config, tmp_path):
 @pytest.mark.slow
 def test_ctrl_c_says_what_is_kept(tiny_config, tmp_path):
     run = tmp_path / "run"
-    process = subprocess.Popen(command(tiny_config, run), cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    words = command(tiny_config, run, "train.epochs=10000")  # it ends by the signal only, however late that comes
+    process = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 300
     while not (run / "log.csv").exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
