@@ -99,9 +99,8 @@ def test_full_disk_keeps_the_last_good_checkpoint(tiny_config, tmp_path):
 @pytest.mark.slow
 def test_ctrl_c_says_what_is_kept(tiny_config, tmp_path):
     run = tmp_path / "run"
-    words = command(
-        tiny_config, run, "train.epochs=10000"
-    )  # it ends by the signal only, however late that comes
+    # It ends by the signal only, however late that comes.
+    words = command(tiny_config, run, "train.epochs=10000")
     process = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 300
     while not (run / "log.csv").exists() and process.poll() is None and time.monotonic() < deadline:
