@@ -159,9 +159,9 @@ def _genuine(codes: np.ndarray, counts: np.ndarray, per_person: int, rng: np.ran
     order, starts = np.argsort(codes, kind="stable"), np.cumsum(counts) - counts
     found = []
     for person in np.flatnonzero(taken):
-        some = taken[person] < possible[person]
-        numbers = np.arange(taken[person])
-        if some:
+        if taken[person] == possible[person]:
+            numbers = np.arange(taken[person])
+        else:
             numbers = np.sort(rng.choice(possible[person], taken[person], replace=False))
         # Number n is the pair (n - k (k - 1) / 2, k) for the largest k whose pairs begin at n or before.
         high = ((1 + np.sqrt(1 + 8 * numbers.astype(np.float64))) / 2).astype(np.int64)
