@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.reproduce.pieces import Piece
-from benchmarks.reproduce.plan import CONFIGS, Wish, settings, urfr, write_tests
+from benchmarks.reproduce.plan import CONFIGS, Wish, score_name, settings, urfr, write_tests
 
 SIZE = 112
 IMPORTED = "imported"
 SEEN = ("blur:11", "blur:19", "blur:25", "occlusion:2", "occlusion:3", "occlusion:4")
 SEEN = (*SEEN, "resolution:32", "resolution:24", "resolution:16")
-UNSEEN = ("gamma:2.5", "gamma:4", "jpeg:10", "jpeg:5", "noise:20", "noise:40")
-UNSEEN = (*UNSEEN, "thumbnail:24", "thumbnail:16")
+UNSEEN = ("gamma:2.5", "gamma:4", "jpeg:10", "jpeg:5", "noise:20", "noise:40", "thumbnail:24", "thumbnail:16")
 CFP = ("blur:11", "occlusion:3", "resolution:24")
 
 
@@ -83,7 +82,7 @@ def tested_folder(wish: Wish, row: Row, seed: int) -> Path:
 
 def evaluation_name(row: Row, score: str) -> str:
     """The folder of a row's tests below its seed."""
-    return row.name if score == row.scores[0] else f"{row.name}-{score}"
+    return score_name(row.name, score, row.scores)
 
 
 def finetune_plan(wish: Wish) -> list[Piece]:
@@ -102,11 +101,12 @@ def finetune_plan(wish: Wish) -> list[Piece]:
     words = _evaluation(imported, ("cosine",), tests, wish.evaluation(0, IMPORTED))
     pieces.append(Piece("imported/evaluate", words, ("import", *tested)))
     for seed in wish.seeds:
+        made: dict[str, str] = {}  # row -> the piece that makes the network that is tested
         for row in ROWS:
             trained, tested_run = trained_folder(wish, row, seed), tested_folder(wish, row, seed)
             start, needed = imported, "import"
             if row.after:
-                start, needed = tested_folder(wish, NAMED[row.after], seed), f"seed{seed}/{row.after}/mix"
+                start, needed = tested_folder(wish, NAMED[row.after], seed), made[row.after]
             sets = [f"initial_weights={start}", f"seed={seed}", *wish.overrides]
             sets += [f"data.{part}={data / part}" for part in ("train", "validation")]
             last = f"seed{seed}/{row.training}/train"
@@ -119,6 +119,7 @@ def finetune_plan(wish: Wish) -> list[Piece]:
                 mixed = f"seed{seed}/{row.name}/mix"
                 pieces.append(urfr(mixed, command, (last,)))
                 last = mixed
+            made[row.name] = last
             words = _evaluation(tested_run, row.scores, tests, wish.evaluation(seed, row.name))
             pieces.append(Piece(f"seed{seed}/{row.name}/evaluate", words, (last, *tested)))
     return pieces

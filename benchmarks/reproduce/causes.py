@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.reproduce.collect import Evaluations, times
 from benchmarks.reproduce.pieces import Piece
-from benchmarks.reproduce.plan import CONFIGS, START, Wish, settings, urfr, write_tests
+from benchmarks.reproduce.plan import Wish, settings, write_tests
 from benchmarks.reproduce.small import DEGRADED, small_plan
 from benchmarks.reproduce.tables import table
 
@@ -72,18 +72,16 @@ def causes_plan(wish: Wish) -> list[Piece]:
     words += ["--out", str(data / "validation_tests")]
     pieces.append(Piece("data/validation_tests", tuple(words), ("data/validation",)))
     tests = write_tests(wish, _tests(data))
-    needs = {piece.name: piece.needs for piece in pieces}
+    planned = {piece.name: piece for piece in pieces}
     for seed in wish.seeds:
         for cause in CAUSES:
             run, last = wish.run(seed, cause.row), f"seed{seed}/{cause.row}/train"
             if cause.sets:
-                run = wish.runs / FOLDER / f"seed{seed}" / cause.name
-                sets = [*wish.overrides, *(f"data.{part}={data / part}" for part in ("train", "validation"))]
-                sets += [f"initial_weights={wish.run(seed, START)}", f"seed={seed}", *cause.sets]
-                config = CONFIGS / f"{wish.prefix}{cause.row}.yaml"
-                command = ["train", "--config", config, "--run-dir", run, *settings(sets)]
-                before, last = needs[last], f"seed{seed}/{FOLDER}/{cause.name}/train"
-                pieces.append(urfr(last, command, before))
+                # The command of the row itself, into another folder and with what is changed at its end.
+                row, own = planned[last], wish.runs / FOLDER / f"seed{seed}" / cause.name
+                words = [str(own) if word == str(run) else word for word in row.words]
+                run, last = own, f"seed{seed}/{FOLDER}/{cause.name}/train"
+                pieces.append(Piece(last, (*words, *settings(cause.sets)), row.needs))
             out = wish.runs / FOLDER / "evaluation" / f"seed{seed}" / cause.name
             words = ["-m", "benchmarks.reproduce.evaluate", "--run", str(run), "--score", "cosine"]
             words += ["--tests", str(tests), "--out", str(out)]

@@ -12,7 +12,6 @@ import json
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from urfr_tf.quiet import quiet_libraries
@@ -20,16 +19,12 @@ from urfr_tf.quiet import quiet_libraries
 if __name__ == "__main__":  # Before TensorFlow is imported, which reads the environment only once.
     quiet_libraries()
 
+from benchmarks.reproduce.plan import score_name
 from benchmarks.reproduce.seen import by_gender, for_pictures, measured
 from urfr_tf.cli import main as urfr
 from urfr_tf.inference import load
 
 GENDER, PICTURES = "gender", "pictures"
-
-
-def scored(out: Path, score: str, scores: Sequence[str]) -> Path:
-    """The folder of one of several scores: that of the first has no suffix."""
-    return out if score == scores[0] else out.with_name(f"{out.name}-{score}")
 
 
 def main() -> int:
@@ -51,7 +46,7 @@ def main() -> int:
     for name, words in json.loads(args.tests.read_text(encoding="utf-8")).items():
         cache = args.out / name / ".embeddings"
         for score in args.score:
-            out = scored(args.out, score, args.score) / name
+            out = args.out.with_name(score_name(args.out.name, score, args.score)) / name
             command = ["evaluate", "--model", args.run, "--score", score, *words, "--out", str(out)]
             command += ["--cache", str(cache)] if len(args.score) > 1 else []
             if not measured(out, model.fingerprint, shlex.join(["urfr", *command])):

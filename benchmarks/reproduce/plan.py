@@ -85,6 +85,11 @@ def urfr(name: str, words: list[Any], needs: tuple[str, ...] = ()) -> Piece:
     return Piece(name, (*URFR, *map(str, words)), needs)
 
 
+def score_name(name: str, score: str, scores: tuple[str, ...] | list[str]) -> str:
+    """The folder of one of several scores: that of the first has no suffix."""
+    return name if score == scores[0] else f"{name}-{score}"
+
+
 def settings(values: list[str] | tuple[str, ...]) -> list[str]:
     """`--set` before each."""
     return [part for value in values for part in ("--set", value)]

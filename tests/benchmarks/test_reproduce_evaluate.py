@@ -5,7 +5,8 @@ import sys
 
 import numpy as np
 
-from benchmarks.reproduce.evaluate import main, scored
+from benchmarks.reproduce.evaluate import main
+from benchmarks.reproduce.plan import score_name
 from benchmarks.reproduce.seen import accepted
 from urfr_tf.protocols.scoring import faces_of
 
@@ -32,7 +33,7 @@ def test_scores_have_folders_and_share_the_embeddings(tiny_run, shards, tmp_path
     monkeypatch.setattr(sys, "argv", [*words[: place + 1], "likelihood", *words[place + 1 :]])
     assert main() == 0
     for score, folder in (("cosine", "row"), ("likelihood", "row-likelihood")):
-        assert scored(out, score, ("cosine", "likelihood")) == out.with_name(folder)
+        assert score_name("row", score, ("cosine", "likelihood")) == folder
         content = json.loads((out.with_name(folder) / "one" / "metrics.json").read_text())
         assert content["score"] == score and str(out / "one" / ".embeddings") in content["command"]
     assert not [*tmp_path.rglob(".embeddings")]
