@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
+from urfr_tf.visualize.curves import strength_figure
 from urfr_tf.visualize.robustness import reject_figure, robustness_figure
 
 
@@ -24,6 +25,21 @@ def test_a_panel_for_each_variation_and_a_line_for_each_figure():
     assert resolution.get_xlabel() == "pixels that a side is shrunk to" and blur.get_ylim()[0] == 0
     with pytest.raises(UrfrError, match="figures of degraded probes"):
         robustness_figure({"accuracy": 0.9})
+
+
+@pytest.mark.parametrize(
+    "variation, strengths", [("jpeg", [10, 5]), ("thumbnail", [24, 16]), ("noise", [20, 40])]
+)
+def test_strength_grows_to_the_right_in_both_pictures(variation, strengths):
+    weak, strong = strengths
+    metrics = {"accuracy": 0.9, f"accuracy@{variation}={strong}": 0.4, f"accuracy@{variation}={weak}": 0.8}
+    axes = robustness_figure(metrics).axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["clean", str(weak), str(strong)]
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), [0.9, 0.8, 0.4])
+    points = (np.array(strengths, float), np.array([0.8, 0.4]))
+    axes = strength_figure({"ours": points}, variation, "accuracy", {}).axes[0]
+    left, right = (axes.transData.transform((strength, 0))[0] for strength in strengths)
+    assert left < right
 
 
 def test_reject_lines():

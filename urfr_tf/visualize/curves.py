@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.visualize.canvas import PALETTE, line_style, new_figure, plain_axes
-from urfr_tf.visualize.degraded import UNITS
+from urfr_tf.visualize.degraded import FALLING, UNITS
 
 Points = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
@@ -179,8 +179,7 @@ def strength_figure(curves: Points, variation: str, metric: str, clean: Mapping[
         if name in clean:
             axes.axhline(clean[name], color=style["color"], linewidth=0.9, alpha=0.6)
     axes.set_xticks(sorted(ticks))
-    if variation == "resolution":
-        # Fewer pixels are the stronger variation, and strength grows to the right in every picture.
+    if variation in FALLING:
         axes.invert_xaxis()
     plain_axes(axes, f"{variation} of the probes", UNITS[variation], metric)
     _legend(axes)

@@ -15,13 +15,15 @@ UNITS = {
     "noise": "standard deviation in grey levels",
     "thumbnail": "pixels that a side is shrunk to",
 }
+FALLING = ("resolution", "thumbnail", "jpeg")
+"""Fewer pixels and a lower quality are the stronger variation; strength grows to the right in every picture."""
 DEGRADED = re.compile(rf"(.+)@({'|'.join(UNITS)})=(\d+(?:\.\d+)?)")
 
 
 def by_strength(metrics: Mapping[str, float]) -> dict[str, dict[str, list[tuple[float, float]]]]:
     """variation -> metric -> its (strength, value), weakest first; empty where no probe was degraded.
 
-    Standard errors and values that are not finite are left out. Fewer pixels, and a lower quality of JPEG, are stronger.
+    Standard errors and values that are not finite are left out. Of those in `FALLING` less is stronger.
     """
     found: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for name, value in metrics.items():
@@ -30,5 +32,5 @@ def by_strength(metrics: Mapping[str, float]) -> dict[str, dict[str, list[tuple[
             found.setdefault(match[2], {}).setdefault(match[1], []).append((float(match[3]), value))
     for variation, curves in found.items():
         for points in curves.values():
-            points.sort(reverse=variation in ("resolution", "thumbnail", "jpeg"))
+            points.sort(reverse=variation in FALLING)
     return found

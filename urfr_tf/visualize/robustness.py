@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.visualize.canvas import line_style, new_figure, plain_axes
-from urfr_tf.visualize.degraded import UNITS, by_strength
+from urfr_tf.visualize.degraded import FALLING, UNITS, by_strength
 
 BAND = ("random_low", "random_high")
 
@@ -30,7 +30,7 @@ def robustness_figure(metrics: Mapping[str, float], most: int = 4) -> Figure:
     panels = figure.subplots(1, len(every), squeeze=False, sharey=True)[0]
     for axes, (variation, curves) in zip(panels, every.items(), strict=True):
         strengths = list(dict.fromkeys(strength for points in curves.values() for strength, _ in points))
-        strengths.sort(reverse=variation == "resolution")
+        strengths.sort(reverse=variation in FALLING)
         for index, name in enumerate(names):
             values = dict(curves.get(name, []))
             line = [metrics.get(name, np.nan), *(values.get(strength, np.nan) for strength in strengths)]
