@@ -80,7 +80,7 @@ def put(runs, seed, name, test, metrics):
 def test_figures_are_means_with_standard_errors(tmp_path):
     # .90 .92 .97: mean .93, deviation sqrt((9 + 1 + 16) / 2) = 3.606 points, / sqrt(3) = 2.08 points.
     for seed, value in ((1, 0.90), (2, 0.92), (3, 0.97)):
-        put(tmp_path, seed, "cosface_va", "lfw", {TAR: value, f"{TAR}@jpeg=5": value - 0.5})
+        put(tmp_path, seed, "cosface_va", "lfw", {TAR: value, "tar_listed@far=1e-3@blur=25": value - 0.5})
         put(tmp_path, seed, "cosface", "lfw", {TAR: value - 0.1 * seed})
     put(tmp_path, 0, IMPORTED, "lfw", {TAR: 0.9813})
     figures = Evaluations(tmp_path, {}, [IMPORTED, "cosface", "cosface_va"])
@@ -91,6 +91,13 @@ def test_figures_are_means_with_standard_errors(tmp_path):
     assert "| imported | .981 | " in text
     # Differences .1, .2, .3: mean .2, deviation .1, / sqrt(3) = .058.
     assert "| augmentation | +.200 ± .058 **gains** |" in text
+    aims = text.splitlines()
+    heading = next(line for line in aims if line.startswith("|  | clean | resolution 24 | thumbnail 24 |"))
+    place = [cell.strip() for cell in heading.split("|")].index("blur 25")
+    line = next(line for line in aims[aims.index(heading) :] if line.startswith("| CosFace + augmentation"))
+    assert line.split("|")[place].strip() == ".430 ± .021"
+    aim = next(line for line in aims if line.startswith("| aim |"))
+    assert aim.split("|")[place].strip() == ".600" and aim.count("|") == heading.count("|")
     assert "seeds 1, 2, 3 ±" in text and "7 images" in text
 
 

@@ -65,6 +65,14 @@ def test_all_impostors_are_every_cross_person_pair():
         (scores[same] >= threshold - 1e-6).mean(), abs=1e-9
     )
     assert everyone.metrics["accuracy"] == listed.metrics["accuracy"]
+    # Beside them the rate over the 480 listed: 48 of them behind .1, one behind .002, which is thin and was not asked for.
+    assert everyone.metrics["tar_listed@far=1e-1"] == listed.metrics["tar@far=1e-1"]
+    assert "tar_listed@far=2e-3" not in everyone.metrics and "tar_listed@far=1e-1" not in listed.metrics
+    wanted = evaluate_embeddings(embedding, pairs, fars=(0.002, 0.001), thin=True, impostors="all")
+    alone = evaluate_embeddings(embedding, pairs, fars=(0.002,), thin=True)
+    assert wanted.metrics["tar_listed@far=2e-3"] == alone.metrics["tar@far=2e-3"]
+    assert "tar_listed@far=2e-3" in wanted.thin
+    assert "tar_listed@far=1e-3" not in wanted.metrics  # 0.48 of an impostor
 
 
 def test_intervals_and_thresholds_come_with_the_figures():

@@ -10,6 +10,7 @@ from urfr_tf.visualize.sources import read_source
     ("name", "title"),
     [
         ("tar@far=1e-3", "TAR at FAR 1e-3"),
+        ("tar_listed@far=1e-3", "TAR (listed impostors) at FAR 1e-3"),
         ("tpir@fpir=0.01", "TPIR at FPIR 0.01"),
         ("rank1", "Rank 1"),
         ("val_tar@far=1e-3", "Validation TAR at FAR 1e-3"),

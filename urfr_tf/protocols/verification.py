@@ -6,6 +6,7 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.metrics import tar_at_far, tar_interval, ten_fold_accuracy
 from urfr_tf.metrics.calibration import calibrate_halves, halves
 from urfr_tf.metrics.identification import join, match_curve, search
+from urfr_tf.metrics.roc import LEAST
 from urfr_tf.protocols.protocol import Pairs
 from urfr_tf.protocols.rejecting import FAR, missed_pairs, qualities, reject_curves
 from urfr_tf.protocols.result import Result, Wish, rate_name, supported_fars
@@ -99,6 +100,7 @@ def _rates(
     same, a, b = pairs.same, people[pairs.first], people[pairs.second]
     fold: np.ndarray | None = pairs.fold
     if wish.impostors == "all":
+        _listed_rates(scores, same, wish, result)
         cross, first, second = _all_impostors(people, faces, wish.score, probes)
         scores = np.concatenate([scores[same], cross])
         a, b = (np.concatenate([x[same], people[y]]) for x, y in ((a, first), (b, second)))
@@ -114,6 +116,15 @@ def _rates(
             result.calibration.append(calibrate_halves(scores, same, half, far)._asdict())
         except UrfrError as error:
             result.refused[rate_name("threshold@far", far)] = str(error)
+
+
+def _listed_rates(scores: np.ndarray, same: np.ndarray, wish: Wish, result: Result) -> None:
+    """Beside the rates over all cross-person pairs those over the listed ones, at FARs that these can give."""
+    listed = int(np.count_nonzero(~same))
+    for far in wish.fars:
+        behind = round(listed * far)
+        if behind >= LEAST or (behind and wish.thin):
+            result.put_rate(rate_name("tar_listed@far", far), tar_at_far(scores, same, far, wish.thin))
 
 
 def _all_impostors(

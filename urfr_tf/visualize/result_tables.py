@@ -49,11 +49,19 @@ def ordered(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+_SPELT = {
+    "tar@far=": "TAR at FAR ",
+    "tar_listed@far=": "TAR (listed impostors) at FAR ",
+    "tpir@fpir=": "TPIR at FPIR ",
+    "rank": "Rank ",
+}
+
+
 def metric_title(name: str) -> str:
     """A metric's name as a column heading: tar@far=1e-3 -> TAR at FAR 1e-3."""
     if name.startswith("val_"):
         return f"Validation {metric_title(name.removeprefix('val_'))}"
-    for short, long in (("tar@far=", "TAR at FAR "), ("tpir@fpir=", "TPIR at FPIR "), ("rank", "Rank ")):
+    for short, long in _SPELT.items():
         if name.startswith(short):
             return long + name[len(short) :].replace("_", " ").strip()
     titled = (name[:1].upper() + name[1:]).replace("_", " ")
