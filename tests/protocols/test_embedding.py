@@ -5,15 +5,19 @@ import itertools
 import numpy as np
 import pytest
 
+from urfr_tf.cli import build_parser
+from urfr_tf.config_check import SIZED
 from urfr_tf.data.crops import CropSettings
 from urfr_tf.data.sources.item import Item
 from urfr_tf.errors import UrfrError
+from urfr_tf.protocols import degrade
 from urfr_tf.protocols import embedding as module
 from urfr_tf.protocols.degrade import STRENGTHS, UNSEEN, Degradation, degradations
 from urfr_tf.protocols.embedding import embed
-from urfr_tf.protocols.pairs import open_pairs
+from urfr_tf.protocols.pairs import PER_PERSON, open_pairs
 from urfr_tf.protocols.protocol import Images
 from urfr_tf.protocols.scoring import Faces, cross_scores, faces_of, pair_scores
+from urfr_tf.visualize.degraded import UNITS
 
 SETTINGS = CropSettings(size=40, lossless=True)
 
@@ -247,3 +251,13 @@ def test_degraded_pieces_have_their_own_place(images, pixel_model, tmp_path):
 def test_a_bad_degradation_is_a_sentence(text, sentence):
     with pytest.raises(UrfrError, match=sentence):
         degradations(text)
+
+
+def test_what_is_written_twice_agrees():
+    """Areas that may not import one another: bounds of training and of `--degrade`, names of pictures, the command's default."""
+    assert {name: degrade._LIMITS[name] for name in SIZED} == SIZED
+    assert set(UNITS) == {*degrade.STRENGTHS, *degrade.UNSEEN} == set(degrade._LIMITS)
+    args = build_parser().parse_args(
+        ["evaluate", "--model", "m", "--protocol", "pairs", "--data", "d", "--out", "o"]
+    )
+    assert args.per_person == PER_PERSON

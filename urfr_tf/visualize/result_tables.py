@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from urfr_tf.visualize.degraded import DEGRADED, STDERR
+from urfr_tf.visualize.degraded import DEGRADED, STDERR, UNITS
 from urfr_tf.visualize.page import Cell, Measured
 from urfr_tf.visualize.report import Table
 from urfr_tf.visualize.sources import Evaluation, Source
@@ -169,11 +169,7 @@ def _degraded(protocol: str, group: Group) -> Table | None:
         [degradation, name, *(row.get(metric) for metric in names)]
         for (name, degradation), row in found.items()
     ]
-    note = (
-        "Strengths: blur is the kernel's size in pixels, occlusion the black square's side in sevenths of the "
-        "crop, pose the yaw in degrees, resolution and thumbnail the pixels that a side is shrunk to, gamma the exponent of a pixel's "
-        "value, jpeg its quality, noise the standard deviation in grey levels."
-    )
+    note = f"Strengths: {'; '.join(f'{variation}, {unit}' for variation, unit in UNITS.items())}."
     columns = ["Degradation", "System", *map(metric_title, names)]
     return Table(f"Degraded probes, protocol {protocol}", columns, rows, note)
 
