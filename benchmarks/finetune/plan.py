@@ -167,4 +167,4 @@ def _tests(data: Path) -> dict[str, list[str]]:
 
 def _evaluation(run: Path, scores: tuple[str, ...], tests: Path, out: Path) -> tuple[str, ...]:
     words = ["-m", "benchmarks.reproduce.evaluate", "--run", run, "--score", *scores]
-    return tuple(map(str, [*words, "--tests", tests, "--out", out]))
+    return tuple(map(str, [*words, "--tflite", "--tests", tests, "--out", out]))

@@ -1,13 +1,16 @@
 """A finished run through the evaluation of one row: every test once, gender, and what the pictures need."""
 
 import json
+import shutil
 import sys
 
+import h5py
 import numpy as np
 
-from benchmarks.reproduce.evaluate import main
+from benchmarks.reproduce.evaluate import exported, main
 from benchmarks.reproduce.plan import score_name
 from benchmarks.reproduce.seen import accepted
+from urfr_tf.inference import load
 from urfr_tf.protocols.scoring import faces_of
 
 
@@ -37,6 +40,29 @@ def test_scores_have_folders_and_share_the_embeddings(tiny_run, shards, tmp_path
         content = json.loads((out.with_name(folder) / "one" / "metrics.json").read_text())
         assert content["score"] == score and str(out / "one" / ".embeddings") in content["command"]
     assert not [*tmp_path.rglob(".embeddings")]
+
+
+def test_the_tflite_file_is_made_once_and_tested(tiny_run, shards, tmp_path, monkeypatch):
+    run, tests = tmp_path / "run", tmp_path / "tests.json"
+    shutil.copytree(tiny_run, run)
+    tests.write_text(json.dumps({"one": ["--protocol", "pairs", "--data", str(shards), "--thin-far"]}))
+    path, times = run / "export" / "model.tflite", []
+    for _ in range(2):
+        monkeypatch.setattr(sys, "argv", [*words_for(run, tests, tmp_path / "row"), "--tflite"])
+        assert main() == 0
+        times.append(path.stat().st_mtime_ns)
+    content = json.loads((tmp_path / "row" / "one" / "metrics.json").read_text())
+    assert content["fingerprint"] == load(path).fingerprint and str(path) in content["command"]
+    assert times[0] == times[1]
+    with h5py.File(run / "inference.weights.h5", "r+") as file:
+        array = next(value for value in values(file) if value.size > 1)
+        array[...] = array[...] * 1.5
+    assert exported(run) == str(path) and path.stat().st_mtime_ns != times[0]
+
+
+def values(group):
+    for child in group.values():
+        yield from values(child) if isinstance(child, h5py.Group) else [child]
 
 
 def test_a_row_is_measured_once(tiny_run, shards, tmp_path, monkeypatch, capsys):
