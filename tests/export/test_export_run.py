@@ -17,7 +17,7 @@ from urfr_tf.card import run_card
 from urfr_tf.commands import export as command
 from urfr_tf.config import from_dict, read_run_config, to_yaml
 from urfr_tf.errors import UrfrError
-from urfr_tf.inference import fingerprint, network_embedder
+from urfr_tf.inference import fingerprint, load, network_embedder
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +86,19 @@ def test_every_format_gives_the_same(out, run):
         outputs = model(images)
         for name, value in expected.items():
             np.testing.assert_allclose(outputs[name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_a_tflite_file_on_every_core_gives_the_same(out, monkeypatch):
+    images = np.random.default_rng(6).integers(0, 256, [5, 36, 36, 3], np.uint8)
+    expected = load(out / "model.tflite")(images)
+    for cores in (1, 3, 8):  # eight interpreters, five images
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        model = load(out / "model.tflite", bulk=True)
+        for _ in range(2):
+            outputs = model(images)
+            for name, value in expected.items():
+                np.testing.assert_allclose(outputs[name], value, rtol=1e-5, atol=1e-6)
+        assert model(images[:1])["embedding"].shape == (1, model.dim)
 
 
 def test_training_weights_are_not_inside(out):
