@@ -55,6 +55,17 @@ def test_halves_share_no_identity():
     assert set(half) == {0, 1, -1}
 
 
+def test_names_and_their_numbers_give_the_same_halves():
+    random = np.random.default_rng(4)
+    names = np.array([f"p{n:02}" for n in random.permutation(40)])
+    a, b = names[random.integers(0, 30, 500)], names[random.integers(10, 40, 500)]
+    numbers = {name: 7 * n for n, name in enumerate(sorted({*a, *b}))}  # in their order, with gaps
+    ours = [np.array([numbers[name] for name in each]) for each in (a, b)]
+    np.testing.assert_array_equal(halves(*ours), halves(a, b))
+    np.testing.assert_array_equal(halves(ours[0] + (1 << 30), ours[1] + (1 << 30)), halves(a, b))
+    assert halves([], []).shape == (0,)
+
+
 def test_folds_disjoint_by_identity_are_kept_whole():
     # Folds 0 ... 3 of two people each: folds 0 and 1 choose, 2 and 3 are held out, no pair is lost.
     a, b = np.array([0, 2, 4, 6]), np.array([1, 3, 5, 7])

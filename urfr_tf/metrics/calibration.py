@@ -33,11 +33,12 @@ def halves(identity_a: Any, identity_b: Any, folds: Any = None, seed: int = 0) -
     count = len(np.asarray(identity_a))
     a = identities(identity_a, count, "the first images")
     b = identities(identity_b, count, "the second images")
-    names, codes = np.unique(np.concatenate([a, b]), return_inverse=True)
-    half = np.random.default_rng(seed).permutation(len(names)) % 2
+    codes = _numbered(np.concatenate([a, b]))
+    people = int(codes.max(initial=-1)) + 1
+    half = np.random.default_rng(seed).permutation(people) % 2
     if folds is not None:
         numbers, place = np.unique(np.asarray(folds), return_inverse=True)
-        lowest, highest = np.full(len(names), len(numbers)), np.full(len(names), -1)
+        lowest, highest = np.full(people, len(numbers)), np.full(people, -1)
         both = np.concatenate([place, place])
         np.minimum.at(lowest, codes, both)
         np.maximum.at(highest, codes, both)
@@ -45,6 +46,15 @@ def halves(identity_a: Any, identity_b: Any, folds: Any = None, seed: int = 0) -
             half = (lowest * 2 >= len(numbers)).astype(int)
     first, second = half[codes[:count]], half[codes[count:]]
     return np.where(first == second, first, -1)
+
+
+def _numbered(names: np.ndarray) -> np.ndarray:
+    """The place of each name in the sorted different ones, int [N]; small whole numbers are not sorted for it."""
+    most = 1 << 24
+    if names.dtype.kind not in "iu" or not len(names) or names.min() < 0 or names.max() >= most:
+        return np.unique(names, return_inverse=True)[1]
+    place = np.cumsum(np.bincount(names) > 0) - 1
+    return place[names]
 
 
 def calibrate(

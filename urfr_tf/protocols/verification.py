@@ -96,7 +96,7 @@ def replicates_for(wish: Wish, pairs: int) -> int:
 def _rates(
     pairs: Pairs, faces: Faces, scores: np.ndarray, wish: Wish, probes: Faces | None, result: Result
 ) -> None:
-    people = pairs.people()
+    people = np.unique(pairs.people(), return_inverse=True)[1]  # numbers: there may be millions of pairs
     same, a, b = pairs.same, people[pairs.first], people[pairs.second]
     fold: np.ndarray | None = pairs.fold
     if wish.impostors == "all":
