@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +156,7 @@ def evaluate(
     clean = faces(None)
     if settings.curve:
         result = measure(protocol, clean, wish)
-        quick = Wish(wish.score, wish.fars, wish.thin, wish.impostors, replicates=0, rule=wish.rule)
+        quick = replace(wish, replicates=0, thresholds=False)
         clean_refused = set(result.refused)
         for degradation in settings.degradations:
             worse = measure(protocol, clean, quick, faces(degradation))

@@ -1,5 +1,7 @@
 """Figures of pairs, worked out by hand on embeddings in the plane."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -83,6 +85,15 @@ def test_intervals_and_thresholds_come_with_the_figures():
     (point,) = result.calibration
     assert point["far"] == 0.1 and point["chosen_on"] + point["held_out"] == 480
     assert 0 < point["far_reached"] < 0.3
+
+
+def test_figures_alone_are_the_same_figures():
+    embedding, pairs = crowd(2)
+    faces, wish = faces_of(embedding, None), Wish(fars=(0.1, 0.01), impostors="all")
+    whole = measure_pairs(pairs, faces, wish)
+    alone = measure_pairs(pairs, faces, dataclasses.replace(wish, replicates=0, thresholds=False))
+    assert alone.metrics == whole.metrics and whole.calibration and whole.intervals
+    assert not alone.calibration and not alone.intervals and not alone.refused
 
 
 def test_likelihood_listens_to_the_variance():

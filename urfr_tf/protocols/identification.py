@@ -5,8 +5,7 @@ from collections import defaultdict
 import numpy as np
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.metrics import average, fuse, tar_at_far, tar_interval
-from urfr_tf.metrics.calibration import calibrate_halves, halves
+from urfr_tf.metrics import average, fuse
 from urfr_tf.metrics.identification import Search, join, match_curve, open_set, search
 from urfr_tf.protocols.protocol import Identification, Templates, Verification
 from urfr_tf.protocols.rejecting import (
@@ -17,9 +16,9 @@ from urfr_tf.protocols.rejecting import (
     qualities,
     reject_curves,
 )
-from urfr_tf.protocols.result import Result, Wish, rate_name, supported_fars
+from urfr_tf.protocols.result import Result, Wish, supported_fars
 from urfr_tf.protocols.scoring import Faces, check_score, cross_scores, pair_scores, without_gaps
-from urfr_tf.protocols.verification import replicates_for
+from urfr_tf.protocols.verification import put_rates
 
 _SCORES_AT_ONCE = 1 << 26
 _IMAGES_AT_ONCE = 1 << 15
@@ -133,19 +132,8 @@ def _verify(
     impostors = int(np.count_nonzero(~task.same))
     result.counts.update(genuine=len(scores) - impostors, impostors=impostors)
     people = np.unique(protocol.subject, return_inverse=True)[1]
-    half = halves(people[task.first], people[task.second])
-    for far in supported_fars(wish, impostors, result):
-        name = rate_name("tar@far", far)
-        result.put_rate(name, tar_at_far(scores, task.same, far, wish.thin))
-        replicates = replicates_for(wish, len(scores))
-        if replicates and len(protocol.splits) == 1:
-            a, b = people[task.first], people[task.second]
-            interval = tar_interval(scores, task.same, a, b, far, replicates=replicates, thin=wish.thin)
-            result.intervals[name] = [interval.low, interval.high]
-        try:
-            result.calibration.append(calibrate_halves(scores, task.same, half, far)._asdict())
-        except UrfrError as error:
-            result.refused[rate_name("threshold@far", far)] = str(error)
+    pair = people[task.first], people[task.second]
+    put_rates(scores, task.same, pair, wish, result, intervals=len(protocol.splits) == 1)
     missed = missed_pairs(scores, task.same)
     if missed is not None:
         used = np.zeros(len(protocol.subject), bool)

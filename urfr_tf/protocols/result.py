@@ -73,6 +73,7 @@ class Wish:
         thin: give rates with fewer than 10 impostors behind them too, marked.
         impostors: "listed", or "all": every cross-person pair of the set's images.
         replicates: of the bootstrap at most; 0 for no intervals.
+        thresholds: whether operating thresholds are calibrated.
         rule: variance of a fused template, "minimum" or "product".
     """
 
@@ -81,6 +82,7 @@ class Wish:
     thin: bool = False
     impostors: str = "listed"
     replicates: int = 1000
+    thresholds: bool = True
     rule: str = "minimum"
 
     def __post_init__(self) -> None:

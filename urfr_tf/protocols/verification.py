@@ -105,13 +105,38 @@ def _rates(
         scores = np.concatenate([scores[same], cross])
         a, b = (np.concatenate([x[same], people[y]]) for x, y in ((a, first), (b, second)))
         same, fold = np.arange(len(scores)) < np.count_nonzero(same), None
-    half = halves(a, b, fold)
+    put_rates(scores, same, (a, b), wish, result, fold)
+
+
+def put_rates(
+    scores: np.ndarray,
+    same: np.ndarray,
+    people: tuple[np.ndarray, np.ndarray],
+    wish: Wish,
+    result: Result,
+    fold: np.ndarray | None = None,
+    intervals: bool = True,
+) -> None:
+    """TAR at each FAR with its interval and its threshold.
+
+    Args:
+        scores: float [P]. same: bool [P]. people: whole numbers [P], those of the first and of the second images.
+        wish: what to report. result: takes it. fold: int [P] or None, as `halves` takes them.
+        intervals: False where the pairs are resampled otherwise.
+
+    Raises:
+        UrfrError: a FAR that was asked for has too few impostors behind it.
+    """
+    half = halves(*people, fold) if wish.thresholds else None
     for far in supported_fars(wish, int(np.count_nonzero(~same)), result):
         name = rate_name("tar@far", far)
         result.put_rate(name, tar_at_far(scores, same, far, wish.thin))
-        if replicates := replicates_for(wish, len(scores)):
-            interval = tar_interval(scores, same, a, b, far, replicates=replicates, thin=wish.thin)
+        replicates = replicates_for(wish, len(scores)) if intervals else 0
+        if replicates:
+            interval = tar_interval(scores, same, *people, far, replicates=replicates, thin=wish.thin)
             result.intervals[name] = [interval.low, interval.high]
+        if half is None:
+            continue
         try:
             result.calibration.append(calibrate_halves(scores, same, half, far)._asdict())
         except UrfrError as error:
