@@ -98,7 +98,7 @@ def lines(runs: Path) -> list[str]:
         "",
         "Written by `python -m benchmarks.finetune.page` from the metrics files of the runs; no figure here is typed. "
         f"Mean over the seeds {', '.join(map(str, seeds))} ± standard error of the mean; the imported weights have no seed. "
-        f"`{NOT_RUN}`: no such file. How to read it: docs/finetuning.md.",
+        f"`{NOT_RUN}`: no such file. What is tested is each run's float32 TFLite file. How to read it: docs/finetuning.md.",
         "",
         "    make finetune LFW=lfw.tar PAIRS=lfw_pairs.txt GENDER=lfw_gender_by_identity.tsv CFP=cfp_dev.tar WEIGHTS=NAME-0000.params",
         "",

@@ -84,7 +84,7 @@ def causes_plan(wish: Wish) -> list[Piece]:
                 pieces.append(Piece(last, (*words, *settings(cause.sets)), row.needs))
             out = wish.runs / FOLDER / "evaluation" / f"seed{seed}" / cause.name
             words = ["-m", "benchmarks.reproduce.evaluate", "--run", str(run), "--score", "cosine"]
-            words += ["--tests", str(tests), "--out", str(out)]
+            words += ["--tflite", "--tests", str(tests), "--out", str(out)]
             name = f"seed{seed}/{FOLDER}/{cause.name}/validate"
             pieces.append(Piece(name, tuple(words), (last, "data/validation_tests")))
     return pieces

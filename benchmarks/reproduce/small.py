@@ -121,7 +121,7 @@ def small_plan(wish: Wish) -> list[Piece]:
     tests = write_tests(wish, small_tests(wish))
     paths = [f"data.train={data / 'train'}", f"data.validation={data / 'validation'}"]
     extras = ["--train", str(data / "train"), "--validation", str(data / "validation")]
-    extras += ["--people", str(data / "test"), "--gender", wish.sources["gender"]]
+    extras += ["--people", str(data / "test"), "--gender", wish.sources["gender"], "--tflite"]
     shards, mined = ("data/train", "data/validation"), ("mine/gender", "mine/profile")
     return [
         *small_data(wish),

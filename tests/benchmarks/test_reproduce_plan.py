@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -83,7 +84,8 @@ def test_causes_change_one_training_each_and_are_measured_on_validation_people(t
             name, _, value = setting.partition("=")
             section, _, key = name.partition(".")
             assert str(getattr(getattr(config, section), key)).lower() == value
-    tests = json.loads((tmp_path / "tests" / f"{measured_piece.words[7].rpartition('/')[2]}").read_text())
+    words = measured_piece.words
+    tests = json.loads(Path(words[words.index("--tests") + 1]).read_text())
     assert all("validation" in words[words.index("--data") + 1] for words in tests.values())
     words = [word for name in ("lfw", "pairs", "gender", "cfp") for word in (f"--{name}", SOURCES[name])]
     assert main(["small", *words, "--runs", str(tmp_path), "--seeds", "1", "--causes", "--list"]) == 0
