@@ -14,7 +14,7 @@ from urfr_tf.data.crops import CropSettings
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import replacing, write_bytes, write_json
 from urfr_tf.protocols.degrade import Degradation
-from urfr_tf.protocols.embedding import Model, embed
+from urfr_tf.protocols.embedding import Model, Pixels, embed
 from urfr_tf.protocols.identification import check_templates, measure_templates
 from urfr_tf.protocols.megaface import Distractors, check_distractors, measure_distractors
 from urfr_tf.protocols.protocol import Pairs, Several, Templates
@@ -27,6 +27,9 @@ from urfr_tf.visualize.canvas import png
 from urfr_tf.visualize.degraded import by_strength
 from urfr_tf.visualize.reject_pictures import curves_of
 from urfr_tf.visualize.robustness import reject_figure, robustness_figure
+
+MOST_KEPT = 1 << 30
+"""Bytes of pixels that are kept from one degradation to the next."""
 
 AnyProtocol = Pairs | Several | Templates | Distractors
 METRICS, SCORES = "metrics.json", "scores.npz"
@@ -147,9 +150,11 @@ def evaluate(
         lossless=True,
     )
     refused: dict[str, int] = {}
+    pixels = protocol.images.count * 3 * model.input_size**2
+    prepared: dict[int, Pixels] | None = {} if settings.degradations and pixels <= MOST_KEPT else None
 
     def faces(degradation: Degradation | None) -> Faces:
-        found, reasons = embed(model, protocol.images, crop, cache, degradation, on_progress)
+        found, reasons = embed(model, protocol.images, crop, cache, degradation, on_progress, prepared)
         refused.update(reasons)
         return found
 

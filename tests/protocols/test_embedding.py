@@ -8,6 +8,7 @@ import pytest
 from urfr_tf.cli import build_parser
 from urfr_tf.config_check import SIZED
 from urfr_tf.data.crops import CropSettings
+from urfr_tf.data.images import decode_image
 from urfr_tf.data.sources.item import Item
 from urfr_tf.errors import UrfrError
 from urfr_tf.protocols import degrade
@@ -251,6 +252,19 @@ def test_degraded_pieces_have_their_own_place(images, pixel_model, tmp_path):
 def test_a_bad_degradation_is_a_sentence(text, sentence):
     with pytest.raises(UrfrError, match=sentence):
         degradations(text)
+
+
+def test_every_image_is_decoded_once_for_all_degradations(images, pixel_model, monkeypatch):
+    decoded = []
+    monkeypatch.setattr(module, "decode_image", lambda data: decoded.append(data) or decode_image(data))
+    wanted = [None, *degradations("blur:7"), *degradations("noise:20")]
+    anew = [embed(pixel_model, images, SETTINGS, degradation=each)[0].embedding for each in wanted]
+    assert len(decoded) == 3 * 96
+    prepared = {}
+    for each, expected in zip(wanted, anew, strict=True):
+        faces, _ = embed(pixel_model, images, SETTINGS, degradation=each, prepared=prepared)
+        np.testing.assert_array_equal(faces.embedding, expected)
+    assert len(decoded) == 4 * 96
 
 
 def test_what_is_written_twice_agrees():

@@ -11,6 +11,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -47,6 +48,22 @@ class Model(Protocol):
     def __call__(self, images: Any) -> dict[str, np.ndarray]: ...
 
 
+@dataclass(frozen=True)
+class Pixels:
+    """What is embedded of a piece.
+
+    Attributes:
+        rows: int64 [G], the images that were not refused.
+        images: uint8 [G, S, S, 3], RGB. points: float32 [G, 10], five points in pixels; -1 where they are unknown.
+        refused: str [P], the reason for each image of the piece; empty for those in `rows`.
+    """
+
+    rows: np.ndarray
+    images: np.ndarray
+    points: np.ndarray
+    refused: np.ndarray
+
+
 def embed(
     model: Model,
     images: Images,
@@ -54,6 +71,7 @@ def embed(
     cache: str | os.PathLike[str] | None = None,
     degradation: Degradation | None = None,
     on_progress: Callable[[int], Any] = lambda images: None,
+    prepared: dict[int, Pixels] | None = None,
 ) -> tuple[Faces, dict[str, int]]:
     """Embeds every image, or takes it from the cache.
 
@@ -64,6 +82,7 @@ def embed(
         cache: folder of pieces; None keeps nothing.
         degradation: applied to the crops before they are embedded.
         on_progress: called with the number of images that a piece added.
+        prepared: keeps what is embedded, by the place of each piece, for the next degradation of the same images.
 
     Returns:
         The faces, found False where an image was refused, and how many were refused by reason.
@@ -92,7 +111,12 @@ def embed(
                 path = Path(cache) / f"{key}.npz"
             kept = _read(path, len(piece), model)
             if kept is None:
-                kept = _compute(model, piece, settings, degradation, start, pool)
+                pixels = None if prepared is None else prepared.get(start)
+                if pixels is None:
+                    pixels = _pixels(piece, settings, model.input_size, pool)
+                    if prepared is not None:
+                        prepared[start] = pixels
+                kept = _compute(model, pixels, degradation, start)
                 if path is not None:
                     _write(path, kept)
             embedding[rows], variance[rows] = kept[heads.EMBEDDING], kept[heads.VARIANCE]
@@ -126,34 +150,41 @@ def _key(
     return hashlib.sha256("\n".join(parts + digests).encode()).hexdigest()
 
 
+def _pixels(piece: list[Item], settings: CropSettings, size: int, pool: ThreadPoolExecutor) -> Pixels:
+    crops = [crop for group in crop_groups(piece, settings, pool, ahead=_BATCH) for crop in group]
+    good = [crop for crop in crops if not crop.refused]
+    images = np.zeros([len(good), size, size, 3], np.uint8)
+    for row, image in enumerate(pool.map(lambda crop: _centre(crop, size), good)):
+        images[row] = image
+    return Pixels(
+        np.array([row for row, crop in enumerate(crops) if not crop.refused], np.int64),
+        images,
+        np.array([_points(crop, settings.size, size) for crop in good], np.float32).reshape(-1, 10),
+        # Reasons are cut so that the array stays small; the file is read without pickle.
+        np.array([crop.refused[:200] for crop in crops], "U200"),
+    )
+
+
 def _compute(
-    model: Model,
-    piece: list[Item],
-    settings: CropSettings,
-    degradation: Degradation | None,
-    start: int,
-    pool: ThreadPoolExecutor,
+    model: Model, pixels: Pixels, degradation: Degradation | None, start: int
 ) -> dict[str, np.ndarray]:
+    count = len(pixels.refused)
     kept = {
-        heads.EMBEDDING: np.zeros([len(piece), model.dim], np.float32),
-        heads.VARIANCE: np.ones([len(piece), model.groups], np.float32),
-        heads.NORM: np.full(len(piece), np.nan, np.float32),
+        heads.EMBEDDING: np.zeros([count, model.dim], np.float32),
+        heads.VARIANCE: np.ones([count, model.groups], np.float32),
+        heads.NORM: np.full(count, np.nan, np.float32),
     }
     # Only some models know the length of the embedding before it was normalised.
     embedded = getattr(model, "with_norm", model)
-    crops = [crop for group in crop_groups(piece, settings, pool, ahead=_BATCH) for crop in group]
-    good = [row for row, crop in enumerate(crops) if not crop.refused]
-    for first in range(0, len(good), _BATCH):
-        rows = good[first : first + _BATCH]
-        pixels = np.stack(list(pool.map(lambda row: _centre(crops[row], model.input_size), rows)))
+    for first in range(0, len(pixels.rows), _BATCH):
+        batch = slice(first, first + _BATCH)
+        rows, images = pixels.rows[batch], pixels.images[batch]
         if degradation is not None:
-            points = np.stack([_points(crops[row], settings.size, model.input_size) for row in rows])
-            pixels = degradation.apply(pixels, points, start + np.array(rows))
-        for name, output in embedded(pixels).items():
+            images = degradation.apply(images, pixels.points[batch], start + rows)
+        for name, output in embedded(images).items():
             if name in kept:
                 kept[name][rows] = output
-    # Reasons are cut so that the array stays small; the file is read without pickle.
-    return {**kept, "refused": np.array([crop.refused[:200] for crop in crops], "U200")}
+    return {**kept, "refused": pixels.refused}
 
 
 def _centre(crop: Crop, size: int) -> np.ndarray:
