@@ -170,7 +170,6 @@ def network_embedder(run: Path, network: Any, card: dict[str, Any], bulk: bool =
 
     from urfr_tf.layers.prelu import in_bulk
     from urfr_tf.models.inference import norm_beside
-    from urfr_tf.run_folder import WEIGHTS
 
     size = card["input_size"]
     observed = norm_beside(network)
@@ -190,7 +189,7 @@ def network_embedder(run: Path, network: Any, card: dict[str, Any], bulk: bool =
         input_size=size,
         groups=card["groups"],
         dim=card["dim"],
-        fingerprint=fingerprint([run / "config.yaml", run / WEIGHTS], run),
+        fingerprint=run_fingerprint(run),
         compute=lambda crops: {k: v.numpy() for k, v in embed(tf.constant(crops)).items()},
         card=card,
     )
@@ -213,6 +212,13 @@ def fingerprint(paths: Iterable[Path], root: Path) -> str:
         digest.update(path.relative_to(root).as_posix().encode("utf-8", "surrogateescape") + b"\0")
         digest.update(content.digest())
     return digest.hexdigest()
+
+
+def run_fingerprint(run: Path) -> str:
+    """sha256 (hex) of a run folder's configuration and weights."""
+    from urfr_tf.run_folder import WEIGHTS
+
+    return fingerprint([run / "config.yaml", run / WEIGHTS], run)
 
 
 def saved_model_fingerprint(folder: Path) -> str:

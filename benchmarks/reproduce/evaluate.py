@@ -24,19 +24,26 @@ from benchmarks.reproduce.plan import score_name
 from benchmarks.reproduce.seen import by_gender, for_pictures, measured
 from urfr_export.export_run import PARITY
 from urfr_tf.cli import main as urfr
-from urfr_tf.inference import load
+from urfr_tf.files import read_json
+from urfr_tf.inference import load, run_fingerprint
 
 GENDER, PICTURES = "gender", "pictures"
 
 
 def exported(run: Path) -> str:
-    """The float32 TFLite file of a run, written to RUN/export where it is missing or of other weights."""
+    """The float32 TFLite file of a run, written to RUN/export where it is missing or of other weights.
+
+    Raises:
+        SystemExit: it could not be exported, which was said.
+    """
     out = run / "export"
     path = out / "model.tflite"
-    parity = json.loads((out / PARITY).read_text(encoding="utf-8")) if (out / PARITY).is_file() else {}
+    parity = read_json(out / PARITY) if (out / PARITY).is_file() else {}
     weights = parity.get(path.name, {}).get("weights_sha256")
-    if not path.is_file() or weights != load(run).fingerprint:
-        urfr(["export", "--run", str(run), "--out", str(out), "--format", "tflite"])
+    if not path.is_file() or weights != run_fingerprint(run):
+        code = urfr(["export", "--run", str(run), "--out", str(out), "--format", "tflite"])
+        if code:
+            sys.exit(code)
     return str(path)
 
 

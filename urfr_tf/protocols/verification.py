@@ -74,6 +74,9 @@ def measure_pairs(pairs: Pairs, faces: Faces, wish: Wish, probes: Faces | None =
     }
     _rates(pairs, faces, scores, wish, probes, result)
     _ranks(pairs, faces, wish, probes, result)
+    if wish.impostors == "all":
+        # Last, as pictures show the first figures.
+        _listed_rates(scores, pairs.same, wish, result)
     missed = missed_pairs(scores, pairs.same)
     if missed is not None:
         quality = qualities(faces if probes is None else probes)
@@ -100,7 +103,6 @@ def _rates(
     same, a, b = pairs.same, people[pairs.first], people[pairs.second]
     fold: np.ndarray | None = pairs.fold
     if wish.impostors == "all":
-        _listed_rates(scores, same, wish, result)
         cross, first, second = _all_impostors(people, faces, wish.score, probes)
         scores = np.concatenate([scores[same], cross])
         a, b = (np.concatenate([x[same], people[y]]) for x, y in ((a, first), (b, second)))
