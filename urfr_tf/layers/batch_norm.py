@@ -38,7 +38,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """keras.layers.BatchNormalization over the last axis with the same weights and values.
 
     A frozen one in training is a product and a sum with numbers, forward and backward. Keras's own has the
-    gradients by its scale and offset computed, too, which nobody takes there.
+    gradients by its scale and offset computed, too, which nobody takes there: steps of `finetune_cosface_va` took
+    .95 of the time in float32 and .87 in bfloat16 (27.5 to 28.2 s for 25 against 25.8 to 26.7; 22.1 to 22.6 against
+    19.0 to 19.7; one run each, three epochs, two cores of an Intel Xeon with AMX).
     """
 
     def call(self, inputs: tf.Tensor, training: Any = None, mask: Any = None) -> tf.Tensor:
