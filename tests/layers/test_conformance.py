@@ -10,6 +10,7 @@ from urfr_tf.layers.prelu import fused_prelu
 from urfr_tf.models.inference import JoinGroups, Reciprocal
 
 INFERENCE = (
+    "BatchNormalization",
     "SubEmbedding",
     "Confidence",
     "ConfidenceNorm",
@@ -19,6 +20,7 @@ INFERENCE = (
     "Reciprocal",
 )
 CASES = {
+    "BatchNormalization": (lambda: layers.BatchNormalization(), [[4, 3, 5]]),
     "SubEmbedding": (lambda: layers.SubEmbedding(4, 3), [[10]]),
     "Confidence": (lambda: layers.Confidence(4, initial=9.0, minimum=0.5, maximum=80.0), [[10]]),
     "ConfidenceNorm": (lambda: layers.Confidence(4, initial=9.0, minimum=0.5, norm=True), [[10]]),
@@ -80,7 +82,7 @@ def test_mixed_precision_stays_float32(name, policy):
     keras.mixed_precision.set_global_policy(policy)
     try:
         # JoinGroups and Reciprocal are given their dtype by the inference graph; the backbone's layers are no heads.
-        others = ("DepthwiseConv2D", "JoinGroups", "PReLU", "Reciprocal")
+        others = ("BatchNormalization", "DepthwiseConv2D", "JoinGroups", "PReLU", "Reciprocal")
         model = model_of(name) if name not in others else None
         if model is not None:
             output = model([tf.cast(v, tf.float16) for v in values(name)])

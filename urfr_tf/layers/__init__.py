@@ -1,5 +1,6 @@
 """Sub-embeddings, confidence, prototypes, variation classifier."""
 
+from urfr_tf.layers.batch_norm import BatchNormalization
 from urfr_tf.layers.confidence import Confidence
 from urfr_tf.layers.depthwise import DepthwiseConv2D
 from urfr_tf.layers.prelu import PReLU
@@ -7,4 +8,12 @@ from urfr_tf.layers.prototypes import Prototypes
 from urfr_tf.layers.sub_embedding import SubEmbedding
 from urfr_tf.layers.variation_classifier import VariationClassifier
 
-__all__ = ["Confidence", "DepthwiseConv2D", "PReLU", "Prototypes", "SubEmbedding", "VariationClassifier"]
+__all__ = [
+    "BatchNormalization",
+    "Confidence",
+    "DepthwiseConv2D",
+    "PReLU",
+    "Prototypes",
+    "SubEmbedding",
+    "VariationClassifier",
+]

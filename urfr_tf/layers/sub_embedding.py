@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from urfr_tf.layers.batch_norm import BatchNormalization
+
 
 def normalize(vectors: tf.Tensor) -> tf.Tensor:
     """Divides by the L2 norm over the last axis; a zero vector stays zero, with finite gradient.
@@ -49,7 +51,7 @@ class SubEmbedding(keras.layers.Layer):
             name="dense",
         )
         self.norm = (
-            keras.layers.BatchNormalization(
+            BatchNormalization(
                 scale=False,
                 momentum=0.9,
                 epsilon=2e-5,

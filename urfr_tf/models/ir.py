@@ -8,7 +8,7 @@ that its checkpoints map one to one.
 import keras
 import tensorflow as tf
 
-from urfr_tf.layers import PReLU
+from urfr_tf.layers import BatchNormalization, PReLU
 
 BLOCKS = {
     "ir10": (1, 1, 1, 1),
@@ -78,9 +78,7 @@ def _conv(x: tf.Tensor, filters: int, kernel: int, stride: int, name: str) -> tf
 
 
 def _norm(x: tf.Tensor, synchronized: bool, name: str) -> tf.Tensor:
-    return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=synchronized, name=name)(
-        x
-    )
+    return BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=synchronized, name=name)(x)
 
 
 def _prelu(x: tf.Tensor, name: str) -> tf.Tensor:

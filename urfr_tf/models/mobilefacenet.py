@@ -11,7 +11,7 @@ from collections.abc import Callable
 import tensorflow as tf
 from tensorflow import keras
 
-from urfr_tf.layers import DepthwiseConv2D, PReLU
+from urfr_tf.layers import BatchNormalization, DepthwiseConv2D, PReLU
 
 MOMENTUM = 0.9
 EPSILON = 1e-3
@@ -55,7 +55,7 @@ def mobilefacenet(inputs: tf.Tensor, *, width: float = 1.0, synchronized: bool =
         return max(8, 8 * round(count * width / 8))
 
     def normalised(x: tf.Tensor, name: str) -> tf.Tensor:
-        return keras.layers.BatchNormalization(
+        return BatchNormalization(
             momentum=MOMENTUM, epsilon=EPSILON, synchronized=synchronized, name=f"{name}_bn"
         )(x)
 
