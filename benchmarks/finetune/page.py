@@ -51,6 +51,11 @@ PARTS = (
     Part("512-D in place of 128-D", "urface_128", "urface"),
     Part("aggregation", "urface", "urface-likelihood"),
     Part("uncertainty stage", "urface-likelihood", "urface_pa"),
+    Part("15 epochs in place of 5, the line", "cosface_va_mixed", "cosface_va_long"),
+    Part("15 epochs in place of 5, with the teacher", "cosface_teacher", "cosface_teacher_long"),
+    Part("15 epochs: teacher", "cosface_va_long", "cosface_teacher_long"),
+    Part("15 epochs: confidences, 512-D and decorrelation", "cosface_teacher_long", "urface_long"),
+    Part("15 epochs: uncertainty stage", "urface_long-likelihood", "urface_long_pa"),
 )
 
 

@@ -30,6 +30,7 @@ class Row:
         scores: how its templates and pairs are compared, the first in the main table.
         trained: the row whose training it takes; "": it has its own.
         after: the row whose tested network it goes on from; "": the imported weights.
+        sets: what its training changes in the file.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Row:
     scores: tuple[str, ...] = ("cosine",)
     trained: str = ""
     after: str = ""
+    sets: tuple[str, ...] = ()
 
     @property
     def training(self) -> str:
@@ -48,6 +50,7 @@ class Row:
 
 SHARE = 0.3
 """Chosen on the validation people (docs/finetuning.md)."""
+LONG = ("train.epochs=15",)
 
 ROWS = (
     Row("cosface", "CosFace", "finetune_cosface"),
@@ -65,6 +68,23 @@ ROWS = (
         after="urface",
     ),
     Row("urface_128", "URFace, 128-D", "finetune_urface_128", SHARE),
+    Row("cosface_va_long", "the line, 15 epochs, mixed", "finetune_cosface_va", SHARE, sets=LONG),
+    Row(
+        "cosface_teacher_long",
+        "the line + teacher, 15 epochs, mixed",
+        "finetune_cosface_teacher",
+        SHARE,
+        sets=LONG,
+    ),
+    Row("urface_long", "URFace, 15 epochs", "finetune_urface", SHARE, ("cosine", "likelihood"), sets=LONG),
+    Row(
+        "urface_long_pa",
+        "URFace, 15 epochs + PA",
+        "finetune_urface_pa",
+        0.0,
+        ("likelihood",),
+        after="urface_long",
+    ),
 )
 NAMED = {row.name: row for row in ROWS}
 
@@ -107,7 +127,7 @@ def finetune_plan(wish: Wish) -> list[Piece]:
             start, needed = imported, "import"
             if row.after:
                 start, needed = tested_folder(wish, NAMED[row.after], seed), made[row.after]
-            sets = [f"initial_weights={start}", f"seed={seed}", *wish.overrides]
+            sets = [*row.sets, f"initial_weights={start}", f"seed={seed}", *wish.overrides]
             sets += [f"data.{part}={data / part}" for part in ("train", "validation")]
             last = f"seed{seed}/{row.training}/train"
             if not row.trained:

@@ -31,9 +31,11 @@ def test_every_row_has_a_configuration_that_is_accepted(tmp_path):
         args = build_parser().parse_args(piece.words[2:])
         config = load_config(args.config, args.set)
         assert config.seed == int(piece.name[4])
-        staged = piece.name.endswith("urface_pa/train")
-        start = tmp_path / f"seed{config.seed}" / "urface-mixed" if staged else tmp_path / IMPORTED
-        assert config.initial_weights == str(start)
+        row = piece.name.split("/")[1]
+        after = {"urface_pa": "urface-mixed", "urface_long_pa": "urface_long-mixed"}
+        start = f"seed{config.seed}/{after[row]}" if row in after else IMPORTED
+        assert config.initial_weights == str(tmp_path / start)
+        assert config.train.epochs == (6 if row in after else 15 if "long" in row else 5)
         assert config.data.train == str(tmp_path / "data" / "train")
 
 

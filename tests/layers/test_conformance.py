@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 
 import urfr_tf.layers as layers
-from urfr_tf.layers.prelu import fused_prelu
 from urfr_tf.models.inference import JoinGroups, Reciprocal
 
 INFERENCE = (
@@ -14,6 +13,7 @@ INFERENCE = (
     "SubEmbedding",
     "Confidence",
     "ConfidenceNorm",
+    "Conv2D",
     "DepthwiseConv2D",
     "JoinGroups",
     "PReLU",
@@ -24,6 +24,7 @@ CASES = {
     "SubEmbedding": (lambda: layers.SubEmbedding(4, 3), [[10]]),
     "Confidence": (lambda: layers.Confidence(4, initial=9.0, minimum=0.5, maximum=80.0), [[10]]),
     "ConfidenceNorm": (lambda: layers.Confidence(4, initial=9.0, minimum=0.5, norm=True), [[10]]),
+    "Conv2D": (lambda: layers.Conv2D(6, 1), [[4, 3, 5]]),
     "DepthwiseConv2D": (lambda: layers.DepthwiseConv2D(3, strides=2), [[5, 5, 4]]),
     "PReLU": (lambda: layers.PReLU(shared_axes=[1, 2]), [[4, 3, 5]]),
     "Prototypes": (lambda: layers.Prototypes(5, 4), [[4, 3], [4]]),
@@ -82,7 +83,7 @@ def test_mixed_precision_stays_float32(name, policy):
     keras.mixed_precision.set_global_policy(policy)
     try:
         # JoinGroups and Reciprocal are given their dtype by the inference graph; the backbone's layers are no heads.
-        others = ("BatchNormalization", "DepthwiseConv2D", "JoinGroups", "PReLU", "Reciprocal")
+        others = ("BatchNormalization", "Conv2D", "DepthwiseConv2D", "JoinGroups", "PReLU", "Reciprocal")
         model = model_of(name) if name not in others else None
         if model is not None:
             output = model([tf.cast(v, tf.float16) for v in values(name)])
@@ -162,33 +163,6 @@ def test_confidence_not_learned_has_no_weights():
     layer = layers.Confidence(1, initial=64.0, learned=False)
     np.testing.assert_array_equal(layer(tf.ones([3, 5])), np.full([3, 1], 64.0))
     assert layer.weights == []
-
-
-@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("bfloat16", 2e-2), ("float16", 2e-3)])
-def test_fused_prelu_against_float64(dtype, tolerance):
-    random = np.random.default_rng(3)
-    x, upstream = (tf.cast(random.normal(size=[4, 5, 6, 7]), dtype) for _ in range(2))
-    slope = tf.cast(random.normal(size=[1, 1, 7]), dtype)  # some above 1, some below 0
-    with tf.GradientTape() as tape:
-        tape.watch([x, slope])
-        y = fused_prelu(x, slope)
-    by_x, by_slope = tape.gradient(y, [x, slope], upstream)
-    wide, a, up = (tf.cast(t, tf.float64).numpy() for t in (x, slope, upstream))
-    assert (y.dtype, by_x.dtype, by_slope.dtype, by_slope.shape) == (x.dtype, x.dtype, x.dtype, slope.shape)
-    np.testing.assert_allclose(tf.cast(y, tf.float64), np.where(wide > 0, wide, a * wide), atol=3 * tolerance)
-    np.testing.assert_allclose(tf.cast(by_x, tf.float64), up * np.where(wide > 0, 1.0, a), atol=3 * tolerance)
-    wanted = (np.minimum(wide, 0) * up).sum((0, 1, 2), keepdims=True)[0]
-    np.testing.assert_allclose(tf.cast(by_slope, tf.float64), wanted, rtol=tolerance, atol=20 * tolerance)
-
-
-def test_prelu_gives_the_same_in_training_as_in_inference_and_as_keras():
-    ours, theirs = layers.PReLU(shared_axes=[1, 2]), keras.layers.PReLU(shared_axes=[1, 2])
-    x = tf.random.stateless_normal([2, 3, 4, 5], [1, 2])
-    for layer in (ours, theirs):
-        layer.build(x.shape)
-        layer.alpha.assign(tf.random.stateless_normal([1, 1, 5], [3, 4]))
-    np.testing.assert_array_equal(ours(x), theirs(x))
-    np.testing.assert_allclose(ours(x, training=True), theirs(x), rtol=1e-6)
 
 
 def test_prototypes_scale_does_not_matter():

@@ -2,6 +2,7 @@
 
 from urfr_tf.layers.batch_norm import BatchNormalization
 from urfr_tf.layers.confidence import Confidence
+from urfr_tf.layers.convolution import Conv2D
 from urfr_tf.layers.depthwise import DepthwiseConv2D
 from urfr_tf.layers.prelu import PReLU
 from urfr_tf.layers.prototypes import Prototypes
@@ -11,6 +12,7 @@ from urfr_tf.layers.variation_classifier import VariationClassifier
 __all__ = [
     "BatchNormalization",
     "Confidence",
+    "Conv2D",
     "DepthwiseConv2D",
     "PReLU",
     "Prototypes",

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from urfr_tf.layers.bulk import is_bulk
+
 _fused = functools.partial(tf.function, jit_compile=True, autograph=False)
 
 
@@ -33,6 +35,17 @@ def frozen_norm(x: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor) -> tuple[tf.Te
     return _forward(x, scale, shift), lambda upstream: (_backward(scale, upstream), None, None)
 
 
+_FACTS = "_urfr_frozen_norm"
+
+
+def norm_of(tensor: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor] | None:
+    """(x, scale, shift) where a frozen `BatchNormalization` made the tensor in training, else None.
+
+    What comes next may take these instead and compute both in one pass; what it does not read is pruned from the graph.
+    """
+    return getattr(tensor, _FACTS, None)
+
+
 @keras.saving.register_keras_serializable(package="urfr_tf")
 class BatchNormalization(keras.layers.BatchNormalization):
     """keras.layers.BatchNormalization over the last axis with the same weights and values.
@@ -45,7 +58,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def call(self, inputs: tf.Tensor, training: Any = None, mask: Any = None) -> tf.Tensor:
         """[B, ..., C] -> [B, ..., C]."""
-        if not training or self.trainable:
+        stands_still = not self.trainable if training else is_bulk()
+        if not stands_still:
             return super().call(inputs, training=training, mask=mask)
         scale = tf.math.rsqrt(self.moving_variance + self.epsilon)
         if self.gamma is not None:
@@ -53,4 +67,6 @@ class BatchNormalization(keras.layers.BatchNormalization):
         shift = -self.moving_mean * scale
         if self.beta is not None:
             shift += self.beta
-        return frozen_norm(inputs, scale, shift)
+        outputs = frozen_norm(inputs, scale, shift)
+        setattr(outputs, _FACTS, (inputs, scale, shift))
+        return outputs

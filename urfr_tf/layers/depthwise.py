@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from urfr_tf.layers.devices import on_cpu
+
 
 def _float32_gradient(x: tf.Tensor, kernel: tf.Tensor, **how: Any) -> tf.Tensor:
     @tf.custom_gradient
@@ -37,7 +39,7 @@ class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
     def call(self, inputs: tf.Tensor, training: Any = None) -> tf.Tensor:
         """[B, H, W, C] -> [B, H', W', C]."""
         slow = self.strides[0] > 1 or self.padding == "valid"
-        if not (training and slow and inputs.dtype == tf.bfloat16 and _on_cpu()):
+        if not (training and slow and inputs.dtype == tf.bfloat16 and on_cpu()):
             return super().call(inputs)
         outputs = _float32_gradient(
             inputs,
@@ -48,7 +50,3 @@ class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
         if self.use_bias:
             outputs = tf.nn.bias_add(outputs, tf.cast(self.bias, inputs.dtype))
         return outputs if self.activation is None else self.activation(outputs)
-
-
-def _on_cpu() -> bool:
-    return not any(tf.config.list_logical_devices(kind) for kind in ("GPU", "TPU"))

@@ -8,7 +8,7 @@ that its checkpoints map one to one.
 import keras
 import tensorflow as tf
 
-from urfr_tf.layers import BatchNormalization, PReLU
+from urfr_tf.layers import BatchNormalization, Conv2D, PReLU
 
 BLOCKS = {
     "ir10": (1, 1, 1, 1),
@@ -66,7 +66,7 @@ def _conv(x: tf.Tensor, filters: int, kernel: int, stride: int, name: str) -> tf
     padding = "same" if stride == 1 else "valid"
     if stride != 1 and kernel == 3:
         x = keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
-    return keras.layers.Conv2D(
+    return Conv2D(
         filters,
         kernel,
         strides=stride,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import tensorflow as tf
 from tensorflow import keras
 
-from urfr_tf.layers import BatchNormalization, DepthwiseConv2D, PReLU
+from urfr_tf.layers import BatchNormalization, Conv2D, DepthwiseConv2D, PReLU
 
 MOMENTUM = 0.9
 EPSILON = 1e-3
@@ -88,7 +88,7 @@ def convolution(
     """Convolution, batch norm and, unless `linear`, PReLU with one slope a channel."""
     if stride > 1:
         x = keras.layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
-    x = keras.layers.Conv2D(
+    x = Conv2D(
         filters,
         kernel,
         strides=stride,

@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from urfr_tf import heads
 from urfr_tf.layers import VariationClassifier
+from urfr_tf.layers.bulk import in_bulk
 from urfr_tf.layers.partial_prototypes import PartialPrototypes
-from urfr_tf.layers.prelu import in_bulk
 from urfr_tf.losses import (
     ConfidenceAwareIdentification,
     confidence_regularizer,
