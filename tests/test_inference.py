@@ -15,7 +15,7 @@ from urfr_tf.config import from_dict, to_yaml
 from urfr_tf.errors import UrfrError
 from urfr_tf.inference import centre_crop, load
 from urfr_tf.layers import PReLU
-from urfr_tf.layers.bulk import in_bulk
+from urfr_tf.layers.prelu import in_bulk
 from urfr_tf.models.inference import build_inference
 
 MODEL = {"backbone": "ir18", "width": 0.125, "input_size": 32, "embedding_dim": 16, "groups": 4}

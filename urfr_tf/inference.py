@@ -168,7 +168,7 @@ def network_embedder(run: Path, network: Any, card: dict[str, Any], bulk: bool =
     """An inference model in memory as a callable; see `load_network`."""
     import tensorflow as tf
 
-    from urfr_tf.layers.bulk import in_bulk
+    from urfr_tf.layers.prelu import in_bulk
     from urfr_tf.models.inference import norm_beside
 
     size = card["input_size"]

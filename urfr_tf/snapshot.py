@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from urfr_tf import heads
 from urfr_tf.files import replacing
-from urfr_tf.layers.bulk import in_bulk
+from urfr_tf.layers.prelu import in_bulk
 from urfr_tf.run_folder import WEIGHTS
 
 

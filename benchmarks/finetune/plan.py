@@ -51,6 +51,7 @@ class Row:
 SHARE = 0.3
 """Chosen on the validation people (docs/finetuning.md)."""
 LONG = ("train.epochs=15",)
+"""Three times the epochs of the files, chosen there, too."""
 
 ROWS = (
     Row("cosface", "CosFace", "finetune_cosface"),

@@ -1,15 +1,12 @@
 """A convolution whose gradient by a 1 x 1 kernel is a product of matrices in bfloat16 on a CPU."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from urfr_tf.layers.devices import on_cpu
-
-_PARTS = 8
+from urfr_tf.layers.speed import on_cpu, parts_of, with_bias_and_activation
 
 
 @tf.custom_gradient
@@ -28,8 +25,7 @@ def pointwise(x: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable[...,
             input_sizes=tf.shape(x), filter=kernel, out_backprop=upstream, strides=[1] * 4, padding="VALID"
         )
         # One product for each eighth of the batch, added in float32: faster than one, and rounded no more.
-        parts = math.gcd(x.shape[0] or 1, _PARTS)
-        before, after = (tf.reshape(t, [parts, -1, t.shape[-1]]) for t in (x, upstream))
+        before, after = (tf.reshape(t, [parts_of(x), -1, t.shape[-1]]) for t in (x, upstream))
         products = tf.cast(tf.matmul(before, after, transpose_a=True), tf.float32)
         return by_x, tf.cast(tf.reshape(tf.reduce_sum(products, 0), kernel.shape), kernel.dtype)
 
@@ -51,6 +47,4 @@ class Conv2D(keras.layers.Conv2D):
         if not (training and single and inputs.dtype == tf.bfloat16 and on_cpu()):
             return super().call(inputs)
         outputs = pointwise(inputs, tf.cast(self.kernel, inputs.dtype))
-        if self.use_bias:
-            outputs = tf.nn.bias_add(outputs, tf.cast(self.bias, inputs.dtype))
-        return outputs if self.activation is None else self.activation(outputs)
+        return with_bias_and_activation(self, outputs)

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from urfr_tf.layers.devices import on_cpu
+from urfr_tf.layers.speed import on_cpu, with_bias_and_activation
 
 
 def _float32_gradient(x: tf.Tensor, kernel: tf.Tensor, **how: Any) -> tf.Tensor:
@@ -47,6 +47,4 @@ class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
             strides=(1, *self.strides, 1),
             padding=self.padding.upper(),
         )
-        if self.use_bias:
-            outputs = tf.nn.bias_add(outputs, tf.cast(self.bias, inputs.dtype))
-        return outputs if self.activation is None else self.activation(outputs)
+        return with_bias_and_activation(self, outputs)

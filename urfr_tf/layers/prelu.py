@@ -1,40 +1,35 @@
 """PReLU that training computes in one pass over memory, forward and backward (He et al., ICCV 2015)."""
 
-import functools
-import math
-from collections.abc import Callable
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from urfr_tf.layers.batch_norm import norm_of
-from urfr_tf.layers.bulk import is_bulk
+from urfr_tf.layers.speed import fused, parts_of
+
 
 # XLA fuses what TensorFlow does in five passes over a feature map, and ten more for the gradient.
-_fused = functools.partial(tf.function, jit_compile=True, autograph=False)
-
-
-_PARTS = 8
-
-
-@_fused
+@fused
 def _forward(x: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
     return tf.cast(_rectified(tf.cast(x, tf.float32), slope), x.dtype)
 
 
-@_fused
+@fused
 def _backward(x: tf.Tensor, slope: tf.Tensor, upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     by_x = tf.cast(_slopes(tf.cast(x, tf.float32), slope) * tf.cast(upstream, tf.float32), x.dtype)
     return by_x, _below(lambda part: part, x, upstream)
 
 
-@_fused
+@fused
 def _forward_normalised(x: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
     return tf.cast(_rectified(tf.cast(x, tf.float32) * scale + shift, slope), x.dtype)
 
 
-@_fused
+@fused
 def _backward_normalised(
     x: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor, slope: tf.Tensor, upstream: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -53,7 +48,7 @@ def _slopes(x: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
 
 def _below(before: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
     """min(before(x), 0) upstream in float32, added up over eighths of the batch: an eighth to be written."""
-    parts = math.gcd(x.shape[0] or 1, _PARTS)
+    parts = parts_of(x)
     pairs = zip(tf.split(x, parts), tf.split(upstream, parts), strict=True)
     return sum(
         tf.minimum(before(tf.cast(one, tf.float32)), 0.0) * tf.cast(up, tf.float32) for one, up in pairs
@@ -111,6 +106,23 @@ def fused_norm_prelu(
     return _forward_normalised(x, scale, shift, slope), gradient
 
 
+_in_bulk = contextvars.ContextVar("in_bulk", default=False)
+
+
+@contextlib.contextmanager
+def in_bulk() -> Iterator[None]:
+    """What is traced inside has the fused PReLU in inference, too: the same values, for many images.
+
+    XLA compiles it anew for each new size of a batch, which takes about a second for a whole network, and no
+    converter to TFLite knows it.
+    """
+    token = _in_bulk.set(True)
+    try:
+        yield
+    finally:
+        _in_bulk.reset(token)
+
+
 @keras.saving.register_keras_serializable(package="urfr_tf")
 class PReLU(keras.layers.PReLU):
     """keras.layers.PReLU with one slope a channel and the same weights and values; in training it is fused.
@@ -120,7 +132,7 @@ class PReLU(keras.layers.PReLU):
 
     def call(self, inputs: tf.Tensor, training: Any = None) -> tf.Tensor:
         """[B, ..., C] -> [B, ..., C]."""
-        if training or is_bulk():
+        if training or _in_bulk.get():
             slope, norm = tf.cast(self.alpha, inputs.dtype), norm_of(inputs)
             return fused_prelu(inputs, slope) if norm is None else fused_norm_prelu(*norm, slope)
         return super().call(inputs)

@@ -13,7 +13,6 @@ import tensorflow as tf
 
 from urfr_tf import heads
 from urfr_tf.layers import VariationClassifier
-from urfr_tf.layers.bulk import in_bulk
 from urfr_tf.layers.partial_prototypes import PartialPrototypes
 from urfr_tf.losses import (
     ConfidenceAwareIdentification,
@@ -31,16 +30,19 @@ TERMS = (IDENTIFICATION, REGULARIZER, CLS, ADV, TEACHER)
 
 
 class Teacher:
-    """A network that does not learn; hidden from Keras, which would put its weights into every checkpoint."""
+    """A network that does not learn; hidden from Keras, which would put its weights into every checkpoint.
+
+    It computes as training does where nothing learns: each batch norm with its stored statistics, in one pass with its PReLU.
+    """
 
     def __init__(self, network: keras.Model) -> None:
         self.network = network
+        network.trainable = False
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         """Images of any type [B, S, S, 3] in 0..255 -> sub-embeddings float32 [B, K, d]."""
         inputs = {heads.IMAGE: tf.cast(images, tf.float32)}
-        with in_bulk():
-            return tf.stop_gradient(self.network(inputs, training=False)[heads.EMBEDDING])
+        return tf.stop_gradient(self.network(inputs, training=True)[heads.EMBEDDING])
 
 
 class URFace(keras.Model):

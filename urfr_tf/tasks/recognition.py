@@ -77,9 +77,10 @@ def build_model(
                 "expected an embedding that goes on from the one of initial_weights where loss.teacher weighs the "
                 f"distance from it, but {config.initial_weights} has another width"
             )
-        teacher = Teacher(embedding_network(config.model, config.confidence))
+        teaching = embedding_network(config.model, config.confidence)
         if load:
-            teacher.network.set_weights(network.get_weights())
+            teaching.set_weights(network.get_weights())
+        teacher = Teacher(teaching)
     beside = config.head.partial
     outputs = training_outputs(network, None if beside else classes, groups)
     model = URFace(network.input, outputs, name="urface_training")
