@@ -18,6 +18,7 @@ LARGEST_SHIFT = 8.0
 """Largest |offset / gamma| of a batch norm that is folded backwards: a shift beyond it would cost precision."""
 
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+_TRAINED = (*_CONVOLUTIONS, keras.layers.BatchNormalization, keras.layers.PReLU)
 _BETWEEN = (keras.layers.Add, keras.layers.PReLU, keras.layers.ZeroPadding2D)
 
 
@@ -92,7 +93,7 @@ class _Folding:
         after = self._follows(layer)
         if isinstance(after, keras.layers.ZeroPadding2D):
             after = self._follows(after)
-        if type(after) not in _CONVOLUTIONS or isinstance(self.producer[id(layer.input)], _CONVOLUTIONS):
+        if not isinstance(after, _CONVOLUTIONS) or isinstance(self.producer[id(layer.input)], _CONVOLUTIONS):
             return False
         scale, offset = _affine(layer)
         deviation = np.sqrt(layer.moving_variance.numpy().astype(np.float64) + layer.epsilon)
@@ -193,8 +194,7 @@ class _Folding:
         if isinstance(layer, (*_CONVOLUTIONS, *_BETWEEN)):
             changes["dtype"] = self.dtype
         # Keras's own in place of the one that trains; what comes after knows that class only.
-        depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
-        kind = keras.layers.DepthwiseConv2D if depthwise else type(layer)
+        kind = next((kind for kind in _TRAINED if isinstance(layer, kind)), type(layer))
         return kind.from_config({**layer.get_config(), **changes})
 
 
@@ -211,7 +211,7 @@ def _is_norm(layer: Any) -> bool:
 
 
 def _pointwise(layer: Any) -> bool:
-    return type(layer) is keras.layers.Conv2D and layer.kernel_size == (1, 1)
+    return isinstance(layer, keras.layers.Conv2D) and layer.kernel_size == (1, 1)
 
 
 class _Constant(keras.layers.Layer):
