@@ -2,8 +2,8 @@
 
     make reproduce-small REPRODUCE_FLAGS="--causes --seeds 1" ...
 
-Each is the row "all" with one or two settings changed, beside the rows that it should not fall behind. The page
-docs/causes.md is written from the metrics files.
+Each is the row "all" with one or two settings changed, some with the uncertainty stage after it, beside the rows that
+it should not fall behind. The page docs/causes.md is written from the metrics files.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.reproduce.collect import Evaluations, times
 from benchmarks.reproduce.pieces import Piece
-from benchmarks.reproduce.plan import Wish, settings, write_tests
+from benchmarks.reproduce.plan import STAGED, Wish, settings, write_tests
 from benchmarks.reproduce.small import DEGRADED, small_plan
 from benchmarks.reproduce.tables import table
 
@@ -35,15 +35,19 @@ class Cause:
         name: of its folders. title: in the table.
         row: whose configuration it changes; its own run where `sets` is empty.
         sets: what is changed.
+        after: the cause whose run it goes on from; what the row itself goes on from where this is empty.
     """
 
     name: str
     title: str
     row: str
     sets: tuple[str, ...] = ()
+    after: str = ""
 
 
 _MEANS, _SUMS = "decorrelation.average=true", "decorrelation.average=false"
+_ALL_PA = "table2_all_pa"
+_PATIENT = ("optimizer.learning_rate.constant.learning_rate=0.003", "train.epochs=8")
 CAUSES = (
     Cause("va", "Baseline + VA", "table2_baseline_va"),
     Cause("confidences", "0 + 0: confidences alone", "table1_0_0"),
@@ -62,6 +66,22 @@ CAUSES = (
     ),
     Cause("margin", "in means, margin 16 in place of 9.6", "table2_all", (_MEANS, "loss.margin=16.0")),
     Cause("teacher", "in means, taught by the start", "table2_all", (_MEANS, "loss.teacher=20.0")),
+    # The uncertainty stage, by likelihood.
+    Cause("means_pa", "in means, then PA", _ALL_PA, after="means"),
+    Cause(
+        "means_patient",
+        "in means, then PA at three times the rate, twice as long",
+        _ALL_PA,
+        _PATIENT,
+        "means",
+    ),
+    Cause(
+        "norm_patient",
+        "in means, confidences see the norm, then the same",
+        _ALL_PA,
+        (*_PATIENT, "confidence.norm=true"),
+        "norm",
+    ),
 )
 
 
@@ -76,18 +96,35 @@ def causes_plan(wish: Wish) -> list[Piece]:
     for seed in wish.seeds:
         for cause in CAUSES:
             run, last = wish.run(seed, cause.row), f"seed{seed}/{cause.row}/train"
-            if cause.sets:
-                # The command of the row itself, into another folder and with what is changed at its end.
-                row, own = planned[last], wish.runs / FOLDER / f"seed{seed}" / cause.name
-                words = [str(own) if word == str(run) else word for word in row.words]
-                run, last = own, f"seed{seed}/{FOLDER}/{cause.name}/train"
-                pieces.append(Piece(last, (*words, *settings(cause.sets)), row.needs))
-            out = wish.runs / FOLDER / "evaluation" / f"seed{seed}" / cause.name
-            words = ["-m", "benchmarks.reproduce.evaluate", "--run", str(run), "--score", "cosine"]
-            words += ["--tflite", "--tests", str(tests), "--out", str(out)]
+            if cause.sets or cause.after:
+                pieces.append(_training(wish, seed, cause, planned[last]))
+                run, last = _run(wish, seed, cause.name), pieces[-1].name
+            words = ["-m", "benchmarks.reproduce.evaluate", "--run", str(run)]
+            words += ["--score", "likelihood" if cause.row in STAGED else "cosine", "--tflite"]
+            words += ["--tests", str(tests)]
+            words += ["--out", str(wish.runs / FOLDER / "evaluation" / f"seed{seed}" / cause.name)]
             name = f"seed{seed}/{FOLDER}/{cause.name}/validate"
             pieces.append(Piece(name, tuple(words), (last, "data/validation_tests")))
     return pieces
+
+
+def _run(wish: Wish, seed: int, name: str) -> Path:
+    return wish.runs / FOLDER / f"seed{seed}" / name
+
+
+def _piece(seed: int, name: str) -> str:
+    return f"seed{seed}/{FOLDER}/{name}/train"
+
+
+def _training(wish: Wish, seed: int, cause: Cause, row: Piece) -> Piece:
+    """The command of the row itself, into another folder and with what is changed at its end."""
+    own, sets, needs = str(_run(wish, seed, cause.name)), cause.sets, row.needs
+    if cause.after:
+        before = f"seed{seed}/{STAGED[cause.row]}/train"
+        needs = tuple(_piece(seed, cause.after) if need == before else need for need in needs)
+        sets = (*sets, f"initial_weights={_run(wish, seed, cause.after)}")
+    words = [own if word == str(wish.run(seed, cause.row)) else word for word in row.words]
+    return Piece(_piece(seed, cause.name), (*words, *settings(sets)), needs)
 
 
 def _tests(data: Path) -> dict[str, list[str]]:

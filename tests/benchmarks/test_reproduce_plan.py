@@ -75,22 +75,30 @@ def test_causes_change_one_training_each_and_are_measured_on_validation_people(t
     pieces = {piece.name: piece for piece in causes_plan(wish)}
     for cause in CAUSES:
         measured_piece = pieces[f"seed1/causes/{cause.name}/validate"]
-        trained = f"seed1/causes/{cause.name}/train" if cause.sets else f"seed1/{cause.row}/train"
+        own = cause.sets or cause.after
+        trained = f"seed1/causes/{cause.name}/train" if own else f"seed1/{cause.row}/train"
         assert measured_piece.needs == (trained, "data/validation_tests")
+        words = measured_piece.words
+        by = "likelihood" if cause.row == "table2_all_pa" else "cosine"
+        assert words[words.index("--score") + 1] == by
         args = build_parser().parse_args(pieces[trained].words[2:])
         config = load_config(args.config, args.set)
-        assert config.initial_weights == str(wish.run(1, "start")) and config.seed == 1
+        start = tmp_path / "causes" / "seed1" / cause.after if cause.after else wish.run(1, "start")
+        assert config.initial_weights == str(start) and config.seed == 1
+        before = f"seed1/causes/{cause.after}/train" if cause.after else "seed1/start/train"
+        assert [need for need in pieces[trained].needs if need.startswith("seed")] == [before]
         for setting in cause.sets:
             name, _, value = setting.partition("=")
-            section, _, key = name.partition(".")
-            assert str(getattr(getattr(config, section), key)).lower() == value
-    words = measured_piece.words
+            found = config
+            for key in name.split("."):
+                found = found[key] if isinstance(found, dict) else getattr(found, key)
+            assert str(found).lower() == value
     tests = json.loads(Path(words[words.index("--tests") + 1]).read_text())
     assert all("validation" in words[words.index("--data") + 1] for words in tests.values())
     words = [word for name in ("lfw", "pairs", "gender", "cfp") for word in (f"--{name}", SOURCES[name])]
     assert main(["small", *words, "--runs", str(tmp_path), "--seeds", "1", "--causes", "--list"]) == 0
     listed = capsys.readouterr().out
-    assert "seed1/causes/means/validate" in listed and "table2_all_pa" not in listed
+    assert "seed1/causes/means/validate" in listed and "seed1/table2_all" not in listed
 
 
 def test_the_page_of_causes_has_its_figures(tmp_path):
