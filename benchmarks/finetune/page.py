@@ -102,7 +102,7 @@ def lines(runs: Path) -> list[str]:
         "# Fine-tuning: what was measured",
         "",
         "Written by `python -m benchmarks.finetune.page` from the metrics files of the runs; no figure here is typed. "
-        f"Mean over the seeds {', '.join(map(str, seeds))} ± standard error of the mean; the imported weights have no seed. "
+        f"Mean over the seeds {', '.join(map(str, seeds))} ± standard error of the mean, over fewer where a row says so; the imported weights have no seed. "
         f"`{NOT_RUN}`: no such file. What is tested is each run's float32 TFLite file. How to read it: docs/finetuning.md.",
         "",
         "    make finetune LFW=lfw.tar PAIRS=lfw_pairs.txt GENDER=lfw_gender_by_identity.tsv CFP=cfp_dev.tar WEIGHTS=NAME-0000.params",
@@ -176,10 +176,22 @@ def _title(row: Row, score: str) -> str:
 def _rows(figures: Evaluations, test: str, columns: dict[str, str]) -> list[str]:
     """A table of every row's figures in a test; `columns` maps headings to the figures' names."""
     rows = [
-        [title, *(cell(figures, name, test, metric) for metric in columns.values())]
+        [
+            title + _fewer(figures, name, test),
+            *(cell(figures, name, test, metric) for metric in columns.values()),
+        ]
         for name, title in _named()
     ]
     return table(["", *columns], rows)
+
+
+def _fewer(figures: Evaluations, name: str, test: str) -> str:
+    """` (1 seed)` where a row has fewer seeds than there are."""
+    everyone = [seed for seed in figures.seeds if seed]
+    found = [seed for seed in everyone if figures.file(seed, name, test)]
+    if name == IMPORTED or not 0 < len(found) < len(everyone):
+        return ""
+    return f" ({len(found)} seed{'s' if len(found) > 1 else ''})"
 
 
 def _pairs(figures: Evaluations, test: str, conditions: tuple[str, ...]) -> list[str]:

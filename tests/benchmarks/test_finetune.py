@@ -84,13 +84,15 @@ def test_figures_are_means_with_standard_errors(tmp_path):
     for seed, value in ((1, 0.90), (2, 0.92), (3, 0.97)):
         put(tmp_path, seed, "cosface_va", "lfw", {TAR: value, "tar_listed@far=1e-3@blur=25": value - 0.5})
         put(tmp_path, seed, "cosface", "lfw", {TAR: value - 0.1 * seed})
+    put(tmp_path, 2, "urface", "lfw", {TAR: 0.9})
     put(tmp_path, 0, IMPORTED, "lfw", {TAR: 0.9813})
     figures = Evaluations(tmp_path, {}, [IMPORTED, "cosface", "cosface_va"])
     assert cell(figures, "cosface_va", "lfw", TAR) == ".930 ± .021"
     assert cell(figures, IMPORTED, "lfw", TAR) == ".981"
     assert cell(figures, "cosface_va", "lfw", "rank1") == NOT_RUN
     text = "\n".join(lines(tmp_path))
-    assert "| imported | .981 | " in text
+    assert "| imported | .981 | " in text and "| CosFace | .730 ± " in text
+    assert "| URFace: the same + decorrelation (1 seed) | .900 |" in text
     # Differences .1, .2, .3: mean .2, deviation .1, / sqrt(3) = .058.
     assert "| augmentation | +.200 ± .058 **gains** |" in text
     aims = text.splitlines()

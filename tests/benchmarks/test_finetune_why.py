@@ -1,0 +1,60 @@
+"""What the page about confidences rests on: correlations, the weighted TAR, and what a regression can know."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from benchmarks.finetune.quality import inputs, regression
+from benchmarks.finetune.why import alike, apart, rank_correlation, tar
+
+
+def test_rank_correlation_is_spearmans_averaged():
+    one = np.array([[1.0, 2.0, 3.0, 40.0], [1.0, 2.0, 3.0, 4.0]])
+    other = np.array([[0.1, 0.3, 0.2, 0.4], [4.0, 3.0, 2.0, 1.0]])
+    # 1 - 6 sum d^2 / (n (n^2 - 1)): d^2 = 0 1 1 0 -> 1 - 12 / 60; reversed -> -1
+    assert rank_correlation(one, other) == pytest.approx((0.8 - 1) / 2)
+
+
+def test_groups_are_alike_by_what_they_share():
+    random = np.random.default_rng(0)
+    shared, own = random.normal(0, 1, [200_000, 1]), random.normal(0, 1, [200_000, 4])
+    # variance 1 shared, variance 3 of their own: 1 / (1 + 3); standard error of a correlation below 1 / sqrt(200,000)
+    assert alike(shared + np.sqrt(3) * own) == pytest.approx(0.25, abs=0.01)
+
+
+def test_apart_leaves_neither_the_level_of_an_image_nor_of_a_group():
+    image, group, rest = (
+        np.array([[1.0], [5.0]]),
+        np.array([[0.0, 2.0]]),
+        np.array([[1.0, -1.0], [-1.0, 1.0]]),
+    )
+    np.testing.assert_allclose(apart(image + group + rest), rest, atol=1e-12)
+
+
+def test_weights_decide_the_rate():
+    """Two people of two images; in the probes the second group is another person's, the first the image's own."""
+    first = np.array([[1.0, 0], [1.0, 0], [0, 1.0], [0, 1.0]])
+    second = np.array([[1.0, 0], [1.0, 0], [0, 1.0], [0, 1.0]])
+    gallery = np.stack([first, second], axis=1)
+    probes = np.stack([first, second[::-1]], axis=1)
+    pairs = SimpleNamespace(first=np.array([0, 2]), second=np.array([1, 3]), same=np.array([True, True]))
+    people = np.array([0, 0, 1, 1])
+    # By the bad group: genuine 0 below impostors 1. By the good one: genuine 1 above impostors 0.
+    assert tar(gallery, probes, np.tile([0.0, 1.0], [4, 1]), pairs, people) == 0.0
+    assert tar(gallery, probes, np.tile([1.0, 0.0], [4, 1]), pairs, people) == 1.0
+    # the length of the weights is nothing that changes between probes
+    by_image = np.array([[1.0, 0], [5.0, 0], [1.0, 0], [0.2, 0]])
+    assert tar(gallery, probes, by_image, pairs, people) == 1.0
+
+
+def test_the_regression_finds_what_is_linear_in_the_direction():
+    random = np.random.default_rng(1)
+    features = random.normal(0, 1, [4000, 8])
+    kernel = random.normal(0, 1, [9, 3])
+    quality = 1 - np.exp(-(inputs(features) @ kernel) - 5)
+    predict = regression(features[:3000], quality[:3000])
+    found, expected = predict(features[3000:]), -np.log(1 - quality[3000:])
+    # shrunk by the ridge, 1000 beside 3000 images, and so compared by correlation
+    for group in range(3):
+        assert np.corrcoef(found[:, group], expected[:, group])[0, 1] > 0.99
