@@ -28,6 +28,7 @@ from urfr_tf.validation import labelled_images
 CONDITIONS = ("resolution:24", "resolution:16", "blur:25", "occlusion:4", "noise:40")
 CLEAN = "clean"
 FAR = 1e-3
+SHRINKAGE = 0.05
 PAGE = "finetuning_why.md"
 FIGURES = {
     "level": "confidence, share of clean",
@@ -39,6 +40,8 @@ FIGURES = {
     "quality_spread": "spread of quality between the groups of an image",
     "alike": "correlation of two groups' cosines, impostors",
     "alike_genuine": "the same, genuine pairs",
+    "read_off": "told from clean by the embedding",
+    "read_off_group": "told from clean by one group, mean of the groups",
     "equal": "TAR, groups equal",
     "learned": "TAR, groups by confidence",
     "known": "TAR, groups by ridge regression",
@@ -61,6 +64,18 @@ def alike(cosines: np.ndarray) -> float:
     """Mean correlation of two groups' cosines over pairs [P, K]; 0 where groups judge independently of each other."""
     matrix = np.corrcoef(cosines.T)
     return float(matrix[~np.eye(len(matrix), dtype=bool)].mean())
+
+
+def told_apart(one: np.ndarray, other: np.ndarray, learning: np.ndarray) -> float:
+    """Balanced accuracy of a linear classifier (ridge) of two sets of vectors [N, D] on the images that it did not learn from."""
+    both = np.concatenate([one[learning], other[learning]])
+    side = np.repeat([1.0, -1.0], np.count_nonzero(learning))
+    centre = both.mean(0)
+    square = (both - centre).T @ (both - centre)
+    ridge = SHRINKAGE * np.trace(square) / len(square) * np.eye(len(square))
+    kernel = np.linalg.solve(square + ridge, (both - centre).T @ side)
+    first, second = ((values[~learning] - centre) @ kernel > 0 for values in (one, other))
+    return float((np.mean(first) + np.mean(~second)) / 2)
 
 
 def tar(
@@ -113,6 +128,12 @@ def measure(run: str, crops: np.ndarray, pairs: Any, training: np.ndarray) -> di
             "knows_groups": rank_correlation(apart(logs), apart(quality)),
             "known_images": rank_correlation(predicted.mean(1), quality.mean(1)),
             "known_groups": rank_correlation(apart(predicted), apart(quality)),
+            "read_off": told_apart(*(t.reshape(len(t), -1) for t in (clean, groups)), people % 2 == 0),
+            "read_off_group": float(
+                np.mean(
+                    [told_apart(clean[:, k], groups[:, k], people % 2 == 0) for k in range(clean.shape[1])]
+                )
+            ),
             "quality_spread": float(apart(quality).std()),
             "known": tar(clean, groups, np.exp(predicted), pairs, people),
             "oracle": tar(clean, groups, np.maximum(quality, 0) ** 4, pairs, people),
@@ -161,7 +182,8 @@ def lines(found: dict[str, dict[str, dict[str, float]]], pairs: Any) -> list[str
         f"{np.count_nonzero(pairs.same)} genuine pairs, all cross-person pairs. Quality: the cosine between a group of a "
         "degraded image's embedding and the same group of the clean image's. TAR at FAR 1e-3, the second image degraded and its "
         "groups alone weighted. The ridge regression sees what the confidence head sees, and learned the quality of "
-        f"training images that were degraded {COPIES} times each at random.",
+        f"training images that were degraded {COPIES} times each at random. Told from clean: balanced accuracy of a linear classifier that "
+        "learned on half of these people and is asked about the other half (chance: .5).",
         "",
     ]
     for run, each in found.items():

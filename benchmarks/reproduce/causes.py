@@ -64,6 +64,12 @@ CAUSES = (
     Cause(
         "rate", "in means, confidences learn ten times as fast", "table2_all", (_MEANS, "confidence.rate=1.0")
     ),
+    Cause(
+        "classifier",
+        "in means, the variation classifier learns 100 times as fast",
+        "table2_all",
+        (_MEANS, "decorrelation.classifier_rate=1.0"),
+    ),
     Cause("margin", "in means, margin 16 in place of 9.6", "table2_all", (_MEANS, "loss.margin=16.0")),
     Cause("teacher", "in means, taught by the start", "table2_all", (_MEANS, "loss.teacher=20.0")),
     # The uncertainty stage, by likelihood.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.finetune.quality import inputs, regression
-from benchmarks.finetune.why import alike, apart, rank_correlation, tar
+from benchmarks.finetune.why import alike, apart, rank_correlation, tar, told_apart
 
 
 def test_rank_correlation_is_spearmans_averaged():
@@ -30,6 +30,16 @@ def test_apart_leaves_neither_the_level_of_an_image_nor_of_a_group():
         np.array([[1.0, -1.0], [-1.0, 1.0]]),
     )
     np.testing.assert_allclose(apart(image + group + rest), rest, atol=1e-12)
+
+
+def test_a_shift_is_told_apart_and_nothing_is_not():
+    random, learning = np.random.default_rng(2), np.arange(4000) % 2 == 0
+    one, other = random.normal(0, 1, [4000, 5]), random.normal(0, 1, [4000, 5])
+    # no difference: .5, standard error .5 / sqrt(4000) = .008
+    assert told_apart(one, other, learning) == pytest.approx(0.5, abs=0.03)
+    # two deviations between the means: the best classifier is right where a normal number is above -1, .841
+    assert told_apart(one + [2, 0, 0, 0, 0], other, learning) == pytest.approx(0.841, abs=0.025)
+    assert told_apart(one + [9, 0, 0, 0, 0], other, learning) > 0.999
 
 
 def test_weights_decide_the_rate():
