@@ -178,6 +178,8 @@ def lines(found: dict[str, dict[str, dict[str, float]]], pairs: Any) -> list[str
         "",
         "Written by `python -m benchmarks.finetune.why`; no figure here is typed. What it means: docs/finetuning.md.",
         "",
+        "    python -m benchmarks.finetune.why --train runs/finetune/data/train --data runs/finetune/data/validation runs/finetune/seed1/{urface_ci,urface,urface_pa}",
+        "",
         f"{pairs.images.count} images of {len(np.unique(pairs.people()))} people who are neither trained on nor tested, "
         f"{np.count_nonzero(pairs.same)} genuine pairs, all cross-person pairs. Quality: the cosine between a group of a "
         "degraded image's embedding and the same group of the clean image's. TAR at FAR 1e-3, the second image degraded and its "
