@@ -1,12 +1,16 @@
 """What the page about confidences rests on: correlations, the weighted TAR, and what a regression can know."""
 
+import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from benchmarks.finetune.quality import inputs, regression
-from benchmarks.finetune.why import alike, apart, rank_correlation, tar, told_apart
+from benchmarks.finetune.quality import at_random, inputs, regression
+from benchmarks.finetune.why import PAGE, alike, apart, crops_of, main, rank_correlation, tar, told_apart
+from urfr_tf import heads
+from urfr_tf.inference import load
+from urfr_tf.protocols.pairs import open_pairs
 
 
 def test_rank_correlation_is_spearmans_averaged():
@@ -68,3 +72,30 @@ def test_the_regression_finds_what_is_linear_in_the_direction():
     # shrunk by the ridge, 1000 beside 3000 images, and so compared by correlation
     for group in range(3):
         assert np.corrcoef(found[:, group], expected[:, group])[0, 1] > 0.99
+
+
+def test_every_crop_is_degraded_and_a_seed_gives_the_same():
+    crops = np.random.default_rng(3).uniform(1, 255, [12, 64, 64, 3]).astype(np.float32)
+    one, again, other = (at_random(crops, seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one, again)
+    assert all(np.any(each != crop) for each, crop in zip(one, crops, strict=True)) and np.any(one != other)
+
+
+def test_the_page_of_a_run(tiny_run, shards, tmp_path, monkeypatch):
+    words = ["why", "--train", str(shards), "--data", str(shards), "--docs", str(tmp_path), str(tiny_run)]
+    monkeypatch.setattr(sys, "argv", words)
+    main()
+    lines = (tmp_path / PAGE).read_text().splitlines()
+    cells = {
+        line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]]
+        for line in lines
+        if "|" in line
+    }
+    assert cells["confidence, share of clean"][0] == "1.000"
+    assert all(0 <= float(cell) <= 1 for cell in cells["TAR, groups by true quality"][1:])
+    # the figure of clean images, from the run as it is served
+    model, pairs = load(tiny_run), open_pairs(str(shards))
+    output = model(crops_of(str(shards), model.input_size))
+    groups = output[heads.EMBEDDING].reshape(pairs.images.count, model.groups, -1) * np.sqrt(model.groups)
+    expected = tar(groups, groups, np.ones(groups.shape[:2]), pairs, pairs.people())
+    assert float(cells["TAR, groups equal"][0]) == pytest.approx(expected, abs=5e-4)
