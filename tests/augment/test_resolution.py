@@ -77,3 +77,14 @@ def test_another_range_is_drawn_evenly():
     counts = np.bincount(drawn)
     assert drawn.min() == 8 and drawn.max() == 40
     assert (np.abs(counts[8:] - 200) <= 70).all()
+
+
+def test_a_graph_takes_images_of_several_sizes():
+    graph = tf.function(lower_resolution, autograph=False, reduce_retracing=True)
+    random = np.random.default_rng(4)
+    for side in (40, 32, 36, 50):
+        crops = random.uniform(0, 255, [2, side, side, 3]).astype(np.float32)
+        sizes = tf.constant([16, 24])
+        np.testing.assert_allclose(
+            graph(crops, sizes), lower_resolution(tf.constant(crops), sizes), atol=1e-3
+        )

@@ -21,19 +21,21 @@ def lower_resolution(images: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     """Shrinks every image to size x size pixels (bilinear, antialiased) and enlarges it again (bilinear).
 
     Args:
-        images: uint8 or float32 [B, H, W, C]; H, W and C known.
+        images: uint8 or float32 [B, H, W, C].
         size: int32 [B], at least 1.
 
     Returns:
         The shape and type of `images`, and in their range; bytes are rounded once, at the end.
     """
-    _, height, width, channels = images.shape
+    # A graph that was called with several sizes does not know them any more when it is traced.
+    shape = images.shape[1:]
+    full = shape[:2] if shape[:2].is_fully_defined() else tf.shape(images)[1:3]
 
     def one(values: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         image, side = values
         small = tf.image.resize(image, [side, side], antialias=True)
-        image = tf.image.resize(small, [height, width])
+        image = tf.image.resize(small, full)
         return image if images.dtype == tf.float32 else tf.cast(image + 0.5, images.dtype)
 
-    result = tf.TensorSpec([height, width, channels], images.dtype)
+    result = tf.TensorSpec(shape, images.dtype)
     return tf.map_fn(one, (images, size), fn_output_signature=result)
