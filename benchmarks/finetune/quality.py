@@ -6,8 +6,12 @@ other people's.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from urfr_tf.inference import load_network
 from urfr_tf.protocols.degrade import Degradation, degradations
@@ -21,7 +25,7 @@ _LEAST = 1e-3
 class Network:
     """Features float64 [B, F], unit groups float64 [B, K, d] and confidences float64 [B, K] of a run folder's network."""
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: Path) -> None:
         import keras
         import tensorflow as tf
 
@@ -54,7 +58,12 @@ class Network:
 def degraded(crops: np.ndarray, name: str) -> np.ndarray:
     """Crops [B, S, S, 3] under `variation:strength`."""
     [degradation] = degradations(name)
-    return degradation.apply(crops, np.full([len(crops), 10], -1, np.float32), np.arange(len(crops)))
+    return _apply(degradation, crops, np.arange(len(crops)))
+
+
+def _apply(degradation: Degradation, crops: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Those of the crops, whose five points are not known."""
+    return degradation.apply(crops[rows], np.full([len(rows), 10], -1, np.float32), rows)
 
 
 def at_random(crops: np.ndarray, seed: int) -> np.ndarray:
@@ -71,7 +80,7 @@ def at_random(crops: np.ndarray, seed: int) -> np.ndarray:
     result = np.empty_like(crops)
     for each in set(drawn):
         rows = np.array([row for row, other in enumerate(drawn) if other == each])
-        result[rows] = each.apply(crops[rows], np.full([len(rows), 10], -1, np.float32), rows)
+        result[rows] = _apply(each, crops, rows)
     return result
 
 
@@ -83,11 +92,9 @@ def inputs(features: np.ndarray) -> np.ndarray:
 
 def regression(features: np.ndarray, quality: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Features [B, F] -> what their groups' log(1 - quality) [B, K] is, up to its sign: larger is better."""
-    given, target = inputs(features), np.log(np.maximum(1 - quality, _LEAST))
-    centre, spread, mean = given.mean(0), given.std(0) + 1e-9, target.mean(0)
-    given = (given - centre) / spread
-    kernel = np.linalg.solve(given.T @ given + RIDGE * np.eye(given.shape[1]), given.T @ (target - mean))
-    return lambda features: -((inputs(features) - centre) / spread @ kernel + mean)
+    fitted = make_pipeline(StandardScaler(), Ridge(RIDGE))
+    fitted.fit(inputs(features), np.log(np.maximum(1 - quality, _LEAST)))
+    return lambda features: -fitted.predict(inputs(features))
 
 
 def learn(network: Network, crops: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

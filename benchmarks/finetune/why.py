@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import rankdata
+from sklearn.linear_model import Ridge
 
 from urfr_tf.quiet import quiet_libraries
 
@@ -20,7 +22,6 @@ if __name__ == "__main__":  # Before TensorFlow is imported, which reads the env
 from benchmarks.finetune.quality import COPIES, Network, degraded, learn
 from benchmarks.reproduce.tables import table
 from urfr_tf.files import write_text
-from urfr_tf.inference import load_network
 from urfr_tf.metrics import tar_at_far
 from urfr_tf.protocols.pairs import open_pairs
 from urfr_tf.validation import labelled_images
@@ -49,14 +50,9 @@ FIGURES = {
 }
 
 
-def ranks(values: np.ndarray) -> np.ndarray:
-    """The ranks along the last axis, equals in the order in which they come."""
-    return values.argsort(axis=-1).argsort(axis=-1).astype(np.float64)
-
-
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
     """Spearman's along the last axis [..., N], averaged over the others."""
-    a, b = (ranks(values) - (values.shape[-1] - 1) / 2 for values in (one, other))
+    a, b = (rankdata(values, axis=-1) - (values.shape[-1] + 1) / 2 for values in (one, other))
     return float(np.mean((a * b).sum(-1) / np.sqrt((a * a).sum(-1) * (b * b).sum(-1))))
 
 
@@ -70,11 +66,8 @@ def told_apart(one: np.ndarray, other: np.ndarray, learning: np.ndarray) -> floa
     """Balanced accuracy of a linear classifier (ridge) of two sets of vectors [N, D] on the images that it did not learn from."""
     both = np.concatenate([one[learning], other[learning]])
     side = np.repeat([1.0, -1.0], np.count_nonzero(learning))
-    centre = both.mean(0)
-    square = (both - centre).T @ (both - centre)
-    ridge = SHRINKAGE * np.trace(square) / len(square) * np.eye(len(square))
-    kernel = np.linalg.solve(square + ridge, (both - centre).T @ side)
-    first, second = ((values[~learning] - centre) @ kernel > 0 for values in (one, other))
+    fitted = Ridge(SHRINKAGE * np.var(both, axis=0).mean() * len(both)).fit(both, side)
+    first, second = (fitted.predict(values[~learning]) > 0 for values in (one, other))
     return float((np.mean(first) + np.mean(~second)) / 2)
 
 
@@ -98,18 +91,20 @@ def tar(
     return float(tar_at_far(both, same, FAR, thin=True))
 
 
-def measure(run: str, crops: np.ndarray, pairs: Any, training: np.ndarray) -> dict[str, dict[str, float]]:
+def measure(
+    network: Network, crops: np.ndarray, pairs: Any, training: np.ndarray
+) -> dict[str, dict[str, float]]:
     """Every figure under every condition, for crops [B, S, S, 3] and crops of training people."""
-    network, people = Network(run), pairs.people()
+    people = pairs.people()
     predict = learn(network, training)
-    _, clean, sure = network(crops)
+    original = network(crops)
+    _, clean, sure = original
     impostors = np.random.default_rng(0).integers(0, len(crops), [20_000, 2])
     impostors = impostors[people[impostors[:, 0]] != people[impostors[:, 1]]].T
     genuine = pairs.first[pairs.same], pairs.second[pairs.same]
     found = {}
     for name in (CLEAN, *CONDITIONS):
-        probes = crops if name == CLEAN else degraded(crops, name)
-        features, groups, confidence = network(probes)
+        features, groups, confidence = original if name == CLEAN else network(degraded(crops, name))
         logs = np.log(confidence)
         found[name] = {
             "level": float(np.median(confidence.mean(1)) / np.median(sure.mean(1))),
@@ -164,9 +159,9 @@ def main() -> None:
     args = parser.parse_args()
     pairs, found = open_pairs(args.data), {}
     for run in args.runs:
-        size = load_network(run)[1]["input_size"]
-        name = f"{run.parent.name}/{run.name}"
-        found[name] = measure(str(run), crops_of(args.data, size), pairs, crops_of(args.train, size))
+        network = Network(run)
+        crops, training = (crops_of(shards, network.size) for shards in (args.data, args.train))
+        found[f"{run.parent.name}/{run.name}"] = measure(network, crops, pairs, training)
         write_text(args.docs / PAGE, "\n".join(lines(found, pairs)))
         print(run, flush=True)
 

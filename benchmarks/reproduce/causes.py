@@ -66,9 +66,9 @@ CAUSES = (
     ),
     Cause(
         "classifier",
-        "in means, the variation classifier learns 100 times as fast",
+        "in means, the variation classifier learns ten times as fast",
         "table2_all",
-        (_MEANS, "decorrelation.classifier_rate=1.0"),
+        (_MEANS, "decorrelation.classifier_rate=0.1"),
     ),
     Cause("margin", "in means, margin 16 in place of 9.6", "table2_all", (_MEANS, "loss.margin=16.0")),
     Cause("teacher", "in means, taught by the start", "table2_all", (_MEANS, "loss.teacher=20.0")),

@@ -27,9 +27,8 @@ def lower_resolution(images: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     Returns:
         The shape and type of `images`, and in their range; bytes are rounded once, at the end.
     """
-    # A graph that was called with several sizes does not know them any more when it is traced.
-    shape = images.shape[1:]
-    full = shape[:2] if shape[:2].is_fully_defined() else tf.shape(images)[1:3]
+    # A graph that was called with several sizes does not know them when it is traced.
+    full = tf.shape(images)[1:3]
 
     def one(values: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         image, side = values
@@ -37,5 +36,5 @@ def lower_resolution(images: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
         image = tf.image.resize(small, full)
         return image if images.dtype == tf.float32 else tf.cast(image + 0.5, images.dtype)
 
-    result = tf.TensorSpec(shape, images.dtype)
+    result = tf.TensorSpec(images.shape[1:], images.dtype)
     return tf.map_fn(one, (images, size), fn_output_signature=result)
