@@ -13,6 +13,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from urfr_tf.errors import UrfrError
 from urfr_tf.inference import load_network
 from urfr_tf.protocols.degrade import Degradation, degradations
 
@@ -23,7 +24,11 @@ _LEAST = 1e-3
 
 
 class Network:
-    """Features float64 [B, F], unit groups float64 [B, K, d] and confidences float64 [B, K] of a run folder's network."""
+    """Features float64 [B, F], unit groups float64 [B, K, d] and confidences float64 [B, K] of a run folder's network.
+
+    Raises:
+        UrfrError: no such run, or one without sub-embeddings.
+    """
 
     def __init__(self, run: Path) -> None:
         import keras
@@ -33,6 +38,8 @@ class Network:
         from urfr_tf.layers.prelu import in_bulk
 
         network, card, _ = load_network(run)
+        if card["groups"] < 2:
+            raise UrfrError(f"expected a run of several sub-embeddings, but model.groups of {run} is 1")
         self.size = card["input_size"]
         inner = keras.Model(
             network.input,

@@ -7,6 +7,7 @@ what could be known at best (`quality`).
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ if __name__ == "__main__":  # Before TensorFlow is imported, which reads the env
 
 from benchmarks.finetune.quality import COPIES, Network, degraded, learn
 from benchmarks.reproduce.tables import table
+from urfr_tf.errors import UrfrError
 from urfr_tf.files import write_text
 from urfr_tf.metrics import tar_at_far
 from urfr_tf.protocols.pairs import open_pairs
@@ -147,8 +149,8 @@ def crops_of(shards: str, size: int) -> np.ndarray:
     return np.concatenate([images for images, _ in labelled_images(shards, size)])
 
 
-def main() -> None:
-    """Measures and writes the page anew after each run."""
+def main() -> int:
+    """Measures and writes the page anew after each run; 1 where something could not be read."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -157,13 +159,19 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="shards of other people, not the tested ones")
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     args = parser.parse_args()
-    pairs, found = open_pairs(args.data), {}
-    for run in args.runs:
-        network = Network(run)
-        crops, training = (crops_of(shards, network.size) for shards in (args.data, args.train))
-        found[f"{run.parent.name}/{run.name}"] = measure(network, crops, pairs, training)
-        write_text(args.docs / PAGE, "\n".join(lines(found, pairs)))
-        print(run, flush=True)
+    found = {}
+    try:
+        pairs = open_pairs(args.data)
+        for run in args.runs:
+            network = Network(run)
+            crops, training = (crops_of(shards, network.size) for shards in (args.data, args.train))
+            found[f"{run.parent.name}/{run.name}"] = measure(network, crops, pairs, training)
+            write_text(args.docs / PAGE, "\n".join(lines(found, pairs)))
+            print(run, flush=True)
+    except UrfrError as error:
+        print(f"why: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def lines(found: dict[str, dict[str, dict[str, float]]], pairs: Any) -> list[str]:
@@ -194,4 +202,4 @@ def lines(found: dict[str, dict[str, dict[str, float]]], pairs: Any) -> list[str
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

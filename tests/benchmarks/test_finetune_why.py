@@ -84,7 +84,7 @@ def test_every_crop_is_degraded_and_a_seed_gives_the_same():
 def test_the_page_of_a_run(tiny_run, shards, tmp_path, monkeypatch):
     words = ["why", "--train", str(shards), "--data", str(shards), "--docs", str(tmp_path), str(tiny_run)]
     monkeypatch.setattr(sys, "argv", words)
-    main()
+    assert main() == 0
     lines = (tmp_path / PAGE).read_text().splitlines()
     cells = {
         line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]]
@@ -99,3 +99,20 @@ def test_the_page_of_a_run(tiny_run, shards, tmp_path, monkeypatch):
     groups = output[heads.EMBEDDING].reshape(pairs.images.count, model.groups, -1) * np.sqrt(model.groups)
     expected = tar(groups, groups, np.ones(groups.shape[:2]), pairs, pairs.people())
     assert float(cells["TAR, groups equal"][0]) == pytest.approx(expected, abs=5e-4)
+
+
+def test_a_run_that_is_none_is_said_in_a_sentence(shards, tmp_path, monkeypatch, capsys):
+    words = [
+        "why",
+        "--train",
+        str(shards),
+        "--data",
+        str(shards),
+        "--docs",
+        str(tmp_path),
+        str(tmp_path / "none"),
+    ]
+    monkeypatch.setattr(sys, "argv", words)
+    assert main() == 1
+    error = capsys.readouterr().err
+    assert error.count("why: expected") == 1 and str(tmp_path / "none") in error and not [*tmp_path.iterdir()]
