@@ -11,14 +11,13 @@ import signal
 import sys
 from pathlib import Path
 
-from benchmarks.finetune.page import PAGE, lines
+from benchmarks.finetune.page import PAGE, write
 from benchmarks.finetune.plan import IMPORTED, ROWS, finetune_plan
 from benchmarks.reproduce.__main__ import list_pieces
 from benchmarks.reproduce.options import add_options
 from benchmarks.reproduce.pieces import LATER, STOPPED, Piece, run_pieces, wanted
 from benchmarks.reproduce.plan import Wish
 from urfr_tf.errors import UrfrError
-from urfr_tf.files import write_text
 
 SOURCES = ("lfw", "pairs", "gender", "cfp", "weights")
 STAGES = ("train", "evaluate")
@@ -40,8 +39,7 @@ def main(argv: list[str] | None = None) -> int:
             list_pieces(pieces, chosen, wish.runs)
             return 0
         left = run_pieces(pieces, chosen, wish.runs, args.seconds)
-        write_text(args.docs / PAGE, "\n".join(lines(wish.runs)))
-        print(args.docs / PAGE)
+        print(write(wish.runs, args.docs, args.kept))
     except UrfrError as error:
         print(f"finetune: {error}", file=sys.stderr)
         return 1

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.finetune.plan import CFP, IMPORTED, ROWS, SEEN, SHARE, UNSEEN, Row, evaluation_name
-from benchmarks.reproduce.collect import NOT_RUN, Evaluations, times
+from benchmarks.reproduce.collect import FIGURES, NOT_RUN, Evaluations, keep, times
 from benchmarks.reproduce.tables import table
 from urfr_tf.files import write_text
 
@@ -94,9 +94,17 @@ def _short(value: float, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''}.3f}".replace("0.", ".", 1)
 
 
-def lines(runs: Path) -> list[str]:
-    """The page."""
-    figures = Evaluations(runs, {}, [name for name, _ in _named()])
+def write(runs: Path, docs: Path, kept: Path | None = None) -> Path:
+    """Writes the page and the figures behind it; `kept`: those of runs that are elsewhere."""
+    figures = Evaluations(runs, {}, [name for name, _ in _named()], kept)
+    spent = times(runs, kept)
+    write_text(docs / PAGE, "\n".join(lines(figures, spent)))
+    keep(docs / FIGURES / PAGE.replace(".md", ".json"), figures, spent)
+    return docs / PAGE
+
+
+def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
+    """The page; `spent` are seconds by piece."""
     seeds = [seed for seed in figures.seeds if seed]
     return [
         "# Fine-tuning: what was measured",
@@ -107,7 +115,7 @@ def lines(runs: Path) -> list[str]:
         "",
         "    make finetune LFW=lfw.tar PAIRS=lfw_pairs.txt GENDER=lfw_gender_by_identity.tsv CFP=cfp_dev.tar WEIGHTS=NAME-0000.params",
         "",
-        *_about(figures, runs),
+        *_about(figures, spent),
         "",
         "## Tested people: TAR at FAR 1e-3, against every cross-person pair",
         "",
@@ -147,10 +155,10 @@ def lines(runs: Path) -> list[str]:
     ]
 
 
-def _about(figures: Evaluations, runs: Path) -> list[str]:
+def _about(figures: Evaluations, spent: dict[str, float]) -> list[str]:
     counts, machines = figures.counts("lfw"), figures.origins().get("machine", [])
     hours = dict.fromkeys(("train", "evaluate"), 0.0)
-    for piece, seconds in times(runs).items():
+    for piece, seconds in spent.items():
         kind = piece.rpartition("/")[2]
         if kind in hours and not piece.startswith("data/"):
             hours[kind] += seconds / 3600
@@ -250,9 +258,9 @@ def main() -> None:
     )
     parser.add_argument("--runs", required=True, type=Path)
     parser.add_argument("--docs", required=True, type=Path)
+    parser.add_argument("--kept", type=Path, help="figures of runs that are elsewhere")
     args = parser.parse_args()
-    write_text(args.docs / PAGE, "\n".join(lines(args.runs)))
-    print(args.docs / PAGE)
+    print(write(args.runs, args.docs, args.kept))
 
 
 if __name__ == "__main__":

@@ -28,14 +28,13 @@ from benchmarks.reproduce.pieces import (
 from benchmarks.reproduce.plan import ROWS, Wish, aliases
 from benchmarks.reproduce.small import small_plan
 from urfr_tf.errors import UrfrError
-from urfr_tf.files import write_text
 
 STAGES = ("data", "train", "evaluate", "results")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the pieces and writes the page; 1 if a piece failed, 0 also where only the time was up."""
-    args = parser().parse_args(argv)
+    args = parsed(argv)
     # Told to end, it first ends the piece under way: two at once would write into one folder.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     small = args.scale == "small"
@@ -56,7 +55,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if small and args.causes:
             pieces = causes.causes_plan(wish)
-            names = [piece.name for piece in pieces if piece.name.endswith("/validate")]
+            names = [
+                piece.name for piece in pieces if causes.is_wanted(piece.name, args.only or causes.NAMES)
+            ]
         else:
             pieces = small_plan(wish) if small else full_plan(wish)
             rows = [alias.get(row, row) for row in args.only or ROWS]
@@ -67,13 +68,23 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         left = run_pieces(pieces, chosen, wish.runs, args.seconds)
         if small and args.causes:
-            write_text(args.docs / causes.PAGE, "\n".join(causes.lines(wish.runs)))
+            causes.write(wish.runs, args.docs, args.kept)
         elif "results" in (args.stage or STAGES):
             write_page(args, wish.runs)
     except UrfrError as error:
         print(f"reproduce: {error}", file=sys.stderr)
         return 1
     return int(any(why not in (STOPPED, LATER) for why in left.values()))
+
+
+def parsed(argv: list[str] | None) -> argparse.Namespace:
+    """The arguments; exits with 2 where --only has names of the other table."""
+    found = parser()
+    args = found.parse_args(argv)
+    known = causes.NAMES if getattr(args, "causes", False) else ROWS
+    if strangers := [name for name in args.only or () if name not in known]:
+        found.error(f"--only: expected some of {', '.join(known)}, got {', '.join(strangers)}")
+    return args
 
 
 def parser() -> argparse.ArgumentParser:
@@ -105,7 +116,8 @@ def parser() -> argparse.ArgumentParser:
             default="",
             help="a second reproduction beside the first: runs/small_NAME, results_NAME.md",
         )
-        add_options(each, rows=ROWS, stages=STAGES, runs="runs/small, runs/full", page="results.md")
+        rows = (*ROWS, *causes.NAMES) if each is small else ROWS
+        add_options(each, rows=rows, stages=STAGES, runs="runs/small, runs/full", page="results.md")
         each.add_argument(
             "--attribute-set", action="append", default=[], metavar="A.B=V", help="override, theta_A"
         )
@@ -139,7 +151,13 @@ def write_page(args: argparse.Namespace, runs: Path) -> None:
         UrfrError: it failed.
     """
     words = ["-m", "benchmarks.reproduce.page", "--scale", args.scale, "--runs", str(runs)]
-    words += ["--docs", str(args.docs), "--name", args.name]
+    words += [
+        "--docs",
+        str(args.docs),
+        "--name",
+        args.name,
+        *(["--kept", str(args.kept)] if args.kept else []),
+    ]
     if subprocess.run([sys.executable, *words], env=environment(), check=False).returncode:
         raise UrfrError(f"the page could not be written: python {' '.join(words)}")
 

@@ -6,14 +6,16 @@ Each is the row "all" with one or two settings changed, some with the uncertaint
 it should not fall behind. The page docs/causes.md is written from the metrics files.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.reproduce.collect import Evaluations, times
+from benchmarks.reproduce.collect import FIGURES, Evaluations, keep, times
 from benchmarks.reproduce.pieces import Piece
 from benchmarks.reproduce.plan import STAGED, Wish, settings, write_tests
 from benchmarks.reproduce.small import DEGRADED, small_plan
 from benchmarks.reproduce.tables import table
+from urfr_tf.files import write_text
 
 FOLDER, PAGE = "causes", "causes.md"
 _PAIRS, _IJBS = "pairs", "ijbs"
@@ -89,6 +91,12 @@ CAUSES = (
         "norm",
     ),
 )
+NAMES = tuple(cause.name for cause in CAUSES)
+
+
+def is_wanted(piece: str, names: Sequence[str]) -> bool:
+    """Whether a piece is the measurement of one of these causes."""
+    return piece.endswith("/validate") and piece.split("/")[-2] in names
 
 
 def causes_plan(wish: Wish) -> list[Piece]:
@@ -142,9 +150,16 @@ def _tests(data: Path) -> dict[str, list[str]]:
     }
 
 
-def lines(runs: Path) -> list[str]:
-    """The page."""
-    figures = Evaluations(runs / FOLDER, {}, [cause.name for cause in CAUSES])
+def write(runs: Path, docs: Path, kept: Path | None = None) -> None:
+    """Writes docs/causes.md and the figures behind it; `kept`: those of runs that are elsewhere."""
+    figures = Evaluations(runs / FOLDER, {}, NAMES, kept)
+    spent = {piece: seconds for piece, seconds in times(runs, kept).items() if f"/{FOLDER}/" in piece}
+    write_text(docs / PAGE, "\n".join(lines(figures, spent)))
+    keep(docs / FIGURES / f"{FOLDER}.json", figures, spent)
+
+
+def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
+    """The page; `spent` are seconds by piece."""
     counts, videos = figures.counts(_PAIRS), figures.counts(_IJBS)
     rows = [
         [
@@ -154,7 +169,6 @@ def lines(runs: Path) -> list[str]:
         ]
         for cause in CAUSES
     ]
-    hours = sum(seconds for piece, seconds in times(runs).items() if f"/{FOLDER}/" in piece) / 3600
     return [
         "# Causes tried, on validation people",
         "",
@@ -163,7 +177,7 @@ def lines(runs: Path) -> list[str]:
         "was chosen was chosen here. docs/results.md has the tested people.",
         "",
         f"{counts.get('images', '?')} images of {counts.get('people', '?')} people, {counts.get('genuine', '?')} genuine pairs; "
-        f"{videos.get('s2s/probes', '?')} videos, {videos.get('s2s/gallery', '?')} people enrolled. {hours:.1f} hours.",
+        f"{videos.get('s2s/probes', '?')} videos, {videos.get('s2s/gallery', '?')} people enrolled. {sum(spent.values()) / 3600:.1f} hours.",
         "",
         *table(["", "settings", *COLUMNS], rows),
         "",

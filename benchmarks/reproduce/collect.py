@@ -1,6 +1,7 @@
 """metrics.json files -> numbers: every figure of the results page comes from here."""
 
 import csv
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,15 @@ import numpy as np
 
 from benchmarks.reproduce.paper import Statement
 from benchmarks.reproduce.plan import ROWS
-from urfr_tf.files import read_json
+from urfr_tf.errors import UrfrError
+from urfr_tf.files import read_json, write_text
 
 METRICS, SCORES = "metrics.json", "scores.npz"
 """As `urfr_tf.evaluate` calls them, which brings TensorFlow; a page is written without it."""
+KEPT = ("score", "metrics", "counts", "thin", "versions")
+"""Of a metrics file, what `keep` writes."""
+FIGURES = "figures"
+"""Below docs: what `keep` wrote for each page."""
 NOT_RUN = "not run"
 HOLDS, FAILS, MIXED = "holds", "does not hold", "undecided"
 
@@ -43,12 +49,18 @@ class Evaluations:
 
     Args:
         runs: the folder that holds `evaluation`. alias: rows that are another row's runs under a second name.
-        rows: those that count.
+        rows: those that count. kept: a file that `keep` wrote, for what `runs` has not.
     """
 
-    def __init__(self, runs: Path, alias: dict[str, str], rows: Sequence[str] = ROWS) -> None:
+    def __init__(
+        self, runs: Path, alias: dict[str, str], rows: Sequence[str] = ROWS, kept: Path | None = None
+    ) -> None:
         self.runs, self.alias = runs, alias
         self.files: dict[tuple[int, str, str], dict[str, Any]] = {}
+        for name, content in _kept(kept)["figures"].items():
+            seed, row, test = name.split("/")
+            if row in rows:
+                self.files[int(seed[4:]), row, test] = content
         for path in sorted((runs / "evaluation").glob(f"seed*/*/*/{METRICS}")):
             seed, row, test = path.parts[-4:-1]
             if row in rows and seed[4:].isdigit():
@@ -130,11 +142,37 @@ def judge(evaluations: Evaluations, statement: Statement) -> Verdict:
     return Verdict(statement, worse, better, differences)
 
 
-def times(runs: Path) -> dict[str, float]:
-    """Seconds that each piece took, all attempts together, from time.tsv."""
-    path, found = runs / "time.tsv", {}
+def times(runs: Path, kept: Path | None = None) -> dict[str, float]:
+    """Seconds that each piece took, all attempts together, from time.tsv; from `kept` what is not there."""
+    path = runs / "time.tsv"
+    found: dict[str, float] = {}
     if path.is_file():
         with open(path, encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file, delimiter="\t"):
                 found[row["piece"]] = found.get(row["piece"], 0.0) + float(row["seconds"])
-    return found
+    return _kept(kept)["seconds"] | found
+
+
+def keep(path: Path, evaluations: Evaluations, seconds: dict[str, float]) -> None:
+    """Writes every figure behind a page into one file, for a machine that goes on where this one's runs are not."""
+    figures = {
+        f"seed{seed}/{row}/{test}": {name: content[name] for name in KEPT if name in content}
+        for (seed, row, test), content in sorted(evaluations.files.items())
+    }
+    write_text(path, json.dumps({"figures": figures, "seconds": seconds}, indent=1) + "\n")
+
+
+def _kept(path: Path | None) -> dict[str, Any]:
+    """What `keep` wrote; nothing without a path.
+
+    Raises:
+        UrfrError: no such file, or another kind of file.
+    """
+    if path is None:
+        return {"figures": {}, "seconds": {}}
+    content = read_json(path)
+    if not isinstance(content, dict) or not {"figures", "seconds"} <= content.keys():
+        raise UrfrError(
+            f"expected `figures` and `seconds` in {path}, which these pages write beside themselves"
+        )
+    return content

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.reproduce.collect import NOT_RUN, Evaluations, times
+from benchmarks.reproduce.collect import NOT_RUN, Evaluations
 from urfr_tf.files import read_json
 
 
-def small_head(evaluations: Evaluations, runs: Path) -> list[str]:
-    """The first part of the page of the small scale."""
+def small_head(evaluations: Evaluations, runs: Path, spent: dict[str, float]) -> list[str]:
+    """The first part of the page of the small scale; `spent` are seconds by piece."""
     manifest = runs / "data" / "train" / "manifest.json"
     facts = read_json(manifest) if manifest.is_file() else {}
     trained = f"{facts['images']} images of {facts['classes']} people" if facts else "the people"
@@ -32,7 +32,7 @@ def small_head(evaluations: Evaluations, runs: Path) -> list[str]:
         *_sizes(evaluations),
         "",
         *_network(runs),
-        *_origin(evaluations, runs),
+        *_origin(evaluations, spent),
     ]
 
 
@@ -66,9 +66,9 @@ def _network(runs: Path) -> list[str]:
     ]
 
 
-def _origin(evaluations: Evaluations, runs: Path) -> list[str]:
+def _origin(evaluations: Evaluations, spent: dict[str, float]) -> list[str]:
     """Machine, versions and time."""
-    origins, spent = evaluations.origins(), times(runs)
+    origins = evaluations.origins()
     if not origins:
         return []
     train = sum(value for name, value in spent.items() if name.startswith("seed") and name.endswith("/train"))

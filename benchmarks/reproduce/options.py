@@ -4,13 +4,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.reproduce.collect import FIGURES
 from benchmarks.reproduce.pieces import REPOSITORY
 
 
 def add_options(
     parser: argparse.ArgumentParser, *, rows: Sequence[str], stages: Sequence[str], runs: str, page: str
 ) -> None:
-    """Adds --runs, --docs, --seeds, --only, --stage, --seconds, --set and --list.
+    """Adds --runs, --docs, --kept, --seeds, --only, --stage, --seconds, --set and --list.
 
     Args:
         rows: names that --only takes. stages: those that --stage takes.
@@ -18,6 +19,12 @@ def add_options(
     """
     parser.add_argument("--runs", type=Path, help=f"folder of everything that is made ({runs})")
     parser.add_argument("--docs", type=Path, default=REPOSITORY / "docs", help=f"where {page} is written")
+    parser.add_argument(
+        "--kept",
+        type=Path,
+        metavar="FILE",
+        help=f"{FIGURES}/*.json of a machine whose runs are not here: they count as well",
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--only", nargs="+", choices=rows, metavar="ROW", help=f"some of {', '.join(rows)}")
     parser.add_argument("--stage", nargs="+", choices=stages, help="some stages, and what they need")

@@ -1,4 +1,4 @@
-"""Writes docs/results.md, its pictures and docs/model_card.md from the metrics files.
+"""Writes docs/results.md, its pictures and figures, and docs/model_card.md from the metrics files.
 
 python -m benchmarks.reproduce.page --scale small --runs runs/small --docs docs
 """
@@ -8,7 +8,17 @@ from pathlib import Path
 
 from benchmarks.reproduce import paper, tables
 from benchmarks.reproduce.card import model_card
-from benchmarks.reproduce.collect import FAILS, HOLDS, MIXED, NOT_RUN, Evaluations, judge, times
+from benchmarks.reproduce.collect import (
+    FAILS,
+    FIGURES,
+    HOLDS,
+    MIXED,
+    NOT_RUN,
+    Evaluations,
+    judge,
+    keep,
+    times,
+)
 from benchmarks.reproduce.figures import draw
 from benchmarks.reproduce.full import FLOPS, GPUS, IMAGES, MULTIPLY_ADDS, PEOPLE
 from benchmarks.reproduce.head import small_head
@@ -34,25 +44,28 @@ def main() -> None:
     parser.add_argument("--runs", required=True, type=Path)
     parser.add_argument("--docs", required=True, type=Path)
     parser.add_argument("--name", default="", help="of a second reproduction: results_NAME.md, no model card")
+    parser.add_argument("--kept", type=Path, help="figures of runs that are elsewhere")
     args = parser.parse_args()
-    for path in write(args.scale, args.runs, args.docs, args.name):
+    for path in write(args.scale, args.runs, args.docs, args.name, args.kept):
         print(path)
 
 
-def write(scale: str, runs: Path, docs: Path, second: str = "") -> list[Path]:
+def write(scale: str, runs: Path, docs: Path, second: str = "", kept: Path | None = None) -> list[Path]:
     """Writes what belongs to a scale; returns the files. The model card is that of the first small reproduction.
 
     Raises:
         UrfrError: a metrics file does not parse.
     """
-    evaluations = Evaluations(runs, aliases("small_" if scale == "small" else ""))
+    evaluations = Evaluations(runs, aliases("small_" if scale == "small" else ""), kept=kept)
+    spent = times(runs, kept)
     name = "_".join(["results", *(["full"] if scale == "full" else []), *([second] if second else [])])
     pictures = draw(evaluations, docs / name)
     page, seen = docs / f"{name}.md", docs / name / SEEN
     shown = {f"{name}/{key}.png": caption for key, caption in pictures.items()}
     notes = seen.read_text(encoding="utf-8") if seen.is_file() else ""
-    write_text(page, "\n".join(results(scale, evaluations, runs, shown, notes)))
-    made = [page]
+    write_text(page, "\n".join(results(scale, evaluations, runs, spent, shown, notes)))
+    made = [page, docs / FIGURES / f"{name}.json"]
+    keep(made[-1], evaluations, spent)
     if scale == "small" and not second:
         made.append(docs / "model_card.md")
         write_text(made[-1], "\n".join(model_card(evaluations)))
@@ -60,9 +73,14 @@ def write(scale: str, runs: Path, docs: Path, second: str = "") -> list[Path]:
 
 
 def results(
-    scale: str, evaluations: Evaluations, runs: Path, pictures: dict[str, str], notes: str = ""
+    scale: str,
+    evaluations: Evaluations,
+    runs: Path,
+    spent: dict[str, float],
+    pictures: dict[str, str],
+    notes: str = "",
 ) -> list[str]:
-    """The page's lines; `notes` is what somebody wrote who looked at the pictures."""
+    """The page's lines; `spent` are seconds by piece, `notes` what somebody wrote who looked at the pictures."""
     surveillance = "IJB-S-like, made of LFW" if scale == "small" else "IJB-S"
     return [
         "# Results: the paper's tables, in small" if scale == "small" else "# Results at full scale",
@@ -75,7 +93,7 @@ def results(
         "",
         f"    {COMMANDS[scale]}",
         "",
-        *(small_head(evaluations, runs) if scale == "small" else []),
+        *(small_head(evaluations, runs, spent) if scale == "small" else []),
         "## What holds",
         "",
         f"The rule: the difference of the two rows, in the sense of the statement and seed by seed. `{HOLDS}`: positive "
@@ -109,14 +127,13 @@ def results(
         *tables.faces(evaluations),
         "",
         *_pictures(pictures, notes),
-        *_minutes(runs),
+        *_minutes(spent),
         *(_full_scale() if scale == "small" else []),
     ]
 
 
-def _minutes(runs: Path) -> list[str]:
+def _minutes(spent: dict[str, float]) -> list[str]:
     """Wall time of each row, where there is any: mean over the seeds."""
-    spent = times(runs)
     rows = []
     for row in ROWS:
         cells = []

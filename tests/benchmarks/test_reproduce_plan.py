@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.reproduce.__main__ import main, parser
 from benchmarks.reproduce.causes import CAUSES, causes_plan
-from benchmarks.reproduce.causes import lines as causes_page
+from benchmarks.reproduce.causes import write as write_causes
 from benchmarks.reproduce.evaluate import measured
 from benchmarks.reproduce.full import TESTS, full_plan
 from benchmarks.reproduce.pieces import wanted
@@ -99,6 +99,20 @@ def test_causes_change_one_training_each_and_are_measured_on_validation_people(t
     assert main(["small", *words, "--runs", str(tmp_path), "--seeds", "1", "--causes", "--list"]) == 0
     listed = capsys.readouterr().out
     assert "seed1/causes/means/validate" in listed and "seed1/table2_all" not in listed
+    assert "seed1/causes/norm/train" in listed
+    only = ["--seeds", "1", "--causes", "--list", "--only", "means"]
+    assert main(["small", *words, "--runs", str(tmp_path), *only]) == 0
+    listed = capsys.readouterr().out
+    assert "seed1/causes/means/validate" in listed and "seed1/causes/norm" not in listed
+
+
+@pytest.mark.parametrize("flags", [["--only", "means"], ["--causes", "--only", "table2_all"]])
+def test_rows_and_causes_are_not_confused(flags, tmp_path, capsys):
+    words = [word for name in ("lfw", "pairs", "gender", "cfp") for word in (f"--{name}", SOURCES[name])]
+    with pytest.raises(SystemExit) as stop:
+        main(["small", *words, "--runs", str(tmp_path), *flags])
+    assert stop.value.code == 2
+    assert f"got {flags[-1]}" in capsys.readouterr().err
 
 
 def test_the_page_of_causes_has_its_figures(tmp_path):
@@ -106,7 +120,8 @@ def test_the_page_of_causes_has_its_figures(tmp_path):
     folder = tmp_path / "causes" / "evaluation" / "seed1" / "means" / "pairs"
     folder.mkdir(parents=True)
     (folder / "metrics.json").write_text(json.dumps({"metrics": metrics, "counts": {"images": 9}}))
-    text = "\n".join(causes_page(tmp_path))
+    write_causes(tmp_path, tmp_path / "docs")
+    text = (tmp_path / "docs/causes.md").read_text(encoding="utf-8")
     assert (
         "| all, in means over the terms | `decorrelation.average=true` | 50.0 (1) | 25.0 (1) | not run |"
         in text

@@ -10,6 +10,7 @@ from benchmarks.reproduce.full import hours
 from benchmarks.reproduce.page import write
 from benchmarks.reproduce.paper import STATEMENTS, TABLE1, TABLE2
 from benchmarks.reproduce.seen import heaped
+from urfr_tf.errors import UrfrError
 
 VERSIONS = {"machine": "made-up, 2 cores", "tensorflow": "2.15.1", "keras": "2.15.0", "numpy": "1.26.4"}
 
@@ -127,6 +128,37 @@ def test_what_somebody_saw_stands_below_the_pictures(runs, tmp_path):
     write("small", runs, tmp_path / "docs")
     page = (tmp_path / "docs/results.md").read_text(encoding="utf-8")
     assert "### What is seen in them\n\nTwo heaps.\n" in page
+
+
+def test_figures_of_a_machine_that_is_gone_count_beside_those_that_are_here(runs, tmp_path):
+    write("small", runs, tmp_path / "there")
+    kept, here = tmp_path / "there/figures/results.json", tmp_path / "here"
+    # Seed 4 is measured here: .46; .40 .42 .44 were there. Mean .43, deviation sqrt((9+1+1+9)/3) = 2.58 points.
+    put(here, 4, "table2_baseline", "ijbs", {"s2s/rank1": 0.46})
+    (here / "time.tsv").write_text("began\tpiece\tseconds\toutcome\nx\tdata/test\t1800.0\tdone\n")
+    write("small", here, tmp_path / "both", kept=kept)
+    page = (tmp_path / "both/results.md").read_text(encoding="utf-8")
+    assert line(section(page, "Surveillance to single"), "| Baseline |").startswith(
+        "| Baseline | 43.0 ± 2.6 (4) |"
+    )
+    # An hour there, half an hour here.
+    assert "1.50 hours, of which training of the rows 0.50" in page
+    assert "20.0 ± 0.0 (3) thin" in page
+    again = Evaluations(tmp_path / "nothing", {}, kept=tmp_path / "both/figures/results.json")
+    assert again.seeds == [1, 2, 3, 4]
+
+
+def test_what_is_here_takes_the_place_of_what_was_kept(runs, tmp_path):
+    write("small", runs, tmp_path / "there")
+    put(tmp_path / "here", 1, "table2_baseline", "ijbs", {"s2s/rank1": 0.5})
+    kept = Evaluations(tmp_path / "here", {}, kept=tmp_path / "there/figures/results.json")
+    assert kept.spread("table2_baseline", "ijbs", "s2s/rank1").values == {1: 0.5, 2: 0.42, 3: 0.44}
+
+
+def test_figures_that_are_none_are_refused(tmp_path):
+    (tmp_path / "other.json").write_text("[]")
+    with pytest.raises(UrfrError, match="expected `figures` and `seconds` in .*other.json"):
+        Evaluations(tmp_path, {}, kept=tmp_path / "other.json")
 
 
 def test_rows_of_one_configuration_share_their_run(runs):
