@@ -18,11 +18,12 @@ WEIGHTS ?= ../shared/weights/insightface_mobilefacenet-0000.params
 REPRODUCE_FLAGS ?=
 FINETUNE_FLAGS ?=
 
-.PHONY: help venv uv-venv demo reproduce-small reproduce finetune test test-slow lint format lock clean
+.PHONY: help venv uv-venv demo reproduce-small reproduce-imported reproduce finetune test test-slow lint format lock clean
 
 help:
 	@echo "make demo       install, then prepare, train, evaluate, export and report on the ORL faces"
 	@echo "make reproduce-small   the paper's tables in small, on LFW and CFP -> docs/results.md; go on with the same command"
+	@echo "make reproduce-imported   the same from imported weights (WEIGHTS=NAME-0000.params) -> docs/results_imported.md"
 	@echo "make reproduce         the same at full scale: MS1M=... CELEBA=... and the tests at hand, TINYFACE=... IJBS=... IJBC=..."
 	@echo "make finetune          imported weights made universal, against plain CosFace -> docs/finetuning_results.md"
 	@echo "make test       install, then lint, types and the tests (make test-slow: the slow ones)"
@@ -54,6 +55,9 @@ demo: venv
 # REPRODUCE_FLAGS: --seeds 1 2, --only table2_all, --seconds 3600, --list, --set a.b=v; see --help.
 reproduce-small: venv
 	$(BIN)/python -m benchmarks.reproduce small --lfw "$(LFW)" --pairs "$(PAIRS)" --gender "$(GENDER)" --cfp "$(CFP)" $(REPRODUCE_FLAGS)
+
+reproduce-imported: venv
+	$(BIN)/python -m benchmarks.reproduce small --lfw "$(LFW)" --pairs "$(PAIRS)" --gender "$(GENDER)" --cfp "$(CFP)" --weights "$(WEIGHTS)" $(REPRODUCE_FLAGS)
 
 reproduce: venv
 	@[ -n "$(MS1M)" ] && [ -n "$(CELEBA)" ] || { echo "make reproduce needs MS1M=FOLDER (InsightFace's train.rec, train.idx, property) and CELEBA=FOLDER; docs/results.md says what it takes." >&2; exit 2; }

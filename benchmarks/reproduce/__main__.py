@@ -25,7 +25,7 @@ from benchmarks.reproduce.pieces import (
     run_pieces,
     wanted,
 )
-from benchmarks.reproduce.plan import ROWS, Wish, aliases
+from benchmarks.reproduce.plan import IMPORTED, ROWS, Wish, aliases
 from benchmarks.reproduce.small import small_plan
 from urfr_tf.errors import UrfrError
 
@@ -38,7 +38,9 @@ def main(argv: list[str] | None = None) -> int:
     # Told to end, it first ends the piece under way: two at once would write into one folder.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     small = args.scale == "small"
-    names = ("lfw", "pairs", "gender", "cfp") if small else ("ms1m", "celeba", *TESTS)
+    names = ("lfw", "pairs", "gender", "cfp", "weights") if small else ("ms1m", "celeba", *TESTS)
+    # Crops of the imported network's size; theta_A takes its random crops out of those.
+    size, inputs = (112, ["model.input_size=100"]) if small and args.weights else (72, [])
     prefix = "small_" if small else ""
     alias = aliases(prefix)
     wish = Wish(
@@ -47,8 +49,8 @@ def main(argv: list[str] | None = None) -> int:
         prefix,
         {name: getattr(args, name) for name in names},
         tuple(args.set),
-        tuple(args.attribute_set),
-        args.size if small else 110,
+        (*inputs, *args.attribute_set),
+        (args.size or size) if small else 110,
         args.people if small else None,
         alias,
     )
@@ -68,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         left = run_pieces(pieces, chosen, wish.runs, args.seconds)
         if small and args.causes:
-            causes.write(wish.runs, args.docs, args.kept)
+            causes.write(wish.runs, args.docs, args.kept, suffix(args.name))
         elif "results" in (args.stage or STAGES):
             write_page(args, wish.runs)
     except UrfrError as error:
@@ -81,6 +83,8 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
     """The arguments; exits with 2 where --only has names of the other table."""
     found = parser()
     args = found.parse_args(argv)
+    if getattr(args, "weights", None):
+        args.name = args.name or IMPORTED
     known = causes.NAMES if getattr(args, "causes", False) else ROWS
     if strangers := [name for name in args.only or () if name not in known]:
         found.error(f"--only: expected some of {', '.join(known)}, got {', '.join(strangers)}")
@@ -98,12 +102,16 @@ def parser() -> argparse.ArgumentParser:
     small = scales.add_parser("small", help="LFW and CFP, two cores")
     for name in ("lfw", "pairs", "gender", "cfp"):
         small.add_argument(f"--{name}", required=True)
-    small.add_argument("--size", type=int, default=72, help="side of the crops in pixels (72)")
+    small.add_argument(
+        "--weights",
+        help="InsightFace MobileFaceNet that every row goes on from, in place of a start of our own; --name is imported then",
+    )
+    small.add_argument("--size", type=int, help="side of the crops in pixels (72; 112 with --weights)")
     small.add_argument("--people", type=int, help="a miniature: so many people in training")
     small.add_argument(
         "--causes",
         action="store_true",
-        help=f"in place of the rows: why they disagree, on validation people -> {causes.PAGE}",
+        help=f"in place of the rows: why they disagree, on validation people -> {causes.FOLDER}.md",
     )
     full = scales.add_parser("full", help="MS-Celeb-1M and the published tests, GPUs")
     for name in ("ms1m", "celeba"):

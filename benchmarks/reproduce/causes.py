@@ -17,7 +17,7 @@ from benchmarks.reproduce.small import DEGRADED, small_plan
 from benchmarks.reproduce.tables import table
 from urfr_tf.files import write_text
 
-FOLDER, PAGE = "causes", "causes.md"
+FOLDER = "causes"
 _PAIRS, _IJBS = "pairs", "ijbs"
 _TAR = "tar@far=1e-2"
 COLUMNS = {
@@ -150,12 +150,12 @@ def _tests(data: Path) -> dict[str, list[str]]:
     }
 
 
-def write(runs: Path, docs: Path, kept: Path | None = None) -> None:
+def write(runs: Path, docs: Path, kept: Path | None = None, suffix: str = "") -> None:
     """Writes docs/causes.md and the figures behind it; `kept`: those of runs that are elsewhere."""
     figures = Evaluations(runs / FOLDER, {}, NAMES, kept)
     spent = {piece: seconds for piece, seconds in times(runs, kept).items() if f"/{FOLDER}/" in piece}
-    write_text(docs / PAGE, "\n".join(lines(figures, spent)))
-    keep(docs / FIGURES / f"{FOLDER}.json", figures, spent)
+    write_text(docs / f"{FOLDER}{suffix}.md", "\n".join(lines(figures, spent)))
+    keep(docs / FIGURES / f"{FOLDER}{suffix}.json", figures, spent)
 
 
 def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:

@@ -29,8 +29,14 @@ from urfr_tf.files import write_text
 SEEN = "seen.md"
 """Beside the pictures: the sentences of somebody who looked at them, the one part that is written by hand."""
 TINY = {"small": ["tinyface_16", "tinyface_24"], "full": ["tinyface"]}
+TITLES = {
+    "small": "# Results: the paper's tables, in small",
+    "imported": "# Results from imported weights: the paper's tables, in small",
+    "full": "# Results at full scale",
+}
 COMMANDS = {
     "small": "make reproduce-small LFW=lfw.tar PAIRS=lfw_pairs.txt GENDER=lfw_gender_by_identity.tsv CFP=cfp_dev.tar",
+    "imported": "make reproduce-imported LFW=lfw.tar PAIRS=lfw_pairs.txt GENDER=lfw_gender_by_identity.tsv CFP=cfp_dev.tar WEIGHTS=NAME-0000.params",
     "full": "make reproduce MS1M=faces_ms1m CELEBA=CelebA LFW=lfw CFP=cfp TINYFACE=tinyface IJBC=IJB-C IJBS=IJB-S",
 }
 
@@ -63,7 +69,7 @@ def write(scale: str, runs: Path, docs: Path, second: str = "", kept: Path | Non
     page, seen = docs / f"{name}.md", docs / name / SEEN
     shown = {f"{name}/{key}.png": caption for key, caption in pictures.items()}
     notes = seen.read_text(encoding="utf-8") if seen.is_file() else ""
-    write_text(page, "\n".join(results(scale, evaluations, runs, spent, shown, notes)))
+    write_text(page, "\n".join(results(scale, evaluations, runs, spent, shown, notes, second)))
     made = [page, docs / FIGURES / f"{name}.json"]
     keep(made[-1], evaluations, spent)
     if scale == "small" and not second:
@@ -79,11 +85,12 @@ def results(
     spent: dict[str, float],
     pictures: dict[str, str],
     notes: str = "",
+    second: str = "",
 ) -> list[str]:
-    """The page's lines; `spent` are seconds by piece, `notes` what somebody wrote who looked at the pictures."""
+    """The page's lines; `spent` are seconds by piece, `notes` what somebody wrote who looked at the pictures; `second`: its name."""
     surveillance = "IJB-S-like, made of LFW" if scale == "small" else "IJB-S"
     return [
-        "# Results: the paper's tables, in small" if scale == "small" else "# Results at full scale",
+        TITLES.get(second, TITLES[scale]),
         "",
         "Written by `python -m benchmarks.reproduce.page` from the metrics files of the runs; no figure here is typed. "
         f"Figures are per cent: mean over the seeds ± their standard deviation (number of seeds). `{NOT_RUN}`: no such "
@@ -91,7 +98,7 @@ def results(
         "it on other data (4.8 million training images; the real TinyFace and IJB-S): the order of the rows can be compared, "
         "the height cannot.",
         "",
-        f"    {COMMANDS[scale]}",
+        f"    {COMMANDS.get(second, COMMANDS[scale])}",
         "",
         *(small_head(evaluations, runs, spent) if scale == "small" else []),
         "## What holds",
@@ -128,7 +135,7 @@ def results(
         "",
         *_pictures(pictures, notes),
         *_minutes(spent),
-        *(_full_scale() if scale == "small" else []),
+        *(_full_scale() if scale == "small" and not second else []),
     ]
 
 

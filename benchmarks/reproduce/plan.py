@@ -25,6 +25,20 @@ STAGED = {"table2_all_pa": "table2_all"}
 """A row that goes on from another of the same seed."""
 START = "start"
 """The run whose embedding network every row of its seed goes on from, where there is such a configuration."""
+IMPORTED = "imported"
+IMPORT = "weights/import"
+"""The folder and the piece of `urfr import`, from whose network every row goes on where weights were given."""
+IMPORTED_MODEL = ("model.backbone=mobilefacenet", "model.width=1.0", "model.input_size=112")
+IMPORTED_TRAINING = (
+    "train.epochs=5",
+    "train.freeze_batch_norm=all",
+    "train.freeze_backbone_epochs=1",
+    "optimizer.layer_rates.backbone=0.5",
+    "optimizer.learning_rate.cosine.initial_learning_rate=0.02",
+    "confidence.hold_steps=150",
+    "loss.margin_warmup_steps=100",
+)
+"""What a training from imported weights has in place of the files' settings; docs/finetuning.md tells why."""
 CONFIGS = REPOSITORY / "configs"
 URFR = ("-m", "urfr_tf.cli")
 
@@ -113,21 +127,27 @@ def row_pieces(
     pieces = []
     # Weights that were wished for take the place of a start of our own.
     wished = any(value.startswith("initial_weights=") for value in wish.overrides)
-    starts = not wished and (CONFIGS / f"{wish.prefix}{START}.yaml").is_file()
+    imported = bool(wish.sources.get("weights"))
+    starts = not wished and not imported and (CONFIGS / f"{wish.prefix}{START}.yaml").is_file()
     for seed in wish.seeds:
         if starts:
-            pieces.append(_training(wish, START, seed, sets, shards))
+            pieces.append(_training(wish, START, seed, [*wish.overrides, *sets], shards))
         for row in ROWS:
             if row in wish.alias:
                 continue
             run, name = wish.run(seed, row), f"seed{seed}/{row}"
             config = config_of(row, wish.prefix)
-            own = list(sets)
+            own = [*wish.overrides, *sets]
+            if imported:
+                own = [*IMPORTED_MODEL, *(() if row in STAGED else IMPORTED_TRAINING), *own]
             needs = [*shards, *(mined if config["data"].get("soft_labels") else ())]
             before = STAGED.get(row, START if starts else None)
             if before is not None:
                 own.append(f"initial_weights={wish.run(seed, before)}")
                 needs.append(f"seed{seed}/{before}/train")
+            elif imported:
+                own.append(f"initial_weights={wish.runs / IMPORTED}")
+                needs.append(IMPORT)
             pieces.append(_training(wish, row, seed, own, tuple(needs)))
             words = ["-m", "benchmarks.reproduce.evaluate", "--run", str(run)]
             words += ["--score", "likelihood" if row in STAGED else "cosine"]
@@ -139,7 +159,7 @@ def row_pieces(
 
 def _training(wish: Wish, row: str, seed: int, sets: list[str], needs: tuple[str, ...]) -> Piece:
     words = ["train", "--config", CONFIGS / f"{wish.prefix}{row}.yaml", "--run-dir", wish.run(seed, row)]
-    words += settings([*wish.overrides, *sets, f"seed={seed}"])
+    words += settings([*sets, f"seed={seed}"])
     return urfr(f"seed{seed}/{row}/train", words, needs)
 
 

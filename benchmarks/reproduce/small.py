@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmarks.reproduce.pieces import REPOSITORY, Piece
-from benchmarks.reproduce.plan import CONFIGS, Wish, row_pieces, settings, urfr, write_tests
+from benchmarks.reproduce.plan import CONFIGS, IMPORT, IMPORTED, Wish, row_pieces, settings, urfr, write_tests
 
 DEGRADED = ("blur:7", "occlusion:3", "pose:45", "resolution:24")
 
@@ -61,6 +61,13 @@ def small_data(wish: Wish) -> list[Piece]:
     ]
     pieces.append(Piece("data/tests", tuple(words), ("data/test",)))
     return pieces
+
+
+def imported_weights(wish: Wish) -> list[Piece]:
+    """`urfr import`, where weights were given."""
+    weights = wish.sources.get("weights")
+    words = ["import", "--from", "insightface", "--weights", weights, "--out", wish.runs / IMPORTED]
+    return [urfr(IMPORT, words)] if weights else []
 
 
 def _labels(data: Path, gender: str, cfp: Path, target: Path, size: int) -> list[Piece]:
@@ -125,5 +132,6 @@ def small_plan(wish: Wish) -> list[Piece]:
     shards, mined = ("data/train", "data/validation"), ("mine/gender", "mine/profile")
     return [
         *small_data(wish),
+        *imported_weights(wish),
         *row_pieces(wish, shards, mined, ("data/test", "data/tests", "data/lists"), paths, tests, extras),
     ]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.reproduce.__main__ import main, parser
+from benchmarks.reproduce.__main__ import main, parsed, parser
 from benchmarks.reproduce.causes import CAUSES, causes_plan
 from benchmarks.reproduce.causes import write as write_causes
 from benchmarks.reproduce.evaluate import measured
@@ -127,6 +127,36 @@ def test_the_page_of_causes_has_its_figures(tmp_path):
         in text
     )
     assert "9 images" in text
+
+
+def test_from_imported_weights_every_row_has_their_network_and_a_lower_rate(tmp_path, parses):
+    sources = {**SOURCES, "weights": "/data/net-0000.params"}
+    wish = Wish(tmp_path, (2,), "small_", sources, overrides=("train.epochs=9",), alias=aliases("small_"))
+    pieces = small_plan(wish)
+    parses(pieces, tmp_path)
+    by_name = {piece.name: piece for piece in pieces}
+    assert "/data/net-0000.params" in by_name["weights/import"].words
+    assert "seed2/start/train" not in by_name
+    for row in set(ROWS) - set(aliases("small_")):
+        piece = by_name[f"seed2/{row}/train"]
+        config = load_config(
+            *(vars(build_parser().parse_args(piece.words[2:]))[k] for k in ("config", "set"))
+        )
+        assert (config.model.backbone, config.model.input_size) == ("mobilefacenet", 112)
+        assert config.train.epochs == 9  # what was wished for comes last
+        staged = row == "table2_all_pa"
+        assert config.initial_weights == str(wish.run(2, "table2_all") if staged else tmp_path / "imported")
+        assert config.train.freeze_batch_norm == ("none" if staged else "all")
+        assert ("weights/import" in piece.needs) != staged
+
+
+def test_weights_bring_larger_crops_and_a_name(tmp_path, capsys):
+    words = [word for name in ("lfw", "pairs", "gender", "cfp") for word in (f"--{name}", SOURCES[name])]
+    assert main(["small", *words, "--weights", "W", "--runs", str(tmp_path), "--list"]) == 0
+    assert "weights/import" in capsys.readouterr().out
+    args = parsed(["small", *words, "--weights", "W"])
+    assert args.name == "imported"
+    assert parsed(["small", *words, "--weights", "W", "--name", "mine"]).name == "mine"
 
 
 def test_only_rows_with_mined_variations_wait_for_them(tmp_path):
