@@ -49,6 +49,8 @@ class Cause:
 
 _MEANS, _SUMS = "decorrelation.average=true", "decorrelation.average=false"
 _ALL_PA = "table2_all_pa"
+_HARD = ("augment.blur=0.5", "augment.occlusion=0.5", "augment.blur_sizes=[3,31]")
+"""Images that nobody can recognise any more, for which the paper's confidences are meant."""
 _PATIENT = ("optimizer.learning_rate.constant.learning_rate=0.003", "train.epochs=8")
 CAUSES = (
     Cause("va", "Baseline + VA", "table2_baseline_va"),
@@ -73,6 +75,9 @@ CAUSES = (
         (_MEANS, "decorrelation.classifier_rate=0.1"),
     ),
     Cause("margin", "in means, margin 16 in place of 9.6", "table2_all", (_MEANS, "loss.margin=16.0")),
+    Cause("hard_va", "Baseline + VA, harder images", "table2_baseline_va", _HARD),
+    Cause("hard_confidences", "0 + 0, harder images", "table1_0_0", _HARD),
+    Cause("hard_means", "all, in means, harder images", "table2_all", (_MEANS, *_HARD)),
     Cause("teacher", "in means, taught by the start", "table2_all", (_MEANS, "loss.teacher=20.0")),
     # The uncertainty stage, by likelihood.
     Cause("means_pa", "in means, then PA", _ALL_PA, after="means"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from benchmarks.reproduce.__main__ import main, parsed, parser
 from benchmarks.reproduce.causes import CAUSES, causes_plan
@@ -92,7 +93,7 @@ def test_causes_change_one_training_each_and_are_measured_on_validation_people(t
             found = config
             for key in name.split("."):
                 found = found[key] if isinstance(found, dict) else getattr(found, key)
-            assert str(found).lower() == value
+            assert (list(found) if isinstance(found, tuple) else found) == yaml.safe_load(value)
     tests = json.loads(Path(words[words.index("--tests") + 1]).read_text())
     assert all("validation" in words[words.index("--data") + 1] for words in tests.values())
     words = [word for name in ("lfw", "pairs", "gender", "cfp") for word in (f"--{name}", SOURCES[name])]
