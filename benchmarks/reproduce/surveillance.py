@@ -36,6 +36,7 @@ from urfr_tf.data.manifest import load_manifest
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import write_bytes, write_text
 
+SETS = TINYFACE, IJBS = ("tinyface", "ijbs")
 SIZES = (16, 24)
 FRAMES, MOST_VIDEOS, MOST_BOOKED, MOST_PROBES = 4, 3, 4, 2
 PROBABILITY = 0.4
@@ -60,11 +61,13 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="shards of the tested people")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS, help="which to make (all)")
     args = parser.parse_args()
     people = read_people(args.data, args.seed)
-    for size in SIZES:
-        write_tinyface(people, args.out / f"tinyface_{size}", size)
-    write_ijbs(people, args.out / "ijbs", args.seed)
+    for size in SIZES if TINYFACE in args.sets else ():
+        write_tinyface(people, args.out / f"{TINYFACE}_{size}", size)
+    if IJBS in args.sets:
+        write_ijbs(people, args.out / IJBS, args.seed)
 
 
 def read_people(shards: str, seed: int) -> dict[str, list[Face]]:
