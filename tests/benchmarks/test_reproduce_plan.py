@@ -84,9 +84,10 @@ def test_causes_change_one_training_each_and_are_measured_on_validation_people(t
         assert words[words.index("--score") + 1] == by
         args = build_parser().parse_args(pieces[trained].words[2:])
         config = load_config(args.config, args.set)
-        start = tmp_path / "causes" / "seed1" / cause.after if cause.after else wish.run(1, "start")
+        row = "table2_all" if cause.row == "table2_all_pa" else "start"
+        start = tmp_path / "causes" / "seed1" / cause.after if cause.after else wish.run(1, row)
         assert config.initial_weights == str(start) and config.seed == 1
-        before = f"seed1/causes/{cause.after}/train" if cause.after else "seed1/start/train"
+        before = f"seed1/causes/{cause.after}/train" if cause.after else f"seed1/{row}/train"
         assert [need for need in pieces[trained].needs if need.startswith("seed")] == [before]
         for setting in cause.sets:
             name, _, value = setting.partition("=")
@@ -99,15 +100,15 @@ def test_causes_change_one_training_each_and_are_measured_on_validation_people(t
     words = [word for name in ("lfw", "pairs", "gender", "cfp") for word in (f"--{name}", SOURCES[name])]
     assert main(["small", *words, "--runs", str(tmp_path), "--seeds", "1", "--causes", "--list"]) == 0
     listed = capsys.readouterr().out
-    assert "seed1/causes/means/validate" in listed and "seed1/table2_all" not in listed
+    assert "seed1/causes/sums/validate" in listed and "seed1/table2_all/evaluate" not in listed
     assert "seed1/causes/norm/train" in listed
-    only = ["--seeds", "1", "--causes", "--list", "--only", "means"]
+    only = ["--seeds", "1", "--causes", "--list", "--only", "sums"]
     assert main(["small", *words, "--runs", str(tmp_path), *only]) == 0
     listed = capsys.readouterr().out
-    assert "seed1/causes/means/validate" in listed and "seed1/causes/norm" not in listed
+    assert "seed1/causes/sums/validate" in listed and "seed1/causes/norm" not in listed
 
 
-@pytest.mark.parametrize("flags", [["--only", "means"], ["--causes", "--only", "table2_all"]])
+@pytest.mark.parametrize("flags", [["--only", "sums"], ["--causes", "--only", "table2_all"]])
 def test_rows_and_causes_are_not_confused(flags, tmp_path, capsys):
     words = [word for name in ("lfw", "pairs", "gender", "cfp") for word in (f"--{name}", SOURCES[name])]
     with pytest.raises(SystemExit) as stop:
@@ -118,13 +119,13 @@ def test_rows_and_causes_are_not_confused(flags, tmp_path, capsys):
 
 def test_the_page_of_causes_has_its_figures(tmp_path):
     metrics = {"tar@far=1e-2": 0.5, "tar@far=1e-2@blur=7": 0.25}
-    folder = tmp_path / "causes" / "evaluation" / "seed1" / "means" / "pairs"
+    folder = tmp_path / "causes" / "evaluation" / "seed1" / "sums" / "pairs"
     folder.mkdir(parents=True)
     (folder / "metrics.json").write_text(json.dumps({"metrics": metrics, "counts": {"images": 9}}))
     write_causes(tmp_path, tmp_path / "docs")
     text = (tmp_path / "docs/causes.md").read_text(encoding="utf-8")
     assert (
-        "| all, in means over the terms | `decorrelation.average=true` | 50.0 (1) | 25.0 (1) | not run |"
+        "| the decorrelation in sums, as in the paper | `decorrelation.average=false` | 50.0 (1) | 25.0 (1) | not run |"
         in text
     )
     assert "9 images" in text
