@@ -153,6 +153,8 @@ def write(runs: Path, docs: Path, kept: Path | None = None, suffix: str = "") ->
 def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
     """The page; `spent` are seconds by piece."""
     counts, videos = figures.counts(_PAIRS), figures.counts(IJBS)
+    measured = {row for _, row, _ in figures.files}
+    left = [f"{cause.title} (`{cause.name}`)" for cause in CAUSES if cause.name not in measured]
     rows = [
         [
             cause.title,
@@ -160,6 +162,7 @@ def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
             *(figures.cell(cause.name, test, metric) for test, metric in COLUMNS.values()),
         ]
         for cause in CAUSES
+        if cause.name in measured
     ]
     return [
         "# Causes tried, on validation people",
@@ -173,4 +176,5 @@ def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
         "",
         *table(["", "settings", *COLUMNS], rows),
         "",
+        *([f"Not run yet: {'; '.join(left)}.", ""] if left else []),
     ]

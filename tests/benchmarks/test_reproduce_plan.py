@@ -129,6 +129,7 @@ def test_the_page_of_causes_has_its_figures(tmp_path):
         in text
     )
     assert "9 images" in text
+    assert "Not run yet: Baseline + VA (`va`); " in text and "(`sums`)" not in text
 
 
 def test_from_imported_weights_every_row_has_their_network_and_a_lower_rate(tmp_path, parses):
