@@ -49,6 +49,13 @@ def test_cmc_is_drawn_at_its_ranks():
     np.testing.assert_array_equal(axes.lines[0].get_ydata(), [0.5, 0.7, 0.9])
 
 
+def test_many_ranks_are_marked_by_whole_numbers():
+    axes = cmc_figure({"trained": (np.arange(1, 21), np.linspace(0.5, 0.9, 20))}).axes[0]
+    ticks = axes.get_xticks()
+    assert len(ticks) > 3
+    np.testing.assert_array_equal(ticks, ticks.round())
+
+
 def test_histogram_separates_the_two_kinds():
     scores = np.array([0.9, 0.8, 0.1, 0.2, 0.15])
     axes = histogram_figure(scores, [True, True, False, False, False], threshold=0.5).axes[0]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.visualize.canvas import PALETTE, line_style, new_figure, plain_axes
@@ -152,6 +153,8 @@ def cmc_figure(curves: Points) -> Figure:
         axes.plot(ranks, rates, marker=marker, markersize=4, label=name, linewidth=1.8, **line_style(index))
     if len(every) <= 10:
         axes.set_xticks(sorted(every))
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(0, 1.02)
     plain_axes(axes, "CMC", "rank", "identified within the rank")
     _legend(axes)
