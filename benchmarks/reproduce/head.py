@@ -18,7 +18,8 @@ def small_head(evaluations: Evaluations, runs: Path, spent: dict[str, float]) ->
     chosen = f" Of several faces in a photograph the {taken} one was taken." if taken else ""
     return [
         'It can be interrupted, and the same command goes on; `REPRODUCE_FLAGS="--seconds 3600"` stops after an hour, `--only ROW` '
-        "and `--seeds 1` do a part, `--list` tells what is done. The page is written anew each time.",
+        "and `--seeds 1` do a part, `--list` tells what is done. The page is written anew each time, with the figures behind it in docs/figures; "
+        "`--seeds 2 --kept docs/figures/results.json` adds a seed where the runs of the others are not.",
         "",
         "## What was trained and tested on what",
         "",
