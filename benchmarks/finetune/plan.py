@@ -8,10 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.reproduce.pieces import Piece
-from benchmarks.reproduce.plan import CONFIGS, Wish, score_name, settings, urfr, write_tests
+from benchmarks.reproduce.plan import (
+    CONFIGS,
+    IMPORTED,
+    Wish,
+    imported_weights,
+    score_name,
+    settings,
+    urfr,
+    write_tests,
+)
 
 SIZE = 112
-IMPORTED = "imported"
 SEEN = ("blur:11", "blur:19", "blur:25", "occlusion:2", "occlusion:3", "occlusion:4")
 SEEN = (*SEEN, "resolution:32", "resolution:24", "resolution:16")
 UNSEEN = ("gamma:2.5", "gamma:4", "jpeg:10", "jpeg:5", "noise:20", "noise:40", "thumbnail:24", "thumbnail:16")
@@ -110,12 +118,7 @@ def finetune_plan(wish: Wish) -> list[Piece]:
     """Everything of `python -m benchmarks.finetune`; writes the list of tests."""
     data, imported = wish.runs / "data", wish.runs / IMPORTED
     pieces = _data(wish, data)
-    pieces.append(
-        urfr(
-            "import",
-            ["import", "--from", "insightface", "--weights", wish.sources["weights"], "--out", imported],
-        )
-    )
+    pieces.append(imported_weights(wish, "import"))
     tests = write_tests(wish, _tests(data))
     tested = ("data/test", "data/surveillance")
     # The start has no seed: it is measured once, as seed 0.

@@ -25,7 +25,7 @@ def draw(evaluations: Evaluations, folder: Path) -> dict[str, str]:
     made: dict[str, str] = {}
     for name, (figure, caption) in {
         "robustness": (robustness(evaluations), "LFW accuracy with clean and degraded second images; points are means over the seeds, lines their standard deviation."),
-        "cmc": (curves(evaluations), "S2S-like search: identified within the rank, mean over the seeds."),
+        "cmc": (curves(evaluations), "S2S-like search: identified within the rank, mean over the seeds whose runs were at hand."),
         "map": (maps(evaluations), "Figure 4 of the supplement: training images (circles) and the same, hard augmented (triangles), by t-SNE; colour is the person. The smallest seed that has both."),
         "confidence": (confidences(evaluations, False), "Figure 1 of the supplement: confidences of each sub-embedding over training images, clean and under each variation; row all, the smallest seed."),
         "uncertainty": (confidences(evaluations, True), "In place of the supplement's Figures 2 and 3, whose faces are not ours to publish: what each variation does to each confidence, the median as a multiple of that on clean images. `urfr report --run RUN --data SHARDS` draws the heatmaps beside the faces."),

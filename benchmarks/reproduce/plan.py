@@ -99,6 +99,12 @@ def urfr(name: str, words: list[Any], needs: tuple[str, ...] = ()) -> Piece:
     return Piece(name, (*URFR, *map(str, words)), needs)
 
 
+def imported_weights(wish: Wish, name: str) -> Piece:
+    """`urfr import` of the weights that were given, as the piece of this name."""
+    weights, out = wish.sources["weights"], wish.runs / IMPORTED
+    return urfr(name, ["import", "--from", "insightface", "--weights", weights, "--out", out])
+
+
 def score_name(name: str, score: str, scores: tuple[str, ...] | list[str]) -> str:
     """The folder of one of several scores: that of the first has no suffix."""
     return name if score == scores[0] else f"{name}-{score}"

@@ -3,7 +3,16 @@
 from pathlib import Path
 
 from benchmarks.reproduce.pieces import REPOSITORY, Piece
-from benchmarks.reproduce.plan import CONFIGS, IMPORT, IMPORTED, Wish, row_pieces, settings, urfr, write_tests
+from benchmarks.reproduce.plan import (
+    CONFIGS,
+    IMPORT,
+    Wish,
+    imported_weights,
+    row_pieces,
+    settings,
+    urfr,
+    write_tests,
+)
 
 DEGRADED = ("blur:7", "occlusion:3", "pose:45", "resolution:24")
 
@@ -61,13 +70,6 @@ def small_data(wish: Wish) -> list[Piece]:
     ]
     pieces.append(Piece("data/tests", tuple(words), ("data/test",)))
     return pieces
-
-
-def imported_weights(wish: Wish) -> list[Piece]:
-    """`urfr import`, where weights were given."""
-    weights = wish.sources.get("weights")
-    words = ["import", "--from", "insightface", "--weights", weights, "--out", wish.runs / IMPORTED]
-    return [urfr(IMPORT, words)] if weights else []
 
 
 def _labels(data: Path, gender: str, cfp: Path, target: Path, size: int) -> list[Piece]:
@@ -132,6 +134,6 @@ def small_plan(wish: Wish) -> list[Piece]:
     shards, mined = ("data/train", "data/validation"), ("mine/gender", "mine/profile")
     return [
         *small_data(wish),
-        *imported_weights(wish),
+        *([imported_weights(wish, IMPORT)] if wish.sources.get("weights") else []),
         *row_pieces(wish, shards, mined, ("data/test", "data/tests", "data/lists"), paths, tests, extras),
     ]
