@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
             ]
         else:
             pieces = small_plan(wish) if small else full_plan(wish)
-            rows = [alias.get(row, row) for row in args.only or ROWS]
+            rows = [alias.get(row, row) for row in args.only or (IMPORTED, *ROWS)]
             names = [piece.name for piece in pieces if is_wanted(piece.name, rows, args.stage)]
         chosen = wanted(pieces, names)
         if args.list:
@@ -85,7 +85,8 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
     args = found.parse_args(argv)
     if getattr(args, "weights", None):
         args.name = args.name or IMPORTED
-    known = causes.NAMES if getattr(args, "causes", False) else ROWS
+    known = (*ROWS, *([IMPORTED] if getattr(args, "weights", None) else []))
+    known = causes.NAMES if getattr(args, "causes", False) else known
     if strangers := [name for name in args.only or () if name not in known]:
         found.error(f"--only: expected some of {', '.join(known)}, got {', '.join(strangers)}")
     return args
@@ -104,7 +105,8 @@ def parser() -> argparse.ArgumentParser:
         small.add_argument(f"--{name}", required=True)
     small.add_argument(
         "--weights",
-        help="InsightFace MobileFaceNet that every row goes on from, in place of a start of our own; --name is imported then",
+        help="InsightFace MobileFaceNet that every row goes on from, in place of a start of our own; "
+        "--name is imported then, and a row of that name tests the network as it came",
     )
     small.add_argument("--size", type=int, help="side of the crops in pixels (72; 112 with --weights)")
     small.add_argument("--people", type=int, help="a miniature: so many people in training")
@@ -124,7 +126,7 @@ def parser() -> argparse.ArgumentParser:
             default="",
             help="a second reproduction beside the first: runs/small_NAME, results_NAME.md",
         )
-        rows = (*ROWS, *causes.NAMES) if each is small else ROWS
+        rows = (*ROWS, IMPORTED, *causes.NAMES) if each is small else ROWS
         add_options(each, rows=rows, stages=STAGES, runs="runs/small, runs/full", page="results.md")
         each.add_argument(
             "--attribute-set", action="append", default=[], metavar="A.B=V", help="override, theta_A"

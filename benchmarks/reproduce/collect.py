@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.reproduce.paper import Statement
-from benchmarks.reproduce.plan import ROWS
+from benchmarks.reproduce.plan import IMPORTED, ROWS
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import read_json, write_text
 
@@ -53,7 +53,11 @@ class Evaluations:
     """
 
     def __init__(
-        self, runs: Path, alias: dict[str, str], rows: Sequence[str] = ROWS, kept: Path | None = None
+        self,
+        runs: Path,
+        alias: dict[str, str],
+        rows: Sequence[str] = (IMPORTED, *ROWS),
+        kept: Path | None = None,
     ) -> None:
         self.runs, self.alias = runs, alias
         self.files: dict[tuple[int, str, str], dict[str, Any]] = {}

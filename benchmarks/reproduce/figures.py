@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.reproduce.collect import SCORES, Evaluations
 from benchmarks.reproduce.paper import NAMES
+from benchmarks.reproduce.plan import IMPORTED
 from urfr_tf.files import write_bytes
 from urfr_tf.visualize.canvas import PALETTE, new_figure, plain_axes, png
 from urfr_tf.visualize.confidence import change_figure, confidence_figure
@@ -15,7 +16,9 @@ from urfr_tf.visualize.curves import cmc_figure
 from urfr_tf.visualize.embedding_map import embedding_map_figure
 
 TABLE2 = ("table2_baseline", "table2_baseline_va", "table2_all", "table2_all_pa")
-MARKERS = ("o", "s", "^", "D")
+SHOWN = (*TABLE2, IMPORTED)
+"""Those of the curves; the imported network, where there is one, has the last colour."""
+MARKERS = ("o", "s", "^", "D", "v")
 MAPPED = ("table2_baseline_va", "table2_all")
 CONFIDENCE = "confidence_"
 
@@ -37,9 +40,9 @@ def draw(evaluations: Evaluations, folder: Path) -> dict[str, str]:
 
 
 def robustness(evaluations: Evaluations) -> Figure | None:
-    """Points: a group for each condition, one for each row of Table 2. No bars, as 0.5 is what chance reaches."""
+    """Points: a group for each condition, one for each row. No bars, as 0.5 is what chance reaches."""
     conditions = degraded(evaluations)
-    rows = [row for row in TABLE2 if evaluations.spread(row, "lfw", "accuracy")]
+    rows = [row for row in SHOWN if evaluations.spread(row, "lfw", "accuracy")]
     if not rows:
         return None
     figure = new_figure(8.0, 3.6)
@@ -82,9 +85,9 @@ def degraded(evaluations: Evaluations) -> dict[str, str]:
 
 
 def curves(evaluations: Evaluations) -> Figure | None:
-    """CMC of the rows of Table 2, to rank 20."""
+    """CMC of the rows, to rank 20."""
     lines = {}
-    for row in TABLE2:
+    for row in SHOWN:
         found = [load(evaluations, seed, row, "ijbs").get("s2s/cmc") for seed in evaluations.seeds]
         kept = [curve for curve in found if curve is not None]
         if kept:

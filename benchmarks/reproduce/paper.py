@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from benchmarks.reproduce.plan import IMPORTED
+
 TABLE2_COLUMNS = ("rank1", "rank5", "rank10", "tpir@fpir=0.01", "tpir@fpir=0.1")
 """Of IJB-S, surveillance-to-single and then surveillance-to-booking."""
 TABLE2 = {
@@ -23,6 +25,7 @@ TABLE1 = {
 }
 """Per cent: TinyFace rank 1 and 5, IJB-S rank 1 and 5."""
 NAMES = {
+    IMPORTED: "the imported network",
     "table2_baseline": "Baseline",
     "table2_baseline_va": "Baseline + VA",
     "table2_all": "all",

@@ -135,6 +135,9 @@ def row_pieces(
     wished = any(value.startswith("initial_weights=") for value in wish.overrides)
     imported = bool(wish.sources.get("weights"))
     starts = not wished and not imported and (CONFIGS / f"{wish.prefix}{START}.yaml").is_file()
+    if imported:  # It has no seed: it is measured once, as seed 0.
+        words = _evaluation(wish.runs / IMPORTED, "cosine", tests, wish.evaluation(0, IMPORTED), extras)
+        pieces.append(Piece(f"seed0/{IMPORTED}/evaluate", words, (IMPORT, *tested)))
     for seed in wish.seeds:
         if starts:
             pieces.append(_training(wish, START, seed, [*wish.overrides, *sets], shards))
@@ -155,12 +158,15 @@ def row_pieces(
                 own.append(f"initial_weights={wish.runs / IMPORTED}")
                 needs.append(IMPORT)
             pieces.append(_training(wish, row, seed, own, tuple(needs)))
-            words = ["-m", "benchmarks.reproduce.evaluate", "--run", str(run)]
-            words += ["--score", "likelihood" if row in STAGED else "cosine"]
-            words += ["--tests", str(tests), "--out", str(wish.evaluation(seed, row))]
-            words += extras
-            pieces.append(Piece(f"{name}/evaluate", tuple(words), (f"{name}/train", *tested)))
+            score = "likelihood" if row in STAGED else "cosine"
+            words = _evaluation(run, score, tests, wish.evaluation(seed, row), extras)
+            pieces.append(Piece(f"{name}/evaluate", words, (f"{name}/train", *tested)))
     return pieces
+
+
+def _evaluation(run: Path, score: str, tests: Path, out: Path, extras: list[str]) -> tuple[str, ...]:
+    words = ["-m", "benchmarks.reproduce.evaluate", "--run", run, "--score", score]
+    return tuple(map(str, [*words, "--tests", tests, "--out", out, *extras]))
 
 
 def _training(wish: Wish, row: str, seed: int, sets: list[str], needs: tuple[str, ...]) -> Piece:

@@ -6,7 +6,7 @@ from benchmarks.reproduce import paper
 from benchmarks.reproduce.collect import NOT_RUN, Evaluations, Verdict, judge
 from benchmarks.reproduce.figures import degraded
 from benchmarks.reproduce.full import hours
-from benchmarks.reproduce.plan import ROWS
+from benchmarks.reproduce.plan import IMPORTED, ROWS
 
 TABLE2, TABLE1 = ROWS[:4], ROWS[4:]
 PAPER = "*paper*"
@@ -26,9 +26,11 @@ def surveillance(evaluations: Evaluations, part: str) -> list[str]:
     """The paper's Table 2: each row, and below it the paper's figures on IJB-S."""
     side = ("s2s", "s2b").index(part)
     rows = []
-    for row in TABLE2:
+    for row in with_start(evaluations, TABLE2):
         cells = [evaluations.cell(row, "ijbs", f"{part}/{metric}") for metric in paper.TABLE2_COLUMNS]
-        rows += [[paper.NAMES[row], *cells], _given(PAPER, paper.TABLE2[row][side])]
+        rows.append([paper.NAMES[row], *cells])
+        if row in paper.TABLE2:
+            rows.append(_given(PAPER, paper.TABLE2[row][side]))
     rows += [_given(f"*paper: {name}*", paper.TABLE2[name][side]) for name in paper.OTHERS]
     return table(["", "rank 1", "rank 5", "rank 10", "TPIR, FPIR 1 %", "TPIR, FPIR 10 %"], rows)
 
@@ -38,11 +40,12 @@ def variations(evaluations: Evaluations, tiny: list[str]) -> list[str]:
     tests = [*tiny, "ijbs"]
     prefix = {"ijbs": "s2b/"}
     rows = []
-    for row in TABLE1:
+    for row in with_start(evaluations, TABLE1):
         cells = [evaluations.cell(row, t, f"{prefix.get(t, '')}rank{rank}") for t in tests for rank in (1, 5)]
-        figures = paper.TABLE1[row]
-        given = [*figures[:2] * len(tiny), *figures[2:]]
-        rows += [[paper.NAMES[row], *cells], _given(PAPER, given)]
+        rows.append([paper.NAMES[row], *cells])
+        if row in paper.TABLE1:
+            figures = paper.TABLE1[row]
+            rows.append(_given(PAPER, [*figures[:2] * len(tiny), *figures[2:]]))
     names = [t.replace("tinyface", "TinyFace").replace("_", ", ") + (" px" if "_" in t else "") for t in tiny]
     return table(["", *(f"{n}: rank {r}" for n in [*names, "S2B"] for r in (1, 5))], rows)
 
@@ -55,8 +58,15 @@ def faces(evaluations: Evaluations) -> list[str]:
         columns[f"CFP {part.upper()}"] = ("cfp", f"{part}/accuracy")
         for change in degraded_cfp(evaluations):
             columns[f"CFP {part.upper()} {change}"] = ("cfp", f"{part}/accuracy@{change}")
-    rows = [[paper.NAMES[r], *(evaluations.cell(r, *where) for where in columns.values())] for r in ROWS]
+    shown = with_start(evaluations, ROWS)
+    rows = [[paper.NAMES[r], *(evaluations.cell(r, *where) for where in columns.values())] for r in shown]
     return table(["", *columns], rows)
+
+
+def with_start(evaluations: Evaluations, rows: Sequence[str]) -> list[str]:
+    """The rows, and before them the imported network that they go on from, where it was tested."""
+    tested = any(row == IMPORTED for _, row, _ in evaluations.files)
+    return [*([IMPORTED] if tested else []), *rows]
 
 
 def degraded_cfp(evaluations: Evaluations) -> list[str]:

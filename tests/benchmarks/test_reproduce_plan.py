@@ -108,7 +108,7 @@ def test_causes_change_one_training_each_and_are_measured_on_validation_people(t
     assert "seed1/causes/sums/validate" in listed and "seed1/causes/norm" not in listed
 
 
-@pytest.mark.parametrize("flags", [["--only", "sums"], ["--causes", "--only", "table2_all"]])
+@pytest.mark.parametrize("flags", [["--only", "sums"], ["--causes", "--only", "table2_all"], ["--only", "imported"]])
 def test_rows_and_causes_are_not_confused(flags, tmp_path, capsys):
     words = [word for name in ("lfw", "pairs", "gender", "cfp") for word in (f"--{name}", SOURCES[name])]
     with pytest.raises(SystemExit) as stop:
@@ -140,6 +140,10 @@ def test_from_imported_weights_every_row_has_their_network_and_a_lower_rate(tmp_
     by_name = {piece.name: piece for piece in pieces}
     assert "/data/net-0000.params" in by_name["weights/import"].words
     assert "seed2/start/train" not in by_name
+    # It is the same for every seed, and tested once.
+    measured_start = by_name["seed0/imported/evaluate"]
+    assert measured_start.words[measured_start.words.index("--run") + 1] == str(tmp_path / "imported")
+    assert {"weights/import", "data/tests"} <= set(measured_start.needs)
     for row in set(ROWS) - set(aliases("small_")):
         piece = by_name[f"seed2/{row}/train"]
         config = load_config(
@@ -156,7 +160,14 @@ def test_from_imported_weights_every_row_has_their_network_and_a_lower_rate(tmp_
 def test_weights_bring_larger_crops_and_a_name(tmp_path, capsys):
     words = [word for name in ("lfw", "pairs", "gender", "cfp") for word in (f"--{name}", SOURCES[name])]
     assert main(["small", *words, "--weights", "W", "--runs", str(tmp_path), "--list"]) == 0
-    assert "weights/import" in capsys.readouterr().out
+    listed = capsys.readouterr().out
+    assert "weights/import" in listed and "seed0/imported/evaluate" in listed
+    only = ["--weights", "W", "--runs", str(tmp_path), "--list", "--only"]
+    assert main(["small", *words, *only, "imported"]) == 0
+    listed = capsys.readouterr().out
+    assert "seed0/imported/evaluate" in listed and "seed1/" not in listed
+    assert main(["small", *words, *only, "table2_all"]) == 0
+    assert "seed0/imported/evaluate" not in capsys.readouterr().out
     args = parsed(["small", *words, "--weights", "W"])
     assert args.name == "imported"
     assert parsed(["small", *words, "--weights", "W", "--name", "mine"]).name == "mine"

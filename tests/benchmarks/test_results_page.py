@@ -85,6 +85,21 @@ def test_means_and_deviations_stand_above_the_papers_figures(page):
     assert lines[row + 2].split(" | ")[1] == "52.0 ± 3.5 (3)"
 
 
+def test_the_imported_network_stands_first_where_it_was_tested(runs, page, tmp_path):
+    assert "imported network" not in page
+    metrics = {"s2s/rank1": 0.25, "s2b/rank5": 0.75}
+    put(runs, 0, "imported", "ijbs", metrics, **{"s2s/cmc": np.array([0.25, 0.5, 1.0])})
+    put(runs, 0, "imported", "lfw", {"accuracy": 0.96875})
+    write("small", runs, tmp_path / "docs", "imported")
+    text = (tmp_path / "docs/results_imported.md").read_text(encoding="utf-8")
+    single = section(text, "Surveillance to single")
+    first = "| the imported network | 25.0 (1) | not run | not run | not run | not run |"
+    assert single.splitlines().index(first) < single.splitlines().index(line(single, "| Baseline |"))
+    assert "75.0 (1)" in line(section(text, "Variations in the decorrelation"), "the imported network")
+    assert "| 96.9 (1) |" in line(section(text, "LFW and CFP"), "the imported network")
+    assert "Of 9 statements: holds 1, does not hold 1, undecided 1, not run 6." in text  # it is in none
+
+
 def test_what_has_not_run_says_so_and_thin_rates_are_marked(page):
     single = section(page, "Surveillance to single")
     assert line(single, "| all + PA |").count(NOT_RUN) == 5
