@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from running import start
 
+from urfr_tf.cli import main
 from urfr_tf.data.manifest import load_manifest
 from urfr_tf.data.soft_labels import check_soft_labels
 from urfr_tf.errors import UrfrError
@@ -51,7 +52,7 @@ def weights(run):
     return found
 
 
-def test_attributes_are_learned_and_mined(shards, tmp_path):
+def test_attributes_are_learned_and_mined(people, shards, tmp_path, capsys):
     """Persons 0 and 1 are class 0, persons 2 and 3 class 1; they look different, so both classes are learned."""
     table = tmp_path / "gender.tsv"
     table.write_text("".join(f"person_{i}\t{'female' if i > 1 else 'male'}\n" for i in range(4)))
@@ -66,6 +67,16 @@ def test_attributes_are_learned_and_mined(shards, tmp_path):
     values = np.concatenate([np.fromfile(p, "<f4") for p in check_soft_labels(manifest, "gender")])
     assert values.shape == (28,)
     assert np.all((values >= 0) & (values <= 1))
+    # The same photographs in crops of twice the side give nearly the same labels where they are shrunk first.
+    large, run = tmp_path / "large", str(tmp_path / "run")
+    command = ["prepare", "--source", "folder", "--path", str(people), "--out", str(large), "--size", "80"]
+    assert main(command) == 0
+    assert main(["mine", "--model", run, "--data", str(large), "--scale-to", "40"]) == 0
+    paths = check_soft_labels(load_manifest(large), "gender")
+    shrunk = np.concatenate([np.fromfile(path, "<f4") for path in paths])
+    np.testing.assert_allclose(shrunk, values, atol=0.02)
+    assert main(["mine", "--labels", str(table), "--data", str(large), "--scale-to", "40"]) == 1
+    assert "--scale-to with --model alone" in capsys.readouterr().err
 
 
 def test_with_the_adversary_domain_images_to_be_mined_need_no_attributes(shards, tmp_path):

@@ -19,19 +19,22 @@ from urfr_tf.run_folder import WEIGHTS
 _BATCH = 64
 
 
-def mine(run: str, shards: str, names: list[str] | None = None) -> dict[str, dict[str, float]]:
+def mine(
+    run: str, shards: str, names: list[str] | None = None, scale_to: int | None = None
+) -> dict[str, dict[str, float]]:
     """Writes theta_A's probabilities for every image of a folder of shards.
 
     Args:
         run: a run folder of the task `attributes`.
         shards: folder of shards; images at least as large as theta_A's input.
         names: which of its attributes; None for all.
+        scale_to: side in pixels of the images that theta_A learned on, to which larger ones are shrunk.
 
     Returns:
         attribute -> {images, mean, positive (share above 0.5)}.
 
     Raises:
-        UrfrError: not such a run, an attribute that it does not know, damaged shards.
+        UrfrError: not such a run, an attribute that it does not know, damaged shards, images that are smaller.
     """
     config = read_run_config(run)
     if config.task != "attributes":
@@ -49,7 +52,8 @@ def mine(run: str, shards: str, names: list[str] | None = None) -> dict[str, dic
     except (ValueError, OSError, KeyError) as error:
         raise UrfrError(f"the weights {path} do not fit the run's config.yaml: {str(error)[:200]}") from error
     predict = tf.function(lambda image: tf.sigmoid(network({heads.IMAGE: image})[heads.ATTRIBUTE]))
-    stream = evaluation_dataset(shards, batch_size=_BATCH, crop_size=config.model.input_size)
+    size = config.model.input_size
+    stream = evaluation_dataset(shards, batch_size=_BATCH, crop_size=size, scale_to=scale_to)
     predicted = np.concatenate([predict(batch[heads.IMAGE]).numpy() for batch in stream])
     chosen = {name: predicted[:, known.index(name)] for name in names}
     return _write(load_manifest(shards), chosen)

@@ -39,8 +39,6 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     small = args.scale == "small"
     names = ("lfw", "pairs", "gender", "cfp", "weights") if small else ("ms1m", "celeba", *TESTS)
-    # Crops of the imported network's size; theta_A takes its random crops out of those.
-    size, inputs = (112, ["model.input_size=100"]) if small and args.weights else (72, [])
     prefix = "small_" if small else ""
     alias = aliases(prefix)
     wish = Wish(
@@ -49,8 +47,8 @@ def main(argv: list[str] | None = None) -> int:
         prefix,
         {name: getattr(args, name) for name in names},
         tuple(args.set),
-        (*inputs, *args.attribute_set),
-        (args.size or size) if small else 110,
+        tuple(args.attribute_set),
+        (args.size or (112 if args.weights else 72)) if small else 110,
         args.people if small else None,
         alias,
     )

@@ -14,6 +14,8 @@ from benchmarks.reproduce.plan import (
     write_tests,
 )
 
+ATTRIBUTE_SIZE = 72
+"""Side in pixels of the crops that theta_A learns and predicts on, whatever the rows' are."""
 DEGRADED = ("blur:7", "occlusion:3", "pose:45", "resolution:24")
 
 
@@ -21,6 +23,7 @@ def small_data(wish: Wish) -> list[Piece]:
     """LFW and CFP -> shards, theta_A, soft labels, and the test sets."""
     data, s = wish.runs / "data", wish.sources
     images, attributes = data / "photographs", wish.runs / "attributes"
+    attribute_size = min(ATTRIBUTE_SIZE, wish.size)
     module = "benchmarks.reproduce.lists"
     words = ["-m", module, *(w for n in ("lfw", "pairs", "gender", "cfp") for w in (f"--{n}", s[n]))]
     words += ["--out", str(data), *(["--people", str(wish.people)] if wish.people else [])]
@@ -30,7 +33,8 @@ def small_data(wish: Wish) -> list[Piece]:
         missing = ["--on-missing", "centre"] if name == "test" else []
         words = ["prepare", "--source", "list", "--path", images / f"{name}.csv", "--align", "mtcnn"]
         words += ["--faces", "central"]  # LFW's person is in the middle; bystanders may be larger
-        words += ["--size", wish.size, *missing, "--out", data / name]
+        side = attribute_size if name.startswith("gender") else wish.size
+        words += ["--size", side, *missing, "--out", data / name]
         pieces.append(urfr(f"data/{name}", words, ("data/lists",)))
     cfp, target = data / "cfp_mined_shards", data / "train"
     words = [
@@ -45,7 +49,7 @@ def small_data(wish: Wish) -> list[Piece]:
         wish.size,
     ]
     pieces.append(urfr("data/cfp_mined", [*words, "--out", cfp], ("data/lists",)))
-    pieces += _labels(data, s["gender"], cfp, target, wish.size)
+    pieces += _labels(data, s["gender"], cfp, target, attribute_size)
     gender_labels = tuple(
         f"labels/gender_{part}/{name}" for part in ("train", "validation") for name in ("gender", "smiling")
     )
@@ -58,6 +62,7 @@ def small_data(wish: Wish) -> list[Piece]:
         words += settings([*paths, *wish.attribute_overrides])
         pieces.append(urfr(f"attributes/{name}", words, needs))
         words = ["mine", "--model", attributes / name, "--data", target]
+        words += ["--scale-to", attribute_size] if wish.size > attribute_size else []
         chosen = (f"attributes/{name}", "data/train")
         pieces.append(urfr(f"mine/{name}", words, chosen))
     words = [

@@ -108,7 +108,9 @@ def test_causes_change_one_training_each_and_are_measured_on_validation_people(t
     assert "seed1/causes/sums/validate" in listed and "seed1/causes/norm" not in listed
 
 
-@pytest.mark.parametrize("flags", [["--only", "sums"], ["--causes", "--only", "table2_all"], ["--only", "imported"]])
+@pytest.mark.parametrize(
+    "flags", [["--only", "sums"], ["--causes", "--only", "table2_all"], ["--only", "imported"]]
+)
 def test_rows_and_causes_are_not_confused(flags, tmp_path, capsys):
     words = [word for name in ("lfw", "pairs", "gender", "cfp") for word in (f"--{name}", SOURCES[name])]
     with pytest.raises(SystemExit) as stop:
@@ -171,6 +173,21 @@ def test_weights_bring_larger_crops_and_a_name(tmp_path, capsys):
     args = parsed(["small", *words, "--weights", "W"])
     assert args.name == "imported"
     assert parsed(["small", *words, "--weights", "W", "--name", "mine"]).name == "mine"
+
+
+def test_theta_a_sees_crops_of_one_size_whatever_those_of_the_rows_are(tmp_path):
+    for size, own, scale in ((112, "72", ["--scale-to", "72"]), (72, "72", []), (48, "48", [])):
+        pieces = {piece.name: piece for piece in plan_of("small_", tmp_path, size=size)[1]}
+        for name in ("gender_train", "gender_validation", "profile_train", "profile_validation"):
+            words = pieces[f"data/{name}"].words
+            assert words[words.index("--size") + 1] == own
+        # What is cut from both sets before it is scaled has one sharpness.
+        for name in ("cfp_mined", "train", "validation", "test"):
+            words = pieces[f"data/{name}"].words
+            assert words[words.index("--size") + 1] == str(size)
+        for name in ("gender", "profile"):
+            words = list(pieces[f"mine/{name}"].words)
+            assert words[words.index("--data") + 2 :] == scale
 
 
 def test_only_rows_with_mined_variations_wait_for_them(tmp_path):

@@ -142,6 +142,23 @@ def test_evaluation_is_everything_in_order_cropped_in_the_centre(shards):
     assert whole["source"][17] == b"17.png" and whole["identity"][17] == b"p3"
 
 
+def test_images_are_shrunk_before_the_crop_where_asked(shards):
+    stream = evaluation_dataset(str(shards), batch_size=103, crop_size=6, scale_to=10)
+    (batch,) = stream.as_numpy_iterator()
+    assert batch[heads.IMAGE].shape == (IMAGES, 6, 6, 3) and batch[heads.IMAGE].dtype == np.float32
+    np.testing.assert_allclose(batch[heads.IMAGE][:, 0, 0, 0], np.arange(IMAGES), atol=1e-4)
+    # Pixel i of 10 has its centre at 2 i + 0.5 of the 20 rows; the crop begins at (10 - 6) // 2 = 2.
+    np.testing.assert_allclose(batch[heads.IMAGE][0, :, 0, 2], 2 * np.arange(2, 8) + 0.5, atol=1e-4)
+    same = evaluation_dataset(str(shards), batch_size=103, crop_size=15, scale_to=SIDE)
+    plain = evaluation_dataset(str(shards), batch_size=103, crop_size=15)
+    for one, other in zip(same.as_numpy_iterator(), plain.as_numpy_iterator(), strict=True):
+        np.testing.assert_array_equal(one[heads.IMAGE], other[heads.IMAGE])
+    with pytest.raises(UrfrError, match=r"scale the images of .* to 1 to 20 pixels, but got 21"):
+        evaluation_dataset(str(shards), batch_size=5, crop_size=5, scale_to=21)
+    with pytest.raises(UrfrError, match=r"crop of 1 to 10 pixels .* got 11"):
+        evaluation_dataset(str(shards), batch_size=5, crop_size=11, scale_to=10)
+
+
 def test_impossible_requests_are_refused_before_anything_starts(shards):
     with pytest.raises(UrfrError, match=r"crop of 1 to 20 pixels .* got 21"):
         stream(shards, crop_size=21)

@@ -2,6 +2,8 @@
 
 import argparse
 
+from urfr_tf.errors import UrfrError
+
 HELP = "write soft variation labels beside shards: predicted by theta_A, or known from a table"
 
 
@@ -18,18 +20,32 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--attributes", metavar="A,B", help="which attributes of the table; default: all of them"
     )
+    parser.add_argument(
+        "--scale-to",
+        type=int,
+        metavar="PIXELS",
+        help="shrink the images to this side first: that of the images which theta_A learned on (with --model)",
+    )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the labels and prints how they are distributed; returns 0."""
+    """Writes the labels and prints how they are distributed; returns 0.
+
+    Raises:
+        UrfrError: options that do not go together, or what `urfr_tf.mining` refuses.
+    """
     import json
 
+    if args.labels and args.scale_to is not None:
+        raise UrfrError(
+            "expected --scale-to with --model alone: known labels need no images, but got --labels"
+        )
     names = args.attributes.split(",") if args.attributes else None
     if args.model:
         from urfr_tf.mining import mine
 
-        summary = mine(args.model, args.data, names)
+        summary = mine(args.model, args.data, names, args.scale_to)
     else:
         from urfr_tf.mining import label
 

@@ -116,7 +116,7 @@ def training_dataset(
     check_probabilities(probabilities)
     if turned and "pose" not in probabilities:
         raise UrfrError("expected a probability of pose where turned faces are asked for, but got none")
-    _check_crop(manifest, crop_size)
+    _check_crop(manifest, crop_size, manifest.image_size)
     steps = _steps(manifest, batch_size, images_per_identity, groups_per_identity, parts)
     manifest, batch_size = part_of(manifest, part, parts), batch_size // parts
     soft = [check_soft_labels(manifest, name) for name in soft_labels]
@@ -176,22 +176,36 @@ def training_dataset(
     return stream.prefetch(tf.data.AUTOTUNE).with_options(_options())
 
 
-def evaluation_dataset(shards: str, *, batch_size: int, crop_size: int) -> tf.data.Dataset:
+def evaluation_dataset(
+    shards: str, *, batch_size: int, crop_size: int, scale_to: int | None = None
+) -> tf.data.Dataset:
     """Every image once, in the order of the shards, cropped in the centre; the last batch may be smaller.
+
+    Args:
+        shards: folder of shards. batch_size: B. crop_size: S, in pixels.
+        scale_to: side in pixels that images are shrunk to before the crop; None: as they are.
 
     Returns:
         A dataset of dicts: image float32 [B, S, S, 3] in 0..255, label int64 [B], identity, source string [B].
 
     Raises:
-        UrfrError: a damaged folder, or a crop larger than the images.
+        UrfrError: a damaged folder, a crop larger than the images, or images smaller than they shall become.
     """
     manifest = load_manifest(shards)
-    _check_crop(manifest, crop_size)
-    before = (manifest.image_size - crop_size) // 2
+    if scale_to is not None and not 1 <= scale_to <= manifest.image_size:
+        raise UrfrError(
+            f"expected to scale the images of {manifest.folder} to 1 to {manifest.image_size} pixels, "
+            f"but got {scale_to}"
+        )
+    side = scale_to or manifest.image_size
+    _check_crop(manifest, crop_size, side)
+    before = (side - crop_size) // 2
 
     def read(serialized: tf.Tensor) -> Tensors:
         example = records.parse(serialized)
         image = decode(example[heads.IMAGE], manifest.image_size)
+        if side != manifest.image_size:
+            image = tf.image.resize(image, [side, side], antialias=True)
         image = image[before : before + crop_size, before : before + crop_size]
         rest = {key: example[key] for key in (heads.LABEL, records.IDENTITY, records.SOURCE)}
         return {heads.IMAGE: tf.cast(image, tf.float32), **rest}
@@ -235,11 +249,10 @@ def _steps(
     return usable // batch_size
 
 
-def _check_crop(manifest: Manifest, crop_size: int) -> None:
-    if not 1 <= crop_size <= manifest.image_size:
+def _check_crop(manifest: Manifest, crop_size: int, side: int) -> None:
+    if not 1 <= crop_size <= side:
         raise UrfrError(
-            f"expected a crop of 1 to {manifest.image_size} pixels from the images of {manifest.folder}, "
-            f"but got {crop_size}"
+            f"expected a crop of 1 to {side} pixels from the images of {manifest.folder}, but got {crop_size}"
         )
 
 
