@@ -1,11 +1,11 @@
 """The tables of the results page, as lines of Markdown."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from benchmarks.reproduce import paper
 from benchmarks.reproduce.collect import NOT_RUN, Evaluations, Verdict, judge
 from benchmarks.reproduce.figures import degraded
-from benchmarks.reproduce.full import hours
 from benchmarks.reproduce.plan import IMPORTED, ROWS
 
 TABLE2, TABLE1 = ROWS[:4], ROWS[4:]
@@ -102,13 +102,18 @@ def differences(verdict: Verdict) -> str:
     return ", ".join(f"{100 * value:+.1f} (seed {seed})" for seed, value in values) or NOT_RUN
 
 
-def calculated_hours() -> list[str]:
-    """Hours of each row at full scale, and the paper's figures."""
+def full_scale(costs: dict[str, dict[str, Any]], alias: dict[str, str]) -> list[str]:
+    """Memory and hours of each row at full scale as `urfr plan` has them, and the paper's figures."""
     rows = []
     for row in ROWS:
+        cost = costs.get(alias.get(row, row))
         figures = "; ".join(f"{v:.2f}" for v in paper.TABLE1.get(row, ()))
         if row in paper.TABLE2:
             single, booking = paper.TABLE2[row]
             figures = f"S2S {single[0]:.2f}, {single[3]:.2f}; S2B {booking[0]:.2f}, {booking[3]:.2f}"
-        rows.append([f"`{row}`", f"{hours(row):.1f}", figures])
-    return table(["configuration", "hours, calculated", "paper"], rows)
+        cells = [NOT_RUN] * 3
+        if cost:
+            images, memory = f"{cost['images_seen'] / 1e6:.1f}", f"{cost['needed'] / 2**30:.1f}"
+            cells = [images, memory, f"{cost['hours']:.1f}"]
+        rows.append([f"`{row}`", *cells, figures])
+    return table(["configuration", "million images seen", "GiB a GPU", "hours", "paper"], rows)
