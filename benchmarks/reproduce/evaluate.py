@@ -77,7 +77,7 @@ def main() -> int:
                 if urfr(command):
                     failed.append(f"{name} by {score}")
         shutil.rmtree(cache, ignore_errors=True)
-    model = load(args.run, bulk=True) if args.people or args.train else None
+    model = load(tested, bulk=True) if args.people or args.train else None
     if model and args.people and args.gender and args.validation:
         by_gender(model, args.score[0], args.validation, args.people, args.gender, args.out / GENDER)
     if model and args.train:
