@@ -5,11 +5,17 @@ from pathlib import Path
 import yaml
 
 from benchmarks.reproduce.collect import NOT_RUN, Evaluations
+from benchmarks.reproduce.plan import IMPORTED
 from urfr_tf.files import read_json
 
+_STRANGERS = (
+    "What the imported network was trained on is its author's to say, and photographs of the tested people can be among it: what it reaches by itself is no measure of "
+    "this code. The rows all begin with it, so what one has above another comes from the training here."
+)
 
-def small_head(evaluations: Evaluations, runs: Path, spent: dict[str, float]) -> list[str]:
-    """The first part of the page of the small scale; `spent` are seconds by piece."""
+
+def small_head(evaluations: Evaluations, runs: Path, spent: dict[str, float], second: str = "") -> list[str]:
+    """The first part of the page of the small scale; `spent` are seconds by piece, `second` is the page's name."""
     manifest = runs / "data" / "train" / "manifest.json"
     facts = read_json(manifest) if manifest.is_file() else {}
     trained = f"{facts['images']} images of {facts['classes']} people" if facts else "the people"
@@ -19,7 +25,7 @@ def small_head(evaluations: Evaluations, runs: Path, spent: dict[str, float]) ->
     return [
         'It can be interrupted, and the same command goes on; `REPRODUCE_FLAGS="--seconds 3600"` stops after an hour, `--only ROW` '
         "and `--seeds 1` do a part, `--list` tells what is done. The page is written anew each time, with the figures behind it in docs/figures; "
-        "`--seeds 2 --kept docs/figures/results.json` adds a seed where the runs of the others are not.",
+        f"`--seeds 2 --kept docs/figures/{'_'.join(['results', *([second] if second else [])])}.json` adds a seed where the runs of the others are not.",
         "",
         "## What was trained and tested on what",
         "",
@@ -30,6 +36,7 @@ def small_head(evaluations: Evaluations, runs: Path, spent: dict[str, float]) ->
         "thresholds that are used elsewhere come from the validation people (every tenth of the others with two images). "
         "Rows of a seed start from the same weights of the embedding network and, up to their scale, of the prototypes; theta_A is trained once.",
         "",
+        *([_STRANGERS, ""] if second == IMPORTED else []),
         *_sizes(evaluations),
         "",
         *_network(runs),

@@ -103,7 +103,7 @@ def results(
         "",
         f"    {COMMANDS.get(second, COMMANDS[scale])}",
         "",
-        *(small_head(evaluations, runs, spent) if scale == "small" else []),
+        *(small_head(evaluations, runs, spent, second) if scale == "small" else []),
         "## What holds",
         "",
         f"The rule: the difference of the two rows, in the sense of the statement and seed by seed. `{HOLDS}`: positive "

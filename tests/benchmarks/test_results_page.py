@@ -102,6 +102,8 @@ def test_the_imported_network_stands_first_where_it_was_tested(runs, page, tmp_p
     assert "75.0 (1)" in line(section(text, "Variations in the decorrelation"), "the imported network")
     assert "| 96.9 (1) |" in line(section(text, "LFW and CFP"), "the imported network")
     assert "Of 9 statements: holds 1, does not hold 1, undecided 1, not run 6." in text  # it is in none
+    assert "docs/figures/results_imported.json" in text and "its author's to say" in text
+    assert "docs/figures/results.json" in page and "its author's to say" not in page
 
 
 def test_what_has_not_run_says_so_and_thin_rates_are_marked(page):
