@@ -55,7 +55,8 @@ def robustness(evaluations: Evaluations) -> Figure | None:
         shown = [spread for spread in spreads if spread]
         means = [spread.mean for spread in shown]
         lowest = min(lowest, *means)
-        errors = [spread.deviation or 0.0 for spread in shown]
+        # Of one seed there is no deviation, and no line.
+        errors = [np.nan if spread.deviation is None else spread.deviation for spread in shown]
         axes.errorbar(
             places,
             means,
