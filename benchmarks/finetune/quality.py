@@ -26,11 +26,14 @@ _LEAST = 1e-3
 class Network:
     """Features float64 [B, F], unit groups float64 [B, K, d] and confidences float64 [B, K] of a run folder's network.
 
+    Args:
+        run: the folder. training: batch norms by the statistics of each 64 images, as in training.
+
     Raises:
         UrfrError: no such run, or one without sub-embeddings.
     """
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, training: bool = False) -> None:
         import keras
         import tensorflow as tf
 
@@ -48,7 +51,7 @@ class Network:
 
         def call(image: tf.Tensor) -> list[tf.Tensor]:
             with in_bulk():
-                return inner({heads.IMAGE: image}, training=False)
+                return inner({heads.IMAGE: image}, training=training)
 
         spec = tf.TensorSpec([None, self.size, self.size, 3], tf.float32)
         self._call: Callable = tf.function(call, [spec], autograph=False)

@@ -101,7 +101,8 @@ def measure(run: Path) -> dict[str, dict[str, float]]:
     from urfr_tf.data.manifest import load_manifest
     from urfr_tf.run_pictures import CLEAN, sample_kinds
 
-    network, config = Network(run), read_run_config(run)
+    config = read_run_config(run)
+    network = Network(run, training=config.train.freeze_batch_norm != "all")
     shards = config.data.train
     manifest = load_manifest(shards)
     count = min(IMAGES, manifest.images)
@@ -109,8 +110,12 @@ def measure(run: Path) -> dict[str, dict[str, float]]:
     prototypes = prototypes_of(run, manifest.classes, config.model.groups)
     found: dict[str, dict[str, float]] = {}
     levels: dict[str, float] = {}
-    for kind, faces in sample_kinds(shards, network.size, count).items():
-        _, groups, confidence = network(faces.astype(np.float32))
+    kinds = sample_kinds(shards, network.size, count)
+    # Every batch has all kinds, as the statistics of batch norms in training come from mixed images.
+    faces = np.stack(list(kinds.values()), axis=1)
+    _, all_groups, all_confidence = network(faces.reshape(-1, *faces.shape[2:]).astype(np.float32))
+    for index, kind in enumerate(kinds):
+        groups, confidence = all_groups[index :: len(kinds)], all_confidence[index :: len(kinds)]
         pushed, right = push(groups, confidence, prototypes, labels, config.loss.margin)
         levels[kind] = float(np.median(confidence))
         found[kind] = {
@@ -147,7 +152,7 @@ def lines(measured: dict[str, dict[str, dict[str, float]]]) -> list[str]:
         "# Where the identification loss pushes the confidences",
         "",
         f"Written by `python -m benchmarks.reproduce.push` from the runs' last checkpoints; no figure here is typed. {IMAGES:,} training images, each clean and under each "
-        "variation at its strength in training; the network as in inference. `pushed down`: images whose loss a smaller confidence would lower, dL / d log s > 0. "
+        "variation at its strength in training, mixed; batch norms as in training (by the batch, or frozen). `pushed down`: images whose loss a smaller confidence would lower, dL / d log s > 0. "
         "By the loss (method, section 2) that is where the people that an image is taken for lie nearer than its own; one that is hard, but found, is pushed up.",
         "",
         *table(heading, rows),
