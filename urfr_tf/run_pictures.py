@@ -61,21 +61,36 @@ def sample_kinds(
     Raises:
         UrfrError: a damaged folder, or a size larger than the images.
     """
+    return {name: sample_kind(shards, size, count, name, seed)[0] for name in (CLEAN, *variations)}
+
+
+def sample_kind(
+    shards: str, size: int, count: int, kind: str, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """One kind of `sample_kinds`, with the labels of the images, which are the same of every kind.
+
+    Returns:
+        uint8 [N, S, S, 3], int64 [N].
+
+    Raises:
+        UrfrError: as `sample_kinds`.
+    """
     count = min(count, load_manifest(shards).images)
     batch = min(BATCH, count)
-    kinds = {}
-    for name in (CLEAN, *variations):
-        stream = training_dataset(
-            shards,
-            batch_size=batch,
-            crop_size=size,
-            seed=seed,
-            flip=False,
-            probabilities=None if name == CLEAN else {name: 1.0},
-        )
-        faces = [inputs[heads.IMAGE].numpy() for inputs, _ in stream.take(-(-count // batch))]
-        kinds[name] = np.clip(np.rint(np.concatenate(faces)[:count]), 0, 255).astype(np.uint8)
-    return kinds
+    stream = training_dataset(
+        shards,
+        batch_size=batch,
+        crop_size=size,
+        seed=seed,
+        flip=False,
+        probabilities=None if kind == CLEAN else {kind: 1.0},
+    )
+    drawn = [inputs for inputs, _ in stream.take(-(-count // batch))]
+    faces, labels = (
+        np.concatenate([inputs[key].numpy() for inputs in drawn])[:count]
+        for key in (heads.IMAGE, heads.LABEL)
+    )
+    return np.clip(np.rint(faces), 0, 255).astype(np.uint8), labels
 
 
 def sample_people(shards: str, size: int, seed: int = 0) -> People:

@@ -25,7 +25,7 @@ from benchmarks.reproduce.pieces import (
     run_pieces,
     wanted,
 )
-from benchmarks.reproduce.plan import IMPORTED, ROWS, Wish, aliases
+from benchmarks.reproduce.plan import IMPORTED, ROWS, Wish, aliases, suffix
 from benchmarks.reproduce.small import small_plan
 from urfr_tf.errors import UrfrError
 
@@ -83,8 +83,10 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
     args = found.parse_args(argv)
     if getattr(args, "weights", None):
         args.name = args.name or IMPORTED
-    known = (*ROWS, *([IMPORTED] if getattr(args, "weights", None) else []))
-    known = causes.NAMES if getattr(args, "causes", False) else known
+    if getattr(args, "causes", False):
+        known = causes.NAMES
+    else:
+        known = (*ROWS, IMPORTED) if getattr(args, "weights", None) else ROWS
     if strangers := [name for name in args.only or () if name not in known]:
         found.error(f"--only: expected some of {', '.join(known)}, got {', '.join(strangers)}")
     return args
@@ -145,11 +147,6 @@ def list_pieces(pieces: list[Piece], chosen: list[Piece], folder: Path) -> None:
     ledger, key = Ledger(folder), keys(pieces)
     for piece in chosen:
         print("done" if ledger.is_done(piece, key[piece.name]) else "    ", piece.name)
-
-
-def suffix(name: str) -> str:
-    """What a named reproduction adds to the names of its folder and page."""
-    return f"_{name}" if name else ""
 
 
 def write_page(args: argparse.Namespace, runs: Path) -> None:

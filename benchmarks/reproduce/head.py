@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 
 from benchmarks.reproduce.collect import NOT_RUN, Evaluations
-from benchmarks.reproduce.plan import IMPORTED
+from benchmarks.reproduce.plan import IMPORTED, suffix
 from urfr_tf.files import read_json
 
 _STRANGERS = (
@@ -25,7 +25,7 @@ def small_head(evaluations: Evaluations, runs: Path, spent: dict[str, float], se
     return [
         'It can be interrupted, and the same command goes on; `REPRODUCE_FLAGS="--seconds 3600"` stops after an hour, `--only ROW` '
         "and `--seeds 1` do a part, `--list` tells what is done. The page is written anew each time, with the figures behind it in docs/figures; "
-        f"`--seeds 2 --kept docs/figures/{'_'.join(['results', *([second] if second else [])])}.json` adds a seed where the runs of the others are not.",
+        f"`--seeds 2 --kept docs/figures/results{suffix(second)}.json` adds a seed where the runs of the others are not.",
         "",
         "## What was trained and tested on what",
         "",

@@ -21,10 +21,11 @@ from benchmarks.reproduce.collect import (
     times,
 )
 from benchmarks.reproduce.figures import draw
-from benchmarks.reproduce.full import FLOPS, GPUS, IMAGES, MEMORY, MULTIPLY_ADDS, PEOPLE, rate
+from benchmarks.reproduce.full import FLOPS, GPUS, IMAGES, MEMORY, MULTIPLY_ADDS, PEOPLE
 from benchmarks.reproduce.head import small_head
 from benchmarks.reproduce.paper import STATEMENTS
-from benchmarks.reproduce.plan import ROWS, aliases
+from benchmarks.reproduce.pieces import REPOSITORY
+from benchmarks.reproduce.plan import ROWS, aliases, suffix
 from urfr_tf.files import write_text
 
 SEEN = "seen.md"
@@ -65,7 +66,7 @@ def write(scale: str, runs: Path, docs: Path, second: str = "", kept: Path | Non
     """
     evaluations = Evaluations(runs, aliases("small_" if scale == "small" else ""), kept=kept)
     spent = times(runs, kept)
-    name = "_".join(["results", *(["full"] if scale == "full" else []), *([second] if second else [])])
+    name = f"results{'_full' if scale == 'full' else ''}{suffix(second)}"
     pictures = draw(evaluations, docs / name)
     page, seen = docs / f"{name}.md", docs / name / SEEN
     shown = {f"{name}/{key}.png": caption for key, caption in pictures.items()}
@@ -188,7 +189,7 @@ def full_scale(planned: dict[str, dict[str, Any]]) -> list[str]:
     alias = aliases("")
     trained = [row for row in ROWS if row not in alias]
     hours = sum(planned[row]["hours"] for row in trained if row in planned)
-    command = "urfr plan --config configs/ROW.yaml"
+    command = " ".join(["urfr", *costs.plan_words("ROW")]).replace(f"{REPOSITORY}/", "")
     return [
         "## The same at full scale",
         "",
@@ -198,7 +199,7 @@ def full_scale(planned: dict[str, dict[str, Any]]) -> list[str]:
         f"{PEOPLE:,} people as an InsightFace archive), CelebA for theta_A, and the published tests; a test whose data is not "
         f"named says `{NOT_RUN}`. Hardware: {GPUS} GPUs of {MEMORY} GiB. Memory and hours are planned, not measured, and nobody we know of has run it:",
         "",
-        f"    {command} --classes {PEOPLE} --images {IMAGES} --replicas {GPUS} --memory {MEMORY} --rate {rate(ROWS[0]):.0f}",
+        f"    {command}",
         "",
         f"The rate, in images a second, is {FLOPS / 1e12:.0f} TFLOP/s sustained on every GPU over three forward passes' worth of work a training image, {MULTIPLY_ADDS / 1e9:.1f} G "
         "multiply-adds each, and three times that in the uncertainty stage, one pass. What this code sustains was measured on a CPU only: .85 of the machine's matrix product "

@@ -77,6 +77,11 @@ class Wish:
         return self.runs / "evaluation" / f"seed{seed}" / row
 
 
+def suffix(name: str) -> str:
+    """What a named reproduction adds to the names of its folder and page."""
+    return f"_{name}" if name else ""
+
+
 def config_of(row: str, prefix: str) -> dict[str, Any]:
     """A row's configuration as it stands in its file."""
     return yaml.safe_load((CONFIGS / f"{prefix}{row}.yaml").read_text(encoding="utf-8"))

@@ -81,38 +81,26 @@ def prototypes_of(run: Path, classes: int, groups: int) -> np.ndarray:
     return kernel / np.linalg.norm(kernel, axis=-1, keepdims=True)
 
 
-def labels_of(shards: str, size: int, count: int) -> np.ndarray:
-    """The labels int64 of the images that `sample_kinds` takes."""
-    from urfr_tf import heads
-    from urfr_tf.data.pipeline import training_dataset
-    from urfr_tf.run_pictures import BATCH
-
-    stream = training_dataset(
-        shards, batch_size=min(BATCH, count), crop_size=size, seed=0, flip=False, probabilities=None
-    )
-    batches = -(-count // min(BATCH, count))
-    return np.concatenate([inputs[heads.LABEL].numpy() for inputs, _ in stream.take(batches)])[:count]
-
-
 def measure(run: Path) -> dict[str, dict[str, float]]:
     """On the run's own shards: kind of image -> `found`, `down` (shares), `push` (mean) and `level` (median s, as a multiple of that on clean images)."""
     from benchmarks.finetune.quality import Network
+    from urfr_tf.augment.choose import VARIATIONS
     from urfr_tf.config import read_run_config
     from urfr_tf.data.manifest import load_manifest
-    from urfr_tf.run_pictures import CLEAN, sample_kinds
+    from urfr_tf.run_pictures import CLEAN, sample_kind
 
     config = read_run_config(run)
     network = Network(run, training=config.train.freeze_batch_norm != "all")
     shards = config.data.train
     manifest = load_manifest(shards)
-    count = min(IMAGES, manifest.images)
-    labels = labels_of(shards, network.size, count)
     prototypes = prototypes_of(run, manifest.classes, config.model.groups)
     found: dict[str, dict[str, float]] = {}
     levels: dict[str, float] = {}
-    kinds = sample_kinds(shards, network.size, count)
+    kinds = (CLEAN, *VARIATIONS)
+    drawn = [sample_kind(shards, network.size, IMAGES, kind) for kind in kinds]
+    labels = drawn[0][1]
     # Every batch has all kinds, as the statistics of batch norms in training come from mixed images.
-    faces = np.stack(list(kinds.values()), axis=1)
+    faces = np.stack([faces for faces, _ in drawn], axis=1)
     _, all_groups, all_confidence = network(faces.reshape(-1, *faces.shape[2:]).astype(np.float32))
     for index, kind in enumerate(kinds):
         groups, confidence = all_groups[index :: len(kinds)], all_confidence[index :: len(kinds)]

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks.reproduce.push import labels_of, main, prototypes_of, push
-from urfr_tf.data.pipeline import training_dataset
+from benchmarks.reproduce.push import main, prototypes_of, push
 from urfr_tf.errors import UrfrError
 from urfr_tf.losses.identification import identification
 
@@ -64,11 +63,3 @@ def test_a_run_gives_a_page(tiny_run, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["push", "--docs", str(tmp_path), str(run)])
     assert main() == 1
     assert "expected a checkpoint in" in capsys.readouterr().err
-
-
-def test_labels_are_those_of_the_images(shards):
-    stream = training_dataset(
-        str(shards), batch_size=20, crop_size=32, seed=0, flip=False, probabilities={"blur": 1.0}
-    )
-    expected = np.concatenate([inputs["label"].numpy() for inputs, _ in stream.take(1)])
-    np.testing.assert_array_equal(labels_of(str(shards), 32, 20), expected)

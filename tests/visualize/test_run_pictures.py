@@ -15,6 +15,7 @@ from urfr_tf.run_pictures import (
     confidence_pictures,
     map_picture,
     run_pictures,
+    sample_kind,
     sample_kinds,
     sample_people,
     write_people_projector,
@@ -59,6 +60,14 @@ def shards(tmp_path_factory):
 def kinds(shards):
     # Turning heads takes longer than all the rest; the slow test below turns them.
     return sample_kinds(shards, SIZE, 16, variations=("blur", "occlusion", "resolution"))
+
+
+def test_labels_of_a_kind_are_those_of_its_images(shards, kinds):
+    for kind in ("clean", "blur"):
+        faces, labels = sample_kind(shards, SIZE, 16, kind)
+        np.testing.assert_array_equal(faces, kinds[kind])
+        # Each person has a grey of their own: 60, 120, 180.
+        np.testing.assert_array_equal(np.rint(faces.mean(axis=(1, 2, 3)) / 60) - 1, labels)
 
 
 def model(confidence):
