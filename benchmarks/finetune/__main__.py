@@ -11,18 +11,19 @@ import signal
 import sys
 from pathlib import Path
 
+from benchmarks.command import with_sentences
 from benchmarks.finetune.page import PAGE, write
 from benchmarks.finetune.plan import IMPORTED, ROWS, finetune_plan
 from benchmarks.reproduce.__main__ import list_pieces
 from benchmarks.reproduce.options import add_options
-from benchmarks.reproduce.pieces import LATER, STOPPED, Piece, run_pieces, wanted
+from benchmarks.reproduce.pieces import LATER, STOPPED, Piece, check_sources, run_pieces, wanted
 from benchmarks.reproduce.plan import Wish
-from urfr_tf.errors import UrfrError
 
 SOURCES = ("lfw", "pairs", "gender", "cfp", "weights")
 STAGES = ("train", "evaluate")
 
 
+@with_sentences("finetune")
 def main(argv: list[str] | None = None) -> int:
     """Runs the pieces and writes the page; 1 if a piece failed, 0 also where only the time was up."""
     args = parser().parse_args(argv)
@@ -32,17 +33,14 @@ def main(argv: list[str] | None = None) -> int:
     wish = Wish(
         args.runs or Path("runs/finetune"), tuple(args.seeds), "finetune_", sources, tuple(args.set), size=112
     )
-    try:
-        pieces = finetune_plan(wish)
-        chosen = wanted(pieces, [piece.name for piece in pieces if is_wanted(piece, args.only, args.stage)])
-        if args.list:
-            list_pieces(pieces, chosen, wish.runs)
-            return 0
-        left = run_pieces(pieces, chosen, wish.runs, args.seconds)
-        print(write(wish.runs, args.docs, args.kept))
-    except UrfrError as error:
-        print(f"finetune: {error}", file=sys.stderr)
-        return 1
+    pieces = finetune_plan(wish)
+    chosen = wanted(pieces, [piece.name for piece in pieces if is_wanted(piece, args.only, args.stage)])
+    if args.list:
+        list_pieces(pieces, chosen, wish.runs)
+        return 0
+    check_sources(pieces, chosen, wish.runs, wish.sources)
+    left = run_pieces(pieces, chosen, wish.runs, args.seconds)
+    print("\n".join(map(str, write(wish.runs, args.docs, args.kept))))
     return int(any(why not in (STOPPED, LATER) for why in left.values()))
 
 

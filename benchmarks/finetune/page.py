@@ -4,11 +4,13 @@ python -m benchmarks.finetune.page --runs runs/finetune --docs docs
 """
 
 import argparse
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.command import with_sentences
 from benchmarks.finetune.plan import CFP, IMPORTED, ROWS, SEEN, SHARE, UNSEEN, Row, evaluation_name
 from benchmarks.reproduce.collect import FIGURES, NOT_RUN, Evaluations, keep, times
 from benchmarks.reproduce.tables import table
@@ -94,13 +96,16 @@ def _short(value: float, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''}.3f}".replace("0.", ".", 1)
 
 
-def write(runs: Path, docs: Path, kept: Path | None = None) -> Path:
-    """Writes the page and the figures behind it; `kept`: those of runs that are elsewhere."""
+def write(runs: Path, docs: Path, kept: Path | None = None) -> list[Path]:
+    """Writes the page and the figures behind it, none where nothing was evaluated; `kept`: those of runs that are elsewhere."""
     figures = Evaluations(runs, {}, [name for name, _ in _named()], kept)
     spent = times(runs, kept)
-    write_text(docs / PAGE, "\n".join(lines(figures, spent)))
-    keep(docs / FIGURES / PAGE.replace(".md", ".json"), figures, spent)
-    return docs / PAGE
+    if figures.are_none(docs / PAGE):
+        return []
+    made = [docs / PAGE, docs / FIGURES / PAGE.replace(".md", ".json")]
+    write_text(made[0], "\n".join(lines(figures, spent)))
+    keep(made[1], figures, spent)
+    return made
 
 
 def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
@@ -251,6 +256,7 @@ def _surveillance(figures: Evaluations) -> list[str]:
     return _rows(figures, "ijbs", columns)
 
 
+@with_sentences("page")
 def main() -> None:
     """Reads the arguments and writes the page."""
     parser = argparse.ArgumentParser(
@@ -260,8 +266,8 @@ def main() -> None:
     parser.add_argument("--docs", required=True, type=Path)
     parser.add_argument("--kept", type=Path, help="figures of runs that are elsewhere")
     args = parser.parse_args()
-    print(write(args.runs, args.docs, args.kept))
+    print("\n".join(map(str, write(args.runs, args.docs, args.kept))))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

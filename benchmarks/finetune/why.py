@@ -20,9 +20,9 @@ from urfr_tf.quiet import quiet_libraries
 if __name__ == "__main__":  # Before TensorFlow is imported, which reads the environment only once.
     quiet_libraries()
 
+from benchmarks.command import with_sentences
 from benchmarks.finetune.quality import COPIES, Network, degraded, learn
 from benchmarks.reproduce.tables import table
-from urfr_tf.errors import UrfrError
 from urfr_tf.files import write_text
 from urfr_tf.metrics import tar_at_far
 from urfr_tf.protocols.pairs import open_pairs
@@ -149,6 +149,7 @@ def crops_of(shards: str, size: int) -> np.ndarray:
     return np.concatenate([images for images, _ in labelled_images(shards, size)])
 
 
+@with_sentences("why")
 def main() -> int:
     """Measures and writes the page anew after each run; 1 where something could not be read."""
     parser = argparse.ArgumentParser(
@@ -160,17 +161,13 @@ def main() -> int:
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     args = parser.parse_args()
     found = {}
-    try:
-        pairs = open_pairs(args.data)
-        for run in args.runs:
-            network = Network(run)
-            crops, training = (crops_of(shards, network.size) for shards in (args.data, args.train))
-            found[f"{run.parent.name}/{run.name}"] = measure(network, crops, pairs, training)
-            write_text(args.docs / PAGE, "\n".join(lines(found, pairs)))
-            print(run, flush=True)
-    except UrfrError as error:
-        print(f"why: {error}", file=sys.stderr)
-        return 1
+    pairs = open_pairs(args.data)
+    for run in args.runs:
+        network = Network(run)
+        crops, training = (crops_of(shards, network.size) for shards in (args.data, args.train))
+        found[f"{run.parent.name}/{run.name}"] = measure(network, crops, pairs, training)
+        write_text(args.docs / PAGE, "\n".join(lines(found, pairs)))
+        print(run, flush=True)
     return 0
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.command import with_sentences
 from benchmarks.reproduce import causes
 from benchmarks.reproduce.full import TESTS, full_plan
 from benchmarks.reproduce.options import add_options
@@ -20,6 +21,7 @@ from benchmarks.reproduce.pieces import (
     STOPPED,
     Ledger,
     Piece,
+    check_sources,
     environment,
     keys,
     run_pieces,
@@ -32,6 +34,7 @@ from urfr_tf.errors import UrfrError
 STAGES = ("data", "train", "evaluate", "results")
 
 
+@with_sentences("reproduce")
 def main(argv: list[str] | None = None) -> int:
     """Runs the pieces and writes the page; 1 if a piece failed, 0 also where only the time was up."""
     args = parsed(argv)
@@ -52,28 +55,23 @@ def main(argv: list[str] | None = None) -> int:
         args.people if small else None,
         alias,
     )
-    try:
-        if small and args.causes:
-            pieces = causes.causes_plan(wish)
-            names = [
-                piece.name for piece in pieces if causes.is_wanted(piece.name, args.only or causes.NAMES)
-            ]
-        else:
-            pieces = small_plan(wish) if small else full_plan(wish)
-            rows = [alias.get(row, row) for row in args.only or (IMPORTED, *ROWS)]
-            names = [piece.name for piece in pieces if is_wanted(piece.name, rows, args.stage)]
-        chosen = wanted(pieces, names)
-        if args.list:
-            list_pieces(pieces, chosen, wish.runs)
-            return 0
-        left = run_pieces(pieces, chosen, wish.runs, args.seconds)
-        if small and args.causes:
-            causes.write(wish.runs, args.docs, args.kept, suffix(args.name))
-        elif "results" in (args.stage or STAGES):
-            write_page(args, wish.runs)
-    except UrfrError as error:
-        print(f"reproduce: {error}", file=sys.stderr)
-        return 1
+    if small and args.causes:
+        pieces = causes.causes_plan(wish)
+        names = [piece.name for piece in pieces if causes.is_wanted(piece.name, args.only or causes.NAMES)]
+    else:
+        pieces = small_plan(wish) if small else full_plan(wish)
+        rows = [alias.get(row, row) for row in args.only or (IMPORTED, *ROWS)]
+        names = [piece.name for piece in pieces if is_wanted(piece.name, rows, args.stage)]
+    chosen = wanted(pieces, names)
+    if args.list:
+        list_pieces(pieces, chosen, wish.runs)
+        return 0
+    check_sources(pieces, chosen, wish.runs, wish.sources, () if small else TESTS)
+    left = run_pieces(pieces, chosen, wish.runs, args.seconds)
+    if small and args.causes:
+        causes.write(wish.runs, args.docs, args.kept, suffix(args.name))
+    elif "results" in (args.stage or STAGES):
+        write_page(args, wish.runs)
     return int(any(why not in (STOPPED, LATER) for why in left.values()))
 
 

@@ -146,7 +146,10 @@ def write(runs: Path, docs: Path, kept: Path | None = None, suffix: str = "") ->
     """Writes docs/causes.md and the figures behind it; `kept`: those of runs that are elsewhere."""
     figures = Evaluations(runs / FOLDER, {}, NAMES, kept)
     spent = {piece: seconds for piece, seconds in times(runs, kept).items() if f"/{FOLDER}/" in piece}
-    write_text(docs / f"{FOLDER}{suffix}.md", "\n".join(lines(figures, spent)))
+    page = docs / f"{FOLDER}{suffix}.md"
+    if figures.are_none(page):
+        return
+    write_text(page, "\n".join(lines(figures, spent)))
     keep(docs / FIGURES / f"{FOLDER}{suffix}.json", figures, spent)
 
 

@@ -1,6 +1,7 @@
 """metrics.json files -> numbers: every figure of the results page comes from here."""
 
 import csv
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,6 +70,14 @@ class Evaluations:
             seed, row, test = path.parts[-4:-1]
             if row in rows and seed[4:].isdigit():
                 self.files[int(seed[4:]), row, test] = read_json(path)
+
+    def are_none(self, page: Path) -> bool:
+        """Whether there is no figure at all; says so, as `page` is left as it was then and not filled with `not run`."""
+        if not self.files:
+            print(
+                f"nothing below {self.runs / 'evaluation'} has been evaluated yet: {page} is left as it was"
+            )
+        return not self.files
 
     @property
     def seeds(self) -> list[int]:
@@ -159,11 +168,19 @@ def times(runs: Path, kept: Path | None = None) -> dict[str, float]:
 
 def keep(path: Path, evaluations: Evaluations, seconds: dict[str, float]) -> None:
     """Writes every figure behind a page into one file, for a machine that goes on where this one's runs are not."""
-    figures = {
+    write_text(path, json.dumps({"figures": _figures(evaluations), "seconds": seconds}, indent=1) + "\n")
+
+
+def digest(evaluations: Evaluations) -> str:
+    """Eight hexadecimal digits that name these figures, whatever machine or folder they are read in."""
+    return hashlib.sha256(json.dumps(_figures(evaluations), sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _figures(evaluations: Evaluations) -> dict[str, dict[str, Any]]:
+    return {
         f"seed{seed}/{row}/{test}": {name: content[name] for name in KEPT if name in content}
         for (seed, row, test), content in sorted(evaluations.files.items())
     }
-    write_text(path, json.dumps({"figures": figures, "seconds": seconds}, indent=1) + "\n")
 
 
 def _kept(path: Path | None) -> dict[str, Any]:

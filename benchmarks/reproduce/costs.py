@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.command import with_sentences
 from benchmarks.reproduce.collect import FIGURES
 from benchmarks.reproduce.full import GPUS, IMAGES, MEMORY, PEOPLE, rate
 from benchmarks.reproduce.pieces import REPOSITORY, environment
@@ -54,6 +55,7 @@ def read(docs: Path) -> dict[str, dict[str, Any]]:
     return read_json(path) if path.is_file() else {}
 
 
+@with_sentences("costs")
 def main() -> int:
     """Writes the file; 1 if a plan failed."""
     parser = argparse.ArgumentParser(
@@ -61,11 +63,7 @@ def main() -> int:
     )
     parser.add_argument("--docs", type=Path, default=REPOSITORY / "docs", help="below which figures/ lies")
     args = parser.parse_args()
-    try:
-        found = costs()
-    except UrfrError as error:
-        print(f"costs: {error}", file=sys.stderr)
-        return 1
+    found = costs()
     path = args.docs / FIGURES / PLAN
     write_text(path, json.dumps(found, indent=1) + "\n")
     print(path)

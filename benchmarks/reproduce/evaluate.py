@@ -20,6 +20,7 @@ from urfr_tf.quiet import quiet_libraries
 if __name__ == "__main__":  # Before TensorFlow is imported, which reads the environment only once.
     quiet_libraries()
 
+from benchmarks.command import with_sentences
 from benchmarks.reproduce.plan import score_name
 from benchmarks.reproduce.seen import by_gender, for_pictures, measured
 from urfr_export.export_run import PARITY
@@ -47,6 +48,7 @@ def exported(run: Path) -> str:
     return str(path)
 
 
+@with_sentences("evaluate")
 def main() -> int:
     """Runs the tests that have no metrics yet; 1 if one of them failed."""
     parser = argparse.ArgumentParser(

@@ -10,9 +10,11 @@ that no other fold has) teaches theta_A what a profile is, and the other folds a
 import argparse
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.command import with_sentences
 from benchmarks.lfw_lists import people_of_folds
 from urfr_tf.data.images import MAX_BYTES
 from urfr_tf.data.sources.archive import files
@@ -24,6 +26,7 @@ TESTED, MINED_CFP_FOLD = range(6, 11), "01"
 _MOST_BYTES = max(MAX_BYTES, 1 << 24)
 
 
+@with_sentences("lists")
 def main() -> None:
     """Reads the arguments and writes the lists and CFP's two trees."""
     parser = argparse.ArgumentParser(
@@ -173,4 +176,4 @@ def _content(path: Path) -> Iterator[tuple[Item, list[str]]]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,9 +4,11 @@ python -m benchmarks.reproduce.page --scale small --runs runs/small --docs docs
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.command import with_sentences
 from benchmarks.reproduce import costs, paper, tables
 from benchmarks.reproduce.card import model_card
 from benchmarks.reproduce.collect import (
@@ -16,6 +18,7 @@ from benchmarks.reproduce.collect import (
     MIXED,
     NOT_RUN,
     Evaluations,
+    digest,
     judge,
     keep,
     times,
@@ -43,6 +46,7 @@ COMMANDS = {
 }
 
 
+@with_sentences("page")
 def main() -> None:
     """Reads the arguments and writes the page."""
     parser = argparse.ArgumentParser(
@@ -59,7 +63,7 @@ def main() -> None:
 
 
 def write(scale: str, runs: Path, docs: Path, second: str = "", kept: Path | None = None) -> list[Path]:
-    """Writes what belongs to a scale; returns the files. The model card is that of the first small reproduction.
+    """Writes what belongs to a scale; returns the files, none where nothing was evaluated. The model card is that of the first small reproduction.
 
     Raises:
         UrfrError: a metrics file does not parse.
@@ -67,10 +71,12 @@ def write(scale: str, runs: Path, docs: Path, second: str = "", kept: Path | Non
     evaluations = Evaluations(runs, aliases("small_" if scale == "small" else ""), kept=kept)
     spent = times(runs, kept)
     name = f"results{'_full' if scale == 'full' else ''}{suffix(second)}"
+    page = docs / f"{name}.md"
+    if evaluations.are_none(page):
+        return []
     pictures = draw(evaluations, docs / name)
-    page, seen = docs / f"{name}.md", docs / name / SEEN
     shown = {f"{name}/{key}.png": caption for key, caption in pictures.items()}
-    notes = seen.read_text(encoding="utf-8") if seen.is_file() else ""
+    notes = _seen(docs / name / SEEN, digest(evaluations))
     lines = results(scale, evaluations, runs, spent, shown, notes, second)
     lines += full_scale(costs.read(docs)) if scale == "small" and not second else []
     write_text(page, "\n".join(lines))
@@ -140,6 +146,15 @@ def results(
         *_pictures(pictures, notes),
         *_minutes(spent),
     ]
+
+
+def _seen(path: Path, figures: str) -> str:
+    """What somebody wrote who looked at the pictures of these figures; nothing where it is about other figures."""
+    notes = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if f"figures {figures}" in notes.split("\n", 1)[0]:
+        return notes
+    print(f"look at the pictures: no first line of {path} says `figures {figures}`, so no sentence is shown")
+    return ""
 
 
 def _minutes(spent: dict[str, float]) -> list[str]:
@@ -214,4 +229,4 @@ def full_scale(planned: dict[str, dict[str, Any]]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

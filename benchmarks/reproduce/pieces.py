@@ -7,10 +7,12 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+
+from urfr_tf.errors import UrfrError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DONE, FAILED, STOPPED, WAITING, LATER = "done", "failed", "stopped", "waiting", "not begun"
@@ -116,16 +118,48 @@ def run_pieces(
             finished.add(piece.name)
         else:
             left[piece.name] = outcome
-    for name, why in left.items():
-        print(f"left: {name}: {why}")
+    _tell(left)
     print(f"{len(finished)} of {len(chosen)} pieces are done; times in {folder / 'time.tsv'}", flush=True)
     return left
+
+
+def check_sources(
+    pieces: Sequence[Piece],
+    chosen: Sequence[Piece],
+    folder: Path,
+    sources: Mapping[str, str | None],
+    always: Iterable[str] = (),
+) -> None:
+    """Whether the files from outside are there that the pieces still to be run have in their commands.
+
+    Args:
+        pieces, chosen, folder: as `run_pieces` takes them. sources: name of the option -> path, or None.
+        always: names of sources that must be there in any case, where they have a path.
+
+    Raises:
+        UrfrError: one is not; no piece has run then.
+    """
+    ledger, key = Ledger(folder), keys(pieces)
+    words = {word for piece in chosen if not ledger.is_done(piece, key[piece.name]) for word in piece.words}
+    for name, path in sources.items():
+        if path and (path in words or name in always) and not Path(path).exists():
+            raise UrfrError(f"expected a file or folder for --{name}, but there is nothing at {path}")
 
 
 def environment() -> dict[str, str]:
     """The environment of a child, which finds this repository's modules from any working folder."""
     paths = [part for part in (str(REPOSITORY), os.environ.get("PYTHONPATH", "")) if part]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def _tell(left: dict[str, str]) -> None:
+    """What failed or was stopped, a line each; the many that wait for them, in one."""
+    waiting = [name for name, why in left.items() if why not in (FAILED, STOPPED)]
+    for name, why in left.items():
+        if name not in waiting:
+            print(f"left: {name}: {why}")
+    if waiting:
+        print(f"left: {len(waiting)} more that wait for these or were not begun, from {waiting[0]} on")
 
 
 def _run(piece: Piece, ledger: Ledger, place: str, remaining: float | None) -> str:

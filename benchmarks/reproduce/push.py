@@ -23,6 +23,7 @@ from urfr_tf.quiet import quiet_libraries
 if __name__ == "__main__":  # Before TensorFlow is imported, which reads the environment only once.
     quiet_libraries()
 
+from benchmarks.command import with_sentences
 from benchmarks.reproduce.tables import table
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import write_text
@@ -148,6 +149,7 @@ def lines(measured: dict[str, dict[str, dict[str, float]]]) -> list[str]:
     ]  # fmt: skip
 
 
+@with_sentences("push")
 def main() -> int:
     """Measures the runs and writes the page; 1 where one does not fit."""
     parser = argparse.ArgumentParser(
@@ -157,13 +159,9 @@ def main() -> int:
     parser.add_argument("runs", nargs="+", metavar="NAME=RUN")
     args = parser.parse_args()
     measured: dict[str, Any] = {}
-    try:
-        for word in args.runs:
-            name, _, run = word.rpartition("=")
-            measured[name or run] = measure(Path(run))
-    except UrfrError as error:
-        print(f"push: {error}", file=sys.stderr)
-        return 1
+    for word in args.runs:
+        name, _, run = word.rpartition("=")
+        measured[name or run] = measure(Path(run))
     write_text(args.docs / PAGE, "\n".join(lines(measured)))
     print(args.docs / PAGE)
     return 0

@@ -17,6 +17,7 @@ import csv
 import hashlib
 import io
 import shutil
+import sys
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.command import with_sentences
 from urfr_tf import heads
 from urfr_tf.augment.blur import gaussian_blur
 from urfr_tf.augment.occlusion import GRID, black_out
@@ -53,6 +55,7 @@ class Face:
     points: np.ndarray
 
 
+@with_sentences("surveillance")
 def main() -> None:
     """Reads the arguments and writes the trees."""
     parser = argparse.ArgumentParser(
@@ -214,4 +217,4 @@ def write_table(path: Path, lines: list[list[str]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

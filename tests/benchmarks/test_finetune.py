@@ -90,7 +90,7 @@ def test_figures_are_means_with_standard_errors(tmp_path):
     assert cell(figures, "cosface_va", "lfw", TAR) == ".930 ± .021"
     assert cell(figures, IMPORTED, "lfw", TAR) == ".981"
     assert cell(figures, "cosface_va", "lfw", "rank1") == NOT_RUN
-    text = write(tmp_path, tmp_path / "docs").read_text(encoding="utf-8")
+    text = write(tmp_path, tmp_path / "docs")[0].read_text(encoding="utf-8")
     assert "| imported | .981 | " in text and "| CosFace | .730 ± " in text
     assert "| URFace: the same + decorrelation (1 seed) | .900 |" in text
     # Differences .1, .2, .3: mean .2, deviation .1, / sqrt(3) = .058.

@@ -15,11 +15,13 @@ from benchmarks.reproduce.pieces import (
     STOPPED,
     Ledger,
     Piece,
+    check_sources,
     environment,
     keys,
     run_pieces,
     wanted,
 )
+from urfr_tf.errors import UrfrError
 
 
 def piece(name, code, *needs):
@@ -126,3 +128,43 @@ def test_a_driver_that_is_told_to_end_ends_the_piece_under_way(tmp_path):
             os.kill(int(pid.read_text()), 0)
     finally:
         process.kill()
+
+
+def test_a_file_from_outside_must_be_there_for_what_is_still_to_be_run(tmp_path):
+    there, gone = tmp_path / "there", tmp_path / "gone"
+    there.touch()
+    runs = tmp_path / "runs"
+    plan = [Piece("a", ("-c", "pass", str(there))), Piece("b", ("-c", "pass", str(gone)), ("a",))]
+    sources = {"first": str(there), "second": str(gone), "third": None, "fourth": str(tmp_path / "other")}
+    expected = f"^expected a file or folder for --second, but there is nothing at {gone}$"
+    with pytest.raises(UrfrError, match=expected):
+        check_sources(plan, plan, runs, sources)
+    check_sources(plan, plan[:1], runs, sources)  # nothing asks for the others
+    with pytest.raises(UrfrError, match="for --fourth"):
+        check_sources(plan, plan[:1], runs, sources, always=["third", "fourth"])
+    # What is done needs its sources no more.
+    gone.touch()
+    run_pieces(plan, plan, runs, None)
+    gone.unlink()
+    check_sources(plan, plan, runs, sources)
+
+
+def test_a_wrong_path_is_one_sentence_and_no_page_is_touched(tmp_path):
+    words = [word for name in ("lfw", "pairs", "gender", "cfp") for word in (f"--{name}", "/nowhere")]
+    words += ["--runs", str(tmp_path / "runs"), "--docs", str(tmp_path / "docs")]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.reproduce", "small", *words],
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "reproduce: expected a file or folder for --lfw, but there is nothing at /nowhere\n"
+    assert not (tmp_path / "docs").exists()
+
+
+def test_what_waits_is_counted_and_not_listed(tmp_path, capfd):
+    plan = [piece("a", "raise SystemExit(1)"), *(piece(name, "pass", "a") for name in "bcd")]
+    run_pieces(plan, plan, tmp_path, None)
+    left = [line for line in capfd.readouterr().out.splitlines() if line.startswith("left: ")]
+    assert left == ["left: a: failed", "left: 3 more that wait for these or were not begun, from b on"]

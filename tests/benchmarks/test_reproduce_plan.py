@@ -222,6 +222,9 @@ def test_listing_runs_nothing(tmp_path, capsys):
 @pytest.mark.parametrize(("name", "page"), [("", "results.md"), ("imported", "results_imported.md")])
 def test_the_page_is_written_where_the_command_is_given(tmp_path, monkeypatch, name, page):
     monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "runs" / (f"small_{name}" if name else "small") / "evaluation/seed1/table2_all/lfw"
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text(json.dumps({"metrics": {"accuracy": 0.75}, "counts": {}}))
     words = "small --lfw L --pairs P --gender G --cfp C --stage results --docs docs"
     assert main([*shlex.split(words), *(["--name", name] if name else [])]) == 0
     assert (tmp_path / "docs" / page).is_file()

@@ -1,10 +1,13 @@
 """The results page from made-up metrics files: every number is derived, nothing else gets onto it."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 
+from benchmarks.finetune.page import write as write_finetuning
+from benchmarks.reproduce.causes import write as write_causes
 from benchmarks.reproduce.collect import FAILS, HOLDS, MIXED, NOT_RUN, Evaluations, judge, times
 from benchmarks.reproduce.costs import plan_words, read
 from benchmarks.reproduce.full import rate
@@ -143,12 +146,22 @@ def test_the_time_of_all_attempts_is_added(runs, page):
     assert line(section(page, "Time"), "| all |") == "| all | 30.0 (1) | not run |"
 
 
-def test_what_somebody_saw_stands_below_the_pictures(runs, tmp_path):
-    (tmp_path / "docs/results").mkdir(parents=True)
-    (tmp_path / "docs/results/seen.md").write_text("Two heaps.\n")
+def test_what_somebody_saw_stands_below_the_pictures_of_the_same_figures_only(runs, tmp_path, capsys):
+    notes, page = tmp_path / "docs/results/seen.md", tmp_path / "docs/results.md"
     write("small", runs, tmp_path / "docs")
-    page = (tmp_path / "docs/results.md").read_text(encoding="utf-8")
-    assert "### What is seen in them\n\nTwo heaps.\n" in page
+    asked = re.search(r"no first line of .*seen\.md says `(figures [0-9a-f]{8})`", capsys.readouterr().out)
+    notes.write_text(f"Looked at today, {asked[1]}.\n\nTwo heaps.\n")
+    write("small", runs, tmp_path / "docs")
+    assert f"### What is seen in them\n\nLooked at today, {asked[1]}.\n\nTwo heaps.\n" in page.read_text()
+    # The same figures, kept, from another machine: the sentences are about them as well.
+    figures = tmp_path / "docs/figures/results.json"
+    write("small", tmp_path / "gone", tmp_path / "docs", kept=figures)
+    assert "Two heaps." in page.read_text()
+    # A figure more: they are about other pictures.
+    put(runs, 4, "table2_all", "lfw", {"accuracy": 0.75})
+    write("small", runs, tmp_path / "docs")
+    assert "Two heaps." not in page.read_text() and "are seen" not in page.read_text()
+    assert notes.read_text().endswith("Two heaps.\n")
 
 
 def test_figures_of_a_machine_that_is_gone_count_beside_those_that_are_here(runs, tmp_path):
@@ -210,10 +223,15 @@ def test_pictures_are_those_that_have_data(page, tmp_path):
     assert "results/map.png" not in page
 
 
-def test_without_any_file_the_page_is_written_all_the_same(tmp_path):
-    write("small", tmp_path / "nothing", tmp_path / "docs")
-    text = (tmp_path / "docs" / "results.md").read_text(encoding="utf-8")
-    assert f"Of 9 statements: {HOLDS} 0, {FAILS} 0, {MIXED} 0, {NOT_RUN} 9." in text
+def test_without_any_figure_a_page_that_is_there_stays(page, tmp_path, capsys):
+    before = {path: path.read_bytes() for path in (tmp_path / "docs").rglob("*.*")}
+    assert write("small", tmp_path / "nothing", tmp_path / "docs") == []
+    write_causes(tmp_path / "nothing", tmp_path / "docs")
+    assert write_finetuning(tmp_path / "nothing", tmp_path / "docs") == []
+    assert {path: path.read_bytes() for path in (tmp_path / "docs").rglob("*.*")} == before
+    said = capsys.readouterr().out
+    for name in ("results", "causes", "finetuning_results"):
+        assert f"has been evaluated yet: {tmp_path / 'docs' / name}.md is left as it was\n" in said
 
 
 def test_the_model_card_compares_men_and_women(page, tmp_path):
