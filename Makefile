@@ -17,6 +17,8 @@ CFP ?= $(DATA)/cfp_dev.tar
 WEIGHTS ?= ../shared/weights/insightface_mobilefacenet-0000.params
 REPRODUCE_FLAGS ?=
 FINETUNE_FLAGS ?=
+# Processes of `make test`; each takes a core and up to 3 GB.
+WORKERS ?= 2
 
 .PHONY: help venv uv-venv demo reproduce-small reproduce-imported reproduce finetune test test-slow lint format lock clean
 
@@ -69,7 +71,7 @@ finetune: venv
 	$(BIN)/python -m benchmarks.finetune --lfw "$(LFW)" --pairs "$(PAIRS)" --gender "$(GENDER)" --cfp "$(CFP)" --weights "$(WEIGHTS)" $(FINETUNE_FLAGS)
 
 test: venv lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test-slow: venv
 	$(BIN)/python -m pytest -m slow

@@ -45,6 +45,7 @@ def steps_per_pass(
     return _steps(load_manifest(shards), batch_size, images_per_identity, groups_per_identity, parts)
 
 
+@tf.autograph.experimental.do_not_convert
 def training_dataset(
     shards: str,
     *,
@@ -176,6 +177,7 @@ def training_dataset(
     return stream.prefetch(tf.data.AUTOTUNE).with_options(_options())
 
 
+@tf.autograph.experimental.do_not_convert
 def evaluation_dataset(
     shards: str, *, batch_size: int, crop_size: int, scale_to: int | None = None
 ) -> tf.data.Dataset:

@@ -60,6 +60,7 @@ class AttributeModel(keras.Model):
         """Everything that starts anew at each epoch."""
         return list(self.means.values())
 
+    @tf.autograph.experimental.do_not_convert
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """inputs: image and `label` (what the adversary reads, int [B]); targets [B, A], and which count [B]."""
         inputs, targets = data

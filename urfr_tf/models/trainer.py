@@ -150,6 +150,7 @@ class URFace(keras.Model):
         """Everything that starts anew at each epoch."""
         return [*self.means.values(), *self.moments, self.readable]
 
+    @tf.autograph.experimental.do_not_convert
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One update of theta by the global batch, in `accumulate` micro-batches one after the other."""
         batch, parts = self.examples(data), self.accumulate

@@ -42,6 +42,7 @@ class UncertaintyModel(keras.Model):
         """Everything that starts anew at each epoch."""
         return list(self.means.values())
 
+    @tf.autograph.experimental.do_not_convert
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """The mean negative mutual likelihood of the batch's genuine pairs, and one update."""
         inputs, _ = data

@@ -11,6 +11,7 @@ from urfr_tf.models.ir import ir_network
 FEATURES = "features"
 
 
+@tf.autograph.experimental.do_not_convert
 def embedding_network(
     model: ModelConfig, confidence: ConfidenceConfig, *, synchronized: bool = False
 ) -> keras.Model:
