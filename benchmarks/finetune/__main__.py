@@ -40,7 +40,8 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     check_sources(pieces, chosen, wish.runs, wish.sources)
     left = run_pieces(pieces, chosen, wish.runs, args.seconds)
-    print("\n".join(map(str, write(wish.runs, args.docs, args.kept))))
+    for path in write(wish.runs, args.docs, args.kept):
+        print(path)
     return int(any(why not in (STOPPED, LATER) for why in left.values()))
 
 

@@ -266,7 +266,8 @@ def main() -> None:
     parser.add_argument("--docs", required=True, type=Path)
     parser.add_argument("--kept", type=Path, help="figures of runs that are elsewhere")
     args = parser.parse_args()
-    print("\n".join(map(str, write(args.runs, args.docs, args.kept))))
+    for path in write(args.runs, args.docs, args.kept):
+        print(path)
 
 
 if __name__ == "__main__":
