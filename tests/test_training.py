@@ -76,7 +76,7 @@ def unfrozen(tiny_config, tmp_path_factory):
     return run, sets
 
 
-@pytest.mark.parametrize("step", [2, pytest.param(4, marks=pytest.mark.slow), 6])
+@pytest.mark.parametrize("step", [2, *[pytest.param(step, marks=pytest.mark.slow) for step in (4, 6)]])
 def test_the_unfreezing_resumes_bit_for_bit(unfrozen, tiny_config, tmp_path, step):
     """From inside the epoch of the heads alone, from its end, and from after it."""
     unbroken, sets = unfrozen

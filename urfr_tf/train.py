@@ -34,7 +34,6 @@ from urfr_tf.snapshot import Snapshot
 from urfr_tf.strategy import set_up
 from urfr_tf.tasks import attributes, recognition, uncertainty
 from urfr_tf.tasks.parts import Parts
-from urfr_tf.tensorboard import WriteTensorBoard
 from urfr_tf.workers import Workers
 
 TASKS = {
@@ -209,6 +208,8 @@ def build_callbacks(
     initial = config.confidence.initial if learned else None
     callbacks.append(LogEpoch(log, schedule, initial))
     if config.train.tensorboard:
+        from urfr_tf.tensorboard import WriteTensorBoard  # brings matplotlib
+
         callbacks.append(
             WriteTensorBoard(run_dir / "tensorboard", snapshot, sample_batch(parts), config.variations)
         )
