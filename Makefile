@@ -17,7 +17,7 @@ CFP ?= $(DATA)/cfp_dev.tar
 WEIGHTS ?= ../shared/weights/insightface_mobilefacenet-0000.params
 REPRODUCE_FLAGS ?=
 FINETUNE_FLAGS ?=
-# Processes of `make test`; each takes a core and up to 3 GB.
+# Processes of `make test`; two took up to 7 GB together.
 WORKERS ?= 2
 
 .PHONY: help venv uv-venv demo reproduce-small reproduce-imported reproduce finetune test test-slow lint format lock clean

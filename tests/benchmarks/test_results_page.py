@@ -160,7 +160,7 @@ def test_what_somebody_saw_stands_below_the_pictures_of_the_same_figures_only(ru
     # A figure more: they are about other pictures.
     put(runs, 4, "table2_all", "lfw", {"accuracy": 0.75})
     write("small", runs, tmp_path / "docs")
-    assert "Two heaps." not in page.read_text() and "are seen" not in page.read_text()
+    assert "Two heaps." not in page.read_text() and "### What is seen" not in page.read_text()
     assert notes.read_text().endswith("Two heaps.\n")
 
 

@@ -45,7 +45,6 @@ def norm_beside(network: keras.Model) -> keras.Model:
     return keras.Model(network.input, {**network.output, heads.NORM: norm}, name=network.name)
 
 
-@tf.autograph.experimental.do_not_convert
 def build_inference(config: Experiment) -> keras.Model:
     """The inference model of a configuration, with fresh weights.
 

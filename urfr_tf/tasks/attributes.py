@@ -40,7 +40,6 @@ def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.di
     )
 
 
-@tf.autograph.experimental.do_not_convert
 def build_model(
     config: Experiment,
     classes: int,
@@ -72,7 +71,6 @@ def build_model(
     return model, network
 
 
-@tf.autograph.experimental.do_not_convert
 def attribute_batches(
     config: Experiment, start_step: int, worker: int = 0, workers: int = 1
 ) -> tf.data.Dataset:

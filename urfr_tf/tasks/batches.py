@@ -7,7 +7,6 @@ from urfr_tf.data.pipeline import training_dataset
 from urfr_tf.errors import UrfrError
 
 
-@tf.autograph.experimental.do_not_convert
 def configured_batches(
     config: Experiment, start_step: int, worker: int = 0, workers: int = 1, **grouping: int
 ) -> tf.data.Dataset:

@@ -63,7 +63,6 @@ def start_at_class_means(config: Experiment, model: URFace, embed: Callable[...,
     print(f"prototypes start as the class means of {len(means)} identities", flush=True)
 
 
-@tf.autograph.experimental.do_not_convert
 def build_model(
     config: Experiment, classes: int, *, synchronized: bool, replicas: int = 1, load: bool = True
 ) -> tuple[URFace, keras.Model]:

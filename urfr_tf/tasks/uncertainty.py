@@ -55,7 +55,6 @@ def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.di
     )
 
 
-@tf.autograph.experimental.do_not_convert
 def build_model(config: Experiment, schedule: Any) -> tuple[UncertaintyModel, keras.Model]:
     """The compiled training model and the embedding network inside it; inside the strategy's scope."""
     network = embedding_network(config.model, config.confidence)
