@@ -13,7 +13,6 @@ import yaml
 
 from urfr_tf import memory
 from urfr_tf.bench.photographs import write_photographs
-from urfr_tf.cli import main
 from urfr_tf.config import from_dict
 from urfr_tf.data.manifest import load_manifest
 from urfr_tf.errors import UrfrError
@@ -299,7 +298,7 @@ _SLOW = [name for name in MEASURED if name != "small_table1_3_0"]
 @pytest.mark.parametrize(
     "name", ["small_table1_3_0", *[pytest.param(name, marks=pytest.mark.slow) for name in _SLOW]]
 )
-def test_the_peak_of_a_real_training(name, tmp_path, capsys):
+def test_the_peak_of_a_real_training(name, tmp_path):
     """`urfr train` on made-up photographs, with its input, its three steps and its checkpoint; VmHWM."""
     side = MEASURED[name]["model"]["input_size"]
     shards = tmp_path / "shards"
@@ -310,8 +309,8 @@ def test_the_peak_of_a_real_training(name, tmp_path, capsys):
     tree["data"] = {**tree["data"], "train": str(shards)}
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(tree))
-    assert main(["plan", "--config", str(config), "--json"]) == 0
-    expected = json.loads(capsys.readouterr().out.splitlines()[-1])["needed"]
+    said = _run(["-m", "urfr_tf.cli", "plan", "--config", config, "--json"])
+    expected = json.loads(said[-1])["needed"]
     said = _run(["-c", TRAIN, "train", "--config", config, "--run-dir", tmp_path / "run"])
     peak = int(said[-1]) * 1024
     assert abs(expected / peak - 1) < AIM, f"planned {expected >> 20} MiB, measured {peak >> 20} MiB"
