@@ -138,6 +138,8 @@ def _train(
     for initial, last, steps in segments(step, steps_per_epoch, config.train.epochs, frozen):
         if frozen:
             model.freeze_backbone(initial < frozen)
+        with strategy.scope():
+            model.make_slots()
         try:
             model.fit(
                 workers.batches(partial(parts.batches, int(model.step.numpy()))),

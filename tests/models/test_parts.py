@@ -9,6 +9,7 @@ from urfr_tf import heads
 from urfr_tf.config import from_dict
 from urfr_tf.errors import UrfrError
 from urfr_tf.models.parts import backbone_layers, layer_rates
+from urfr_tf.models.trainer import URFace
 from urfr_tf.optimizers import build_schedule
 from urfr_tf.tasks.recognition import build_model, compile_model
 
@@ -35,11 +36,13 @@ def built(config):
     return model
 
 
-def batches():
+def batches(variations=0):
     random = np.random.default_rng(0)
     images = random.uniform(0, 255, [B, 32, 32, 3]).astype(np.float32)
     inputs = {heads.IMAGE: images, heads.LABEL: random.integers(0, CLASSES, B)}
-    return tf.data.Dataset.from_tensors((inputs, {heads.VARIATION: np.zeros([B, 0], np.float32)})).repeat()
+    return tf.data.Dataset.from_tensors(
+        (inputs, {heads.VARIATION: np.zeros([B, variations], np.float32)})
+    ).repeat()
 
 
 def values(model):
@@ -47,8 +50,9 @@ def values(model):
     return {v.name: v.numpy() for layer in model.layers for v in layer.weights}
 
 
-def fit(model, steps):
-    model.fit(batches(), steps_per_epoch=steps, verbose=0)
+def fit(model, steps, variations=0):
+    model.make_slots()  # As `urfr train` does before each call of fit.
+    model.fit(batches(variations), steps_per_epoch=steps, verbose=0)
 
 
 def moved(before, after):
@@ -79,7 +83,7 @@ def test_a_frozen_backbone_stays_with_its_statistics_and_slots_then_moves():
         "moving_mean" in name for name in moved(start, frozen)
     )  # the embedding's own batch norm learns
     slots = {v.name for v in model.optimizer.variables() if "momentum" in v.name or "average" in v.name}
-    assert {part(name.split("/", 1)[1]) for name in slots} == {
+    assert {part(name) for name in slots} == {
         heads.EMBEDDING,
         heads.CONFIDENCE,
         heads.LOGITS,
@@ -99,6 +103,27 @@ def test_a_frozen_backbone_stays_with_its_statistics_and_slots_then_moves():
     np.testing.assert_allclose(
         average, 0.25 * start[kernel.name] + 0.75 * free[kernel.name], rtol=1e-5, atol=1e-7
     )
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_a_step_whose_slots_are_made_is_traced_once(precision, monkeypatch):
+    """In the first trace variables would be made, so TensorFlow would trace the step a second time without."""
+    traces, step = [], URFace.train_step
+
+    def counted(model, data):
+        traces.append(data)
+        return step(model, data)
+
+    monkeypatch.setattr(URFace, "train_step", tf.autograph.experimental.do_not_convert(counted))
+    config = experiment(
+        {"ema_decay": 0.9},
+        augment={"blur": 0.5},
+        decorrelation={"enabled": True},
+        runtime={"precision": precision},
+    )
+    model = built(config)
+    fit(model, 2, variations=1)
+    assert len(traces) == 1
 
 
 @pytest.mark.parametrize("norms", ["backbone", "all"])

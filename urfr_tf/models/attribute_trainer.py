@@ -9,7 +9,7 @@ import tensorflow as tf
 from urfr_tf import heads
 from urfr_tf.losses import attribute_loss, confusion
 from urfr_tf.models.attributes import FEATURES
-from urfr_tf.models.gradients import apply_summed, scaled
+from urfr_tf.models.gradients import apply_summed, make_slots, scaled
 
 
 class AttributeModel(keras.Model):
@@ -59,6 +59,12 @@ class AttributeModel(keras.Model):
     def metrics(self) -> list[keras.metrics.Metric]:
         """Everything that starts anew at each epoch."""
         return list(self.means.values())
+
+    def make_slots(self) -> None:
+        """What the optimizers keep for what learns now; in the strategy's scope."""
+        make_slots(self.optimizer, self.theta)
+        if self.adversary is not None:
+            make_slots(self.second_optimizer, self.adversary.trainable_variables)
 
     @tf.autograph.experimental.do_not_convert
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:

@@ -6,6 +6,14 @@ from typing import Any
 import tensorflow as tf
 
 
+def make_slots(optimizer: Any, variables: Sequence[tf.Variable]) -> None:
+    """Makes what the optimizer keeps for each variable, in the strategy's scope.
+
+    A train step that has to make it is traced twice, since variables are made in the first trace only.
+    """
+    optimizer._create_all_weights(variables)
+
+
 def scaled(optimizer: Any, loss: tf.Tensor) -> tf.Tensor:
     """The loss times the loss scale where the optimizer has one (mixed_float16)."""
     if isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer):

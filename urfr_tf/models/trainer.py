@@ -21,7 +21,7 @@ from urfr_tf.losses import (
     variation_losses,
 )
 from urfr_tf.models.exchange import Replicas
-from urfr_tf.models.gradients import apply_summed, scaled
+from urfr_tf.models.gradients import apply_summed, make_slots, scaled
 from urfr_tf.models.parts import freeze
 from urfr_tf.models.prototype_step import Momentum, PrototypeStep
 
@@ -149,6 +149,12 @@ class URFace(keras.Model):
     def metrics(self) -> list[keras.metrics.Metric]:
         """Everything that starts anew at each epoch."""
         return [*self.means.values(), *self.moments, self.readable]
+
+    def make_slots(self) -> None:
+        """What the optimizers keep for what learns now; in the strategy's scope."""
+        make_slots(self.optimizer, self.theta)
+        if self.classifier is not None:
+            make_slots(self.second_optimizer, self.classifier.trainable_variables)
 
     @tf.autograph.experimental.do_not_convert
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:

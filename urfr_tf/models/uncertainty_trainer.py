@@ -8,7 +8,7 @@ import tensorflow as tf
 from urfr_tf import heads
 from urfr_tf.layers import Confidence
 from urfr_tf.losses import mutual_likelihood
-from urfr_tf.models.gradients import apply_summed, scaled
+from urfr_tf.models.gradients import apply_summed, make_slots, scaled
 from urfr_tf.models.urface import FEATURES
 
 
@@ -41,6 +41,10 @@ class UncertaintyModel(keras.Model):
     def metrics(self) -> list[keras.metrics.Metric]:
         """Everything that starts anew at each epoch."""
         return list(self.means.values())
+
+    def make_slots(self) -> None:
+        """What the optimizer keeps for what learns; in the strategy's scope."""
+        make_slots(self.optimizer, self.theta)
 
     @tf.autograph.experimental.do_not_convert
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:

@@ -13,7 +13,7 @@ class Parts:
     """A compiled training model and what goes with it.
 
     Attributes:
-        model: compiled; has `step`, `second_optimizer` (or None) and `log_values()`.
+        model: compiled; has `step`, `second_optimizer` (or None), `make_slots()` and `log_values()`.
         shared: the inference graph over the layers of `model`.
         fresh: the same graph with weights of its own, outside any strategy.
         batches: start_step[, worker, workers] -> the endless stream of global batches from that step on, or
