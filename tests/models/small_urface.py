@@ -85,6 +85,8 @@ def theta_of(model):
 
 def trained(model, data):
     """Means of the log over one fit, then kernel and momentum, then theta."""
+    with model.distribute_strategy.scope():
+        model.make_slots()
     logs = model.fit(data, verbose=0).history
     means = [logs[name][0] for name in ("loss", "identification", "gradient_norm", "accuracy")]
     return means, head_of(model), theta_of(model)

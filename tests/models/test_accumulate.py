@@ -58,6 +58,7 @@ def test_a_network_with_frozen_batch_norms_equals_one_batch():
         keras.utils.set_random_seed(0)
         model, _ = build_model(settings, 5, synchronized=False)
         compile_model(settings, model, build_schedule(settings.optimizer, 10))
+        model.make_slots()
         model.fit(data, verbose=0)
         weights.append([v.numpy() for v in model.theta])
     for one, four in zip(*weights, strict=True):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from stepping import step_of
 
 from urfr_tf import heads
 from urfr_tf.config import from_dict
@@ -69,7 +70,7 @@ def test_nothing_to_name():
 def test_the_failing_step_leaves_finite_weights_and_a_norm_that_says_so():
     model = built()
     model.term_weights["regularizer"] = 3e38
-    logs = tf.function(model.train_step)(batch())
+    logs = step_of(model)(batch())
     assert not np.isfinite(float(logs["gradient_norm"]))
     assert all_finite(model.theta)
 
@@ -81,7 +82,7 @@ def test_float16_goes_on_over_an_overflow(scale):
     try:
         model = built("mixed_float16")
         model.optimizer._loss_scale.current_loss_scale.assign(scale)
-        step = tf.function(model.train_step)
+        step = step_of(model)
         for _ in range(3):
             logs = {name: float(value) for name, value in step(batch()).items()}
         assert all(np.isfinite(value) for value in logs.values()), logs
@@ -109,9 +110,7 @@ def test_gradients_at_the_ends_in_half_precision(precision, s, cosine):
             precision == "mixed_float16"
         ):  # The scale at which nothing overflows may lie lower than where it starts.
             model.optimizer._loss_scale.current_loss_scale.assign(1.0)
-        logs = {
-            name: float(value) for name, value in tf.function(model.train_step)((inputs, targets)).items()
-        }
+        logs = {name: float(value) for name, value in step_of(model)((inputs, targets)).items()}
         # The norm of all gradients, as they are before clipping; 0 would be that of a skipped step.
         assert 0 < logs["gradient_norm"] < np.inf and np.isfinite(logs["loss"])
         assert all_finite(model.theta)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from stepping import step_of
 
 from urfr_tf import heads
 from urfr_tf.config import from_dict, load_config
@@ -60,7 +61,7 @@ def batch(varied=True):
 
 def test_nothing_to_learn_where_nothing_was_varied(start):
     """The network is its own teacher at the start, and its batch norms stand still."""
-    logs = tf.function(built(start)[0].train_step)(batch(varied=False))
+    logs = step_of(built(start)[0])(batch(varied=False))
     assert float(logs["teacher"]) == pytest.approx(0, abs=1e-6)
 
 
@@ -72,7 +73,7 @@ def test_the_term_is_that_of_the_start_and_adds_up(start):
     seen = network({heads.IMAGE: inputs[heads.IMAGE]})[heads.EMBEDDING].numpy()
     expected = 1 - (taught * seen).sum(-1).mean()
     assert expected > 0.01
-    step = tf.function(model.train_step)
+    step = step_of(model)
     logs = {name: float(value) for name, value in step(data).items()}
     assert logs["teacher"] == pytest.approx(expected, abs=1e-5)
     total = logs["identification"] + 0.001 * logs["regularizer"] + 3 * logs["teacher"]
@@ -85,7 +86,7 @@ def test_alone_it_brings_the_augmented_image_to_what_the_start_said(start):
     model, _ = built(start, loss={"margin": 0.0, "teacher": 10.0}, optimizer={"clip_norm": 0.2})
     data = batch()
     before = model.teacher(data[0][heads.ORIGINAL]).numpy()
-    step = tf.function(model.train_step)
+    step = step_of(model)
     first = float(step(data)["teacher"])
     for _ in range(20):
         model.reset_metrics()
@@ -109,7 +110,7 @@ def test_micro_batches_teach_as_one(start):
         model, _ = built(
             start, data={"batch_size": B}, train={"accumulate": accumulate}, optimizer={"clip_norm": 0.2}
         )
-        tf.function(model.train_step)(data)
+        step_of(model)(data)
         weights.append([v.numpy() for v in model.theta])
     for one, three in zip(*weights, strict=True):
         np.testing.assert_allclose(three, one, atol=2e-6, rtol=1e-5)

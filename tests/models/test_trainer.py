@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from stepping import step_of
 
 from urfr_tf import heads
 from urfr_tf.config import from_dict
@@ -43,7 +44,7 @@ def stepped(config, steps=2):
     )
     classifier = model.classifier.trainable_variables if model.classifier else []
     before = [v.numpy() for v in model.theta], [v.numpy() for v in classifier]
-    step = tf.function(model.train_step)
+    step = step_of(model)
     for _ in range(steps):
         logs = step(data)
     after = [v.numpy() for v in model.theta], [v.numpy() for v in classifier]
