@@ -10,6 +10,9 @@ image are distractors.
 searched with up to three videos, each of one other image in FRAMES degraded frames. People with two images or
 one are searched too and are in no gallery: without them an FPIR of 1 % would rest on hardly anybody. People are dealt
 out to galleries G1 and G2 in turn. What is drawn depends on the seed and the names alone.
+
+`ijbs_lost`: the same videos, each frame of which is by a chance of one half shrunk to 4 to 6 pixels instead, in which nobody can
+be recognised: what confidences are for.
 """
 
 import argparse
@@ -38,11 +41,13 @@ from urfr_tf.data.manifest import load_manifest
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import write_bytes, write_text
 
-SETS = TINYFACE, IJBS = ("tinyface", "ijbs")
+SETS = TINYFACE, IJBS, IJBS_LOST = ("tinyface", "ijbs", "ijbs_lost")
 SIZES = (16, 24)
 FRAMES, MOST_VIDEOS, MOST_BOOKED, MOST_PROBES = 4, 3, 4, 2
 PROBABILITY = 0.4
 """That blur, occlusion or pose is applied to a frame; resolution always is, from 16 to 40 pixels."""
+LOST, LOST_SIZE = 0.5, (4, 6)
+"""Probability that a frame of `ijbs_lost` is lost, and its pixels then."""
 _AT_ONCE = 64
 
 
@@ -69,8 +74,9 @@ def main() -> None:
     people = read_people(args.data, args.seed)
     for size in SIZES if TINYFACE in args.sets else ():
         write_tinyface(people, args.out / f"{TINYFACE}_{size}", size)
-    if IJBS in args.sets:
-        write_ijbs(people, args.out / IJBS, args.seed)
+    for name, lost in ((IJBS, 0.0), (IJBS_LOST, LOST)):
+        if name in args.sets:
+            write_ijbs(people, args.out / name, args.seed, lost)
 
 
 def read_people(shards: str, seed: int) -> dict[str, list[Face]]:
@@ -111,8 +117,8 @@ def write_tinyface(people: dict[str, list[Face]], out: Path, size: int) -> dict[
     return counts
 
 
-def write_ijbs(people: dict[str, list[Face]], out: Path, seed: int) -> None:
-    """protocols/ and images/ as IJB-S has them.
+def write_ijbs(people: dict[str, list[Face]], out: Path, seed: int, lost: float = 0.0) -> None:
+    """protocols/ and images/ as IJB-S has them; a frame is lost with this probability.
 
     Raises:
         UrfrError: fewer than four people have three images.
@@ -152,7 +158,7 @@ def write_ijbs(people: dict[str, list[Face]], out: Path, seed: int) -> None:
                 probes.append([f"videos/{video}.mp4"])
             for frame in range(FRAMES):
                 frames.append((out / "images" / subject / f"videos_{video}_{frame:06d}.png", face))
-    write_frames(frames, seed)
+    write_frames(frames, seed, lost)
     lists = out / "protocols"
     write_table(lists / "cs6_metadata.csv", [["SUBJECT_ID", "FILE"], *metadata])
     for name in ("single-booking", "surveillance"):
@@ -163,7 +169,7 @@ def write_ijbs(people: dict[str, list[Face]], out: Path, seed: int) -> None:
     print(f"{out}: {len(enrolled)} people enrolled, {len(probes)} videos searched, {len(frames)} frames")
 
 
-def write_frames(frames: list[tuple[Path, Face]], seed: int) -> None:
+def write_frames(frames: list[tuple[Path, Face]], seed: int, lost: float) -> None:
     """Degrades a face for each path, by pose, occlusion, blur and resolution in this order, and writes it."""
     for start in range(0, len(frames), _AT_ONCE):
         part = frames[start : start + _AT_ONCE]
@@ -171,14 +177,17 @@ def write_frames(frames: list[tuple[Path, Face]], seed: int) -> None:
         filled = [*part, *[part[-1]] * (_AT_ONCE - len(part))]
         images = np.stack([face.image for _, face in filled]).astype(np.float32)
         points = np.stack([face.points for _, face in filled])
-        plans = [frame_plan(seed, path.stem) for path, _ in filled]
+        plans = [frame_plan(seed, path.stem, lost) for path, _ in filled]
         changed = degrade(images, points, plans)
         for (path, _), image in zip(part, changed, strict=False):
             write_bytes(path, encode_image(image, lossless=True))
 
 
-def frame_plan(seed: int, name: str) -> dict[str, np.ndarray]:
-    """What happens to a frame: resolution [] in pixels, and where drawn blur [], rectangle [4], yaw []."""
+def frame_plan(seed: int, name: str, lost: float = 0.0) -> dict[str, np.ndarray]:
+    """What happens to a frame: resolution [] in pixels, and where drawn blur [], rectangle [4], yaw [].
+
+    A frame that is not among the lost ones is what it is where none is lost.
+    """
     rng = np.random.default_rng(drawn(seed, name))
     side = rng.integers(2, 4)
     corner = rng.integers(0, GRID + 1 - side, 2)
@@ -189,6 +198,8 @@ def frame_plan(seed: int, name: str) -> dict[str, np.ndarray]:
         "yaw": np.float32(rng.uniform(15, 45) * rng.choice([-1, 1])),
     }
     applied = dict(zip(("blur", "rectangle", "yaw"), rng.random(3) < PROBABILITY, strict=True))
+    if rng.random() < lost:
+        return {"resolution": np.int32(rng.integers(LOST_SIZE[0], LOST_SIZE[1] + 1))}
     return {name: value for name, value in plan.items() if applied.get(name, True)}
 
 

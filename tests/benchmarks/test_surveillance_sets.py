@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.reproduce.surveillance import Face, frame_plan, write_ijbs, write_tinyface
+from benchmarks.reproduce.surveillance import LOST, Face, frame_plan, write_ijbs, write_tinyface
 from urfr_tf.errors import UrfrError
 from urfr_tf.protocols.ijbs import open_ijbs
 from urfr_tf.protocols.tinyface import open_tinyface
@@ -92,6 +92,20 @@ def test_plans_keep_their_ranges_and_probabilities():
     yaws = np.abs([plan["yaw"] for plan in plans if "yaw" in plan])
     assert yaws.min() >= 15
     assert yaws.max() <= 45
+
+
+def test_half_of_the_frames_are_lost_and_the_others_stay():
+    names = [f"videos_{n}_000000" for n in range(2000)]
+    plans, kept = [frame_plan(0, name, LOST) for name in names], [frame_plan(0, name) for name in names]
+    lost = [int(plan["resolution"]) for plan in plans if plan["resolution"] < 16]
+    assert set(lost) == {4, 5, 6}
+    # 2,000 draws of probability 0.5: five standard deviations are 5 * 0.5 / sqrt(2000) = 0.056.
+    assert abs(len(lost) / len(names) - 0.5) < 0.056
+    for plan, same in zip(plans, kept, strict=True):
+        if plan["resolution"] >= 16:
+            assert str(plan) == str(same)
+        else:
+            assert set(plan) == {"resolution"}
 
 
 def test_too_few_people_are_refused_in_a_sentence(people, tmp_path):
