@@ -78,6 +78,12 @@ CAUSES = (
     Cause("hard_confidences", "0 + 0, harder images", "table1_0_0", _HARD),
     Cause("hard_all", "all, harder images", _ALL, _HARD),
     Cause(
+        "hard_scale",
+        "Baseline + VA, harder images, with the scale that confidences reach",
+        "table2_baseline_va",
+        (*_HARD, "confidence.initial=39.5"),
+    ),
+    Cause(
         "hard_rate",
         "0 + 0, harder images, confidences learn ten times as fast",
         "table1_0_0",
