@@ -77,11 +77,18 @@ CAUSES = (
     Cause("hard_va", "Baseline + VA, harder images", "table2_baseline_va", _HARD),
     Cause("hard_confidences", "0 + 0, harder images", "table1_0_0", _HARD),
     Cause("hard_all", "all, harder images", _ALL, _HARD),
+    # Controls: only the scale that the confidences of 0 + 0 reach, and that in sixteen sub-embeddings.
     Cause(
         "hard_scale",
-        "Baseline + VA, harder images, with the scale that confidences reach",
+        "Baseline + VA, harder images, scale 39.5",
         "table2_baseline_va",
         (*_HARD, "confidence.initial=39.5"),
+    ),
+    Cause(
+        "hard_fixed",
+        "0 + 0, harder images, all confidences 39.5",
+        "table1_0_0",
+        (*_HARD, "confidence.learned=false", "confidence.initial=39.5"),
     ),
     Cause(
         "hard_rate",
