@@ -220,21 +220,21 @@ def evaluate_embeddings(
         embedding: float [N, D] in the order of `protocol.images`, of any norm for `cosine`.
         protocol: what is compared with what.
         variance: float [N, K]; None for representations without one, which only have a cosine.
-        score: cosine or likelihood.
+        score: cosine, likelihood or, of templates, weighted.
         fars: which TAR to report; empty: 1e-1 ... 1e-6 as far as there are impostors for them.
         thin: give FARs with fewer than 10 impostors behind them too, marked.
         impostors: "listed", or "all" cross-person pairs.
         found: bool [N], False where there is no embedding.
 
     Raises:
-        UrfrError: sizes that do not match, NaN, too few impostors behind a FAR, likelihood without variance.
+        UrfrError: sizes that do not match, NaN, too few impostors behind a FAR, another score than cosine without variance.
     """
     if len(embedding) != protocol.images.count:
         raise UrfrError(f"expected embeddings of {protocol.images.count} images, but got {len(embedding)}")
-    if score == "likelihood" and variance is None:
-        raise UrfrError("expected variances for the likelihood score, but got none")
     wish = Wish(score, tuple(fars), thin, impostors)
     check(protocol, wish)
+    if score != "cosine" and variance is None:
+        raise UrfrError(f"expected variances for the {score} score, but got none")
     return measure(protocol, faces_of(embedding, variance, found), wish)
 
 

@@ -34,6 +34,18 @@ def test_by_hand():
     np.testing.assert_allclose(fuse(x, v, [7, 7], "product")[1], [[0.25]], rtol=1e-6)
 
 
+def test_sharpness_by_hand():
+    # Squared weights 1 and 9: (1, 9), of norm sqrt 82; nothing weighs at 0. The variance is as it was.
+    x, v = np.array([[[1.0, 0.0]], [[0.0, 1.0]]]), np.array([[1.0], [1 / 3]])
+    for sharpness, expected in ((2.0, (1 / np.sqrt(82), 9 / np.sqrt(82))), (0.0, (0.5**0.5, 0.5**0.5))):
+        fused, variance = fuse(x, v, [7, 7], sharpness=sharpness)
+        np.testing.assert_allclose(fused, [[expected]], rtol=1e-6)
+        np.testing.assert_allclose(variance, [[1 / 3]], rtol=1e-6)
+        grown = Template(1, 2, sharpness=sharpness).add(x[0], v[0]).add(x[1], v[1]).result()
+        np.testing.assert_allclose(grown[0], [expected], rtol=1e-6)
+        np.testing.assert_allclose(grown[1], [1 / 3], rtol=1e-6)
+
+
 @pytest.mark.parametrize("rule", fusion.VARIANCES)
 @pytest.mark.parametrize("block", [1, 50, 1 << 24], ids=["a template", "some", "all"])
 def test_against_float64_in_any_block_and_order(rule, block, monkeypatch):
@@ -95,6 +107,10 @@ def test_bad_input_is_a_sentence():
         Template(4, 5).add(x[0], v[0])
     with pytest.raises(UrfrError, match="minimum or product, but got mean"):
         fuse(x, v, [0, 0], "mean")
+    with pytest.raises(UrfrError, match="sharpness from 0 to 32, but got -1"):
+        fuse(x, v, [0, 0], sharpness=-1.0)
+    with pytest.raises(UrfrError, match="sharpness from 0 to 32, but got nan"):
+        Template(4, 6, sharpness=float("nan"))
     with pytest.raises(UrfrError, match="integer template for each of 2 images"):
         fuse(x, v, [0])
     with pytest.raises(UrfrError, match="integer template for each of 2 images"):

@@ -147,6 +147,12 @@ def test_shards_are_read_as_they_are(evaluate, shards, tmp_path):
         (["--pairs", "nowhere.txt"], "could not read the pairs file nowhere.txt"),
         (["--per-person", "-1"], "--per-person of 0 or more, but got -1"),
         (["--score", "cosine", "likelihood"], "one score, or one for each of 1 models"),
+        (
+            ["--score", "weighted"],
+            "weighted, which is cosine for them: it is for templates of several images",
+        ),
+        (["--sharpness", "3"], "--sharpness with --score weighted, but got the score cosine"),
+        (["--score", "weighted", "--sharpness", "40"], "sharpness from 0 to 32, but got 40"),
         (["--degrade", "blur:2"], "odd kernel size"),
     ],
 )

@@ -112,6 +112,20 @@ def test_probabilistic_aggregation_by_hand(protocol, placed):
     np.testing.assert_allclose(result.arrays["scores"][0], 0.9440, atol=2e-4)
 
 
+def test_weighted_means_are_sharper_and_compared_by_cosine(protocol, placed):
+    # As above with squared confidences: weights 100 and 25 in place of 10 and 5:
+    # atan2(100 sin 20 + 25 sin 50, 100 cos 20 + 25 cos 50) = 25.87 degrees from A's gallery, cosine .8998.
+    still = {key: 0.2 for key in degrees(protocol) if key.endswith("s.jpg")}
+    faces = placed(protocol, degrees(protocol), still)
+    wish = Wish("weighted", (0.5,), thin=True, replicates=0, sharpness=2.0)
+    result = measure_templates(protocol, faces, wish)
+    np.testing.assert_allclose(result.arrays["scores"][0], 0.8998, atol=1e-4)
+    # Nothing is weighed at sharpness 0: one medium each, the frames at 20 and the still at 50 degrees, so 35.
+    plain = pool(protocol, faces, "weighted", sharpness=0.0)
+    number = next(t for t in range(8) if (protocol.template == t).sum() == 3)
+    np.testing.assert_allclose(np.degrees(np.arctan2(*plain.embedding[number, 0, ::-1])), 35.0, atol=0.01)
+
+
 def test_a_probe_list_in_any_order_gives_the_same(tmp_path, placed):
     data = cropped(tmp_path)
     before = open_protocol("ijbc", data)

@@ -173,7 +173,7 @@ def test_bad_embeddings_are_sentences():
         evaluate_embeddings(plane(0, 1, np.nan, 2), pairs)
     with pytest.raises(UrfrError, match="variances for the likelihood score"):
         evaluate_embeddings(plane(0, 1, 2, 3), pairs, score="likelihood")
-    with pytest.raises(UrfrError, match="cosine or likelihood, but got l2"):
+    with pytest.raises(UrfrError, match="cosine, likelihood or weighted, but got l2"):
         evaluate_embeddings(plane(0, 1, 2, 3), pairs, score="l2")
 
 

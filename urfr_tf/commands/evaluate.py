@@ -42,8 +42,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--score",
         nargs="+",
         default=["cosine"],
-        choices=["cosine", "likelihood"],
-        help="one for all models, or one for each",
+        choices=["cosine", "likelihood", "weighted"],
+        help="one for all models, or one for each; weighted: of templates, means by confidence, compared by cosine",
     )
     parser.add_argument(
         "--far",
@@ -79,6 +79,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fusion", default="minimum", choices=["minimum", "product"], help="variance of templates"
     )
+    parser.add_argument(
+        "--sharpness",
+        type=float,
+        metavar="P",
+        help="of the score weighted: the power of the confidences that is the weight, 0 to 32 (6)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of generated pairs and degradations (0)")
     parser.add_argument(
         "--per-person",
@@ -111,8 +117,12 @@ def run(args: argparse.Namespace) -> int:
     scores = args.score * len(models) if len(args.score) == 1 else args.score
     if len(scores) != len(models):
         raise UrfrError(f"expected one score, or one for each of {len(models)} models, but got {len(scores)}")
+    if args.sharpness is not None and "weighted" not in scores:
+        raise UrfrError(f"expected --sharpness with --score weighted, but got the score {', '.join(scores)}")
+    own = {} if args.sharpness is None else {"sharpness": args.sharpness}
     wishes = [
-        Wish(score, tuple(args.far), args.thin_far, args.impostors, rule=args.fusion) for score in scores
+        Wish(score, tuple(args.far), args.thin_far, args.impostors, rule=args.fusion, **own)
+        for score in scores
     ]
     conditions, curve = _conditions(args)
     faces = args.faces or usual_face(args.protocol)

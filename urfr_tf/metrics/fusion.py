@@ -11,11 +11,20 @@ from urfr_tf.metrics.checks import floats
 _BLOCK = 1 << 24  # numbers widened to float64 at a time
 
 VARIANCES = ("minimum", "product")
+SHARPNESS = 6.0
+"""Of the score `weighted`: chosen on validation people (docs/aggregation.md)."""
 
 
-def _check_rule(variance: str) -> None:
+def _check_rule(variance: str, sharpness: float) -> None:
     if variance not in VARIANCES:
         raise UrfrError(f"expected the variance rule minimum or product, but got {variance}")
+    check_sharpness(sharpness)
+
+
+def check_sharpness(sharpness: float) -> None:
+    """Raises UrfrError unless it is from 0 (a plain mean) to 32."""
+    if not 0 <= sharpness <= 32:
+        raise UrfrError(f"expected a sharpness from 0 to 32, but got {sharpness}")
 
 
 def _check_images(embedding: Any, variance: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -70,7 +79,7 @@ def _renormalise(total: np.ndarray, name: str) -> np.ndarray:
 
 
 def fuse(
-    embedding: Any, variance: Any, template: Any, rule: str = "minimum"
+    embedding: Any, variance: Any, template: Any, rule: str = "minimum", sharpness: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fuses the images of each template; the order of the images does not matter.
 
@@ -78,19 +87,25 @@ def fuse(
     minimum over the images (as in Probabilistic Face Embeddings, Shi and Jain, ICCV 2019) or, with
     `rule="product"`, that of the product of Gaussians, 1 / sum(1 / variance).
 
+    With another `sharpness` than 1 the weights are (1 / variance) to that power, which is not of the paper. What
+    Gaussians average out in many images does not average out in lost ones, which all look alike: they
+    are to weigh less than their variance says (docs/aggregation.md). The variance is not changed by it.
+
     Args:
         embedding: float [N, K, d], groups of any common norm.
         variance: float [N, K], above 0.
         template: int [N], the template of each image.
+        rule: "minimum" or "product".
+        sharpness: 0 (a plain mean) to 32.
 
     Returns:
         embedding float32 [T, K, d] with groups of norm 1, variance float32 [T, K]; templates in
         rising order of their number.
 
     Raises:
-        UrfrError: sizes that do not fit each other, NaN, a variance of 0 or below, another rule.
+        UrfrError: sizes that do not fit each other, NaN, a variance of 0 or below, another rule or sharpness.
     """
-    _check_rule(rule)
+    _check_rule(rule, sharpness)
     embedding, variance = _check_images(embedding, variance)
     template = np.asarray(template).reshape(-1)
     if len(template) != len(embedding) or not np.issubdtype(template.dtype, np.integer):
@@ -104,11 +119,16 @@ def fuse(
     fused_variance = np.empty((count, groups), np.float32)
     for place, rows, cuts in _blocks(template, groups * width):
         precision = 1.0 / variance[rows].astype(np.float64)
-        total = np.add.reduceat(embedding[rows] * precision[:, :, np.newaxis], cuts, axis=0)
+        weights = _weights(precision, sharpness)
+        total = np.add.reduceat(embedding[rows] * weights[:, :, np.newaxis], cuts, axis=0)
         fused[place] = _renormalise(total, f"templates {template[rows[0]]} to {template[rows[-1]]}")
         merge = np.maximum if rule == "minimum" else np.add
         fused_variance[place] = 1.0 / merge.reduceat(precision, cuts, axis=0)
     return fused, fused_variance
+
+
+def _weights(precision: np.ndarray, sharpness: float) -> np.ndarray:
+    return precision if sharpness == 1.0 else precision**sharpness
 
 
 class Template:
@@ -120,11 +140,13 @@ class Template:
         groups: K.
         width: d, the numbers of a group.
         rule: "minimum" or "product", as in `fuse`.
+        sharpness: as in `fuse`.
     """
 
-    def __init__(self, groups: int, width: int, rule: str = "minimum") -> None:
-        _check_rule(rule)
+    def __init__(self, groups: int, width: int, rule: str = "minimum", sharpness: float = 1.0) -> None:
+        _check_rule(rule, sharpness)
         self.rule = rule
+        self.sharpness = sharpness
         self.images = 0
         self._total = np.zeros((groups, width))
         self._precision = np.zeros(groups)
@@ -146,7 +168,8 @@ class Template:
                 f"but got {list(embedding.shape[1:])}"
             )
         precision = 1.0 / variance.astype(np.float64)
-        self._total += (embedding * precision[:, :, np.newaxis]).sum(axis=0)
+        weights = _weights(precision, self.sharpness)
+        self._total += (embedding * weights[:, :, np.newaxis]).sum(axis=0)
         self._precision += precision.sum(axis=0)
         self._best = np.maximum(self._best, precision.max(axis=0, initial=0.0))
         self.images += len(embedding)

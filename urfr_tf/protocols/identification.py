@@ -6,6 +6,7 @@ import numpy as np
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.metrics import average, fuse
+from urfr_tf.metrics.fusion import SHARPNESS
 from urfr_tf.metrics.identification import Search, join, match_curve, open_set, search
 from urfr_tf.protocols.protocol import Identification, Templates, Verification
 from urfr_tf.protocols.rejecting import (
@@ -17,18 +18,28 @@ from urfr_tf.protocols.rejecting import (
     reject_curves,
 )
 from urfr_tf.protocols.result import Result, Wish, supported_fars
-from urfr_tf.protocols.scoring import Faces, check_score, cross_scores, pair_scores, without_gaps
+from urfr_tf.protocols.scoring import (
+    COSINE,
+    WEIGHTED,
+    Faces,
+    check_score,
+    cross_scores,
+    pair_scores,
+    without_gaps,
+)
 from urfr_tf.protocols.verification import put_rates
 
 _SCORES_AT_ONCE = 1 << 26
 _IMAGES_AT_ONCE = 1 << 15
 
 
-def pool(protocol: Templates, faces: Faces, score: str, rule: str = "minimum") -> Faces:
+def pool(
+    protocol: Templates, faces: Faces, score: str, rule: str = "minimum", sharpness: float = SHARPNESS
+) -> Faces:
     """Templates of embedded images: media first, then the template over its media.
 
     For `cosine` both are means (of unit embeddings; only the direction of the result counts), for
-    `likelihood` both are fused by inverse variance. Images without an embedding are left out; a template
+    `likelihood` both are fused by inverse variance, for `weighted` by its power `sharpness`. Images without an embedding are left out; a template
     that has no other is not found.
     """
     check_score(score)
@@ -49,12 +60,13 @@ def pool(protocol: Templates, faces: Faces, score: str, rule: str = "minimum") -
         keys = np.stack([protocol.template[here], protocol.medium[here]], axis=1)
         media, medium = np.unique(keys, axis=0, return_inverse=True)
         medium, place = medium.reshape(-1), present[first:last]
-        if score == "cosine":
+        if score == COSINE:
             flat = some.embedding.reshape(len(here), -1) / np.float32(np.sqrt(groups))
             embedding[place] = average(average(flat, medium), media[:, 0]).reshape(-1, groups, width)
         else:
-            per_medium = fuse(some.embedding, some.variance, medium, rule)
-            embedding[place], variance[place] = fuse(*per_medium, media[:, 0], rule)
+            power = sharpness if score == WEIGHTED else 1.0
+            per_medium = fuse(some.embedding, some.variance, medium, rule, power)
+            embedding[place], variance[place] = fuse(*per_medium, media[:, 0], rule, power)
         first = last
     norm = np.full(count, np.nan, np.float32)  # of images; a template's quality is `of_templates`
     return without_gaps(Faces(embedding, variance, np.isin(np.arange(count), present), norm))
@@ -93,8 +105,9 @@ def measure_templates(protocol: Templates, faces: Faces, wish: Wish, probes: Fac
         UrfrError: a FAR that was asked for has too few impostors behind it.
     """
     check_templates(protocol, wish)
-    gallery = pool(protocol, faces, wish.score, wish.rule)
-    searched = gallery if probes is None else pool(protocol, probes, wish.score, wish.rule)
+    how = (wish.score, wish.rule, wish.sharpness)
+    gallery = pool(protocol, faces, *how)
+    searched = gallery if probes is None else pool(protocol, probes, *how)
     seen = faces if probes is None else probes
     quality = of_templates(qualities(seen), seen, protocol.image, protocol.template, len(protocol.subject))
     result = Result()

@@ -23,7 +23,7 @@ from urfr_tf.files import read_json
 from urfr_tf.metrics.roc import Rate, impostors_behind
 from urfr_tf.protocols.protocol import Images
 from urfr_tf.protocols.result import Result, Wish, rate_name
-from urfr_tf.protocols.scoring import Faces, cross_scores
+from urfr_tf.protocols.scoring import Faces, check_of_images, cross_scores
 
 FARS = (1e-4, 1e-5, 1e-6)
 _MOST_KEPT = 50_000_000  # impostor scores kept to find a threshold among
@@ -90,7 +90,8 @@ def _paths(content: Any, folder: str, below: str) -> list[str]:
 
 
 def check_distractors(protocol: Distractors, wish: Wish) -> None:
-    """Raises UrfrError where a FAR that was asked for is too thin, or would keep too many scores."""
+    """Raises UrfrError where a FAR that was asked for is too thin, would keep too many scores, or for a score of templates."""
+    check_of_images(wish.score)
     impostors = len(protocol.identity) * (protocol.images.count - len(protocol.identity))
     for far in wish.fars:
         if impostors_behind(impostors, far, wish.thin) > _MOST_KEPT:

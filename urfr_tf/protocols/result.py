@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from urfr_tf.errors import UrfrError
+from urfr_tf.metrics.fusion import SHARPNESS, check_sharpness
 from urfr_tf.metrics.roc import Rate, impostors_behind
 
 FARS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -68,13 +69,14 @@ class Wish:
     """What the user wants to know.
 
     Attributes:
-        score: cosine or likelihood.
+        score: cosine, likelihood or, of templates, weighted.
         fars: asked for by name, or empty for `FARS` as far as they are supported.
         thin: give rates with fewer than 10 impostors behind them too, marked.
         impostors: "listed", or "all": every cross-person pair of the set's images.
         replicates: of the bootstrap at most; 0 for no intervals.
         thresholds: whether operating thresholds are calibrated.
         rule: variance of a fused template, "minimum" or "product".
+        sharpness: power of the confidences as weights, for the score `weighted`.
     """
 
     score: str = "cosine"
@@ -84,8 +86,10 @@ class Wish:
     replicates: int = 1000
     thresholds: bool = True
     rule: str = "minimum"
+    sharpness: float = SHARPNESS
 
     def __post_init__(self) -> None:
+        check_sharpness(self.sharpness)
         if self.impostors not in ("listed", "all"):
             raise UrfrError(f"expected the impostors listed or all, but got {self.impostors}")
 

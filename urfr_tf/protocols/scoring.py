@@ -7,7 +7,7 @@ import numpy as np
 from urfr_tf.errors import UrfrError
 from urfr_tf.metrics import cosine_of_pairs, cosine_score, likelihood_of_pairs, likelihood_score
 
-SCORES = ("cosine", "likelihood")
+SCORES = COSINE, LIKELIHOOD, WEIGHTED = ("cosine", "likelihood", "weighted")
 
 
 class Faces(NamedTuple):
@@ -78,7 +78,16 @@ def without_gaps(faces: Faces) -> Faces:
 def check_score(score: str) -> None:
     """Raises UrfrError unless the score is one of `SCORES`."""
     if score not in SCORES:
-        raise UrfrError(f"expected the score cosine or likelihood, but got {score}")
+        raise UrfrError(f"expected the score {', '.join(SCORES[:-1])} or {SCORES[-1]}, but got {score}")
+
+
+def check_of_images(score: str) -> None:
+    """Raises UrfrError for a score that differs from another one in templates only."""
+    if score == WEIGHTED:
+        raise UrfrError(
+            f"expected the score {COSINE} or {LIKELIHOOD} where single images are compared, but got {WEIGHTED}, which is "
+            f"{COSINE} for them: it is for templates of several images"
+        )
 
 
 def pair_scores(
@@ -90,10 +99,10 @@ def pair_scores(
         count = len(faces.found)
         faces = Faces(*(np.concatenate(parts) for parts in zip(faces, probes, strict=True)))
         second = np.asarray(second) + count
-    if score == "cosine":
-        scores = cosine_of_pairs(faces.embedding, first, second)
-    else:
+    if score == LIKELIHOOD:
         scores = likelihood_of_pairs(faces.embedding, faces.variance, first, second)
+    else:
+        scores = cosine_of_pairs(faces.embedding, first, second)
     scores[~(faces.found[first] & faces.found[second])] = -np.inf
     return scores
 
@@ -101,12 +110,12 @@ def pair_scores(
 def cross_scores(probes: Faces, gallery: Faces, score: str) -> np.ndarray:
     """Every probe against every entry of the gallery, float32 [P, G]."""
     check_score(score)
-    if score == "cosine":
-        scores = cosine_score(probes.embedding, gallery.embedding, all_pairs=True)
-    else:
+    if score == LIKELIHOOD:
         scores = likelihood_score(
             probes.embedding, probes.variance, gallery.embedding, gallery.variance, all_pairs=True
         )
+    else:
+        scores = cosine_score(probes.embedding, gallery.embedding, all_pairs=True)
     scores[~probes.found] = -np.inf
     scores[:, ~gallery.found] = -np.inf
     return scores

@@ -10,7 +10,7 @@ from urfr_tf.metrics.roc import LEAST
 from urfr_tf.protocols.protocol import Pairs
 from urfr_tf.protocols.rejecting import FAR, missed_pairs, qualities, reject_curves
 from urfr_tf.protocols.result import Result, Wish, rate_name, supported_fars
-from urfr_tf.protocols.scoring import Faces, cross_scores, pair_scores
+from urfr_tf.protocols.scoring import Faces, check_of_images, cross_scores, pair_scores
 
 MOST_CROSS = 100_000_000
 _PROBES = 256
@@ -39,7 +39,8 @@ def impostor_count(pairs: Pairs, impostors: str) -> int:
 
 
 def check_pairs(pairs: Pairs, wish: Wish) -> None:
-    """Raises UrfrError where a FAR that was asked for is too thin: before anything is embedded."""
+    """Raises UrfrError where a FAR that was asked for is too thin, or for a score of templates: before anything is embedded."""
+    check_of_images(wish.score)
     supported_fars(wish, impostor_count(pairs, wish.impostors), Result())
 
 
