@@ -12,20 +12,24 @@ from pathlib import Path
 
 from benchmarks.reproduce.collect import FIGURES, Evaluations, keep, times
 from benchmarks.reproduce.pieces import Piece
-from benchmarks.reproduce.plan import STAGED, Wish, settings, write_tests
-from benchmarks.reproduce.small import DEGRADED, small_plan
+from benchmarks.reproduce.plan import IJBS, IJBS_LOST, LOST_WEIGHTED, STAGED, Wish, settings, write_tests
+from benchmarks.reproduce.small import DEGRADED, small_plan, videos
 from benchmarks.reproduce.tables import table
 from urfr_tf.files import write_text
 
 FOLDER = "causes"
-_PAIRS, VIDEOS, LOST = "pairs", "ijbs", "ijbs_lost"
+_PAIRS = "pairs"
 _TAR = "tar@far=1e-2"
 COLUMNS = {
     "clean": (_PAIRS, _TAR),
     **{word.replace(":", " "): (_PAIRS, f"{_TAR}@{word.replace(':', '=')}") for word in DEGRADED},
     **{
         f"{heading}{of}": (test, metric)
-        for test, of in ((VIDEOS, ""), (LOST, ", half of the frames lost"))
+        for test, of in (
+            (IJBS, ""),
+            (IJBS_LOST, ", half of the frames lost"),
+            (LOST_WEIGHTED, ", the same `weighted`"),
+        )
         for heading, metric in (
             ("S2S rank 1", "s2s/rank1"),
             ("S2S TPIR, FPIR 10 %", "s2s/tpir@fpir=0.1"),
@@ -98,6 +102,12 @@ CAUSES = (
     ),
     # The uncertainty stage, by likelihood.
     Cause("pa", "all + PA", _ALL_PA),
+    Cause(
+        "pa_low",
+        "all + PA, low resolution in the second stage",
+        _ALL_PA,
+        ("augment.resolution=0.4", "augment.resolution_sizes=[8,32]"),
+    ),
     Cause("hard_pa", "all + PA, harder images in both stages", _ALL_PA, _HARD, "hard_all"),
     Cause("pa_patient", "PA at three times the rate, twice as long", _ALL_PA, _PATIENT),
     Cause(
@@ -121,7 +131,7 @@ def causes_plan(wish: Wish) -> list[Piece]:
     pieces, data = small_plan(wish), wish.runs / "data"
     words = ["-m", "benchmarks.reproduce.surveillance", "--data", str(data / "validation")]
     # Every validation person has two images or more: there would be no distractors.
-    words += ["--sets", VIDEOS, LOST, "--out", str(data / "validation_tests")]
+    words += ["--sets", IJBS, IJBS_LOST, "--out", str(data / "validation_tests")]
     pieces.append(Piece("data/validation_tests", tuple(words), ("data/validation",)))
     tests = write_tests(wish, _tests(data))
     planned = {piece.name: piece for piece in pieces}
@@ -161,11 +171,8 @@ def _training(wish: Wish, seed: int, cause: Cause, row: Piece) -> Piece:
 
 def _tests(data: Path) -> dict[str, list[str]]:
     pairs = ["--protocol", "pairs", "--impostors", "all", "--data", str(data / "validation")]
-    videos = ["--protocol", "ijbs", "--align", "none", "--thin-far", "--data"]
-    return {
-        _PAIRS: [*pairs, "--far", "1e-2", "--thin-far", "--degrade", *DEGRADED],
-        **{name: [*videos, str(data / "validation_tests" / name)] for name in (VIDEOS, LOST)},
-    }
+    searched = videos(data / "validation_tests", (IJBS, IJBS_LOST, LOST_WEIGHTED))
+    return {_PAIRS: [*pairs, "--far", "1e-2", "--thin-far", "--degrade", *DEGRADED], **searched}
 
 
 def write(runs: Path, docs: Path, kept: Path | None = None, suffix: str = "") -> None:
@@ -181,7 +188,7 @@ def write(runs: Path, docs: Path, kept: Path | None = None, suffix: str = "") ->
 
 def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
     """The page; `spent` are seconds by piece."""
-    counts, videos = figures.counts(_PAIRS), figures.counts(VIDEOS)
+    counts, searched = figures.counts(_PAIRS), figures.counts(IJBS)
     measured = {row for _, row, _ in figures.files}
     left = [f"{cause.title} (`{cause.name}`)" for cause in CAUSES if cause.name not in measured]
     rows = [
@@ -197,11 +204,11 @@ def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
         "# Causes tried, on validation people",
         "",
         "Written by `python -m benchmarks.reproduce small --causes` from the metrics files; no figure here is typed. Per cent: TAR at FAR 1 % of pairs, and "
-        "searches with videos of four degraded frames, and of frames of which half are 4 to 6 pixels wide, so that nobody can be recognised; mean over the seeds ± their standard deviation (number of seeds). Nobody here is trained on or tested: what "
+        "searches with videos of four degraded frames, and of frames of which half are 4 to 6 pixels wide, so that nobody can be recognised (`weighted`: templates by `urfr evaluate --score weighted`, docs/aggregation.md); mean over the seeds ± their standard deviation (number of seeds). Nobody here is trained on or tested: what "
         "was chosen was chosen here. docs/results.md has the tested people.",
         "",
         f"{counts.get('images', '?')} images of {counts.get('people', '?')} people, {counts.get('genuine', '?')} genuine pairs; "
-        f"{videos.get('s2s/probes', '?')} videos, {videos.get('s2s/gallery', '?')} people enrolled. {sum(spent.values()) / 3600:.1f} hours.",
+        f"{searched.get('s2s/probes', '?')} videos, {searched.get('s2s/gallery', '?')} people enrolled. {sum(spent.values()) / 3600:.1f} hours.",
         "",
         *table(["", "settings", *COLUMNS], rows),
         "",

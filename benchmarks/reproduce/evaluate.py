@@ -3,7 +3,7 @@
     python -m benchmarks.reproduce.evaluate --run RUN --score cosine --tests TESTS.json --out EVALUATION
 
 TESTS.json maps the name of a test to arguments of `urfr evaluate`. Of several scores each but the first has its folder beside
-(`EVALUATION-likelihood`), and images are embedded once for all of them. With --tflite it is the run's float32 TFLite file that is tested
+(`EVALUATION-likelihood`), and images are embedded once for all of them. A `--score` among a test's arguments stands above these. With --tflite it is the run's float32 TFLite file that is tested
 (`urfr export` compares the two): on a CPU it embeds twice as fast. The threshold of the figures by gender is chosen on people
 who are neither trained on nor tested.
 """
@@ -67,18 +67,17 @@ def main() -> int:
     tested = exported(args.run) if args.tflite else str(args.run)
     fingerprint = load(tested).fingerprint
     failed = []
+    cache = args.out / ".embeddings"  # some tests and scores are of the same images
     for name, words in json.loads(args.tests.read_text(encoding="utf-8")).items():
-        cache = args.out / name / ".embeddings"
         for score in args.score:
             out = args.out.with_name(score_name(args.out.name, score, args.score)) / name
             command = ["evaluate", "--model", tested, "--score", score, *words, "--out", str(out)]
-            command += ["--cache", str(cache)] if len(args.score) > 1 else []
             if not measured(out, fingerprint, shlex.join(["urfr", *command])):
                 sys.argv = ["urfr", *command]  # metrics.json tells the command that makes it
                 print("$", *sys.argv, flush=True)
-                if urfr(command):
+                if urfr([*command, "--cache", str(cache)]):
                     failed.append(f"{name} by {score}")
-        shutil.rmtree(cache, ignore_errors=True)
+    shutil.rmtree(cache, ignore_errors=True)
     model = load(tested, bulk=True) if args.people or args.train else None
     if model and args.people and args.gender and args.validation:
         by_gender(model, args.score[0], args.validation, args.people, args.gender, args.out / GENDER)

@@ -39,6 +39,10 @@ IMPORTED_TRAINING = (
     "loss.margin_warmup_steps=100",
 )
 """What a training from imported weights has in place of the files' settings; docs/finetuning.md tells why."""
+MADE = TINYFACE, IJBS, IJBS_LOST = ("tinyface", "ijbs", "ijbs_lost")
+"""Test sets that are made of the tested people (surveillance.py)."""
+IJBS_WEIGHTED, LOST_WEIGHTED = (f"{name}_weighted" for name in (IJBS, IJBS_LOST))
+"""Tests: the same videos, templates by the score `weighted`, which is ours and not of the paper."""
 CONFIGS = REPOSITORY / "configs"
 URFR = ("-m", "urfr_tf.cli")
 

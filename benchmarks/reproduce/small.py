@@ -5,7 +5,12 @@ from pathlib import Path
 from benchmarks.reproduce.pieces import REPOSITORY, Piece
 from benchmarks.reproduce.plan import (
     CONFIGS,
+    IJBS,
+    IJBS_LOST,
+    IJBS_WEIGHTED,
     IMPORT,
+    LOST_WEIGHTED,
+    MADE,
     Wish,
     imported_weights,
     row_pieces,
@@ -72,6 +77,8 @@ def small_data(wish: Wish) -> list[Piece]:
         str(data / "test"),
         "--out",
         str(data / "tests"),
+        "--sets",
+        *MADE,
     ]
     pieces.append(Piece("data/tests", tuple(words), ("data/test",)))
     return pieces
@@ -125,8 +132,20 @@ def small_tests(wish: Wish) -> dict[str, list[str]]:
             ]
             for size in (16, 24)
         },
-        "ijbs": ["--protocol", "ijbs", "--data", str(data / "tests" / "ijbs"), "--align", "none", "--thin-far"],
+        **videos(data / "tests"),
     }  # fmt: skip
+
+
+def videos(
+    made: Path, names: tuple[str, ...] = (IJBS, IJBS_WEIGHTED, IJBS_LOST, LOST_WEIGHTED)
+) -> dict[str, list[str]]:
+    """Arguments for the tests of these names on the sets in a folder; a score of its own stands above the row's."""
+    found = {}
+    for name in names:
+        data = made / name.removesuffix("_weighted")
+        own = ["--score", "weighted"] if name.endswith("_weighted") else []
+        found[name] = ["--protocol", "ijbs", "--data", str(data), "--align", "none", "--thin-far", *own]
+    return found
 
 
 def small_plan(wish: Wish) -> list[Piece]:

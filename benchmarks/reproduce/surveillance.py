@@ -30,6 +30,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.command import with_sentences
+from benchmarks.reproduce.plan import IJBS, IJBS_LOST, MADE, TINYFACE
 from urfr_tf import heads
 from urfr_tf.augment.blur import gaussian_blur
 from urfr_tf.augment.occlusion import GRID, black_out
@@ -41,7 +42,6 @@ from urfr_tf.data.manifest import load_manifest
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import write_bytes, write_text
 
-SETS = TINYFACE, IJBS, IJBS_LOST = ("tinyface", "ijbs", "ijbs_lost")
 SIZES = (16, 24)
 FRAMES, MOST_VIDEOS, MOST_BOOKED, MOST_PROBES = 4, 3, 4, 2
 PROBABILITY = 0.4
@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="shards of the tested people")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS, help="which to make (all)")
+    parser.add_argument("--sets", nargs="+", choices=MADE, default=MADE, help="which to make (all)")
     args = parser.parse_args()
     people = read_people(args.data, args.seed)
     for size in SIZES if TINYFACE in args.sets else ():

@@ -6,9 +6,18 @@ from typing import Any
 from benchmarks.reproduce import paper
 from benchmarks.reproduce.collect import NOT_RUN, Evaluations, Verdict, judge
 from benchmarks.reproduce.figures import degraded
-from benchmarks.reproduce.plan import IMPORTED, ROWS
+from benchmarks.reproduce.plan import (
+    IJBS,
+    IJBS_LOST,
+    IJBS_WEIGHTED,
+    IMPORTED,
+    LOST_WEIGHTED,
+    ROWS,
+)
 
 TABLE2, TABLE1 = ROWS[:4], ROWS[4:]
+_PLAIN = (IMPORTED, *TABLE2[:2])
+"""Rows without confidences, to which `weighted` is the mean."""
 PAPER = "*paper*"
 
 
@@ -33,6 +42,27 @@ def surveillance(evaluations: Evaluations, part: str) -> list[str]:
             rows.append(_given(PAPER, paper.TABLE2[row][side]))
     rows += [_given(f"*paper: {name}*", paper.TABLE2[name][side]) for name in paper.OTHERS]
     return table(["", "rank 1", "rank 5", "rank 10", "TPIR, FPIR 1 %", "TPIR, FPIR 10 %"], rows)
+
+
+def aggregation(evaluations: Evaluations) -> list[str]:
+    """Videos with and without lost frames: templates by the row's own score and by `weighted`."""
+    columns = [(part, metric) for part in ("s2s", "s2b") for metric in ("rank1", *paper.TABLE2_COLUMNS[3:])]
+    rows = []
+    for row in with_start(evaluations, [*TABLE2[:2], "table1_0_0", *TABLE2[2:]]):
+        for test, frames, score in (
+            (IJBS, "", ""),
+            (IJBS_WEIGHTED, "", "`weighted`"),
+            (IJBS_LOST, "half lost", ""),
+            (LOST_WEIGHTED, "half lost", "`weighted`"),
+        ):
+            if score and row in _PLAIN:
+                continue
+            cells = [evaluations.cell(row, test, f"{part}/{metric}") for part, metric in columns]
+            rows.append([paper.NAMES[row], frames, score, *cells])
+    names = ("rank 1", "TPIR, FPIR 1 %", "TPIR, FPIR 10 %")
+    return table(
+        ["", "frames", "templates", *(f"{part}: {n}" for part in ("S2S", "S2B") for n in names)], rows
+    )
 
 
 def variations(evaluations: Evaluations, tiny: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks.reproduce.evaluate import exported, main
 from benchmarks.reproduce.plan import score_name
 from benchmarks.reproduce.seen import accepted
+from urfr_tf.cli import main as command_line
 from urfr_tf.inference import load
 from urfr_tf.protocols.scoring import faces_of
 
@@ -30,15 +31,27 @@ def words_for(run, tests, out):
 
 def test_scores_have_folders_and_share_the_embeddings(tiny_run, shards, tmp_path, monkeypatch):
     out, tests = tmp_path / "seed1" / "row", tmp_path / "tests.json"
-    tests.write_text(json.dumps({"one": ["--protocol", "pairs", "--data", str(shards), "--thin-far"]}))
-    words = words_for(tiny_run, tests, out)
+    pairs = ["--protocol", "pairs", "--data", str(shards), "--thin-far"]
+    tests.write_text(json.dumps({"one": pairs, "own": [*pairs, "--score", "likelihood"]}))
+    words, caches = words_for(tiny_run, tests, out), []
     place = words.index("cosine")
     monkeypatch.setattr(sys, "argv", [*words[: place + 1], "likelihood", *words[place + 1 :]])
+
+    def urfr(command):
+        caches.append(command[command.index("--cache") + 1])
+        return command_line(command)
+
+    monkeypatch.setattr("benchmarks.reproduce.evaluate.urfr", urfr)
     assert main() == 0
+    assert caches == [str(out / ".embeddings")] * 4
     for score, folder in (("cosine", "row"), ("likelihood", "row-likelihood")):
         assert score_name("row", score, ("cosine", "likelihood")) == folder
         content = json.loads((out.with_name(folder) / "one" / "metrics.json").read_text())
-        assert content["score"] == score and str(out / "one" / ".embeddings") in content["command"]
+        assert content["score"] == score and f"--score {score}" in content["command"]
+        # A test's own score stands above that of the row.
+        assert (
+            json.loads((out.with_name(folder) / "own" / "metrics.json").read_text())["score"] == "likelihood"
+        )
     assert not [*tmp_path.rglob(".embeddings")]
 
 
