@@ -62,6 +62,18 @@ def test_fuse_is_the_formula_and_agrees_with_metrics():
     np.testing.assert_allclose(fused, (of_metrics / 2).reshape(3, -1), atol=2e-6)
 
 
+def test_fuse_of_powers_is_the_sharper_fusion():
+    """As docs/evaluation.md has it: variances over 1 / 64, to the power, in float32, up to the confidences' bounds."""
+    embedding, unit, variance = draw(40, 4, 8)
+    variance[::2] = np.random.default_rng(1).choice([1.0, 1 / 8000], variance[::2].shape)
+    template = np.arange(40, dtype=np.int32) % 5
+    power = tf.constant(64 * variance) ** 6
+    assert power.dtype == tf.float32
+    fused, _ = fuse_templates(tf.constant(embedding), power, tf.constant(template))
+    expected, _ = urfr_tf.metrics.fuse(unit, variance, template, sharpness=6.0)
+    np.testing.assert_allclose(fused, (expected / 2).reshape(5, -1), atol=2e-6)
+
+
 def test_fuse_does_not_depend_on_the_order():
     embedding, _, variance = draw(30, 4, 8)
     template = np.random.default_rng(3).integers(0, 5, 30).astype(np.int32)
