@@ -3,7 +3,7 @@
     python -m benchmarks.reproduce.aggregation --run "from scratch=RUN" --tests runs/small/data/validation_tests --out docs/aggregation.md
 
 RUN has been through the uncertainty stage; TESTS are what `make reproduce-small REPRODUCE_FLAGS=--causes` makes. Several `--run` have as many
-`--tests`. Nobody in them is trained on or tested, so the sharpness of the score `weighted` was chosen here.
+`--tests`. `--heap` adds a run to the table of how alike frames of different people are. Nobody in them is trained on or tested, so the sharpness of the score `weighted` was chosen here.
 """
 
 import argparse
@@ -119,11 +119,6 @@ def why(frames: Frames) -> list[str]:
     first, second = pairs_of(frames.subject[frames.clean], same=True)
     clean = faces.embedding[frames.clean]
     distance = float(np.mean(((clean[first] - clean[second]) ** 2).sum(-1)))
-    alike = {}
-    for name, rows in (("lost", frames.lost), ("kept", kept)):
-        flat = faces.embedding[rows].reshape(np.count_nonzero(rows), -1) / np.sqrt(faces.embedding.shape[1])
-        i, j = pairs_of(frames.subject[rows], same=False)
-        alike[name] = float(np.mean((flat @ flat.T)[i, j]))
     level = {
         name: float(np.median(confidence[rows]))
         for name, rows in (("clean", frames.clean), ("kept", kept), ("lost", frames.lost))
@@ -133,8 +128,18 @@ def why(frames: Frames) -> list[str]:
         f"Of a kept and a lost frame the kept one has the higher confidence in {100 * right:.1f} % of the cases: the order is known.",
         f"- Squared distance of two clean images of a person, mean over the sub-embeddings: {distance:.2f}, so by likelihood a clean image may "
         f"weigh at most {(4 - distance) / distance:.1f} times what a lost one does; measured {level['clean'] / level['lost']:.1f}.",
-        f"- Cosine of frames of two different people: {alike['lost']:.2f} where both are lost, {alike['kept']:.2f} where both are kept.",
     ]
+
+
+def alike(frames: Frames) -> list[str]:
+    """Cells: mean cosine of frames of two different people, both lost, and both kept."""
+    cells = []
+    for rows in (frames.lost, ~frames.lost & ~frames.clean):
+        embedding = frames.faces.embedding[rows]
+        flat = embedding.reshape(len(embedding), -1) / np.sqrt(embedding.shape[1])
+        first, second = pairs_of(frames.subject[rows], same=False)
+        cells.append(f"{np.mean((flat @ flat.T)[first, second]):.2f}")
+    return cells
 
 
 _THEORY = (
@@ -145,14 +150,14 @@ _THEORY = (
     "v_clean = q / 2d, and of a lost image beside a clean one v_lost = 2 / d - q / 2d at most: the ratio of their weights is (4 - q) / q at most. "
     "The nearer a network holds images of one person, the more a confidence can say. And the inverse variance is the best weight of errors that are "
     "independent of one another, which many frames average out. Those of lost frames are not: all look alike to the network, whoever is "
-    "in them (the cosines below), so they add up. Hence a power of the confidences as weight, `--score weighted --sharpness P`, and the cosine "
+    "in them (the last table), so they add up. Hence a power of the confidences as weight, `--score weighted --sharpness P`, and the cosine "
     "of the templates, which asks nothing more of the variance.",
     "",
 )
 
 
-def lines(named: Sequence[tuple[str, Any, Path]]) -> list[str]:
-    """The page: (name, model, folder of the tests) of each run."""
+def lines(named: Sequence[tuple[str, Any, Path]], heaped: Sequence[tuple[str, Any, Path]] = ()) -> list[str]:
+    """The page: (name, model, folder of the tests) of each run; `heaped`: of those whose frames are only compared."""
     page = [
         "# How much a confidence should weigh in a template",
         "",
@@ -162,12 +167,17 @@ def lines(named: Sequence[tuple[str, Any, Path]]) -> list[str]:
         "",
         *_THEORY,
     ]
+    heaps = []
     for name, model, tests in named:
         usual, lost = frames_of(model, tests / IJBS, 0.0), frames_of(model, tests / IJBS_LOST, LOST)
         probes = usual.protocol.splits[0].identifications[0].probes
         page += [f"## {name[0].upper()}{name[1:]}", "", f"{len(probes)} videos searched.", ""]
         page += [*why(lost), "", *sweep(usual, lost), ""]
-    return page
+        heaps.append([name, *alike(lost)])
+    for name, model, tests in heaped:
+        heaps.append([name, *alike(frames_of(model, tests / IJBS_LOST, LOST))])
+    page += ["## How alike frames of two different people are", "", "Mean cosine.", ""]
+    return [*page, *table(["", "both lost", "both kept"], heaps), ""]
 
 
 @with_sentences("aggregation")
@@ -178,18 +188,22 @@ def main() -> None:
     )
     parser.add_argument("--run", required=True, action="append", metavar="NAME=RUN")
     parser.add_argument("--tests", required=True, action="append", type=Path)
+    parser.add_argument("--heap", nargs=2, action="append", default=[], metavar=("NAME=RUN", "TESTS"))
     parser.add_argument("--out", required=True, type=Path)
     args = parser.parse_args()
     if len(args.run) != len(args.tests):
         raise UrfrError(f"expected as many --tests as --run, but got {len(args.tests)} and {len(args.run)}")
-    named = []
-    for text, tests in zip(args.run, args.tests, strict=True):
-        name, equals, path = text.partition("=")
-        if not equals:
-            raise UrfrError(f"expected --run NAME=RUN, but got {text}")
-        named.append((name, load(path, bulk=True), tests))
-    write_text(args.out, "\n".join(lines(named)))
+    named = [_loaded(text, tests) for text, tests in zip(args.run, args.tests, strict=True)]
+    heaped = [_loaded(text, Path(tests)) for text, tests in args.heap]
+    write_text(args.out, "\n".join(lines(named, heaped)))
     print(args.out)
+
+
+def _loaded(text: str, tests: Path) -> tuple[str, Any, Path]:
+    name, equals, path = text.partition("=")
+    if not equals:
+        raise UrfrError(f"expected NAME=RUN, but got {text}")
+    return name, load(path, bulk=True), tests
 
 
 if __name__ == "__main__":
