@@ -35,7 +35,7 @@ from urfr_tf.protocols.protocol import Templates
 from urfr_tf.protocols.result import Wish
 from urfr_tf.protocols.scoring import COSINE, LIKELIHOOD, WEIGHTED, Faces, faces_of
 
-SHARPNESS = (1, 2, 3, 4, 6, 8, 12)
+SHARPNESS, NORM_POWERS = (1, 2, 3, 4, 6, 8, 12), (1, 4, 8, 12)
 COLUMNS = ("rank1", "tpir@fpir=0.01", "tpir@fpir=0.1")
 HEADING = ("rank 1", "TPIR, FPIR 1 %", "TPIR, FPIR 10 %")
 _AT_ONCE = 256
@@ -65,37 +65,47 @@ def frames_of(model: Any, folder: Path, lost: float) -> Frames:
     for item in protocol.images.stream():
         files.append(Path(str(item.file)))
         images.append(decode_image(files[-1].read_bytes()))
-    outputs = [model(np.stack(images[i : i + _AT_ONCE])) for i in range(0, len(images), _AT_ONCE)]
-    embedding, variance = (
-        np.concatenate([output[name] for output in outputs]) for name in (heads.EMBEDDING, heads.VARIANCE)
+    outputs = [model.with_norm(np.stack(images[i : i + _AT_ONCE])) for i in range(0, len(images), _AT_ONCE)]
+    embedding, variance, norm = (
+        np.concatenate([output[name] for output in outputs])
+        for name in (heads.EMBEDDING, heads.VARIANCE, "norm")
     )
     clean = np.array([path.stem.startswith("img_") for path in files])
     plans = [frame_plan(0, path.stem, lost)["resolution"] for path in files]
     small = np.array([plan <= LOST_SIZE[1] for plan in plans])
     return Frames(
         protocol,
-        faces_of(embedding, variance),
+        faces_of(embedding, variance, norm=norm.reshape(len(norm), -1).mean(axis=1)),
         np.array([path.parent.name for path in files]),
         small & ~clean,
         clean,
     )
 
 
-def figures(frames: Frames, score: str, sharpness: float = 1.0) -> list[str]:
-    """Cells: of S2S, then of S2B."""
+def figures(frames: Frames, score: str, sharpness: float = 1.0, by_norm: bool = False) -> list[str]:
+    """Cells: of S2S, then of S2B; `by_norm`: with the norm of the embedding in place of the confidences."""
+    faces = frames.faces
+    if by_norm:
+        faces = faces._replace(variance=np.ones_like(faces.variance) / faces.norm[:, None])
     metrics = measure(
-        frames.protocol, frames.faces, Wish(score, thin=True, replicates=0, sharpness=sharpness)
+        frames.protocol, faces, Wish(score, thin=True, replicates=0, sharpness=sharpness)
     ).metrics
     return [f"{100 * metrics[f'{part}/{name}']:.1f}" for part in ("s2s", "s2b") for name in COLUMNS]
 
 
+def is_constant(faces: Faces) -> bool:
+    """Whether no image has another confidence than the others, but for rounding."""
+    return float(np.ptp(faces.variance)) < 1e-4 * float(faces.variance.mean())
+
+
 def sweep(usual: Frames, lost: Frames) -> list[str]:
     """The table of all ways to make a template and to compare it."""
-    ways = [("mean, cosine", COSINE, 1.0), ("by variance, likelihood (the paper's PA)", LIKELIHOOD, 1.0)]
-    ways += [(f"`weighted`, sharpness {power}", WEIGHTED, float(power)) for power in SHARPNESS]
-    rows = [
-        [name, *figures(usual, score, power), *figures(lost, score, power)] for name, score, power in ways
-    ]
+    ways: list[tuple[str, str, float, bool]] = [("mean, cosine", COSINE, 1.0, False)]
+    if not is_constant(usual.faces):
+        ways.append(("by variance, likelihood (the paper's PA)", LIKELIHOOD, 1.0, False))
+        ways += [(f"`weighted`, sharpness {power}", WEIGHTED, float(power), False) for power in SHARPNESS]
+    ways += [(f"by the norm, power {power}", WEIGHTED, float(power), True) for power in NORM_POWERS]
+    rows = [[name, *figures(usual, *how), *figures(lost, *how)] for name, *how in ways]
     heading = [
         f"{part} {column}{of}"
         for of in ("", ", half of the frames lost")
@@ -123,6 +133,8 @@ def why(frames: Frames) -> list[str]:
         name: float(np.median(confidence[rows]))
         for name, rows in (("clean", frames.clean), ("kept", kept), ("lost", frames.lost))
     }
+    if is_constant(faces):
+        return ["Without confidences."]
     return [
         f"- Median confidence: {level['clean']:.1f} of enrolled images, {level['kept']:.1f} of kept frames, {level['lost']:.1f} of lost ones. "
         f"Of a kept and a lost frame the kept one has the higher confidence in {100 * right:.1f} % of the cases: the order is known.",

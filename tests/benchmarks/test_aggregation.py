@@ -1,10 +1,21 @@
 """The page on how much a confidence should weigh: its figures by hand, its frames from a set that was made."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
-from benchmarks.reproduce.aggregation import SHARPNESS, Frames, alike, figures, frames_of, sweep, why
+from benchmarks.reproduce.aggregation import (
+    NORM_POWERS,
+    SHARPNESS,
+    Frames,
+    alike,
+    figures,
+    frames_of,
+    sweep,
+    why,
+)
 from benchmarks.reproduce.surveillance import LOST, Face, frame_plan, write_ijbs
 from urfr_tf.protocols.scoring import faces_of
 
@@ -12,11 +23,11 @@ from urfr_tf.protocols.scoring import faces_of
 class Colours:
     """Mean colour as an embedding of one group, and a confidence that falls with what is lost."""
 
-    def __call__(self, images):
+    def with_norm(self, images):
         colour = images.astype(np.float32).mean(axis=(1, 2)) - 127.5
         edges = np.abs(np.diff(images.astype(np.float32), axis=2)).mean(axis=(1, 2, 3))
         unit = colour / np.linalg.norm(colour, axis=1, keepdims=True)
-        return {"embedding": unit, "variance": 1 / (1 + edges[:, None])}
+        return {"embedding": unit, "variance": 1 / (1 + edges[:, None]), "norm": 1 + edges}
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +66,18 @@ def test_frames_are_known_by_their_names(made):
 def test_every_way_to_make_a_template_has_a_row(made):
     frames = frames_of(Colours(), made, LOST)
     lines = sweep(frames, frames)
-    assert len(lines) == 2 + 2 + len(SHARPNESS)
+    assert len(lines) == 2 + 2 + len(SHARPNESS) + len(NORM_POWERS)
     # Both halves are of the same frames here.
     cells = lines[2].split(" | ")[1:]
     cells[-1] = cells[-1].removesuffix(" |")
     assert cells[:6] == cells[6:] == figures(frames, "cosine")
     # Sharpness 1 is the fusion by variance, compared by cosine: not the mean.
     assert figures(frames, "weighted", 0.0) == figures(frames, "cosine")
+    # This model's norm is its confidence; without confidences only the norm is left.
+    assert figures(frames, "weighted", 4.0, True) == figures(frames, "weighted", 4.0)
+    plain = replace(frames, faces=frames.faces._replace(variance=np.ones_like(frames.faces.variance)))
+    assert len(sweep(plain, plain)) == 2 + 1 + len(NORM_POWERS)
+    assert why(plain) == ["Without confidences."]
 
 
 def test_bound_order_and_likeness_by_hand():
