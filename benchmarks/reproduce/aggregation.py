@@ -1,9 +1,10 @@
 """How much a confidence should weigh in a template: measured on videos of validation people, half of whose frames are lost.
 
-    python -m benchmarks.reproduce.aggregation --run "from scratch=RUN" --tests runs/small/data/validation_tests --out docs/aggregation.md
+    python -m benchmarks.reproduce.aggregation --run "from scratch" RUN runs/small/data/validation_tests --out docs/aggregation.md
 
-RUN has been through the uncertainty stage; TESTS are what `make reproduce-small REPRODUCE_FLAGS=--causes` makes. Several `--run` have as many
-`--tests`. `--heap` adds a run to the table of how alike frames of different people are. Nobody in them is trained on or tested, so the sharpness of the score `weighted` was chosen here.
+RUN has been through the uncertainty stage or has no confidences; TESTS are what `make reproduce-small REPRODUCE_FLAGS=--causes` makes. `--heap` adds
+a run to the table of how alike frames of different people are. Nobody in them is trained on or tested, so the sharpness of the score
+`weighted` was chosen here.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from urfr_tf.quiet import quiet_libraries
+from urfr_tf.quiet import quiet_compiler, quiet_libraries
 
 if __name__ == "__main__":  # Before TensorFlow is imported, which reads the environment only once.
     quiet_libraries()
@@ -22,23 +23,20 @@ import numpy as np
 
 from benchmarks.command import with_sentences
 from benchmarks.reproduce.plan import IJBS, IJBS_LOST
+from benchmarks.reproduce.seen import cosine_of_strangers
 from benchmarks.reproduce.surveillance import LOST, LOST_SIZE, frame_plan
-from benchmarks.reproduce.tables import table
-from urfr_tf import heads
-from urfr_tf.data.images import decode_image
-from urfr_tf.errors import UrfrError
+from benchmarks.reproduce.tables import SEARCHES, table
+from urfr_tf.data.crops import CropSettings
 from urfr_tf.evaluate import measure
 from urfr_tf.files import write_text
 from urfr_tf.inference import load
-from urfr_tf.protocols.open import open_protocol
+from urfr_tf.protocols.embedding import embed
+from urfr_tf.protocols.ijbs import open_ijbs
 from urfr_tf.protocols.protocol import Templates
 from urfr_tf.protocols.result import Wish
-from urfr_tf.protocols.scoring import COSINE, LIKELIHOOD, WEIGHTED, Faces, faces_of
+from urfr_tf.protocols.scoring import COSINE, LIKELIHOOD, WEIGHTED, Faces
 
 SHARPNESS, NORM_POWERS = (1, 2, 3, 4, 6, 8, 12), (1, 4, 8, 12)
-COLUMNS = ("rank1", "tpir@fpir=0.01", "tpir@fpir=0.1")
-HEADING = ("rank 1", "TPIR, FPIR 1 %", "TPIR, FPIR 10 %")
-_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -59,23 +57,15 @@ class Frames:
 
 def frames_of(model: Any, folder: Path, lost: float) -> Frames:
     """Embeds a set that `surveillance` made with its seed of 0."""
-    protocol = open_protocol("ijbs", str(folder))
-    assert isinstance(protocol, Templates)
-    images, files = [], []
-    for item in protocol.images.stream():
-        files.append(Path(str(item.file)))
-        images.append(decode_image(files[-1].read_bytes()))
-    outputs = [model.with_norm(np.stack(images[i : i + _AT_ONCE])) for i in range(0, len(images), _AT_ONCE)]
-    embedding, variance, norm = (
-        np.concatenate([output[name] for output in outputs])
-        for name in (heads.EMBEDDING, heads.VARIANCE, "norm")
-    )
+    protocol = open_ijbs(str(folder))
+    faces, _ = embed(model, protocol.images, CropSettings(size=model.aligned_size, min_side=1, lossless=True))
+    files = [Path(str(item.file)) for item in protocol.images.stream()]
     clean = np.array([path.stem.startswith("img_") for path in files])
     plans = [frame_plan(0, path.stem, lost)["resolution"] for path in files]
     small = np.array([plan <= LOST_SIZE[1] for plan in plans])
     return Frames(
         protocol,
-        faces_of(embedding, variance, norm=norm.reshape(len(norm), -1).mean(axis=1)),
+        faces,
         np.array([path.parent.name for path in files]),
         small & ~clean,
         clean,
@@ -90,7 +80,7 @@ def figures(frames: Frames, score: str, sharpness: float = 1.0, by_norm: bool = 
     metrics = measure(
         frames.protocol, faces, Wish(score, thin=True, replicates=0, sharpness=sharpness)
     ).metrics
-    return [f"{100 * metrics[f'{part}/{name}']:.1f}" for part in ("s2s", "s2b") for name in COLUMNS]
+    return [f"{100 * metrics[name]:.1f}" for name in SEARCHES.values()]
 
 
 def is_constant(faces: Faces) -> bool:
@@ -106,35 +96,24 @@ def sweep(usual: Frames, lost: Frames) -> list[str]:
         ways += [(f"`weighted`, sharpness {power}", WEIGHTED, float(power), False) for power in SHARPNESS]
     ways += [(f"by the norm, power {power}", WEIGHTED, float(power), True) for power in NORM_POWERS]
     rows = [[name, *figures(usual, *how), *figures(lost, *how)] for name, *how in ways]
-    heading = [
-        f"{part} {column}{of}"
-        for of in ("", ", half of the frames lost")
-        for part in ("S2S", "S2B")
-        for column in HEADING
-    ]
+    heading = [f"{name}{of}" for of in ("", ", half of the frames lost") for name in SEARCHES]
     return table(["", *heading], rows)
-
-
-def pairs_of(subject: np.ndarray, same: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Rows (i, j), i < j, of one person or of two."""
-    equal = subject[:, None] == subject[None, :]
-    return np.nonzero(np.triu(equal if same else ~equal, 1))
 
 
 def why(frames: Frames) -> list[str]:
     """What the confidences know about the frames, and how far they can be apart at all."""
-    faces, confidence = frames.faces, 1.0 / frames.faces.variance.mean(axis=1)
+    if is_constant(frames.faces):
+        return ["Without confidences."]
+    confidence = 1.0 / frames.faces.variance.mean(axis=1)
     kept = ~frames.lost & ~frames.clean
     right = float(np.mean(confidence[kept][:, None] > confidence[frames.lost][None, :]))
-    first, second = pairs_of(frames.subject[frames.clean], same=True)
-    clean = faces.embedding[frames.clean]
+    clean, owner = frames.faces.embedding[frames.clean], frames.subject[frames.clean]
+    first, second = np.nonzero(np.triu(owner[:, None] == owner[None, :], 1))
     distance = float(np.mean(((clean[first] - clean[second]) ** 2).sum(-1)))
     level = {
         name: float(np.median(confidence[rows]))
         for name, rows in (("clean", frames.clean), ("kept", kept), ("lost", frames.lost))
     }
-    if is_constant(faces):
-        return ["Without confidences."]
     return [
         f"- Median confidence: {level['clean']:.1f} of enrolled images, {level['kept']:.1f} of kept frames, {level['lost']:.1f} of lost ones. "
         f"Of a kept and a lost frame the kept one has the higher confidence in {100 * right:.1f} % of the cases: the order is known.",
@@ -149,8 +128,7 @@ def alike(frames: Frames) -> list[str]:
     for rows in (frames.lost, ~frames.lost & ~frames.clean):
         embedding = frames.faces.embedding[rows]
         flat = embedding.reshape(len(embedding), -1) / np.sqrt(embedding.shape[1])
-        first, second = pairs_of(frames.subject[rows], same=False)
-        cells.append(f"{np.mean((flat @ flat.T)[first, second]):.2f}")
+        cells.append(f"{cosine_of_strangers(flat, frames.subject[rows]):.2f}")
     return cells
 
 
@@ -198,24 +176,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--run", required=True, action="append", metavar="NAME=RUN")
-    parser.add_argument("--tests", required=True, action="append", type=Path)
-    parser.add_argument("--heap", nargs=2, action="append", default=[], metavar=("NAME=RUN", "TESTS"))
+    each: dict[str, Any] = {"nargs": 3, "action": "append", "metavar": ("NAME", "RUN", "TESTS")}
+    parser.add_argument("--run", required=True, **each)
+    parser.add_argument("--heap", default=[], **each)
     parser.add_argument("--out", required=True, type=Path)
     args = parser.parse_args()
-    if len(args.run) != len(args.tests):
-        raise UrfrError(f"expected as many --tests as --run, but got {len(args.tests)} and {len(args.run)}")
-    named = [_loaded(text, tests) for text, tests in zip(args.run, args.tests, strict=True)]
-    heaped = [_loaded(text, Path(tests)) for text, tests in args.heap]
+    quiet_compiler()
+    named, heaped = (
+        [(name, load(run, bulk=True), Path(tests)) for name, run, tests in listed]
+        for listed in (args.run, args.heap)
+    )
     write_text(args.out, "\n".join(lines(named, heaped)))
     print(args.out)
-
-
-def _loaded(text: str, tests: Path) -> tuple[str, Any, Path]:
-    name, equals, path = text.partition("=")
-    if not equals:
-        raise UrfrError(f"expected NAME=RUN, but got {text}")
-    return name, load(path, bulk=True), tests
 
 
 if __name__ == "__main__":

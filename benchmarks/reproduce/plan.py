@@ -41,8 +41,14 @@ IMPORTED_TRAINING = (
 """What a training from imported weights has in place of the files' settings; docs/finetuning.md tells why."""
 MADE = TINYFACE, IJBS, IJBS_LOST = ("tinyface", "ijbs", "ijbs_lost")
 """Test sets that are made of the tested people (surveillance.py)."""
-IJBS_WEIGHTED, LOST_WEIGHTED = (f"{name}_weighted" for name in (IJBS, IJBS_LOST))
-"""Tests: the same videos, templates by the score `weighted`, which is ours and not of the paper."""
+LOST_WEIGHTED = "ijbs_lost_weighted"
+VIDEOS = {
+    IJBS: (IJBS, ""),
+    "ijbs_weighted": (IJBS, "weighted"),
+    IJBS_LOST: (IJBS_LOST, ""),
+    LOST_WEIGHTED: (IJBS_LOST, "weighted"),
+}
+"""Tests on videos: the set, and the score where it is not the row's own; `weighted` is ours and not of the paper."""
 CONFIGS = REPOSITORY / "configs"
 URFR = ("-m", "urfr_tf.cli")
 

@@ -158,6 +158,9 @@ def heaped(embedding: np.ndarray, labels: np.ndarray, augmented: np.ndarray) -> 
     cosine = changed @ original.T
     np.fill_diagonal(cosine, -np.inf)
     near = float(np.mean(owner[cosine.argmax(axis=1)] == owner))
-    other = owner[:, None] != owner[None, :]
-    heap = float((changed @ changed.T)[other].mean() - (original @ original.T)[other].mean())
-    return near, heap
+    return near, cosine_of_strangers(changed, owner) - cosine_of_strangers(original, owner)
+
+
+def cosine_of_strangers(embedding: np.ndarray, owner: np.ndarray) -> float:
+    """Mean cosine of unit embeddings [N, D] of different people; `owner` [N] says whose each is."""
+    return float((embedding @ embedding.T)[owner[:, None] != owner[None, :]].mean())

@@ -1,16 +1,14 @@
 """The pieces of `make reproduce-small`: LFW and CFP -> shards, theta_A, soft labels, test sets, and the rows."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks.reproduce.pieces import REPOSITORY, Piece
 from benchmarks.reproduce.plan import (
     CONFIGS,
-    IJBS,
-    IJBS_LOST,
-    IJBS_WEIGHTED,
     IMPORT,
-    LOST_WEIGHTED,
     MADE,
+    VIDEOS,
     Wish,
     imported_weights,
     row_pieces,
@@ -136,15 +134,22 @@ def small_tests(wish: Wish) -> dict[str, list[str]]:
     }  # fmt: skip
 
 
-def videos(
-    made: Path, names: tuple[str, ...] = (IJBS, IJBS_WEIGHTED, IJBS_LOST, LOST_WEIGHTED)
-) -> dict[str, list[str]]:
-    """Arguments for the tests of these names on the sets in a folder; a score of its own stands above the row's."""
+def videos(made: Path, names: Iterable[str] = VIDEOS) -> dict[str, list[str]]:
+    """Arguments for the tests of these names on the sets in a folder."""
     found = {}
     for name in names:
-        data = made / name.removesuffix("_weighted")
-        own = ["--score", "weighted"] if name.endswith("_weighted") else []
-        found[name] = ["--protocol", "ijbs", "--data", str(data), "--align", "none", "--thin-far", *own]
+        data, score = VIDEOS[name]
+        own = ["--score", score] if score else []
+        found[name] = [
+            "--protocol",
+            "ijbs",
+            "--data",
+            str(made / data),
+            "--align",
+            "none",
+            "--thin-far",
+            *own,
+        ]
     return found
 
 

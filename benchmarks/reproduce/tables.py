@@ -6,19 +6,22 @@ from typing import Any
 from benchmarks.reproduce import paper
 from benchmarks.reproduce.collect import NOT_RUN, Evaluations, Verdict, judge
 from benchmarks.reproduce.figures import degraded
-from benchmarks.reproduce.plan import (
-    IJBS,
-    IJBS_LOST,
-    IJBS_WEIGHTED,
-    IMPORTED,
-    LOST_WEIGHTED,
-    ROWS,
-)
+from benchmarks.reproduce.plan import IJBS_LOST, IMPORTED, ROWS, VIDEOS
 
 TABLE2, TABLE1 = ROWS[:4], ROWS[4:]
 _PLAIN = (IMPORTED, *TABLE2[:2])
 """Rows without confidences, to which `weighted` is the mean."""
 PAPER = "*paper*"
+SEARCHES = {
+    f"{part}: {name}": f"{part.lower()}/{metric}"
+    for part in ("S2S", "S2B")
+    for name, metric in (
+        ("rank 1", "rank1"),
+        ("TPIR, FPIR 1 %", "tpir@fpir=0.01"),
+        ("TPIR, FPIR 10 %", "tpir@fpir=0.1"),
+    )
+}
+"""Heading -> figure of a search with videos."""
 
 
 def table(heading: list[str], rows: list[list[str]]) -> list[str]:
@@ -46,23 +49,15 @@ def surveillance(evaluations: Evaluations, part: str) -> list[str]:
 
 def aggregation(evaluations: Evaluations) -> list[str]:
     """Videos with and without lost frames: templates by the row's own score and by `weighted`."""
-    columns = [(part, metric) for part in ("s2s", "s2b") for metric in ("rank1", *paper.TABLE2_COLUMNS[3:])]
     rows = []
     for row in with_start(evaluations, [*TABLE2[:2], "table1_0_0", *TABLE2[2:]]):
-        for test, frames, score in (
-            (IJBS, "", ""),
-            (IJBS_WEIGHTED, "", "`weighted`"),
-            (IJBS_LOST, "half lost", ""),
-            (LOST_WEIGHTED, "half lost", "`weighted`"),
-        ):
+        for test, (made, score) in VIDEOS.items():
             if score and row in _PLAIN:
                 continue
-            cells = [evaluations.cell(row, test, f"{part}/{metric}") for part, metric in columns]
-            rows.append([paper.NAMES[row], frames, score, *cells])
-    names = ("rank 1", "TPIR, FPIR 1 %", "TPIR, FPIR 10 %")
-    return table(
-        ["", "frames", "templates", *(f"{part}: {n}" for part in ("S2S", "S2B") for n in names)], rows
-    )
+            frames = "half lost" if made == IJBS_LOST else ""
+            cells = [evaluations.cell(row, test, metric) for metric in SEARCHES.values()]
+            rows.append([paper.NAMES[row], frames, score and f"`{score}`", *cells])
+    return table(["", "frames", "templates", *SEARCHES], rows)
 
 
 def variations(evaluations: Evaluations, tiny: list[str]) -> list[str]:

@@ -23,6 +23,9 @@ from urfr_tf.protocols.scoring import faces_of
 class Colours:
     """Mean colour as an embedding of one group, and a confidence that falls with what is lost."""
 
+    input_size = aligned_size = 32
+    dim, groups, fingerprint = 3, 1, "colours"
+
     def with_norm(self, images):
         colour = images.astype(np.float32).mean(axis=(1, 2)) - 127.5
         edges = np.abs(np.diff(images.astype(np.float32), axis=2)).mean(axis=(1, 2, 3))

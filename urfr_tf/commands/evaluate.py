@@ -107,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
     from urfr_tf.errors import UrfrError
     from urfr_tf.evaluate import Evaluation, Settings, check, evaluate, store_threshold
     from urfr_tf.inference import load
+    from urfr_tf.metrics.fusion import SHARPNESS
     from urfr_tf.protocols.open import open_protocol
     from urfr_tf.protocols.result import Wish
     from urfr_tf.quiet import quiet_compiler
@@ -119,9 +120,9 @@ def run(args: argparse.Namespace) -> int:
         raise UrfrError(f"expected one score, or one for each of {len(models)} models, but got {len(scores)}")
     if args.sharpness is not None and "weighted" not in scores:
         raise UrfrError(f"expected --sharpness with --score weighted, but got the score {', '.join(scores)}")
-    own = {} if args.sharpness is None else {"sharpness": args.sharpness}
+    sharpness = SHARPNESS if args.sharpness is None else args.sharpness
     wishes = [
-        Wish(score, tuple(args.far), args.thin_far, args.impostors, rule=args.fusion, **own)
+        Wish(score, tuple(args.far), args.thin_far, args.impostors, rule=args.fusion, sharpness=sharpness)
         for score in scores
     ]
     conditions, curve = _conditions(args)

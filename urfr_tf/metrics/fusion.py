@@ -119,16 +119,12 @@ def fuse(
     fused_variance = np.empty((count, groups), np.float32)
     for place, rows, cuts in _blocks(template, groups * width):
         precision = 1.0 / variance[rows].astype(np.float64)
-        weights = _weights(precision, sharpness)
+        weights = precision**sharpness
         total = np.add.reduceat(embedding[rows] * weights[:, :, np.newaxis], cuts, axis=0)
         fused[place] = _renormalise(total, f"templates {template[rows[0]]} to {template[rows[-1]]}")
         merge = np.maximum if rule == "minimum" else np.add
         fused_variance[place] = 1.0 / merge.reduceat(precision, cuts, axis=0)
     return fused, fused_variance
-
-
-def _weights(precision: np.ndarray, sharpness: float) -> np.ndarray:
-    return precision if sharpness == 1.0 else precision**sharpness
 
 
 class Template:
@@ -168,7 +164,7 @@ class Template:
                 f"but got {list(embedding.shape[1:])}"
             )
         precision = 1.0 / variance.astype(np.float64)
-        weights = _weights(precision, self.sharpness)
+        weights = precision**self.sharpness
         self._total += (embedding * weights[:, :, np.newaxis]).sum(axis=0)
         self._precision += precision.sum(axis=0)
         self._best = np.maximum(self._best, precision.max(axis=0, initial=0.0))
