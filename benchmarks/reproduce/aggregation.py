@@ -34,9 +34,9 @@ from urfr_tf.protocols.embedding import embed
 from urfr_tf.protocols.ijbs import open_ijbs
 from urfr_tf.protocols.protocol import Templates
 from urfr_tf.protocols.result import Wish
-from urfr_tf.protocols.scoring import COSINE, LIKELIHOOD, WEIGHTED, Faces
+from urfr_tf.protocols.scoring import CONFIDENCE, COSINE, LIKELIHOOD, NORM, WEIGHTED, Faces
 
-SHARPNESS, NORM_POWERS = (1, 2, 3, 4, 6, 8, 12), (1, 4, 8, 12)
+SHARPNESS, NORM_POWERS = (1, 2, 3, 4, 6, 8, 12), (1, 4, 6, 8, 12)
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,9 @@ def frames_of(model: Any, folder: Path, lost: float) -> Frames:
 
 def figures(frames: Frames, score: str, sharpness: float = 1.0, by_norm: bool = False) -> list[str]:
     """Cells: of S2S, then of S2B; `by_norm`: with the norm of the embedding in place of the confidences."""
-    faces = frames.faces
-    if by_norm:
-        faces = faces._replace(variance=np.ones_like(faces.variance) / faces.norm[:, None])
-    metrics = measure(
-        frames.protocol, faces, Wish(score, thin=True, replicates=0, sharpness=sharpness)
-    ).metrics
+    weight = NORM if by_norm else CONFIDENCE
+    wish = Wish(score, thin=True, replicates=0, sharpness=sharpness, weight=weight)
+    metrics = measure(frames.protocol, frames.faces, wish).metrics
     return [f"{100 * metrics[name]:.1f}" for name in SEARCHES.values()]
 
 

@@ -9,6 +9,7 @@ who are neither trained on nor tested.
 """
 
 import argparse
+import itertools
 import json
 import shlex
 import shutil
@@ -58,6 +59,7 @@ def main() -> int:
     parser.add_argument("--tflite", action="store_true", help="test the run's TFLite file")
     parser.add_argument("--score", required=True, nargs="+")
     parser.add_argument("--tests", required=True, type=Path)
+    parser.add_argument("--run-tests", type=Path, help="tests of the run folder, for what no export gives")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--train", help="shards trained on, for what the pictures show")
     parser.add_argument("--validation", help="shards of the people that the threshold by gender is chosen on")
@@ -65,13 +67,14 @@ def main() -> int:
     parser.add_argument("--gender", help="table of their genders")
     args = parser.parse_args()
     tested = exported(args.run) if args.tflite else str(args.run)
-    fingerprint = load(tested).fingerprint
     failed = []
     cache = args.out / ".embeddings"  # some tests and scores are of the same images
-    for name, words in json.loads(args.tests.read_text(encoding="utf-8")).items():
-        for score in args.score:
+    for path, subject in ((args.tests, tested), (args.run_tests, str(args.run))):
+        listed = json.loads(path.read_text(encoding="utf-8")) if path else {}
+        fingerprint = load(subject).fingerprint if listed else ""
+        for (name, words), score in itertools.product(listed.items(), args.score):
             out = args.out.with_name(score_name(args.out.name, score, args.score)) / name
-            command = ["evaluate", "--model", tested, "--score", score, *words, "--out", str(out)]
+            command = ["evaluate", "--model", subject, "--score", score, *words, "--out", str(out)]
             if not measured(out, fingerprint, shlex.join(["urfr", *command])):
                 sys.argv = ["urfr", *command]  # metrics.json tells the command that makes it
                 print("$", *sys.argv, flush=True)

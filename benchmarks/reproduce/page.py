@@ -187,7 +187,7 @@ def _lost(evaluations: Evaluations) -> list[str]:
         "",
         "Not of the paper. The same videos, and such in which a frame is by a chance of one half 4 to 6 pixels wide, so that nobody can be "
         "recognised in it. Templates as above (by mean and cosine; all + PA by fusion and likelihood), and by `urfr evaluate --score weighted`: means "
-        "weighted by a power of the confidences, compared by cosine. The power was chosen on validation people (docs/aggregation.md, with why).",
+        "weighted by a power of the confidences or (`--weight norm`) of the embedding's length, compared by cosine. The power was chosen on validation people (docs/aggregation.md, with why).",
         "",
         *tables.aggregation(evaluations),
         "",

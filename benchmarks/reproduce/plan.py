@@ -42,13 +42,21 @@ IMPORTED_TRAINING = (
 MADE = TINYFACE, IJBS, IJBS_LOST = ("tinyface", "ijbs", "ijbs_lost")
 """Test sets that are made of the tested people (surveillance.py)."""
 LOST_WEIGHTED = "ijbs_lost_weighted"
+OWN, WEIGHTED, BY_NORM = "", "`weighted`", "`weighted` by the norm"
+_WEIGHTED = ("--score", "weighted")
+WAYS = {OWN: (), WEIGHTED: _WEIGHTED, BY_NORM: (*_WEIGHTED, "--weight", "norm")}
+"""How templates are made and compared: options of `urfr evaluate`; all but the row's own are ours and not of the paper."""
 VIDEOS = {
-    IJBS: (IJBS, ""),
-    "ijbs_weighted": (IJBS, "weighted"),
-    IJBS_LOST: (IJBS_LOST, ""),
-    LOST_WEIGHTED: (IJBS_LOST, "weighted"),
+    IJBS: (IJBS, OWN),
+    "ijbs_weighted": (IJBS, WEIGHTED),
+    "ijbs_norm": (IJBS, BY_NORM),
+    IJBS_LOST: (IJBS_LOST, OWN),
+    LOST_WEIGHTED: (IJBS_LOST, WEIGHTED),
+    "ijbs_lost_norm": (IJBS_LOST, BY_NORM),
 }
-"""Tests on videos: the set, and the score where it is not the row's own; `weighted` is ours and not of the paper."""
+"""Tests on videos: the set, and which of `WAYS`."""
+NORM_ROWS = (IMPORTED, "table2_baseline", "table2_baseline_va", "table2_all_pa")
+"""Rows that are tested by the norm as well: plain ones, and what confidences have to be better than."""
 CONFIGS = REPOSITORY / "configs"
 URFR = ("-m", "urfr_tf.cli")
 
@@ -138,20 +146,29 @@ def row_pieces(
     sets: list[str],
     tests: Path,
     extras: list[str],
+    run_tests: Path | None = None,
 ) -> list[Piece]:
     """Training and evaluation of each row for each seed.
 
     Args:
         shards: pieces that every training needs. mined: those that rows with soft labels need besides. tested: those
             that every evaluation needs. sets: `--set` of all trainings. tests: their list. extras: further words of all evaluations.
+        run_tests: a list of tests that ask the run folder for what its export does not give, of `NORM_ROWS`.
     """
+
+    def evaluation(seed: int, row: str, run: Path, score: str) -> tuple[str, ...]:
+        out = wish.evaluation(seed, row)
+        words = ["-m", "benchmarks.reproduce.evaluate", "--run", run, "--score", score, "--tests", tests]
+        words += ["--run-tests", run_tests] if run_tests and row in NORM_ROWS else []
+        return tuple(map(str, [*words, "--out", out, *extras]))
+
     pieces = []
     # Weights that were wished for take the place of a start of our own.
     wished = any(value.startswith("initial_weights=") for value in wish.overrides)
     imported = bool(wish.sources.get("weights"))
     starts = not wished and not imported and (CONFIGS / f"{wish.prefix}{START}.yaml").is_file()
     if imported:  # It has no seed: it is measured once, as seed 0.
-        words = _evaluation(wish.runs / IMPORTED, "cosine", tests, wish.evaluation(0, IMPORTED), extras)
+        words = evaluation(0, IMPORTED, wish.runs / IMPORTED, "cosine")
         pieces.append(Piece(f"seed0/{IMPORTED}/evaluate", words, (IMPORT, *tested)))
     for seed in wish.seeds:
         if starts:
@@ -174,14 +191,9 @@ def row_pieces(
                 needs.append(IMPORT)
             pieces.append(_training(wish, row, seed, own, tuple(needs)))
             score = "likelihood" if row in STAGED else "cosine"
-            words = _evaluation(run, score, tests, wish.evaluation(seed, row), extras)
+            words = evaluation(seed, row, run, score)
             pieces.append(Piece(f"{name}/evaluate", words, (f"{name}/train", *tested)))
     return pieces
-
-
-def _evaluation(run: Path, score: str, tests: Path, out: Path, extras: list[str]) -> tuple[str, ...]:
-    words = ["-m", "benchmarks.reproduce.evaluate", "--run", run, "--score", score]
-    return tuple(map(str, [*words, "--tests", tests, "--out", out, *extras]))
 
 
 def _training(wish: Wish, row: str, seed: int, sets: list[str], needs: tuple[str, ...]) -> Piece:

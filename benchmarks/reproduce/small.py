@@ -5,10 +5,12 @@ from pathlib import Path
 
 from benchmarks.reproduce.pieces import REPOSITORY, Piece
 from benchmarks.reproduce.plan import (
+    BY_NORM,
     CONFIGS,
     IMPORT,
     MADE,
     VIDEOS,
+    WAYS,
     Wish,
     imported_weights,
     row_pieces,
@@ -130,16 +132,15 @@ def small_tests(wish: Wish) -> dict[str, list[str]]:
             ]
             for size in (16, 24)
         },
-        **videos(data / "tests"),
+        **videos(data / "tests", [name for name, (_, way) in VIDEOS.items() if way != BY_NORM]),
     }  # fmt: skip
 
 
-def videos(made: Path, names: Iterable[str] = VIDEOS) -> dict[str, list[str]]:
+def videos(made: Path, names: Iterable[str]) -> dict[str, list[str]]:
     """Arguments for the tests of these names on the sets in a folder."""
     found = {}
     for name in names:
-        data, score = VIDEOS[name]
-        own = ["--score", score] if score else []
+        data, way = VIDEOS[name]
         found[name] = [
             "--protocol",
             "ijbs",
@@ -148,7 +149,7 @@ def videos(made: Path, names: Iterable[str] = VIDEOS) -> dict[str, list[str]]:
             "--align",
             "none",
             "--thin-far",
-            *own,
+            *WAYS[way],
         ]
     return found
 
@@ -157,6 +158,8 @@ def small_plan(wish: Wish) -> list[Piece]:
     """Everything of `make reproduce-small`; writes the list of tests."""
     data = wish.runs / "data"
     tests = write_tests(wish, small_tests(wish))
+    by_norm = [name for name, (_, way) in VIDEOS.items() if way == BY_NORM]
+    run_tests = write_tests(wish, videos(data / "tests", by_norm))
     paths = [f"data.train={data / 'train'}", f"data.validation={data / 'validation'}"]
     extras = ["--train", str(data / "train"), "--validation", str(data / "validation")]
     extras += ["--people", str(data / "test"), "--gender", wish.sources["gender"], "--tflite"]
@@ -164,5 +167,7 @@ def small_plan(wish: Wish) -> list[Piece]:
     return [
         *small_data(wish),
         *([imported_weights(wish, IMPORT)] if wish.sources.get("weights") else []),
-        *row_pieces(wish, shards, mined, ("data/test", "data/tests", "data/lists"), paths, tests, extras),
+        *row_pieces(
+            wish, shards, mined, ("data/test", "data/tests", "data/lists"), paths, tests, extras, run_tests
+        ),
     ]

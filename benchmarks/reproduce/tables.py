@@ -6,11 +6,11 @@ from typing import Any
 from benchmarks.reproduce import paper
 from benchmarks.reproduce.collect import NOT_RUN, Evaluations, Verdict, judge
 from benchmarks.reproduce.figures import degraded
-from benchmarks.reproduce.plan import IJBS_LOST, IMPORTED, ROWS, VIDEOS
+from benchmarks.reproduce.plan import BY_NORM, IJBS_LOST, IMPORTED, NORM_ROWS, ROWS, VIDEOS, WEIGHTED
 
 TABLE2, TABLE1 = ROWS[:4], ROWS[4:]
 _PLAIN = (IMPORTED, *TABLE2[:2])
-"""Rows without confidences, to which `weighted` is the mean."""
+"""Rows without confidences, to which `weighted` by confidences is the mean."""
 PAPER = "*paper*"
 SEARCHES = {
     f"{part}: {name}": f"{part.lower()}/{metric}"
@@ -48,15 +48,15 @@ def surveillance(evaluations: Evaluations, part: str) -> list[str]:
 
 
 def aggregation(evaluations: Evaluations) -> list[str]:
-    """Videos with and without lost frames: templates by the row's own score and by `weighted`."""
+    """Videos with and without lost frames: templates by the row's own score, and weighted by confidences and by the norm."""
     rows = []
     for row in with_start(evaluations, [*TABLE2[:2], "table1_0_0", *TABLE2[2:]]):
-        for test, (made, score) in VIDEOS.items():
-            if score and row in _PLAIN:
+        for test, (made, way) in VIDEOS.items():
+            if (way == WEIGHTED and row in _PLAIN) or (way == BY_NORM and row not in NORM_ROWS):
                 continue
             frames = "half lost" if made == IJBS_LOST else ""
             cells = [evaluations.cell(row, test, metric) for metric in SEARCHES.values()]
-            rows.append([paper.NAMES[row], frames, score and f"`{score}`", *cells])
+            rows.append([paper.NAMES[row], frames, way, *cells])
     return table(["", "frames", "templates", *SEARCHES], rows)
 
 

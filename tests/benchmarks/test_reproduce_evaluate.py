@@ -66,6 +66,11 @@ def test_the_tflite_file_is_made_once_and_tested(tiny_run, shards, tmp_path, mon
         times.append(path.stat().st_mtime_ns)
     content = json.loads((tmp_path / "row" / "one" / "metrics.json").read_text())
     assert content["fingerprint"] == load(path).fingerprint and str(path) in content["command"]
+    (tmp_path / "run_tests.json").write_text(tests.read_text().replace('"one"', '"by_run"'))
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--run-tests", str(tmp_path / "run_tests.json")])
+    assert main() == 0
+    content = json.loads((tmp_path / "row" / "by_run" / "metrics.json").read_text())
+    assert content["fingerprint"] == load(run).fingerprint and f"--model {run}" in content["command"]
     assert times[0] == times[1]
     with h5py.File(run / "inference.weights.h5", "r+") as file:
         array = next(value for value in values(file) if value.size > 1)

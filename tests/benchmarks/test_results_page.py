@@ -112,13 +112,14 @@ def test_the_imported_network_stands_first_where_it_was_tested(runs, page, tmp_p
 def test_lost_frames_stand_beside_the_usual_ones_and_weighted_where_there_are_confidences(runs, tmp_path):
     metrics = {"s2s/rank1": 0.25, "s2b/tpir@fpir=0.1": 0.5}
     put(runs, 1, "table2_all", "ijbs_lost_weighted", metrics)
-    put(runs, 1, "table2_baseline_va", "ijbs_lost", {"s2s/rank1": 0.125})
+    put(runs, 1, "table2_baseline_va", "ijbs_lost_norm", {"s2s/rank1": 0.125})
     write("small", runs, tmp_path / "docs")
     lost = section((tmp_path / "docs/results.md").read_text(encoding="utf-8"), "Videos of which half")
     cells = line(lost, "| all |", "half lost", "`weighted`").split(" | ")[3:]
     assert cells == ["25.0 (1)", *[NOT_RUN] * 4, "50.0 (1) |"]
-    assert line(lost, "| Baseline + VA |", "half lost").split(" | ")[3] == "12.5 (1)"
-    assert sum(each.startswith("| all + PA |") for each in lost.splitlines()) == 4
+    assert line(lost, "| Baseline + VA |", "half lost", "by the norm").split(" | ")[3] == "12.5 (1)"
+    for row, count in (("Baseline + VA", 4), ("0 + 0", 4), ("all + PA", 6)):
+        assert sum(each.startswith(f"| {row} |") for each in lost.splitlines()) == count
 
 
 def test_what_has_not_run_says_so_and_thin_rates_are_marked(page):

@@ -152,6 +152,7 @@ def test_shards_are_read_as_they_are(evaluate, shards, tmp_path):
             "weighted, which is cosine for them: it is for templates of several images",
         ),
         (["--sharpness", "3"], "--sharpness with --score weighted, but got the score cosine"),
+        (["--weight", "norm"], "--weight with --score weighted, but got the score cosine"),
         (["--score", "weighted", "--sharpness", "40"], "sharpness from 0 to 32, but got 40"),
         (["--degrade", "blur:2"], "odd kernel size"),
     ],
@@ -167,7 +168,7 @@ def test_missing_data_is_a_sentence(evaluate, tmp_path, capsys):
     assert "expected a folder of folders" in capsys.readouterr().err
 
 
-def test_templates_through_the_command(evaluate, crowd, tmp_path):
+def test_templates_through_the_command(evaluate, crowd, pixel_model, tmp_path, capsys):
     """TinyFace's layout over the crowd: a probe, mates and distractors, one image that is none."""
     root = tmp_path / "tiny" / "Testing_Set"
     for part in ("Probe", "Gallery_Match", "Gallery_Distractor"):
@@ -180,8 +181,18 @@ def test_templates_through_the_command(evaluate, crowd, tmp_path):
             (crowd / f"p{person + 10}" / "0.png").read_bytes()
         )
     (root / "Probe" / "1_0.png").write_bytes(b"text")
+    by_norm = ["--score", "weighted", "--weight", "norm", "--sharpness", "2"]
+    pixel_model.kind = "tflite"
+    assert evaluate(*by_norm, protocol="tinyface", data=tmp_path / "tiny", out="norm") == 1
+    assert "a run folder for --weight norm, but m is a tflite" in capsys.readouterr().err
+    assert not (tmp_path / "norm").exists()
+    pixel_model.kind = "run"
+    pixel_model.with_norm = lambda images: {**pixel_model(images), "norm": np.ones(len(images))}
+    assert evaluate(*by_norm, protocol="tinyface", data=tmp_path / "tiny", out="norm") == 0
+    assert {"weight": "norm", "sharpness": 2.0}.items() <= read(tmp_path / "norm").items()
     assert evaluate(protocol="tinyface", data=tmp_path / "tiny") == 0
     content = read(tmp_path / "out")
+    assert "weight" not in content
     assert 0.3 < content["metrics"]["rank1"] <= 0.9 and 0 < content["metrics"]["map"] < 1
     assert content["counts"]["images_not_found"] == 1 and content["counts"]["distractors"] == 10
     assert evaluate("--degrade", "occlusion:6", protocol="tinyface", data=tmp_path / "tiny", out="worse") == 0

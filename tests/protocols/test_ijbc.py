@@ -126,6 +126,27 @@ def test_weighted_means_are_sharper_and_compared_by_cosine(protocol, placed):
     np.testing.assert_allclose(np.degrees(np.arctan2(*plain.embedding[number, 0, ::-1])), 35.0, atol=0.01)
 
 
+def test_weights_by_the_norm(protocol, placed):
+    # Norms 10 and 5 with equal confidences: what confidences of 10 and 5 give above.
+    faces = placed(protocol, degrees(protocol), {})
+    still = np.array([item.key.endswith("s.jpg") for item in protocol.images.stream()])
+    faces = faces._replace(norm=np.where(still, 5.0, 10.0).astype(np.float32))
+    wish = Wish("weighted", (0.5,), thin=True, replicates=0, sharpness=2.0, weight="norm")
+    result = measure_templates(protocol, faces, wish)
+    np.testing.assert_allclose(result.arrays["scores"][0], 0.8998, atol=1e-4)
+    # A lost face needs no norm; a found one does.
+    lost = faces._replace(found=~still, norm=np.where(still, np.nan, 10.0))
+    assert np.isfinite(pool(protocol, lost, "weighted", weight="norm").embedding).all()
+    for norm in (np.nan, 0.0):
+        bad = faces._replace(norm=np.where(still, norm, 10.0))
+        with pytest.raises(
+            UrfrError, match=f"norm of every embedding, but image [0-9]+ has {norm:g} .*only a run"
+        ):
+            pool(protocol, bad, "weighted", weight="norm")
+    with pytest.raises(UrfrError, match="the weight confidence or norm, but got length"):
+        Wish("weighted", weight="length")
+
+
 def test_a_probe_list_in_any_order_gives_the_same(tmp_path, placed):
     data = cropped(tmp_path)
     before = open_protocol("ijbc", data)

@@ -43,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=["cosine"],
         choices=["cosine", "likelihood", "weighted"],
-        help="one for all models, or one for each; weighted: of templates, means by confidence, compared by cosine",
+        help="one for all models, or one for each; weighted: of templates, weighted means compared by cosine",
     )
     parser.add_argument(
         "--far",
@@ -83,7 +83,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--sharpness",
         type=float,
         metavar="P",
-        help="of the score weighted: the power of the confidences that is the weight, 0 to 32 (6)",
+        help="of the score weighted: the power of --weight that an image counts with, 0 to 32 (6)",
+    )
+    parser.add_argument(
+        "--weight",
+        choices=["confidence", "norm"],
+        help="of the score weighted: the confidences, or for a run folder the length of its embedding (confidence)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of generated pairs and degradations (0)")
     parser.add_argument(
@@ -107,7 +112,6 @@ def run(args: argparse.Namespace) -> int:
     from urfr_tf.errors import UrfrError
     from urfr_tf.evaluate import Evaluation, Settings, check, evaluate, store_threshold
     from urfr_tf.inference import load
-    from urfr_tf.metrics.fusion import SHARPNESS
     from urfr_tf.protocols.open import open_protocol
     from urfr_tf.protocols.result import Wish
     from urfr_tf.quiet import quiet_compiler
@@ -118,11 +122,14 @@ def run(args: argparse.Namespace) -> int:
     scores = args.score * len(models) if len(args.score) == 1 else args.score
     if len(scores) != len(models):
         raise UrfrError(f"expected one score, or one for each of {len(models)} models, but got {len(scores)}")
-    if args.sharpness is not None and "weighted" not in scores:
-        raise UrfrError(f"expected --sharpness with --score weighted, but got the score {', '.join(scores)}")
-    sharpness = SHARPNESS if args.sharpness is None else args.sharpness
+    own = {"sharpness": args.sharpness, "weight": args.weight}
+    own = {name: value for name, value in own.items() if value is not None}
+    if own and "weighted" not in scores:
+        raise UrfrError(
+            f"expected --{next(iter(own))} with --score weighted, but got the score {', '.join(scores)}"
+        )
     wishes = [
-        Wish(score, tuple(args.far), args.thin_far, args.impostors, rule=args.fusion, sharpness=sharpness)
+        Wish(score, tuple(args.far), args.thin_far, args.impostors, rule=args.fusion, **own)
         for score in scores
     ]
     conditions, curve = _conditions(args)
@@ -135,6 +142,10 @@ def run(args: argparse.Namespace) -> int:
     done = []
     for (name, path), wish in zip(models, wishes, strict=True):
         model = load(path, bulk=True)
+        if wish.score == "weighted" and wish.weight == "norm" and model.kind != "run":
+            raise UrfrError(
+                f"expected a run folder for --weight norm, but {path} is a {model.kind}, which gives no norm"
+            )
         align = args.align or model.alignment
         settings = Settings(
             align, model.aligned_size, args.on_missing, args.min_face, conditions, curve, faces
@@ -148,6 +159,7 @@ def run(args: argparse.Namespace) -> int:
             "impostors": args.impostors,
             "degrade": [str(condition) for condition in conditions],
             "fingerprint": model.fingerprint,
+            **({"weight": wish.weight, "sharpness": wish.sharpness} if wish.score == "weighted" else {}),
             "command": shlex.join(["urfr", *sys.argv[1:]]),
         }
         evaluation = Evaluation(args.protocol, str(path), wish.score, result, about)

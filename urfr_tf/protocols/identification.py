@@ -19,9 +19,12 @@ from urfr_tf.protocols.rejecting import (
 )
 from urfr_tf.protocols.result import Result, Wish, supported_fars
 from urfr_tf.protocols.scoring import (
+    CONFIDENCE,
     COSINE,
+    NORM,
     WEIGHTED,
     Faces,
+    by_norm,
     check_score,
     cross_scores,
     pair_scores,
@@ -34,15 +37,22 @@ _IMAGES_AT_ONCE = 1 << 15
 
 
 def pool(
-    protocol: Templates, faces: Faces, score: str, rule: str = "minimum", sharpness: float = SHARPNESS
+    protocol: Templates,
+    faces: Faces,
+    score: str,
+    rule: str = "minimum",
+    sharpness: float = SHARPNESS,
+    weight: str = CONFIDENCE,
 ) -> Faces:
     """Templates of embedded images: media first, then the template over its media.
 
     For `cosine` both are means (of unit embeddings; only the direction of the result counts), for
-    `likelihood` both are fused by inverse variance, for `weighted` by its power `sharpness`. Images without an embedding are left out; a template
-    that has no other is not found.
+    `likelihood` both are fused by inverse variance, for `weighted` by the power `sharpness` of it or of the norm. Images without an embedding
+    are left out; a template that has no other is not found.
     """
     check_score(score)
+    if score == WEIGHTED and weight == NORM:
+        faces = by_norm(faces)
     groups, width = faces.embedding.shape[1:]
     count = len(protocol.subject)
     embedding = np.zeros([count, groups, width], np.float32)
@@ -105,7 +115,7 @@ def measure_templates(protocol: Templates, faces: Faces, wish: Wish, probes: Fac
         UrfrError: a FAR that was asked for has too few impostors behind it.
     """
     check_templates(protocol, wish)
-    how = (wish.score, wish.rule, wish.sharpness)
+    how = (wish.score, wish.rule, wish.sharpness, wish.weight)
     gallery = pool(protocol, faces, *how)
     searched = gallery if probes is None else pool(protocol, probes, *how)
     seen = faces if probes is None else probes

@@ -8,6 +8,7 @@ import numpy as np
 from urfr_tf.errors import UrfrError
 from urfr_tf.metrics.fusion import SHARPNESS, check_sharpness
 from urfr_tf.metrics.roc import Rate, impostors_behind
+from urfr_tf.protocols.scoring import CONFIDENCE, WEIGHTS
 
 FARS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """The FARs that are reported where none is asked for, as far as there are impostors for them."""
@@ -76,7 +77,8 @@ class Wish:
         replicates: of the bootstrap at most; 0 for no intervals.
         thresholds: whether operating thresholds are calibrated.
         rule: variance of a fused template, "minimum" or "product".
-        sharpness: power of the confidences as weights, for the score `weighted`.
+        sharpness: power of the weights, for the score `weighted`.
+        weight: of what, "confidence" or the "norm" of the embedding.
     """
 
     score: str = "cosine"
@@ -87,11 +89,14 @@ class Wish:
     thresholds: bool = True
     rule: str = "minimum"
     sharpness: float = SHARPNESS
+    weight: str = CONFIDENCE
 
     def __post_init__(self) -> None:
         check_sharpness(self.sharpness)
         if self.impostors not in ("listed", "all"):
             raise UrfrError(f"expected the impostors listed or all, but got {self.impostors}")
+        if self.weight not in WEIGHTS:
+            raise UrfrError(f"expected the weight {' or '.join(WEIGHTS)}, but got {self.weight}")
 
 
 def rate_name(kind: str, rate: float) -> str:

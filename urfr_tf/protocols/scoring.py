@@ -8,6 +8,8 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.metrics import cosine_of_pairs, cosine_score, likelihood_of_pairs, likelihood_score
 
 SCORES = COSINE, LIKELIHOOD, WEIGHTED = ("cosine", "likelihood", "weighted")
+WEIGHTS = CONFIDENCE, NORM = ("confidence", "norm")
+"""What says how much an image counts in a template of the score `weighted`."""
 
 
 class Faces(NamedTuple):
@@ -73,6 +75,23 @@ def without_gaps(faces: Faces) -> Faces:
     embedding[~faces.found], variance[~faces.found] = 0, 1
     embedding[~faces.found, :, 0] = 1
     return Faces(embedding, variance, faces.found, faces.norm)
+
+
+def by_norm(faces: Faces) -> Faces:
+    """The faces with their norm in the place of every confidence.
+
+    Raises:
+        UrfrError: a face that was found has no norm, or one of 0.
+    """
+    norm = np.where(faces.found, faces.norm, 1.0)
+    bad = ~(np.isfinite(norm) & (norm > 0))
+    if bad.any():
+        raise UrfrError(
+            f"expected the norm of every embedding, but image {int(np.argmax(bad))} has {norm[bad][0]:g} ({bad.sum()} in all): "
+            "only a run folder knows norms"
+        )
+    variance = np.repeat((1.0 / norm)[:, np.newaxis], faces.variance.shape[1], axis=1)
+    return faces._replace(variance=variance.astype(np.float32))
 
 
 def check_score(score: str) -> None:
