@@ -69,10 +69,11 @@ def main() -> int:
     tested = exported(args.run) if args.tflite else str(args.run)
     failed = []
     cache = args.out / ".embeddings"  # some tests and scores are of the same images
-    for path, subject in ((args.tests, tested), (args.run_tests, str(args.run))):
-        listed = json.loads(path.read_text(encoding="utf-8")) if path else {}
-        fingerprint = load(subject).fingerprint if listed else ""
-        for (name, words), score in itertools.product(listed.items(), args.score):
+    listed = [(args.tests, tested, load(tested).fingerprint)]
+    listed += [(args.run_tests, str(args.run), run_fingerprint(args.run))] if args.run_tests else []
+    for path, subject, fingerprint in listed:
+        tests = json.loads(path.read_text(encoding="utf-8"))
+        for (name, words), score in itertools.product(tests.items(), args.score):
             out = args.out.with_name(score_name(args.out.name, score, args.score)) / name
             command = ["evaluate", "--model", subject, "--score", score, *words, "--out", str(out)]
             if not measured(out, fingerprint, shlex.join(["urfr", *command])):

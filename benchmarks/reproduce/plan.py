@@ -55,8 +55,10 @@ VIDEOS = {
     "ijbs_lost_norm": (IJBS_LOST, BY_NORM),
 }
 """Tests on videos: the set, and which of `WAYS`."""
-NORM_ROWS = (IMPORTED, "table2_baseline", "table2_baseline_va", "table2_all_pa")
-"""Rows that are tested by the norm as well: plain ones, and what confidences have to be better than."""
+PLAIN = (IMPORTED, *ROWS[:2])
+"""Rows without confidences."""
+NORM_ROWS = (*PLAIN, "table2_all_pa")
+"""Rows that are tested by the norm as well: plain ones, and what their norm is compared with."""
 CONFIGS = REPOSITORY / "configs"
 URFR = ("-m", "urfr_tf.cli")
 

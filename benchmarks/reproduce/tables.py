@@ -6,11 +6,9 @@ from typing import Any
 from benchmarks.reproduce import paper
 from benchmarks.reproduce.collect import NOT_RUN, Evaluations, Verdict, judge
 from benchmarks.reproduce.figures import degraded
-from benchmarks.reproduce.plan import BY_NORM, IJBS_LOST, IMPORTED, NORM_ROWS, ROWS, VIDEOS, WEIGHTED
+from benchmarks.reproduce.plan import BY_NORM, IJBS_LOST, IMPORTED, NORM_ROWS, PLAIN, ROWS, VIDEOS, WEIGHTED
 
 TABLE2, TABLE1 = ROWS[:4], ROWS[4:]
-_PLAIN = (IMPORTED, *TABLE2[:2])
-"""Rows without confidences, to which `weighted` by confidences is the mean."""
 PAPER = "*paper*"
 SEARCHES = {
     f"{part}: {name}": f"{part.lower()}/{metric}"
@@ -52,8 +50,8 @@ def aggregation(evaluations: Evaluations) -> list[str]:
     rows = []
     for row in with_start(evaluations, [*TABLE2[:2], "table1_0_0", *TABLE2[2:]]):
         for test, (made, way) in VIDEOS.items():
-            if (way == WEIGHTED and row in _PLAIN) or (way == BY_NORM and row not in NORM_ROWS):
-                continue
+            if (way == WEIGHTED and row in PLAIN) or (way == BY_NORM and row not in NORM_ROWS):
+                continue  # without confidences `weighted` is the mean
             frames = "half lost" if made == IJBS_LOST else ""
             cells = [evaluations.cell(row, test, metric) for metric in SEARCHES.values()]
             rows.append([paper.NAMES[row], frames, way, *cells])

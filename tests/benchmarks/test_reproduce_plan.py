@@ -146,6 +146,19 @@ def test_from_imported_weights_every_row_has_their_network_and_a_lower_rate(tmp_
     measured_start = by_name["seed0/imported/evaluate"]
     assert measured_start.words[measured_start.words.index("--run") + 1] == str(tmp_path / "imported")
     assert {"weights/import", "data/tests"} <= set(measured_start.needs)
+    # An export has no norm: what needs it asks the run folder, of the rows that it is compared in.
+    asked = {name: piece for name, piece in by_name.items() if "--run-tests" in piece.words}
+    assert sorted(asked) == [
+        "seed0/imported/evaluate",
+        *(f"seed2/table2_{row}/evaluate" for row in ("all_pa", "baseline", "baseline_va")),
+    ]
+    words = measured_start.words
+    of_run, others = (
+        json.loads(Path(words[words.index(option) + 1]).read_text()) for option in ("--run-tests", "--tests")
+    )
+    assert sorted(of_run) == ["ijbs_lost_norm", "ijbs_norm"] and not of_run.keys() & others.keys()
+    assert all(test[-4:] == ["--score", "weighted", "--weight", "norm"] for test in of_run.values())
+    assert not any("norm" in test for test in others.values())
     for row in set(ROWS) - set(aliases("small_")):
         piece = by_name[f"seed2/{row}/train"]
         config = load_config(

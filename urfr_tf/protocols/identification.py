@@ -112,7 +112,7 @@ def measure_templates(protocol: Templates, faces: Faces, wish: Wish, probes: Fac
         probes: the same images degraded, for the second template of each pair and for the probes of searches.
 
     Raises:
-        UrfrError: a FAR that was asked for has too few impostors behind it.
+        UrfrError: a FAR that was asked for has too few impostors behind it; norms are wished for and an image has none.
     """
     check_templates(protocol, wish)
     how = (wish.score, wish.rule, wish.sharpness, wish.weight)
