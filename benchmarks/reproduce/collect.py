@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks.reproduce.paper import Statement
-from benchmarks.reproduce.plan import IMPORTED, ROWS
+from benchmarks.reproduce.plan import IJBS, IMPORTED, ROWS
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import read_json, write_text
 
 METRICS, SCORES = "metrics.json", "scores.npz"
 """As `urfr_tf.evaluate` calls them, which brings TensorFlow; a page is written without it."""
-KEPT = ("score", "metrics", "counts", "thin", "versions")
-"""Of a metrics file, what `keep` writes."""
+KEPT = ("score", "metrics", "counts", "thin", "versions", "cmc")
+"""Of a metrics file, what `keep` writes; and the curve, which lies in SCORES."""
+CURVE, RANKS = "s2s/cmc", 20
+"""The array of the usual videos that is drawn, and to which rank."""
 FIGURES = "figures"
 """Below docs: what `keep` wrote for each page."""
 NOT_RUN = "not run"
@@ -69,7 +71,7 @@ class Evaluations:
         for path in sorted((runs / "evaluation").glob(f"seed*/*/*/{METRICS}")):
             seed, row, test = path.parts[-4:-1]
             if row in rows and seed[4:].isdigit():
-                self.files[int(seed[4:]), row, test] = read_json(path)
+                self.files[int(seed[4:]), row, test] = {**read_json(path), **_curve(path.parent, test)}
 
     def are_none(self, page: Path) -> bool:
         """Whether there is no figure at all; says so, as `page` is left as it was then and not filled with `not run`."""
@@ -91,6 +93,11 @@ class Evaluations:
     def folder(self, seed: int, row: str, test: str) -> Path:
         """Where its scores.npz lies."""
         return self.runs / "evaluation" / f"seed{seed}" / self.alias.get(row, row) / test
+
+    def curve(self, seed: int, row: str) -> list[float]:
+        """Shares identified within rank 1, 2, ... on the usual videos; empty where it is not known."""
+        content = self.file(seed, row, IJBS)
+        return content.get("cmc", []) if content else []
 
     def spread(self, row: str, test: str, metric: str) -> Spread | None:
         """A figure over the seeds that have it, or None where no seed has."""
@@ -181,6 +188,15 @@ def _figures(evaluations: Evaluations) -> dict[str, dict[str, Any]]:
         f"seed{seed}/{row}/{test}": {name: content[name] for name in KEPT if name in content}
         for (seed, row, test), content in sorted(evaluations.files.items())
     }
+
+
+def _curve(folder: Path, test: str) -> dict[str, list[float]]:
+    """The CMC of the usual videos as `cmc`, to be kept with the figures, as a run's arrays go with its machine."""
+    path = folder / SCORES
+    if test != IJBS or not path.is_file():
+        return {}
+    with np.load(path, allow_pickle=False) as arrays:
+        return {"cmc": [round(float(v), 6) for v in arrays[CURVE][:RANKS]]} if CURVE in arrays else {}
 
 
 def _kept(path: Path | None) -> dict[str, Any]:

@@ -21,30 +21,34 @@ SHOWN = (*TABLE2, IMPORTED)
 MARKERS = ("o", "s", "^", "D", "v")
 MAPPED = ("table2_baseline_va", "table2_all")
 CONFIDENCE = "confidence_"
+Drawn = tuple[Figure | None, list[int]]
+"""A picture, and the seeds that are in it."""
+NOTHING: Drawn = (None, [])
 
 
 def draw(evaluations: Evaluations, folder: Path) -> dict[str, str]:
-    """Writes what can be drawn as `folder`/NAME.png; name -> caption."""
+    """Writes what can be drawn as `folder`/NAME.png; name -> caption, which names the seeds."""
     made: dict[str, str] = {}
-    for name, (figure, caption) in {
-        "robustness": (robustness(evaluations), "LFW accuracy with clean and degraded second images; points are means over the seeds, lines their standard deviation."),
-        "cmc": (curves(evaluations), "S2S-like search: identified within the rank, mean over the seeds whose runs were at hand."),
-        "map": (maps(evaluations), "Figure 4 of the supplement: training images (circles) and the same, hard augmented (triangles), by t-SNE; colour is the person. The smallest seed that has both."),
-        "confidence": (confidences(evaluations, False), "Figure 1 of the supplement: confidences of each sub-embedding over training images, clean and under each variation; row all, the smallest seed."),
-        "uncertainty": (confidences(evaluations, True), "In place of the supplement's Figures 2 and 3, whose faces are not ours to publish: what each variation does to each confidence, the median as a multiple of that on clean images. `urfr report --run RUN --data SHARDS` draws the heatmaps beside the faces."),
+    for name, (figure, seeds, caption) in {
+        "robustness": (*robustness(evaluations), "LFW accuracy with clean and degraded second images; points are means over the seeds, lines their standard deviation"),
+        "cmc": (*curves(evaluations), "S2S-like search: identified within the rank, mean over the seeds whose curve is known"),
+        "map": (*maps(evaluations), "Figure 4 of the supplement: training images (circles) and the same, hard augmented (triangles), by t-SNE; colour is the person"),
+        "confidence": (*confidences(evaluations, False), "Figure 1 of the supplement: confidences of each sub-embedding over training images, clean and under each variation; row all"),
+        "uncertainty": (*confidences(evaluations, True), "In place of the supplement's Figures 2 and 3, whose faces are not ours to publish: what each variation does to each confidence, the median as a multiple of that on clean images; `urfr report --run RUN --data SHARDS` draws the heatmaps beside the faces"),
     }.items():  # fmt: skip
         if figure is not None:
             write_bytes(folder / f"{name}.png", png(figure))
-            made[name] = caption
+            named = ", ".join(map(str, seeds))
+            made[name] = f"{caption} ({'seed' if len(seeds) == 1 else 'seeds'} {named})."
     return made
 
 
-def robustness(evaluations: Evaluations) -> Figure | None:
+def robustness(evaluations: Evaluations) -> Drawn:
     """Points: a group for each condition, one for each row. No bars, as 0.5 is what chance reaches."""
     conditions = degraded(evaluations)
     rows = [row for row in SHOWN if evaluations.spread(row, "lfw", "accuracy")]
     if not rows:
-        return None
+        return NOTHING
     figure = new_figure(8.0, 3.6)
     axes = figure.add_subplot()
     width = 0.8 / len(rows)
@@ -71,7 +75,8 @@ def robustness(evaluations: Evaluations) -> Figure | None:
     plain_axes(axes, "LFW, folds 6 to 10", "", "accuracy")
     axes.set_ylim(max(0.0, min(lowest - 0.05, 0.5)), 1)
     axes.legend(fontsize=9, framealpha=0.9, edgecolor="none", ncols=2)
-    return figure
+    trained = {seed for seed, row, test in evaluations.files if test == "lfw" and row != IMPORTED}
+    return figure, sorted(trained)
 
 
 def degraded(evaluations: Evaluations) -> dict[str, str]:
@@ -85,40 +90,40 @@ def degraded(evaluations: Evaluations) -> dict[str, str]:
     return found
 
 
-def curves(evaluations: Evaluations) -> Figure | None:
-    """CMC of the rows, to rank 20."""
+def curves(evaluations: Evaluations) -> Drawn:
+    """CMC of the rows, to the last rank that all of a row's seeds have."""
     lines = {}
+    seeds = set()
     for row in SHOWN:
-        found = [load(evaluations, seed, row, "ijbs").get("s2s/cmc") for seed in evaluations.seeds]
-        kept = [curve for curve in found if curve is not None]
+        found = {seed: evaluations.curve(seed, row) for seed in evaluations.seeds}
+        kept = {seed: curve for seed, curve in found.items() if curve}
         if kept:
-            length = min(20, *(len(curve) for curve in kept))
-            lines[NAMES[row]] = (
-                np.arange(1, length + 1),
-                np.mean([curve[:length] for curve in kept], axis=0),
-            )
-    return cmc_figure(lines) if lines else None
+            length = min(map(len, kept.values()))
+            mean = np.mean([curve[:length] for curve in kept.values()], axis=0)
+            lines[NAMES[row]] = (np.arange(1, length + 1), mean)
+            seeds.update(kept if row != IMPORTED else ())
+    return (cmc_figure(lines), sorted(seeds)) if lines else NOTHING
 
 
-def maps(evaluations: Evaluations) -> Figure | None:
-    """Figure 4: the plain embedding with augmentation beside the proposed one, of one seed."""
+def maps(evaluations: Evaluations) -> Drawn:
+    """Figure 4: the plain embedding with augmentation beside the proposed one, of the smallest seed that has both."""
     for seed in evaluations.seeds:
         arrays = {NAMES[row]: load(evaluations, seed, row, "pictures") for row in MAPPED}
         if all(arrays.values()):
             points = {name: values["points"] for name, values in arrays.items()}
             some = next(iter(arrays.values()))
-            return embedding_map_figure(points, some["labels"], some["augmented"])
-    return None
+            return embedding_map_figure(points, some["labels"], some["augmented"]), [seed]
+    return NOTHING
 
 
-def confidences(evaluations: Evaluations, change: bool) -> Figure | None:
-    """Figure 1, or how the medians change."""
+def confidences(evaluations: Evaluations, change: bool) -> Drawn:
+    """Figure 1, or how the medians change, of the smallest seed."""
     for seed in evaluations.seeds:
         arrays = load(evaluations, seed, "table2_all", "pictures")
         kinds = {k.removeprefix(CONFIDENCE): v for k, v in arrays.items() if k.startswith(CONFIDENCE)}
         if kinds and all(np.isfinite(v).all() and (v > 0).all() for v in kinds.values()):
-            return change_figure(kinds) if change else confidence_figure(kinds)
-    return None
+            return change_figure(kinds) if change else confidence_figure(kinds), [seed]
+    return NOTHING
 
 
 def load(evaluations: Evaluations, seed: int, row: str, test: str) -> dict[str, Any]:

@@ -115,7 +115,9 @@ def results(
         "",
         f"The rule: the difference of the two rows, in the sense of the statement and seed by seed. `{HOLDS}`: positive "
         f"for every seed that has both rows; `{FAILS}`: negative for every one; `{MIXED}`: neither. Three seeds that agree "
-        "by chance alone do so one time in four, so three are an indication, and one is hardly that.",
+        "by chance alone do so one time in four, so three are an indication, and one is hardly that. `mean, 95 %`: the mean "
+        "difference in points, and half of its interval by Student's t over the seeds. It is of other seeds and not of other "
+        "probes, which are the same in all.",
         "",
         *tables.statements(evaluations),
         "",

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from scipy.stats import t as student
+
 from benchmarks.reproduce import paper
 from benchmarks.reproduce.collect import NOT_RUN, Evaluations, Verdict, judge
 from benchmarks.reproduce.figures import degraded
@@ -109,8 +112,8 @@ def statements(evaluations: Evaluations) -> list[str]:
         answer = f"**{verdict.answer}**" + (
             f" ({seeds} {'seed' if seeds == 1 else 'seeds'})" if seeds else ""
         )
-        rows.append([statement.text, given, ours(verdict), differences(verdict), answer])
-    return table(["statement", "paper", "here", "difference by seed", ""], rows)
+        rows.append([statement.text, given, ours(verdict), differences(verdict), interval(verdict), answer])
+    return table(["statement", "paper", "here", "difference by seed", "mean, 95 %", ""], rows)
 
 
 def ours(verdict: Verdict) -> str:
@@ -123,6 +126,15 @@ def differences(verdict: Verdict) -> str:
     """Percentage points, in the sense of the statement."""
     values = verdict.differences.items()
     return ", ".join(f"{100 * value:+.1f} (seed {seed})" for seed, value in values) or NOT_RUN
+
+
+def interval(verdict: Verdict) -> str:
+    """Mean difference and half of its 95 % interval, in points: Student's t with n - 1 degrees of freedom over n seeds; empty below two."""
+    values = np.array(list(verdict.differences.values()))
+    if len(values) < 2:
+        return ""
+    half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return f"{round(100 * values.mean(), 1) + 0.0:+.1f} ± {100 * half:.1f}"  # + 0.0: no minus before a nought
 
 
 def full_scale(costs: dict[str, dict[str, Any]], alias: dict[str, str]) -> list[str]:

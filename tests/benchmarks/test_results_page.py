@@ -135,8 +135,12 @@ def test_statements_are_decided_by_the_rule(page):
     assert "47.94 -> 60.61" in lift
     assert "42.0 ± 2.0 (3) -> 52.0 ± 3.5 (3)" in lift
     assert "+10.0 (seed 1), +8.0 (seed 2), +12.0 (seed 3)" in lift
-    assert f"**{HOLDS}** (3 seeds)" in lift
-    assert "+5.0 (seed 1), -5.0 (seed 2)" in line(page, "lift the open-set", "31.97 -> 37.57", f"**{MIXED}**")
+    # Deviation 2, three seeds, t 4.303 of two degrees: 4.303 * 2 / sqrt(3) = 4.97.
+    assert f"| +10.0 ± 5.0 | **{HOLDS}** (3 seeds)" in lift
+    # Deviation 7.07 points, two seeds, t 12.706 of one degree: 12.706 * 7.071 / sqrt(2) = 63.53.
+    assert "+5.0 (seed 1), -5.0 (seed 2) | +0.0 ± 63.5 |" in line(
+        page, "lift the open-set", "31.97 -> 37.57", f"**{MIXED}**"
+    )
     assert "-5.0 (seed 1), -10.0 (seed 2)" in line(
         page, "lift the booking", "51.27 -> 60.74", f"**{FAILS}** (2 seeds)"
     )
@@ -234,6 +238,20 @@ def test_pictures_are_those_that_have_data(page, tmp_path):
     assert names == ["cmc.png", "robustness.png"]
     assert "results/cmc.png" in page
     assert "results/map.png" not in page
+
+
+def test_curves_are_kept_with_the_figures_and_captions_name_their_seeds(runs, page, tmp_path):
+    # Seeds 1 to 3 have a CMC and seed 1 alone has LFW. Drawn again from what was kept, with one more seed.
+    assert "identified within the rank, mean over the seeds whose curve is known (seeds 1, 2, 3)." in page
+    assert "lines their standard deviation (seed 1)." in page
+    kept, here = tmp_path / "docs/figures/results.json", tmp_path / "here"
+    assert write("small", here, tmp_path / "again", kept=kept)[0].read_text(encoding="utf-8") == page
+    put(here, 4, "table2_baseline", "ijbs", {"s2s/rank1": 0.5}, **{"s2s/cmc": np.array([0.5, 0.75])})
+    both = Evaluations(here, {}, kept=kept)
+    assert [both.curve(seed, "table2_baseline") for seed in (1, 4)] == [[0.4, 0.9, 1.0], [0.5, 0.75]]
+    assert both.curve(5, "table2_baseline") == both.curve(1, "table2_baseline_va") == []
+    write("small", here, tmp_path / "again", kept=kept)
+    assert "whose curve is known (seeds 1, 2, 3, 4)." in (tmp_path / "again/results.md").read_text()
 
 
 def test_without_any_figure_a_page_that_is_there_stays(page, tmp_path, capsys):
