@@ -50,6 +50,17 @@ def test_embedded_once_for_every_score(evaluate, pixel_model, tmp_path, capsys):
     assert read(tmp_path / "other")["score"] == "likelihood"
 
 
+def test_no_model_is_evaluated_before_all_were_found(pixel_model, crowd, monkeypatch, tmp_path, capsys):
+    own = urfr_tf.inference.load
+    monkeypatch.setattr(
+        urfr_tf.inference, "load", lambda path, bulk: pixel_model if path == "a" else own(path, bulk)
+    )
+    words = ["evaluate", "--protocol", "pairs", "--data", crowd, "--out", tmp_path / "rows"]
+    assert main([str(word) for word in [*words, "--model", "one=a", tmp_path / "gone"]]) == 1
+    assert f"{tmp_path / 'gone'} does not exist" in capsys.readouterr().err
+    assert pixel_model.images == 0 and not (tmp_path / "rows").exists()
+
+
 def test_rows_of_several_models_come_out_of_one_command(pixel_model, crowd, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(urfr_tf.inference, "load", lambda path, bulk: pixel_model)
     words = ["evaluate", "--protocol", "pairs", "--data", crowd, "--out", tmp_path / "rows", "--json"]

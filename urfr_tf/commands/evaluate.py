@@ -139,13 +139,15 @@ def run(args: argparse.Namespace) -> int:
         check(protocol, wish)
     out = Path(args.out)
     quiet_compiler()
-    done = []
-    for (name, path), wish in zip(models, wishes, strict=True):
-        model = load(path, bulk=True)
+    # All at once, so that the last is refused before hours are spent on the first.
+    loaded = [load(path, bulk=True) for _, path in models]
+    for (_, path), model, wish in zip(models, loaded, wishes, strict=True):
         if wish.score == "weighted" and wish.weight == "norm" and model.kind != "run":
             raise UrfrError(
                 f"expected a run folder for --weight norm, but {path} is a {model.kind}, which gives no norm"
             )
+    done = []
+    for (name, path), model, wish in zip(models, loaded, wishes, strict=True):
         align = args.align or model.alignment
         settings = Settings(
             align, model.aligned_size, args.on_missing, args.min_face, conditions, curve, faces
