@@ -38,8 +38,11 @@ def draw(evaluations: Evaluations, folder: Path) -> dict[str, str]:
     }.items():  # fmt: skip
         if figure is not None:
             write_bytes(folder / f"{name}.png", png(figure))
-            named = ", ".join(map(str, seeds))
-            made[name] = f"{caption} ({'seed' if len(seeds) == 1 else 'seeds'} {named})."
+            # The imported network has no seed.
+            named = (
+                f" ({'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))})" if seeds else ""
+            )
+            made[name] = f"{caption}{named}."
     return made
 
 

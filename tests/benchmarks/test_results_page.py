@@ -109,6 +109,13 @@ def test_the_imported_network_stands_first_where_it_was_tested(runs, page, tmp_p
     assert "docs/figures/results.json" in page and "its author's to say" not in page
 
 
+def test_the_imported_network_alone_has_pictures_without_a_seed(tmp_path):
+    put(tmp_path, 0, "imported", "ijbs", {"s2s/rank1": 0.25}, **{"s2s/cmc": np.array([0.25, 0.5, 1.0])})
+    write("small", tmp_path, tmp_path / "docs", "imported")
+    text = (tmp_path / "docs/results_imported.md").read_text(encoding="utf-8")
+    assert "mean over the seeds whose curve is known.\n" in text
+
+
 def test_lost_frames_stand_beside_the_usual_ones_and_weighted_where_there_are_confidences(runs, tmp_path):
     metrics = {"s2s/rank1": 0.25, "s2b/tpir@fpir=0.1": 0.5}
     put(runs, 1, "table2_all", "ijbs_lost_weighted", metrics)
