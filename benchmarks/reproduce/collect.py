@@ -190,13 +190,19 @@ def _figures(evaluations: Evaluations) -> dict[str, dict[str, Any]]:
     }
 
 
+def arrays(folder: Path) -> dict[str, np.ndarray]:
+    """The arrays that a test left in `folder`; none where it left none."""
+    path = folder / SCORES
+    if not path.is_file():
+        return {}
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
 def _curve(folder: Path, test: str) -> dict[str, list[float]]:
     """The CMC of the usual videos as `cmc`, to be kept with the figures, as a run's arrays go with its machine."""
-    path = folder / SCORES
-    if test != IJBS or not path.is_file():
-        return {}
-    with np.load(path, allow_pickle=False) as arrays:
-        return {"cmc": [round(float(v), 6) for v in arrays[CURVE][:RANKS]]} if CURVE in arrays else {}
+    curve = arrays(folder).get(CURVE) if test == IJBS else None
+    return {} if curve is None else {"cmc": [round(float(share), 6) for share in curve[:RANKS]]}
 
 
 def _kept(path: Path | None) -> dict[str, Any]:

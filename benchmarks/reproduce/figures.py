@@ -1,12 +1,11 @@
 """The pictures of the results page, from metrics.json and scores.npz alone; none shows a face."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.reproduce.collect import SCORES, Evaluations
+from benchmarks.reproduce.collect import Evaluations, arrays
 from benchmarks.reproduce.paper import NAMES
 from benchmarks.reproduce.plan import IMPORTED
 from urfr_tf.files import write_bytes
@@ -30,20 +29,21 @@ def draw(evaluations: Evaluations, folder: Path) -> dict[str, str]:
     """Writes what can be drawn as `folder`/NAME.png; name -> caption, which names the seeds."""
     made: dict[str, str] = {}
     for name, (figure, seeds, caption) in {
-        "robustness": (*robustness(evaluations), "LFW accuracy with clean and degraded second images; points are means over the seeds, lines their standard deviation"),
-        "cmc": (*curves(evaluations), "S2S-like search: identified within the rank, mean over the seeds whose curve is known"),
-        "map": (*maps(evaluations), "Figure 4 of the supplement: training images (circles) and the same, hard augmented (triangles), by t-SNE; colour is the person"),
-        "confidence": (*confidences(evaluations, False), "Figure 1 of the supplement: confidences of each sub-embedding over training images, clean and under each variation; row all"),
-        "uncertainty": (*confidences(evaluations, True), "In place of the supplement's Figures 2 and 3, whose faces are not ours to publish: what each variation does to each confidence, the median as a multiple of that on clean images; `urfr report --run RUN --data SHARDS` draws the heatmaps beside the faces"),
+        "robustness": (*robustness(evaluations), "LFW accuracy with clean and degraded second images; points are means over the seeds, lines their standard deviation."),
+        "cmc": (*curves(evaluations), "S2S-like search: identified within the rank, mean over the seeds whose curve is known."),
+        "map": (*maps(evaluations), "Figure 4 of the supplement: training images (circles) and the same, hard augmented (triangles), by t-SNE; colour is the person."),
+        "confidence": (*confidences(evaluations, False), "Figure 1 of the supplement: confidences of each sub-embedding over training images, clean and under each variation; row all."),
+        "uncertainty": (*confidences(evaluations, True), "In place of the supplement's Figures 2 and 3, whose faces are not ours to publish: what each variation does to each confidence, the median as a multiple of that on clean images. `urfr report --run RUN --data SHARDS` draws the heatmaps beside the faces."),
     }.items():  # fmt: skip
         if figure is not None:
             write_bytes(folder / f"{name}.png", png(figure))
-            # The imported network has no seed.
-            named = (
-                f" ({'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))})" if seeds else ""
-            )
-            made[name] = f"{caption}{named}."
+            made[name] = " ".join([caption, *_named(seeds)])
     return made
+
+
+def _named(seeds: list[int]) -> list[str]:
+    """`Seeds 1, 2.` as the one element; none without a seed, which the imported network has not."""
+    return [f"{'Seed' if len(seeds) == 1 else 'Seeds'} {', '.join(map(str, seeds))}."] if seeds else []
 
 
 def robustness(evaluations: Evaluations) -> Drawn:
@@ -111,10 +111,10 @@ def curves(evaluations: Evaluations) -> Drawn:
 def maps(evaluations: Evaluations) -> Drawn:
     """Figure 4: the plain embedding with augmentation beside the proposed one, of the smallest seed that has both."""
     for seed in evaluations.seeds:
-        arrays = {NAMES[row]: load(evaluations, seed, row, "pictures") for row in MAPPED}
-        if all(arrays.values()):
-            points = {name: values["points"] for name, values in arrays.items()}
-            some = next(iter(arrays.values()))
+        found = {NAMES[row]: load(evaluations, seed, row, "pictures") for row in MAPPED}
+        if all(found.values()):
+            points = {name: values["points"] for name, values in found.items()}
+            some = next(iter(found.values()))
             return embedding_map_figure(points, some["labels"], some["augmented"]), [seed]
     return NOTHING
 
@@ -122,17 +122,14 @@ def maps(evaluations: Evaluations) -> Drawn:
 def confidences(evaluations: Evaluations, change: bool) -> Drawn:
     """Figure 1, or how the medians change, of the smallest seed."""
     for seed in evaluations.seeds:
-        arrays = load(evaluations, seed, "table2_all", "pictures")
-        kinds = {k.removeprefix(CONFIDENCE): v for k, v in arrays.items() if k.startswith(CONFIDENCE)}
+        found = load(evaluations, seed, "table2_all", "pictures")
+        kinds = {k.removeprefix(CONFIDENCE): v for k, v in found.items() if k.startswith(CONFIDENCE)}
         if kinds and all(np.isfinite(v).all() and (v > 0).all() for v in kinds.values()):
             return change_figure(kinds) if change else confidence_figure(kinds), [seed]
     return NOTHING
 
 
-def load(evaluations: Evaluations, seed: int, row: str, test: str) -> dict[str, Any]:
-    """The arrays of a scores.npz, or none."""
-    path = evaluations.folder(seed, row, test) / SCORES
-    if evaluations.file(seed, row, test) is None or not path.is_file():
-        return {}
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+def load(evaluations: Evaluations, seed: int, row: str, test: str) -> dict[str, np.ndarray]:
+    """The arrays of a test that counts, or none."""
+    known = evaluations.file(seed, row, test) is not None
+    return arrays(evaluations.folder(seed, row, test)) if known else {}

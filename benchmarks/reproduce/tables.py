@@ -125,7 +125,7 @@ def ours(verdict: Verdict) -> str:
 def differences(verdict: Verdict) -> str:
     """Percentage points, in the sense of the statement."""
     values = verdict.differences.items()
-    return ", ".join(f"{100 * value:+.1f} (seed {seed})" for seed, value in values) or NOT_RUN
+    return ", ".join(f"{points(value)} (seed {seed})" for seed, value in values) or NOT_RUN
 
 
 def interval(verdict: Verdict) -> str:
@@ -134,7 +134,12 @@ def interval(verdict: Verdict) -> str:
     if len(values) < 2:
         return ""
     half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return f"{round(100 * values.mean(), 1) + 0.0:+.1f} ± {100 * half:.1f}"  # + 0.0: no minus before a nought
+    return f"{points(values.mean())} ± {100 * half:.1f}"
+
+
+def points(difference: float) -> str:
+    """`+1.5`, in percentage points; no minus before a nought."""
+    return f"{round(100 * difference, 1) + 0.0:+.1f}"
 
 
 def full_scale(costs: dict[str, dict[str, Any]], alias: dict[str, str]) -> list[str]:

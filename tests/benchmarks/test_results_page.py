@@ -249,8 +249,8 @@ def test_pictures_are_those_that_have_data(page, tmp_path):
 
 def test_curves_are_kept_with_the_figures_and_captions_name_their_seeds(runs, page, tmp_path):
     # Seeds 1 to 3 have a CMC and seed 1 alone has LFW. Drawn again from what was kept, with one more seed.
-    assert "identified within the rank, mean over the seeds whose curve is known (seeds 1, 2, 3)." in page
-    assert "lines their standard deviation (seed 1)." in page
+    assert "identified within the rank, mean over the seeds whose curve is known. Seeds 1, 2, 3.\n" in page
+    assert "lines their standard deviation. Seed 1.\n" in page
     kept, here = tmp_path / "docs/figures/results.json", tmp_path / "here"
     assert write("small", here, tmp_path / "again", kept=kept)[0].read_text(encoding="utf-8") == page
     put(here, 4, "table2_baseline", "ijbs", {"s2s/rank1": 0.5}, **{"s2s/cmc": np.array([0.5, 0.75])})
@@ -258,7 +258,7 @@ def test_curves_are_kept_with_the_figures_and_captions_name_their_seeds(runs, pa
     assert [both.curve(seed, "table2_baseline") for seed in (1, 4)] == [[0.4, 0.9, 1.0], [0.5, 0.75]]
     assert both.curve(5, "table2_baseline") == both.curve(1, "table2_baseline_va") == []
     write("small", here, tmp_path / "again", kept=kept)
-    assert "whose curve is known (seeds 1, 2, 3, 4)." in (tmp_path / "again/results.md").read_text()
+    assert "whose curve is known. Seeds 1, 2, 3, 4.\n" in (tmp_path / "again/results.md").read_text()
 
 
 def test_without_any_figure_a_page_that_is_there_stays(page, tmp_path, capsys):

@@ -51,13 +51,17 @@ def test_embedded_once_for_every_score(evaluate, pixel_model, tmp_path, capsys):
 
 
 def test_no_model_is_evaluated_before_all_were_found(pixel_model, crowd, monkeypatch, tmp_path, capsys):
-    own = urfr_tf.inference.load
-    monkeypatch.setattr(
-        urfr_tf.inference, "load", lambda path, bulk: pixel_model if path == "a" else own(path, bulk)
-    )
+    own, loaded, gone = urfr_tf.inference.load, [], str(tmp_path / "gone")
+
+    def load(path, bulk):
+        loaded.append(path)
+        return pixel_model if path == "a" else own(path, bulk)
+
+    monkeypatch.setattr(urfr_tf.inference, "load", load)
     words = ["evaluate", "--protocol", "pairs", "--data", crowd, "--out", tmp_path / "rows"]
-    assert main([str(word) for word in [*words, "--model", "one=a", tmp_path / "gone"]]) == 1
-    assert f"{tmp_path / 'gone'} does not exist" in capsys.readouterr().err
+    assert main([str(word) for word in [*words, "--model", "one=a", "two=a", gone]]) == 1
+    assert f"{gone} does not exist" in capsys.readouterr().err
+    assert loaded == ["a", gone]
     assert pixel_model.images == 0 and not (tmp_path / "rows").exists()
 
 

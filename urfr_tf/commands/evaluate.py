@@ -139,15 +139,17 @@ def run(args: argparse.Namespace) -> int:
         check(protocol, wish)
     out = Path(args.out)
     quiet_compiler()
-    # All at once, so that the last is refused before hours are spent on the first.
-    loaded = [load(path, bulk=True) for _, path in models]
-    for (_, path), model, wish in zip(models, loaded, wishes, strict=True):
-        if wish.score == "weighted" and wish.weight == "norm" and model.kind != "run":
+    # All at once, so that the last is refused before hours are spent on the first; one of two scores is loaded once.
+    loaded = {path: load(path, bulk=True) for path in dict.fromkeys(path for _, path in models)}
+    for (_, path), wish in zip(models, wishes, strict=True):
+        kind = loaded[path].kind
+        if wish.score == "weighted" and wish.weight == "norm" and kind != "run":
             raise UrfrError(
-                f"expected a run folder for --weight norm, but {path} is a {model.kind}, which gives no norm"
+                f"expected a run folder for --weight norm, but {path} is a {kind}, which gives no norm"
             )
     done = []
-    for (name, path), model, wish in zip(models, loaded, wishes, strict=True):
+    for (name, path), wish in zip(models, wishes, strict=True):
+        model = loaded[path]
         align = args.align or model.alignment
         settings = Settings(
             align, model.aligned_size, args.on_missing, args.min_face, conditions, curve, faces
