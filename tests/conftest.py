@@ -1,6 +1,8 @@
 """Set before TensorFlow is imported by any test; fixtures that several areas share."""
 
+import fcntl
 import os
+import shutil
 
 import pytest
 
@@ -28,12 +30,35 @@ runtime: {precision: float32}
 
 
 @pytest.fixture(scope="session")
-def people(tmp_path_factory):
+def once(tmp_path_factory):
+    """once(name, make): the folder `name`, made by make(folder) in one of the workers of pytest-xdist for all."""
+    base = tmp_path_factory.getbasetemp()
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def made(name, make):
+        folder, done = root / name, root / f"{name}.done"
+        with open(root / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a worker that failed in it
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def people(once):
     """A folder of 4 made-up "people" with 7 smooth random images of 40 x 40 each."""
+    return once("people", write_people)
+
+
+def write_people(folder):
     import cv2
     import numpy as np
 
-    folder = tmp_path_factory.mktemp("people")
     random = np.random.default_rng(0)
     for person in range(4):
         face = cv2.resize(random.uniform(0, 255, [5, 5, 3]), (40, 40), interpolation=cv2.INTER_CUBIC)
@@ -41,33 +66,37 @@ def people(tmp_path_factory):
         for i in range(7):
             image = np.clip(face + random.normal(0, 12, face.shape), 0, 255).astype(np.uint8)
             cv2.imwrite(str(folder / f"person_{person}" / f"{i}.png"), image)
-    return folder
 
 
 @pytest.fixture(scope="session")
 def shards(people, tmp_path_factory):
-    """The same people as shards of 40 px, through the real command."""
+    """The same people as shards of 40 px; a worker's own, as tests put labels beside them."""
+    return prepared(people, tmp_path_factory.mktemp("shards") / "out")
+
+
+def prepared(people, out):
+    """Through the real command."""
     from urfr_tf.cli import main
 
-    out = tmp_path_factory.mktemp("shards") / "out"
     command = ["prepare", "--source", "folder", "--path", str(people), "--out", str(out), "--size", "40"]
     assert main(command) == 0
     return out
 
 
 @pytest.fixture(scope="session")
-def tiny_config(shards, tmp_path_factory):
+def tiny_config(once, people):
     """Path of a configuration that trains in seconds, with every part of the method on."""
-    path = tmp_path_factory.mktemp("config") / "tiny.yaml"
-    path.write_text(TINY.replace("SHARDS", str(shards)))
-    return path
+
+    def write(folder):
+        out = prepared(people, folder / "shards")
+        (folder / "tiny.yaml").write_text(TINY.replace("SHARDS", str(out)))
+
+    return once("tiny", write) / "tiny.yaml"
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tiny_config, tmp_path_factory):
+def tiny_run(tiny_config, once):
     """A finished run of that configuration, trained in a process of its own."""
     from running import done
 
-    run = tmp_path_factory.mktemp("runs") / "unbroken"
-    done(tiny_config, run, timeout=400)
-    return run
+    return once("unbroken", lambda folder: done(tiny_config, folder / "run", timeout=400)) / "run"

@@ -20,7 +20,7 @@ LONG = (*TWO, "train.epochs=4", "train.checkpoint_steps=3")
 
 
 @pytest.fixture(scope="module")
-def config(people, tiny_config, shards, tmp_path_factory):
+def config(people, tiny_config, tmp_path_factory):
     """The tiny configuration on the same people in four shards."""
     from urfr_tf.cli import main
 
@@ -29,7 +29,7 @@ def config(people, tiny_config, shards, tmp_path_factory):
     prepare = ["prepare", "--source", "folder", "--path", str(people), "--size", "40", "--shards", "4"]
     assert main([*prepare, "--out", str(out)]) == 0
     path = folder / "tiny.yaml"
-    path.write_text(tiny_config.read_text().replace(str(shards), str(out)))
+    path.write_text(tiny_config.read_text().replace(str(tiny_config.parent / "shards"), str(out)))
     return path
 
 

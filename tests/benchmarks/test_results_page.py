@@ -293,7 +293,7 @@ def test_the_rate_is_operations_a_second_over_those_of_an_image():
     assert rate("table2_all_pa") == pytest.approx(11764.71, abs=0.01)
 
 
-def test_the_costs_of_full_scale_are_those_of_todays_configurations(capsys):
+def test_the_costs_of_full_scale_are_those_of_todays_configurations():
     """docs/figures/plan.json is made by hand: `python -m benchmarks.reproduce.costs`."""
     found = read(REPOSITORY / "docs")
     alias = aliases("")
@@ -303,6 +303,11 @@ def test_the_costs_of_full_scale_are_those_of_todays_configurations(capsys):
         assert cost["images_seen"] == pytest.approx(epochs * 4.8e6, rel=1e-4)
         assert cost["hours"] == pytest.approx(cost["images_seen"] / round(rate(row)) / 3600)
         assert cost["fits"] and cost["needed"] < 24 * 2**30
+
+
+@pytest.mark.slow
+def test_the_memory_of_full_scale_is_that_of_todays_code(capsys):
+    found = read(REPOSITORY / "docs")
     assert main([*plan_words("table2_all_pa"), "--json"]) == 0
     planned = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert planned["images_seen"] == found["table2_all_pa"]["images_seen"]

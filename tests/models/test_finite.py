@@ -1,5 +1,7 @@
 """What is not finite is named by its layer; the step that failed leaves finite weights; float16 goes on."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -75,44 +77,55 @@ def test_the_failing_step_leaves_finite_weights_and_a_norm_that_says_so():
     assert all_finite(model.theta)
 
 
-@pytest.mark.parametrize("scale", [2.0**4, 2.0**120])
-def test_float16_goes_on_over_an_overflow(scale):
+@pytest.fixture
+def policy():
+    """Sets the global policy for one test."""
+    yield keras.mixed_precision.set_global_policy
+    keras.mixed_precision.set_global_policy("float32")
+
+
+def numbers(step, data):
+    return {name: float(value) for name, value in step(data).items()}
+
+
+def test_float16_goes_on_over_an_overflow(policy):
     """Loss scaling begins high, skips what overflows and halves; the log's norm is of the other steps."""
-    keras.mixed_precision.set_global_policy("mixed_float16")
-    try:
-        model = built("mixed_float16")
+    policy("mixed_float16")
+    model = built("mixed_float16")
+    step = step_of(model)
+    for scale in (2.0**4, 2.0**120):
         model.optimizer._loss_scale.current_loss_scale.assign(scale)
-        step = step_of(model)
+        model.reset_metrics()
         for _ in range(3):
-            logs = {name: float(value) for name, value in step(batch()).items()}
+            logs = numbers(step, batch())
         assert all(np.isfinite(value) for value in logs.values()), logs
         assert all_finite(model.theta)
         assert (logs["gradient_norm"] > 0) == (scale < 2.0**100)
         assert float(model.optimizer.loss_scale) == (scale if scale < 2.0**100 else scale / 8)
-    finally:
-        keras.mixed_precision.set_global_policy("float32")
 
 
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
-@pytest.mark.parametrize("s", [1.0, 245.0])
-@pytest.mark.parametrize("cosine", [-1.0, 1.0])
-def test_gradients_at_the_ends_in_half_precision(precision, s, cosine):
+def test_gradients_at_the_ends_in_half_precision(precision, policy):
     """s at a bound, and each image's prototype where its embedding is, or opposite: a loss of 30 - s or 30 + s."""
-    keras.mixed_precision.set_global_policy(precision)
-    try:
-        model = built(precision, confidence={"initial": s}, loss={"margin": 30.0})
-        inputs, targets = batch()
-        inputs[heads.LABEL] = tf.range(B) % CLASSES
-        embedding = model({heads.IMAGE: inputs[heads.IMAGE]}, training=True)[heads.EMBEDDING]
-        kernel = model.get_layer(heads.LOGITS).kernel
-        kernel.assign(cosine * tf.reshape(embedding[:CLASSES], kernel.shape))
-        if (
-            precision == "mixed_float16"
-        ):  # The scale at which nothing overflows may lie lower than where it starts.
+    policy(precision)
+    model = built(precision, loss={"margin": 30.0})
+    inputs, targets = batch()
+    inputs[heads.LABEL] = tf.range(B) % CLASSES
+    kernel, start = model.get_layer(heads.LOGITS).kernel, [v.numpy() for v in model.variables]
+    step = step_of(model)
+    # The kernel of log s is 0 at the start, so s is the same for all images.
+    bias = next(v for v in model.get_layer(heads.CONFIDENCE).weights if "bias" in v.name)
+    for s, cosine in itertools.product((1.0, 245.0), (-1.0, 1.0)):
+        for variable, value in zip(model.variables, start, strict=True):
+            variable.assign(value)
+        bias.assign(tf.fill(bias.shape, float(np.log(s))))
+        outputs = model({heads.IMAGE: inputs[heads.IMAGE]}, training=True)
+        np.testing.assert_allclose(outputs[heads.CONFIDENCE], s, rtol=1e-5)
+        kernel.assign(cosine * tf.reshape(outputs[heads.EMBEDDING][:CLASSES], kernel.shape))
+        if precision == "mixed_float16":  # Where nothing overflows may lie lower than where it starts.
             model.optimizer._loss_scale.current_loss_scale.assign(1.0)
-        logs = {name: float(value) for name, value in step_of(model)((inputs, targets)).items()}
+        model.reset_metrics()
+        logs = numbers(step, (inputs, targets))
         # The norm of all gradients, as they are before clipping; 0 would be that of a skipped step.
         assert 0 < logs["gradient_norm"] < np.inf and np.isfinite(logs["loss"])
         assert all_finite(model.theta)
-    finally:
-        keras.mixed_precision.set_global_policy("float32")

@@ -5,11 +5,15 @@ training nothing but the reading: it is decoded in the place of the other. Each 
 record of its shard, in their order; `turned.json` is written last and binds them to the shards.
 """
 
+import functools
+import os
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from urfr_tf import heads
@@ -18,6 +22,7 @@ from urfr_tf.augment.pose import random_turn
 from urfr_tf.data import records
 from urfr_tf.data.allocator import keep_freed_memory
 from urfr_tf.data.manifest import Manifest
+from urfr_tf.data.ordered import in_order
 from urfr_tf.data.random_crop import decode_all, known_points
 from urfr_tf.data.shards import write_records
 from urfr_tf.errors import UrfrError
@@ -67,13 +72,14 @@ def turn_shards(
         shutil.rmtree(folder, ignore_errors=True)
         write_json(folder / _SETTINGS, settings)
     sizes = {}
-    for copy, of_copy in enumerate(_paths(manifest, copies)):
-        for shard, path in enumerate(of_copy):
-            if not path.is_file():
-                with replacing(path) as beside:
-                    write_records(beside, path, _turned(manifest, shard, (seed, copy)))
-            sizes[_key(path)] = path.stat().st_size
-            on_progress(int(manifest.shard_records[shard]))
+    with ThreadPoolExecutor(_threads()) as pool:
+        for copy, of_copy in enumerate(_paths(manifest, copies)):
+            for shard, path in enumerate(of_copy):
+                if not path.is_file():
+                    with replacing(path) as beside:
+                        write_records(beside, path, _turned(manifest, shard, (seed, copy), pool))
+                sizes[_key(path)] = path.stat().st_size
+                on_progress(int(manifest.shard_records[shard]))
     write_json(folder / _RESULT, {**settings, "bytes": sizes})
     return sum(sizes.values())
 
@@ -125,30 +131,50 @@ def _digests(manifest: Manifest) -> list[str]:
     return [str(shard.get("sha256")) for shard in manifest.raw["shards"]]
 
 
-def _turned(manifest: Manifest, shard: int, use: tuple[int, int]) -> Iterator[bytes]:
+def _turned(
+    manifest: Manifest, shard: int, use: tuple[int, int], pool: ThreadPoolExecutor
+) -> Iterator[bytes]:
     """The turned faces of one shard as JPEGs, in the order of its records."""
-    size = manifest.image_size
+    turn_batch = _turning(manifest.image_size)
+    folded = tf.random.fold_in(tf.constant(use, tf.int64), shard)
 
-    def turn_batch(number: tf.Tensor, serialized: tf.Tensor) -> tf.Tensor:
+    def turned(batch: tuple[tf.Tensor, tf.Tensor]) -> np.ndarray:
+        number, serialized = batch
+        return turn_batch(serialized, tf.random.fold_in(folded, number)).numpy()
+
+    stream = tf.data.TFRecordDataset(str(manifest.shard_paths[shard])).batch(_BATCH).enumerate()
+    try:
+        for faces in in_order(pool, turned, stream, 2 * _threads()):
+            yield from faces
+    except tf.errors.OpError as error:
+        raise UrfrError(
+            f"could not turn the faces of {manifest.shard_paths[shard]}: {error.message}"
+        ) from error
+
+
+@functools.lru_cache(maxsize=1)
+def _turning(size: int) -> Callable[..., tf.Tensor]:
+    """Records [B <= _BATCH] and a seed -> JPEGs [B]; crops of `size` pixels.
+
+    One function for all shards: in a `map` of tf.data, every shard would compile the turn anew (seconds).
+    """
+
+    def turn_batch(serialized: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         count = tf.size(serialized)
         # Always a full batch: the turn is compiled for each size that it meets.
         batch = records.parse(tf.gather(serialized, tf.minimum(tf.range(_BATCH), count - 1)))
         images = tf.cast(decode_all(tf.ensure_shape(batch[heads.IMAGE], [_BATCH]), size), tf.float32)
         points = known_points(batch[records.POINTS], size)
-        folded = tf.random.fold_in(tf.constant(use, tf.int64), shard)
-        faces = random_turn(images, points, tf.random.fold_in(folded, number), *YAW_DEGREES)
+        faces = random_turn(images, points, seed, *YAW_DEGREES)
         return tf.map_fn(
             lambda face: tf.io.encode_jpeg(face, quality=_QUALITY, chroma_downsampling=False),
             tf.saturate_cast(faces[:count] + 0.5, tf.uint8),
             fn_output_signature=tf.string,
         )
 
-    stream = tf.data.TFRecordDataset(str(manifest.shard_paths[shard])).batch(_BATCH).enumerate()
-    stream = stream.map(turn_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    try:
-        for batch in stream.prefetch(2).as_numpy_iterator():
-            yield from batch
-    except tf.errors.OpError as error:
-        raise UrfrError(
-            f"could not turn the faces of {manifest.shard_paths[shard]}: {error.message}"
-        ) from error
+    signature = [tf.TensorSpec([None], tf.string), tf.TensorSpec([2], tf.int64)]
+    return tf.function(turn_batch, input_signature=signature, autograph=False)
+
+
+def _threads() -> int:
+    return os.cpu_count() or 1
