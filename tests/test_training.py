@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 from running import ROOT, assert_close_state, assert_same_state, command, cut_back, done, rows, start
 
-from urfr_tf.train import _first_line, segments
+from urfr_tf.errors import reason_of
+from urfr_tf.train import segments
 
 pytestmark = pytest.mark.timeout(3000)
 
@@ -160,4 +161,4 @@ def test_the_reason_of_an_error_comes_after_its_stack_trace():
         "Collective ops is aborted by: Socket closed\nThe error could be from a previous operation."
     )
     error = tf.errors.UnavailableError(None, None, message)
-    assert _first_line(error) == "Collective ops is aborted by: Socket closed"
+    assert reason_of(error) == "Collective ops is aborted by: Socket closed"

@@ -1,5 +1,7 @@
 """The exceptions that a user may see, the words they are printed with, and their exit codes."""
 
+from typing import Any
+
 
 class UrfrError(Exception):
     """Something outside the code is wrong: a file, a setting, a disk.
@@ -19,3 +21,16 @@ class TryAgainError(UrfrError):
     """
 
     exit_code = 75
+
+
+def reason_of(error: Any) -> str:
+    """What an error of TensorFlow says, in one line, without the stack trace that may stand before it.
+
+    Args:
+        error: a `tf.errors.OpError`.
+    """
+    lines = [line for line in str(error.message).splitlines() if line.strip()]
+    # Lines of a trace are indented.
+    apart = ("Graph execution error", "Detected at", "<stack", " ")
+    useful = [line for line in lines if not line.startswith(apart)]
+    return (useful or lines or [type(error).__name__])[0]

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from urfr_tf import heads
-from urfr_tf.errors import UrfrError
+from urfr_tf.errors import UrfrError, reason_of
 from urfr_tf.snapshot import Snapshot
 from urfr_tf.visualize.report import Picture, picture_png
 
@@ -79,4 +79,4 @@ def write_pictures(folder: str | os.PathLike[str], drawn: Sequence[Picture]) -> 
                 tf.summary.image(picture.caption, content[tf.newaxis])
         writer.close()
     except tf.errors.OpError as error:
-        raise UrfrError(f"could not write TensorBoard's events to {folder}: {error.message}") from error
+        raise UrfrError(f"could not write TensorBoard's events to {folder}: {reason_of(error)}") from error

@@ -23,7 +23,7 @@ from urfr_tf.checkpoints import restore_latest
 from urfr_tf.config import Experiment
 from urfr_tf.data.manifest import Manifest, load_manifest
 from urfr_tf.data.pipeline import steps_per_pass
-from urfr_tf.errors import TryAgainError, UrfrError
+from urfr_tf.errors import TryAgainError, UrfrError, reason_of
 from urfr_tf.models.finite import non_finite
 from urfr_tf.optimizers import build_schedule
 from urfr_tf.precision import resolve
@@ -153,7 +153,7 @@ def _train(
             cause = error.__cause__ if isinstance(error, UrfrError) else error
             if workers.lost(cause):
                 raise TryAgainError(
-                    f"another worker was lost ({_first_line(cause)}); the same command on all workers continues"
+                    f"another worker was lost ({reason_of(cause)}); the same command on all workers continues"
                 ) from error
             if isinstance(error, UrfrError):
                 raise
@@ -170,17 +170,9 @@ def _plain(error: tf.errors.OpError, shards: str, good: str | None) -> str:
     kept = f"the last good checkpoint is {good}" if good else "there was no checkpoint yet"
     if isinstance(error, tf.errors.DataLossError):
         return (
-            f"a shard in {shards} is damaged ({_first_line(error)}); {kept}; 'urfr inspect {shards}' names it"
+            f"a shard in {shards} is damaged ({reason_of(error)}); {kept}; 'urfr inspect {shards}' names it"
         )
-    return f"training stopped: {_first_line(error)}; {kept}"
-
-
-def _first_line(error: tf.errors.OpError) -> str:
-    lines = [line for line in str(error.message).splitlines() if line.strip()]
-    # A stack trace, whose lines are indented, may come before the reason.
-    apart = ("Graph execution error", "Detected at", "<stack", " ")
-    useful = [line for line in lines if not line.startswith(apart)]
-    return (useful or lines or [type(error).__name__])[0]
+    return f"training stopped: {reason_of(error)}; {kept}"
 
 
 def build_callbacks(

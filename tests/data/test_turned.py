@@ -212,6 +212,14 @@ def test_interrupted_it_continues_to_the_same_bytes_and_done_it_does_nothing(fac
     assert first.stat().st_mtime_ns == written
 
 
+def test_a_record_that_is_no_image_is_named_by_its_shard_and_what_was_done_is_kept(faces):
+    last = faces.shard_paths[1]
+    write_shard(last, [Crop(b"", "p0", "66.png", b"no image")], {"p0": 0, "p1": 1})
+    with pytest.raises(UrfrError, match=f"could not turn the faces of {last}: .*Unknown image file format"):
+        turn_shards(faces, 1, seed=0)
+    assert [path.name for path in (faces.folder / "turned" / "0").iterdir()] == [faces.shard_paths[0].name]
+
+
 def test_faces_of_other_shards_or_damaged_ones_are_refused(faces):
     turn_shards(faces, 1, seed=0)
     path = turned_paths(faces)[0][1]

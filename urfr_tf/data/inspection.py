@@ -7,7 +7,7 @@ import numpy as np
 
 from urfr_tf.data.manifest import Manifest
 from urfr_tf.data.shards import file_sha256
-from urfr_tf.errors import UrfrError
+from urfr_tf.errors import UrfrError, reason_of
 
 # Images per person are counted in bins of 1, 2, 3-4, 5-8, ...: data sets have long tails.
 _BINS = 20
@@ -106,7 +106,7 @@ def sample(manifest: Manifest, number: int) -> Sample:
         stored = list(tf.data.TFRecordDataset(paths).take(number).as_numpy_iterator())
         rows = records.parse(tf.constant(stored))
     except tf.errors.OpError as error:
-        raise UrfrError(f"expected readable records in {manifest.folder}: {error.message}") from error
+        raise UrfrError(f"expected readable records in {manifest.folder}: {reason_of(error)}") from error
     images = np.stack([decode_image(data) for data in rows[heads.IMAGE].numpy()])
     if images.shape[1:3] != (manifest.image_size, manifest.image_size):
         raise UrfrError(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from urfr_tf.data.crops import Crop
-from urfr_tf.errors import UrfrError
+from urfr_tf.errors import UrfrError, reason_of
 from urfr_tf.files import replacing, write_bytes, write_json
 
 FORMAT = "urfr-shards/1"
@@ -71,7 +71,7 @@ def write_records(beside: Path, path: Path, records: Iterable[bytes]) -> int:
             f"the disk is full: could not write {path}; what was finished is kept, the same command continues"
         ) from error
     except tf.errors.OpError as error:
-        raise UrfrError(f"could not write {path}: {error.message}") from error
+        raise UrfrError(f"could not write {path}: {reason_of(error)}") from error
     return count
 
 

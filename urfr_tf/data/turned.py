@@ -25,7 +25,7 @@ from urfr_tf.data.manifest import Manifest
 from urfr_tf.data.ordered import in_order
 from urfr_tf.data.random_crop import decode_all, known_points
 from urfr_tf.data.shards import write_records
-from urfr_tf.errors import UrfrError
+from urfr_tf.errors import UrfrError, reason_of
 from urfr_tf.files import read_json, replacing, write_json
 
 FORMAT = "urfr-turned/1"
@@ -148,7 +148,7 @@ def _turned(
             yield from faces
     except tf.errors.OpError as error:
         raise UrfrError(
-            f"could not turn the faces of {manifest.shard_paths[shard]}: {error.message}"
+            f"could not turn the faces of {manifest.shard_paths[shard]}: {reason_of(error)}"
         ) from error
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from urfr_tf.data.manifest import load_manifest
 from urfr_tf.data.sources import folder
 from urfr_tf.data.sources.item import Item, natural_key
-from urfr_tf.errors import UrfrError
+from urfr_tf.errors import UrfrError, reason_of
 from urfr_tf.protocols.protocol import Images, Pairs
 
 FOLDS = 10
@@ -96,7 +96,7 @@ def _of_shards(data: str) -> tuple[Images, np.ndarray, list[str]]:
                     yield Item(identity, source, content=image, points=known)
         except tf.errors.OpError as error:
             raise UrfrError(
-                f"expected whole shards in {data}, but reading them failed: {error.message}"
+                f"expected whole shards in {data}, but reading them failed: {reason_of(error)}"
             ) from error
 
     names = [(item.identity, item.key) for item in stream()]
