@@ -3,12 +3,18 @@
 import fcntl
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+
+def pytest_collection_modifyitems(items):
+    """Trainings, a minute and more each, come first: as the last ones they would leave a worker without work."""
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
 
 
 TINY = """
