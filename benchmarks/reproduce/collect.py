@@ -173,9 +173,20 @@ def times(runs: Path, kept: Path | None = None) -> dict[str, float]:
     return _kept(kept)["seconds"] | found
 
 
-def keep(path: Path, evaluations: Evaluations, seconds: dict[str, float]) -> None:
-    """Writes every figure behind a page into one file, for a machine that goes on where this one's runs are not."""
-    write_text(path, json.dumps({"figures": _figures(evaluations), "seconds": seconds}, indent=1) + "\n")
+def captions(kept: Path | None) -> dict[str, str]:
+    """Name -> caption of the pictures of the page that `keep` wrote `kept` with."""
+    return dict(_kept(kept).get("pictures", {}))
+
+
+def keep(
+    path: Path, evaluations: Evaluations, seconds: dict[str, float], pictures: dict[str, str] | None = None
+) -> None:
+    """Writes every figure behind a page into one file, for a machine that goes on where this one's runs are not.
+
+    `pictures`: name -> caption of those on the page, which stay where they cannot be drawn again.
+    """
+    content = {"figures": _figures(evaluations), "pictures": pictures or {}, "seconds": seconds}
+    write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 def digest(evaluations: Evaluations) -> str:

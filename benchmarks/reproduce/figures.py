@@ -1,6 +1,8 @@
 """The pictures of the results page, from metrics.json and scores.npz alone; none shows a face."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -25,8 +27,17 @@ Drawn = tuple[Figure | None, list[int]]
 NOTHING: Drawn = (None, [])
 
 
-def draw(evaluations: Evaluations, folder: Path) -> dict[str, str]:
-    """Writes what can be drawn as `folder`/NAME.png; name -> caption, which names the seeds."""
+def draw(
+    evaluations: Evaluations, folder: Path, before: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
+    """Writes what can be drawn as `folder`/NAME.png; name -> caption, which names the seeds.
+
+    Args:
+        evaluations: what was measured.
+        folder: of the pictures.
+        before: name -> caption of pictures drawn where other runs were; one that cannot be drawn here, and whose file is
+            in `folder`, stays with its caption.
+    """
     made: dict[str, str] = {}
     for name, (figure, seeds, caption) in {
         "robustness": (*robustness(evaluations), "LFW accuracy with clean and degraded second images; points are means over the seeds, lines their standard deviation."),
@@ -38,6 +49,8 @@ def draw(evaluations: Evaluations, folder: Path) -> dict[str, str]:
         if figure is not None:
             write_bytes(folder / f"{name}.png", png(figure))
             made[name] = " ".join([caption, *_named(seeds)])
+        elif name in before and (folder / f"{name}.png").is_file():
+            made[name] = before[name]
     return made
 
 

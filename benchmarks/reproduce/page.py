@@ -18,6 +18,7 @@ from benchmarks.reproduce.collect import (
     MIXED,
     NOT_RUN,
     Evaluations,
+    captions,
     digest,
     judge,
     keep,
@@ -74,14 +75,14 @@ def write(scale: str, runs: Path, docs: Path, second: str = "", kept: Path | Non
     page = docs / f"{name}.md"
     if evaluations.are_none(page):
         return []
-    pictures = draw(evaluations, docs / name)
+    pictures = draw(evaluations, docs / name, captions(kept))
     shown = {f"{name}/{key}.png": caption for key, caption in pictures.items()}
     notes = _seen(docs / name / SEEN, digest(evaluations))
     lines = results(scale, evaluations, runs, spent, shown, notes, second)
     lines += full_scale(costs.read(docs)) if scale == "small" and not second else []
     write_text(page, "\n".join(lines))
     made = [page, docs / FIGURES / f"{name}.json"]
-    keep(made[-1], evaluations, spent)
+    keep(made[-1], evaluations, spent, pictures)
     if scale == "small" and not second:
         made.append(docs / "model_card.md")
         write_text(made[-1], "\n".join(model_card(evaluations)))

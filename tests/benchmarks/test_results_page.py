@@ -206,6 +206,26 @@ def test_figures_of_a_machine_that_is_gone_count_beside_those_that_are_here(runs
     assert again.seeds == [1, 2, 3, 4]
 
 
+def test_a_picture_whose_runs_are_elsewhere_stays_with_its_caption(runs, tmp_path):
+    values = np.random.default_rng(0).uniform(40, 50, [5, 4])
+    put(runs, 2, "table2_all", "pictures", {}, confidence_clean=values, confidence_blur=values - 1)
+    docs = tmp_path / "docs"
+    write("small", runs, docs)
+    picture, kept = docs / "results/confidence.png", docs / "figures/results.json"
+    drawn, shown = picture.read_bytes(), "row all. Seed 2."
+    assert shown in (docs / "results.md").read_text(encoding="utf-8")
+    write("small", tmp_path / "gone", docs, kept=kept)
+    write("small", tmp_path / "gone", docs, kept=kept)  # also from what was kept of what was kept
+    assert shown in (docs / "results.md").read_text(encoding="utf-8") and picture.read_bytes() == drawn
+    # Beside other docs, where the picture is not, there is no caption either; runs that are there draw their own.
+    write("small", tmp_path / "gone", tmp_path / "other", kept=kept)
+    assert shown not in (tmp_path / "other/results.md").read_text(encoding="utf-8")
+    put(tmp_path / "here", 3, "table2_all", "pictures", {}, confidence_clean=values, confidence_blur=values)
+    write("small", tmp_path / "here", docs, kept=kept)
+    text = (docs / "results.md").read_text(encoding="utf-8")
+    assert shown not in text and "row all. Seed 3." in text and picture.read_bytes() != drawn
+
+
 def test_what_is_here_takes_the_place_of_what_was_kept(runs, tmp_path):
     write("small", runs, tmp_path / "there")
     put(tmp_path / "here", 1, "table2_baseline", "ijbs", {"s2s/rank1": 0.5})
