@@ -7,6 +7,7 @@ import pytest
 from urfr_tf.bench import data
 
 
+@pytest.mark.slow
 def test_every_part_is_measured(monkeypatch):
     for name, value in {"_IMAGES": 24, "_BATCH": 8, "_FIRST": 1, "_TIMED": 1}.items():
         monkeypatch.setattr(data, name, value)
