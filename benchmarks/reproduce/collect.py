@@ -185,7 +185,9 @@ def keep(
 
     `pictures`: name -> caption of those on the page, which stay where they cannot be drawn again.
     """
-    content = {"figures": _figures(evaluations), "pictures": pictures or {}, "seconds": seconds}
+    content: dict[str, Any] = {"figures": _figures(evaluations), "seconds": seconds}
+    if pictures is not None:
+        content["pictures"] = pictures
     write_text(path, json.dumps(content, indent=1) + "\n")
 
 

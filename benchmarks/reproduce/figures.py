@@ -1,8 +1,6 @@
 """The pictures of the results page, from metrics.json and scores.npz alone; none shows a face."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -27,9 +25,7 @@ Drawn = tuple[Figure | None, list[int]]
 NOTHING: Drawn = (None, [])
 
 
-def draw(
-    evaluations: Evaluations, folder: Path, before: Mapping[str, str] = MappingProxyType({})
-) -> dict[str, str]:
+def draw(evaluations: Evaluations, folder: Path, before: dict[str, str]) -> dict[str, str]:
     """Writes what can be drawn as `folder`/NAME.png; name -> caption, which names the seeds.
 
     Args:

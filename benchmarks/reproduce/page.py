@@ -75,14 +75,18 @@ def write(scale: str, runs: Path, docs: Path, second: str = "", kept: Path | Non
     page = docs / f"{name}.md"
     if evaluations.are_none(page):
         return []
-    pictures = draw(evaluations, docs / name, captions(kept))
+    figures = docs / FIGURES / f"{name}.json"
+    own = (
+        kept is not None and kept.resolve() == figures.resolve()
+    )  # the pictures there are those of this page
+    pictures = draw(evaluations, docs / name, captions(kept) if own else {})
     shown = {f"{name}/{key}.png": caption for key, caption in pictures.items()}
     notes = _seen(docs / name / SEEN, digest(evaluations))
     lines = results(scale, evaluations, runs, spent, shown, notes, second)
     lines += full_scale(costs.read(docs)) if scale == "small" and not second else []
     write_text(page, "\n".join(lines))
-    made = [page, docs / FIGURES / f"{name}.json"]
-    keep(made[-1], evaluations, spent, pictures)
+    made = [page, figures]
+    keep(figures, evaluations, spent, pictures)
     if scale == "small" and not second:
         made.append(docs / "model_card.md")
         write_text(made[-1], "\n".join(model_card(evaluations)))

@@ -217,7 +217,9 @@ def test_a_picture_whose_runs_are_elsewhere_stays_with_its_caption(runs, tmp_pat
     write("small", tmp_path / "gone", docs, kept=kept)
     write("small", tmp_path / "gone", docs, kept=kept)  # also from what was kept of what was kept
     assert shown in (docs / "results.md").read_text(encoding="utf-8") and picture.read_bytes() == drawn
-    # Beside other docs, where the picture is not, there is no caption either; runs that are there draw their own.
+    # Beside other docs, whose picture may be another one, there is no caption; runs that are there draw their own.
+    (tmp_path / "other/results").mkdir(parents=True)
+    (tmp_path / "other/results/confidence.png").write_bytes(b"another")
     write("small", tmp_path / "gone", tmp_path / "other", kept=kept)
     assert shown not in (tmp_path / "other/results.md").read_text(encoding="utf-8")
     put(tmp_path / "here", 3, "table2_all", "pictures", {}, confidence_clean=values, confidence_blur=values)
