@@ -1,7 +1,5 @@
 """The exceptions that a user may see, the words they are printed with, and their exit codes."""
 
-from typing import Any
-
 
 class UrfrError(Exception):
     """Something outside the code is wrong: a file, a setting, a disk.
@@ -23,14 +21,11 @@ class TryAgainError(UrfrError):
     exit_code = 75
 
 
-def reason_of(error: Any) -> str:
-    """What an error of TensorFlow says, in one line, without the stack trace that may stand before it.
-
-    Args:
-        error: a `tf.errors.OpError`.
-    """
-    lines = [line for line in str(error.message).splitlines() if line.strip()]
+def reason_of(error: BaseException) -> str:
+    """What an error of a library says, in one line, without the stack trace that TensorFlow may put before it."""
+    # The text of a `tf.errors.OpError` has more than its message.
+    lines = [line for line in str(getattr(error, "message", error)).splitlines() if line.strip()]
     # Lines of a trace are indented.
     apart = ("Graph execution error", "Detected at", "<stack", " ")
     useful = [line for line in lines if not line.startswith(apart)]
-    return (useful or lines or [type(error).__name__])[0]
+    return (useful or lines or [type(error).__name__])[0].strip()

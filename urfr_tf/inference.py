@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from urfr_tf import heads
-from urfr_tf.errors import UrfrError
+from urfr_tf.errors import UrfrError, reason_of
 from urfr_tf.files import read_json
 from urfr_tf.threshold import own_threshold
 
 CARD = "assets/urfr.json"
 MOST_COPIES = 1 << 30
 """Bytes of weights that a TFLite file's interpreters may hold together."""
+_LONGEST_REASON = 300
 _KINDS = "a run folder, a SavedModel folder or a .tflite file"
 
 
@@ -159,7 +160,7 @@ def load_network(run: str | os.PathLike[str]) -> tuple[Any, dict[str, Any], Any]
         network.load_weights(str(weights))
     except Exception as error:  # Keras raises ValueError, KeyError or OSError, by the kind of damage
         raise UrfrError(
-            f"the weights in {weights} do not fit {Path(run) / 'config.yaml'}: {_first_line(error)}"
+            f"the weights in {weights} do not fit {Path(run) / 'config.yaml'}: {reason_of(error)[:_LONGEST_REASON]}"
         ) from error
     return network, run_card(Path(run), config), config
 
@@ -255,7 +256,9 @@ def _load_saved_model(folder: Path) -> Embedder:
         embed.structured_outputs[heads.CONFIDENCE].shape.assert_is_compatible_with([None, groups])
         embed.structured_outputs[heads.EMBEDDING].shape.assert_is_compatible_with([None, dim])
     except Exception as error:  # the loader raises OSError, KeyError, DecodeError or an OpError
-        raise UrfrError(f"the SavedModel in {folder} is damaged: {_first_line(error)}") from error
+        raise UrfrError(
+            f"the SavedModel in {folder} is damaged: {reason_of(error)[:_LONGEST_REASON]}"
+        ) from error
 
     def compute(crops: np.ndarray, keep: Any = model) -> dict[str, np.ndarray]:
         # `keep`: the variables live as long as the object that was loaded, not as its signature.
@@ -292,7 +295,7 @@ def _load_tflite(path: Path, bulk: bool) -> Embedder:
     except Exception as error:  # ValueError or RuntimeError by the kind of damage, KeyError on other models
         raise UrfrError(
             f"expected a TensorFlow Lite model with the signature serving_default of urfr export, but {path} "
-            f"gives: {_first_line(error)}"
+            f"gives: {reason_of(error)[:_LONGEST_REASON]}"
         ) from error
 
     # Not by the signature's runner, which plans the graph anew in every call (docs/export.md).
@@ -336,8 +339,3 @@ def _stored_arrays(weights: Path) -> int:
     with h5py.File(weights, "r") as file:
         file.visititems(visit)
     return count
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300]

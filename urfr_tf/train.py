@@ -151,7 +151,7 @@ def _train(
             )
         except (tf.errors.OpError, UrfrError) as error:
             cause = error.__cause__ if isinstance(error, UrfrError) else error
-            if workers.lost(cause):
+            if cause is not None and workers.lost(cause):
                 raise TryAgainError(
                     f"another worker was lost ({reason_of(cause)}); the same command on all workers continues"
                 ) from error

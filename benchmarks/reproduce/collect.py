@@ -173,7 +173,7 @@ def times(runs: Path, kept: Path | None = None) -> dict[str, float]:
     return _kept(kept)["seconds"] | found
 
 
-def captions(kept: Path | None) -> dict[str, str]:
+def captions(kept: Path) -> dict[str, str]:
     """Name -> caption of the pictures of the page that `keep` wrote `kept` with."""
     return dict(_kept(kept).get("pictures", {}))
 

@@ -76,10 +76,9 @@ def write(scale: str, runs: Path, docs: Path, second: str = "", kept: Path | Non
     if evaluations.are_none(page):
         return []
     figures = docs / FIGURES / f"{name}.json"
-    own = (
-        kept is not None and kept.resolve() == figures.resolve()
-    )  # the pictures there are those of this page
-    pictures = draw(evaluations, docs / name, captions(kept) if own else {})
+    # In other docs the pictures may be of other runs than those that were kept.
+    before = captions(kept) if kept is not None and kept.resolve() == figures.resolve() else {}
+    pictures = draw(evaluations, docs / name, before)
     shown = {f"{name}/{key}.png": caption for key, caption in pictures.items()}
     notes = _seen(docs / name / SEEN, digest(evaluations))
     lines = results(scale, evaluations, runs, spent, shown, notes, second)

@@ -33,6 +33,7 @@ FOLDER = "turned"
 MAX_COPIES = 64
 _SETTINGS, _RESULT = "settings.json", "turned.json"
 _BATCH = 64
+_THREADS = os.cpu_count() or 1
 _QUALITY = 95
 
 
@@ -72,7 +73,7 @@ def turn_shards(
         shutil.rmtree(folder, ignore_errors=True)
         write_json(folder / _SETTINGS, settings)
     sizes = {}
-    with ThreadPoolExecutor(_threads()) as pool:
+    with ThreadPoolExecutor(_THREADS) as pool:
         for copy, of_copy in enumerate(_paths(manifest, copies)):
             for shard, path in enumerate(of_copy):
                 if not path.is_file():
@@ -144,7 +145,7 @@ def _turned(
 
     stream = tf.data.TFRecordDataset(str(manifest.shard_paths[shard])).batch(_BATCH).enumerate()
     try:
-        for faces in in_order(pool, turned, stream, 2 * _threads()):
+        for faces in in_order(pool, turned, stream, 2 * _THREADS):
             yield from faces
     except tf.errors.OpError as error:
         raise UrfrError(
@@ -174,7 +175,3 @@ def _turning(size: int) -> Callable[..., tf.Tensor]:
 
     signature = [tf.TensorSpec([None], tf.string), tf.TensorSpec([2], tf.int64)]
     return tf.function(turn_batch, input_signature=signature, autograph=False)
-
-
-def _threads() -> int:
-    return os.cpu_count() or 1
