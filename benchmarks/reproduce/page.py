@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.command import with_sentences
-from benchmarks.reproduce import costs, paper, tables
+from benchmarks.reproduce import causes, costs, paper, tables
 from benchmarks.reproduce.card import model_card
 from benchmarks.reproduce.collect import (
     FAILS,
@@ -70,7 +70,10 @@ def write(scale: str, runs: Path, docs: Path, second: str = "", kept: Path | Non
         UrfrError: a metrics file does not parse.
     """
     evaluations = Evaluations(runs, aliases("small_" if scale == "small" else ""), kept=kept)
-    spent = times(runs, kept)
+    # The causes have a page of their own, with their time.
+    spent = {
+        piece: seconds for piece, seconds in times(runs, kept).items() if f"/{causes.FOLDER}/" not in piece
+    }
     name = f"results{'_full' if scale == 'full' else ''}{suffix(second)}"
     page = docs / f"{name}.md"
     if evaluations.are_none(page):

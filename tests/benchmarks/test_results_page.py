@@ -58,6 +58,7 @@ def runs(tmp_path):
         "2026-01-01T00:00:00Z\tseed1/table2_all/train\t1000.0\tstopped\n"
         "2026-01-01T01:00:00Z\tseed1/table2_all/train\t800.0\tdone\n"
         "2026-01-01T02:00:00Z\tdata/lists\t1800.0\tdone\n"
+        "2026-01-01T03:00:00Z\tseed1/causes/quarter/train\t900.0\tdone\n"
     )
     return runs
 
@@ -158,7 +159,7 @@ def test_the_head_tells_how_much_a_test_rests_on(page):
 
 
 def test_the_time_of_all_attempts_is_added(runs, page):
-    # 1,000 + 800 s of training and 1,800 s of lists: 1 hour, half of it training.
+    # 1,000 + 800 s of training and 1,800 s of lists: 1 hour, half of it training; the cause is of another page.
     assert times(runs)["seed1/table2_all/train"] == 1800
     assert "1.00 hours, of which training of the rows 0.50" in page
     assert "made-up, 2 cores" in page
