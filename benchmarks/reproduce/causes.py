@@ -126,6 +126,11 @@ def is_wanted(piece: str, names: Sequence[str]) -> bool:
     return piece.endswith("/validate") and piece.split("/")[-2] in names
 
 
+def is_of_a_cause(piece: str) -> bool:
+    """Whether a piece is of a cause, and not of a row."""
+    return f"/{FOLDER}/" in piece
+
+
 def causes_plan(wish: Wish) -> list[Piece]:
     """The pieces of the small reproduction, and those of each cause: `seedN/causes/NAME/train` and `.../validate`."""
     pieces, data = small_plan(wish), wish.runs / "data"
@@ -178,7 +183,7 @@ def _tests(data: Path) -> dict[str, list[str]]:
 def write(runs: Path, docs: Path, kept: Path | None = None, suffix: str = "") -> None:
     """Writes docs/causes.md and the figures behind it; `kept`: those of runs that are elsewhere."""
     figures = Evaluations(runs / FOLDER, {}, NAMES, kept)
-    spent = {piece: seconds for piece, seconds in times(runs, kept).items() if f"/{FOLDER}/" in piece}
+    spent = {piece: seconds for piece, seconds in times(runs, kept).items() if is_of_a_cause(piece)}
     page = docs / f"{FOLDER}{suffix}.md"
     if figures.are_none(page):
         return

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.command import with_sentences
-from benchmarks.reproduce import causes, costs, paper, tables
+from benchmarks.reproduce import costs, paper, tables
 from benchmarks.reproduce.card import model_card
+from benchmarks.reproduce.causes import is_of_a_cause
 from benchmarks.reproduce.collect import (
     FAILS,
     FIGURES,
@@ -71,9 +72,7 @@ def write(scale: str, runs: Path, docs: Path, second: str = "", kept: Path | Non
     """
     evaluations = Evaluations(runs, aliases("small_" if scale == "small" else ""), kept=kept)
     # The causes have a page of their own, with their time.
-    spent = {
-        piece: seconds for piece, seconds in times(runs, kept).items() if f"/{causes.FOLDER}/" not in piece
-    }
+    spent = {piece: seconds for piece, seconds in times(runs, kept).items() if not is_of_a_cause(piece)}
     name = f"results{'_full' if scale == 'full' else ''}{suffix(second)}"
     page = docs / f"{name}.md"
     if evaluations.are_none(page):
