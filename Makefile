@@ -56,19 +56,19 @@ demo: venv
 
 # REPRODUCE_FLAGS: --seeds 1 2, --only table2_all, --seconds 3600, --list, --set a.b=v; see --help.
 reproduce-small: venv
-	$(BIN)/python -m benchmarks.reproduce small --lfw "$(LFW)" --pairs "$(PAIRS)" --gender "$(GENDER)" --cfp "$(CFP)" $(REPRODUCE_FLAGS)
+	$(BIN)/python -m experiments.reproduce small --lfw "$(LFW)" --pairs "$(PAIRS)" --gender "$(GENDER)" --cfp "$(CFP)" $(REPRODUCE_FLAGS)
 
 reproduce-imported: venv
-	$(BIN)/python -m benchmarks.reproduce small --lfw "$(LFW)" --pairs "$(PAIRS)" --gender "$(GENDER)" --cfp "$(CFP)" --weights "$(WEIGHTS)" $(REPRODUCE_FLAGS)
+	$(BIN)/python -m experiments.reproduce small --lfw "$(LFW)" --pairs "$(PAIRS)" --gender "$(GENDER)" --cfp "$(CFP)" --weights "$(WEIGHTS)" $(REPRODUCE_FLAGS)
 
 reproduce: venv
 	@[ -n "$(MS1M)" ] && [ -n "$(CELEBA)" ] || { echo "make reproduce needs MS1M=FOLDER (InsightFace's train.rec, train.idx, property) and CELEBA=FOLDER; docs/results.md says what it takes." >&2; exit 2; }
-	$(BIN)/python -m benchmarks.reproduce full --ms1m "$(MS1M)" --celeba "$(CELEBA)" \
+	$(BIN)/python -m experiments.reproduce full --ms1m "$(MS1M)" --celeba "$(CELEBA)" \
 		$(foreach test,LFW CFP TINYFACE IJBC IJBS,$(if $(filter command environment,$(word 1,$(origin $(test)))),--$(shell echo $(test) | tr A-Z a-z) "$($(test))")) $(REPRODUCE_FLAGS)
 
 # FINETUNE_FLAGS: --seeds 1 2, --only urface, --stage train, --seconds 3600, --list; see --help.
 finetune: venv
-	$(BIN)/python -m benchmarks.finetune --lfw "$(LFW)" --pairs "$(PAIRS)" --gender "$(GENDER)" --cfp "$(CFP)" --weights "$(WEIGHTS)" $(FINETUNE_FLAGS)
+	$(BIN)/python -m experiments.finetune --lfw "$(LFW)" --pairs "$(PAIRS)" --gender "$(GENDER)" --cfp "$(CFP)" --weights "$(WEIGHTS)" $(FINETUNE_FLAGS)
 
 test: venv lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
@@ -79,7 +79,7 @@ test-slow: venv
 lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy urfr_tf export
+	$(BIN)/mypy urfr_tf
 
 format: venv
 	$(BIN)/ruff check --fix .

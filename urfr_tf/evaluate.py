@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from urfr_tf.card import THRESHOLD
-from urfr_tf.data.crops import CropSettings
+from urfr_tf.data.preparation.crops import CropSettings
 from urfr_tf.errors import UrfrError
+from urfr_tf.evaluation.degradations import Degradation
+from urfr_tf.evaluation.distractors import check_distractors, measure_distractors
+from urfr_tf.evaluation.embedding import Model, Pixels, embed
+from urfr_tf.evaluation.results import Result, Wish, joined
+from urfr_tf.evaluation.scoring import Faces, check_score, faces_of
+from urfr_tf.evaluation.templates import check_templates, measure_templates
+from urfr_tf.evaluation.verification import check_pairs, measure_pairs
 from urfr_tf.files import replacing, write_bytes, write_json
-from urfr_tf.protocols.degrade import Degradation
-from urfr_tf.protocols.embedding import Model, Pixels, embed
-from urfr_tf.protocols.identification import check_templates, measure_templates
-from urfr_tf.protocols.megaface import Distractors, check_distractors, measure_distractors
-from urfr_tf.protocols.protocol import Pairs, Several, Templates
-from urfr_tf.protocols.result import Result, Wish, joined
-from urfr_tf.protocols.scoring import Faces, check_score, faces_of
-from urfr_tf.protocols.verification import check_pairs, measure_pairs
-from urfr_tf.run_folder import versions
-from urfr_tf.threshold import threshold_file
+from urfr_tf.protocols.protocol import Distractors, Pairs, Several, Templates
+from urfr_tf.runs.card import THRESHOLD
+from urfr_tf.runs.folder import versions
+from urfr_tf.runs.thresholds import threshold_file
 from urfr_tf.visualize.canvas import png
 from urfr_tf.visualize.degraded import by_strength
 from urfr_tf.visualize.reject_pictures import curves_of

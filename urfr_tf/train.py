@@ -16,25 +16,27 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from urfr_tf import heads
-from urfr_tf.addons import progress_bar
-from urfr_tf.callbacks import Checkpoint, LogEpoch, StopOnNonFinite, Validate
-from urfr_tf.checkpoints import restore_latest
-from urfr_tf.config import Experiment
+from urfr_tf import keys
+from urfr_tf.config.tree import Experiment
 from urfr_tf.data.manifest import Manifest, load_manifest
-from urfr_tf.data.pipeline import steps_per_pass
+from urfr_tf.data.stream.pipeline import steps_per_pass
 from urfr_tf.errors import TryAgainError, UrfrError, reason_of
-from urfr_tf.models.finite import non_finite
-from urfr_tf.optimizers import build_schedule
-from urfr_tf.precision import resolve
-from urfr_tf.preemption import Preemption, StopWhenAsked
-from urfr_tf.quiet import quiet_compiler
-from urfr_tf.run_folder import EpochLog, open_run
-from urfr_tf.snapshot import Snapshot
-from urfr_tf.strategy import set_up
-from urfr_tf.tasks import attributes, recognition, uncertainty
-from urfr_tf.tasks.parts import Parts
-from urfr_tf.workers import Workers
+from urfr_tf.models.diagnose_nan import non_finite
+from urfr_tf.runs.folder import EpochLog, open_run
+from urfr_tf.system.quiet import quiet_compiler
+from urfr_tf.training.addons import progress_bar
+from urfr_tf.training.batch_layout import spell_batch
+from urfr_tf.training.callbacks import Checkpoint, LogEpoch, StopOnNonFinite, Validate
+from urfr_tf.training.checkpoints import restore_latest
+from urfr_tf.training.optimizers import build_schedule
+from urfr_tf.training.precision import resolve
+from urfr_tf.training.preemption import Preemption, StopWhenAsked
+from urfr_tf.training.snapshot import Snapshot
+from urfr_tf.training.strategy import set_up
+from urfr_tf.training.tasks import attributes, recognition
+from urfr_tf.training.tasks import uncertainty_stage as uncertainty
+from urfr_tf.training.tasks.task import Parts
+from urfr_tf.training.workers import Workers
 
 TASKS = {
     "recognition": recognition.build,
@@ -202,7 +204,7 @@ def build_callbacks(
     initial = config.confidence.initial if learned else None
     callbacks.append(LogEpoch(log, schedule, initial))
     if config.train.tensorboard:
-        from urfr_tf.tensorboard import WriteTensorBoard  # brings matplotlib
+        from urfr_tf.training.tensorboard import WriteTensorBoard  # brings matplotlib
 
         callbacks.append(
             WriteTensorBoard(run_dir / "tensorboard", snapshot, sample_batch(parts), config.variations)
@@ -216,7 +218,7 @@ def sample_batch(parts: Parts) -> Callable[[], tuple[np.ndarray, np.ndarray]]:
 
     def sample() -> tuple[np.ndarray, np.ndarray]:
         inputs, targets = next(iter(parts.batches(0)))
-        return inputs[heads.IMAGE].numpy(), targets[heads.VARIATION].numpy()
+        return inputs[keys.IMAGE].numpy(), targets[keys.VARIATION].numpy()
 
     return sample
 
@@ -236,22 +238,6 @@ def segments(step: int, steps_per_epoch: int, epochs: int, frozen: int = 0) -> l
             calls.append((epoch, end, steps_per_epoch))
             epoch = end
     return calls
-
-
-def spell_batch(config: Experiment, replicas: int) -> str:
-    """The global batch, and how it comes about.
-
-    Raises:
-        UrfrError: it cannot be divided so.
-    """
-    size, parts = config.data.batch_size, config.train.accumulate
-    if size % (replicas * parts):
-        raise UrfrError(
-            "expected data.batch_size, the global batch, as a multiple of the replicas times train.accumulate, "
-            f"but got {size}, {replicas} and {parts}"
-        )
-    micro = f" x {parts} micro-batches" if parts > 1 else ""
-    return f"global batch {size} = {replicas} replica(s){micro} x {size // replicas // parts} images"
 
 
 def describe(config: Experiment, manifest: Manifest, steps_per_epoch: int, replicas: int) -> str:

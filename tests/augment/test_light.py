@@ -3,9 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
-from urfr_tf import heads
+from urfr_tf import keys
 from urfr_tf.augment.light import GAIN, OFFSET, draw_light, relight
-from urfr_tf.data.pipeline import training_dataset
+from urfr_tf.data.stream.pipeline import training_dataset
 
 SEED = tf.constant([3, 4], tf.int64)
 
@@ -43,11 +43,11 @@ def test_the_pipeline_relights_and_labels_nothing(shards):
             original=True,
         )
         (inputs, targets), *_ = stream.take(1).as_numpy_iterator()
-        return inputs, targets[heads.VARIATION]
+        return inputs, targets[keys.VARIATION]
 
     plain, labels = first(0.0)
     lit, same_labels = first(1.0)
     np.testing.assert_array_equal(labels, same_labels)
-    np.testing.assert_array_equal(plain[heads.ORIGINAL], lit[heads.ORIGINAL])
-    changed = np.abs(lit[heads.IMAGE] - plain[heads.IMAGE]).mean(axis=(1, 2, 3))
+    np.testing.assert_array_equal(plain[keys.ORIGINAL], lit[keys.ORIGINAL])
+    changed = np.abs(lit[keys.IMAGE] - plain[keys.IMAGE]).mean(axis=(1, 2, 3))
     assert (changed > 0).all() and changed.max() > 10

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from urfr_tf.bench import step, step_point
-from urfr_tf.tasks.recognition import build_model
+from urfr_tf.training.tasks.recognition import build_model
 
 
 def test_rates_and_shares_of_a_point():

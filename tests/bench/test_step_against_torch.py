@@ -1,12 +1,12 @@
-"""`benchmarks/step_against_torch.py`: its arithmetic, with two programs that print known seconds."""
+"""`experiments/step_against_torch.py`: its arithmetic, with two programs that print known seconds."""
 
 import importlib.util
 import sys
-from pathlib import Path
 
 import pytest
+from paths import ROOT
 
-PATH = Path(__file__).resolve().parents[2] / "benchmarks" / "step_against_torch.py"
+PATH = ROOT / "experiments" / "step_against_torch.py"
 spec = importlib.util.spec_from_file_location("step_against_torch", PATH)
 against = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(against)

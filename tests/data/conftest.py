@@ -1,19 +1,14 @@
-"""`urfr prepare` inside this process; makes `made_up` importable for the tests of this folder."""
-
-import sys
-from pathlib import Path
+"""`urfr prepare` inside this process."""
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture
 def prepared(tmp_path):
     """A function (kind, path, **settings) -> (folder, what was said): runs `prepare` in this process."""
-    from urfr_tf.data.crops import CropSettings
-    from urfr_tf.data.job import Job
-    from urfr_tf.data.prepare import prepare
+    from urfr_tf.data.preparation.crops import CropSettings
+    from urfr_tf.data.preparation.job import Job
+    from urfr_tf.data.preparation.prepare import prepare
     from urfr_tf.data.sources import open_source
 
     def run(kind, path, out=None, identities=None, shards=None, **settings):

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from urfr_tf import heads
+from urfr_tf import keys
 from urfr_tf.layers import Confidence, SubEmbedding
-from urfr_tf.models.inference import inference_outputs
+from urfr_tf.models.inference_graph import inference_outputs
 
 SIZE, GROUPS, DIM = 32, 4, 16
 
@@ -14,7 +14,7 @@ SIZE, GROUPS, DIM = 32, 4, 16
 def tiny_network(extra=None):
     """{image [B, 32, 32, 3]} -> {embedding [B, 16], confidence [B, 4], variance [B, 4]}."""
     keras.utils.set_random_seed(3)
-    image = keras.Input([SIZE, SIZE, 3], name=heads.IMAGE)
+    image = keras.Input([SIZE, SIZE, 3], name=keys.IMAGE)
     x = keras.layers.Rescaling(1 / 128, offset=-127.5 / 128)(image)
     for filters in (8, 12):
         x = keras.layers.Conv2D(filters, 3, 2, use_bias=False)(x)
@@ -24,18 +24,18 @@ def tiny_network(extra=None):
         x = extra(x)
     features = keras.layers.Flatten()(x)
     outputs = {
-        heads.EMBEDDING: SubEmbedding(GROUPS, DIM // GROUPS, name=heads.EMBEDDING)(features),
-        heads.CONFIDENCE: Confidence(GROUPS, 20.0, name=heads.CONFIDENCE)(features),
+        keys.EMBEDDING: SubEmbedding(GROUPS, DIM // GROUPS, name=keys.EMBEDDING)(features),
+        keys.CONFIDENCE: Confidence(GROUPS, 20.0, name=keys.CONFIDENCE)(features),
     }
-    network = keras.Model(image, inference_outputs(keras.Model({heads.IMAGE: image}, outputs)))
-    network = keras.Model({heads.IMAGE: image}, network.output)
+    network = keras.Model(image, inference_outputs(keras.Model({keys.IMAGE: image}, outputs)))
+    network = keras.Model({keys.IMAGE: image}, network.output)
     random = np.random.default_rng(0)
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.moving_mean.assign(random.normal(0, 0.3, layer.moving_mean.shape))
             layer.moving_variance.assign(random.uniform(0.5, 2, layer.moving_variance.shape))
     # A fresh head gives the same confidence to every image.
-    kernel = network.get_layer(heads.CONFIDENCE).dense.kernel
+    kernel = network.get_layer(keys.CONFIDENCE).dense.kernel
     kernel.assign(random.normal(0, 0.05, kernel.shape))
     return network
 
@@ -62,4 +62,4 @@ def images():
 
 @pytest.fixture(scope="session")
 def expected(network, images):
-    return {name: value.numpy() for name, value in network({heads.IMAGE: images.astype(np.float32)}).items()}
+    return {name: value.numpy() for name, value in network({keys.IMAGE: images.astype(np.float32)}).items()}

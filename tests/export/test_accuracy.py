@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 import urfr_tf
-from urfr_export import export_run as module
-from urfr_export.accuracy import change, check_faces, far_of, open_faces
-from urfr_export.export_run import EMBEDDINGS, export_run
-from urfr_export.parity import LIMITS, Limit
-from urfr_tf.card import run_card
-from urfr_tf.config import from_dict, read_run_config, to_yaml
+from urfr_tf.config.tree import from_dict, read_run_config, to_yaml
 from urfr_tf.errors import UrfrError
+from urfr_tf.export import export_run as module
+from urfr_tf.export.accuracy import change, check_faces, far_of, open_faces
+from urfr_tf.export.export_run import EMBEDDINGS, export_run
+from urfr_tf.export.parity import LIMITS, Limit
+from urfr_tf.runs.card import run_card
 
 PEOPLE, EACH = 12, 6
 

@@ -5,7 +5,7 @@ official API's servicer and runs the SavedModel's own signatures. The same file 
 of the same export:
 
     URFR_TEST_GRPC=host:8500 URFR_TEST_REST=host:8501 URFR_TEST_MODEL=EXPORT/saved_model/1 \\
-        python -m pytest tests/export/test_client.py
+        python -m pytest tests/urfr_tf/export/test_client.py
 """
 
 import base64
@@ -24,11 +24,11 @@ import pytest
 import tensorflow as tf
 
 import urfr_tf
-from urfr_export.client import Client, Server
-from urfr_export.client_command import main
-from urfr_export.saved_model import write_saved_model
-from urfr_export.warmup import MODEL
 from urfr_tf.errors import UrfrError
+from urfr_tf.export.client import Client, Server
+from urfr_tf.export.client_command import main
+from urfr_tf.export.saved_model import write_saved_model
+from urfr_tf.export.warmup import MODEL
 
 grpc = pytest.importorskip("grpc")
 pytest.importorskip("tensorflow_serving")

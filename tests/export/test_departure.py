@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from urfr_export.departure import departure_of_file
-from urfr_export.tflite import convert
+from urfr_tf.export.departure import departure_of_file
+from urfr_tf.export.tflite import convert
 
 
 @pytest.mark.parametrize("quantize", ["none", "int8"])

@@ -10,14 +10,14 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 import urfr_tf
-from urfr_export import export_run as module
-from urfr_export.export_run import export_run
-from urfr_export.parity import LIMITS, Limit
-from urfr_tf.card import run_card
 from urfr_tf.commands import export as command
-from urfr_tf.config import from_dict, read_run_config, to_yaml
+from urfr_tf.config.tree import from_dict, read_run_config, to_yaml
 from urfr_tf.errors import UrfrError
-from urfr_tf.inference import fingerprint, load, network_embedder
+from urfr_tf.export import export_run as module
+from urfr_tf.export.export_run import export_run
+from urfr_tf.export.parity import LIMITS, Limit
+from urfr_tf.runs.card import run_card
+from urfr_tf.runs.embedder import fingerprint, load, network_embedder
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +227,7 @@ def test_a_new_version_stands_beside_the_old(run, tmp_path):
 @pytest.mark.slow
 def test_a_trained_run(tiny_run, shards, tmp_path, tiny):
     """Everything real: a run that was trained, its own configuration, every format."""
-    from urfr_tf.inference import load_network
+    from urfr_tf.runs.embedder import load_network
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "load_network", load_network)

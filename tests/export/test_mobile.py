@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from urfr_export.dynamic_range import one_range_an_image
-from urfr_export.fold import fold
-from urfr_export.tflite import QUANTIZATIONS, convert, operators
-from urfr_export.whole_map import WeightedMean, whole_maps
+from urfr_tf.export.dynamic_range import one_range_an_image
+from urfr_tf.export.fold_batch_norm import fold
+from urfr_tf.export.tflite import QUANTIZATIONS, convert, operators
+from urfr_tf.export.whole_map import WeightedMean, whole_maps
 from urfr_tf.models.mobilefacenet import mobilefacenet
 
 SIZE = 64

@@ -3,7 +3,7 @@
 Needs a second environment, since the lock file holds TensorFlow 2.15:
 
     python -m venv /tmp/tf_new && /tmp/tf_new/bin/pip install tensorflow==2.21.0
-    URFR_NEWEST_PYTHON=/tmp/tf_new/bin/python python -m pytest -m slow tests/export/test_newest_tensorflow.py
+    URFR_NEWEST_PYTHON=/tmp/tf_new/bin/python python -m pytest -m slow tests/urfr_tf/export/test_newest_tensorflow.py
 """
 
 import json
@@ -13,9 +13,9 @@ import subprocess
 import numpy as np
 import pytest
 
-from urfr_export.fold import fold
-from urfr_export.saved_model import write_saved_model
-from urfr_tf import heads
+from urfr_tf import keys
+from urfr_tf.export.fold_batch_norm import fold
+from urfr_tf.export.saved_model import write_saved_model
 
 PROGRAM = """
 import json, sys
@@ -43,7 +43,7 @@ def test_same_outputs(network, card, images, dtype, tmp_path):
             "URFR_NEWEST_PYTHON does not name the Python of an environment with the newest TensorFlow"
         )
     saved = network if dtype == "float32" else fold(network, prelu="maximum", dtype=dtype)
-    expected = saved({heads.IMAGE: images.astype(np.float32)})
+    expected = saved({keys.IMAGE: images.astype(np.float32)})
     # A kernel of another version may round a bfloat16 the other way: 2^-8 of it, in two convolutions.
     tolerance = {"float32": 1e-5, "bfloat16": 0.02}[dtype]
     write_saved_model(saved, tmp_path / "1", card)

@@ -5,8 +5,8 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from urfr_export.parity import Limit, check, measure
 from urfr_tf.errors import UrfrError
+from urfr_tf.export.parity import Limit, check, measure
 
 
 def outputs(embedding, confidence):

@@ -4,14 +4,14 @@ import keras
 import numpy as np
 import pytest
 
-from urfr_export.export_run import export_run
-from urfr_export.fold import fold
-from urfr_export.images import made_up_images
-from urfr_export.parity import measure
-from urfr_export.quantization_aware import adapt
-from urfr_export.tflite import convert
-from urfr_tf import heads, load
+from urfr_tf import keys, load
 from urfr_tf.errors import UrfrError
+from urfr_tf.export.export_run import export_run
+from urfr_tf.export.fold_batch_norm import fold
+from urfr_tf.export.images import made_up_images
+from urfr_tf.export.parity import measure
+from urfr_tf.export.quantization_aware import adapt
+from urfr_tf.export.tflite import convert
 
 OUTLIER = 30.0
 
@@ -58,7 +58,7 @@ def test_the_backbone_learned_and_the_heads_did_not(uneven, adapted):
 
 def test_int8_comes_closer(uneven, adapted, tmp_path):
     images = made_up_images(32, 128)[64:]
-    expected = {name: value.numpy() for name, value in uneven({heads.IMAGE: images}).items()}
+    expected = {name: value.numpy() for name, value in uneven({keys.IMAGE: images}).items()}
     errors = []
     for steps in (0, 200):
         path = tmp_path / f"{steps}.tflite"

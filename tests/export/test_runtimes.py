@@ -4,10 +4,10 @@ import sys
 
 import pytest
 
-from urfr_export.saved_model import write_saved_model
-from urfr_export.tflite import convert
 from urfr_tf.bench import inference
 from urfr_tf.errors import UrfrError
+from urfr_tf.export.saved_model import write_saved_model
+from urfr_tf.export.tflite import convert
 
 
 def test_a_small_model_is_measured_in_a_process_of_its_own(network, card, images, tmp_path, monkeypatch):

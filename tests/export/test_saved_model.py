@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import urfr_tf
-from urfr_export.saved_model import write_saved_model
+from urfr_tf.export.saved_model import write_saved_model
 
 OUTPUTS = ("embedding", "confidence", "variance")
 

@@ -11,12 +11,12 @@ import pytest
 import tensorflow as tf
 import yaml
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from paths import ROOT
 
-import urfr_export
-from urfr_export.saved_model import write_saved_model
-from urfr_export.warmup import BATCH_SIZES, MODEL, PLACE, write_warmup
+from urfr_tf.export.saved_model import write_saved_model
+from urfr_tf.export.warmup import BATCH_SIZES, MODEL, PLACE, write_warmup
 
-SERVING = Path(urfr_export.__file__).parent / "serving"
+SERVING = ROOT / "export" / "serving"
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ import pytest
 import tensorflow as tf
 
 import urfr_tf
-from urfr_export.parity import measure
-from urfr_export.tflite import QUANTIZATIONS, convert, operators
 from urfr_tf.errors import UrfrError
-from urfr_tf.tflite_file import read_tflite, with_card
+from urfr_tf.export.parity import measure
+from urfr_tf.export.tflite import QUANTIZATIONS, convert, operators
+from urfr_tf.runs.tflite_file import read_tflite, with_card
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from paths import SHARED
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.faces.detect import Detector, Face, choose
 
-LFW = Path(__file__).resolve().parents[3] / "shared" / "data" / "lfw.tar"
+LFW = SHARED / "data" / "lfw.tar"
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +171,7 @@ def test_real_photographs(detector):
             if len(images) == 48:
                 break
     faces = [choose(f, (250, 250), "central") for f in detector.detect(images)]
-    # benchmarks/check_alignment.py finds 99.7 % of all 13,233; of 48 at most one may be missing.
+    # experiments/check_alignment.py finds 99.7 % of all 13,233; of 48 at most one may be missing.
     assert sum(f is not None for f in faces) >= 47
     # LFW is centred by the box of another detector, so left and right are even; a nose is a little below.
     noses = np.array([f.points[2] for f in faces if f is not None])

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import ROOT
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.faces import shape, views
@@ -42,7 +43,7 @@ def test_the_triangles_are_a_symmetric_surface_without_holes():
 def test_the_provenance_says_where_the_face_comes_from():
     raw = json.loads(Path(shape.__file__).with_name("mean_face.json").read_text())
     provenance = raw["provenance"]
-    assert (Path(__file__).parents[2] / provenance["script"]).exists()
+    assert (ROOT / provenance["script"]).exists()
     assert provenance["used"] <= provenance["frontal"] <= provenance["found"] <= provenance["looked_at"]
     assert provenance["versions"]["mediapipe"] == "0.10.21"
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import urfr_tf.layers as layers
-from urfr_tf.models.inference import JoinGroups, Reciprocal
+from urfr_tf.models.inference_graph import JoinGroups, Reciprocal
 
 INFERENCE = (
     "BatchNormalization",

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from urfr_tf.layers.prototypes import confidence_logits
 from urfr_tf.losses import identification, partial_identification
-from urfr_tf.models.exchange import Alone
+from urfr_tf.models.collectives import Alone
 
 B, K, D, C, MARGIN = 5, 2, 3, 7, 1.5
 

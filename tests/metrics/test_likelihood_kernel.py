@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import ROOT
 
 from urfr_tf.metrics import likelihood, likelihood_kernel, likelihood_score
 
@@ -110,7 +111,7 @@ def test_a_file_that_is_no_library_counts_as_none(tmp_path):
 @pytest.mark.slow
 def test_an_installation_without_a_compiler_succeeds(tmp_path):
     """`setup.py build_ext` with a compiler that does not exist warns and ends with 0; with one, the file is there."""
-    root = Path(likelihood_kernel.__file__).parents[2]
+    root = ROOT
     command = [sys.executable, "setup.py", "build_ext"]
     for compiler, libraries in (("/nowhere/cc", 0), (COMPILER, 1)):
         out = tmp_path / str(libraries)

@@ -1,23 +1,18 @@
 """Micro-batches one after the other move the weights as the global batch at once does."""
 
-import importlib.util
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
+import small_urface as small
 import tensorflow as tf
 
-from urfr_tf import heads
-from urfr_tf.config import from_dict
+from urfr_tf import keys
+from urfr_tf.config.tree import from_dict
 from urfr_tf.errors import UrfrError
-from urfr_tf.optimizers import build_schedule
-from urfr_tf.tasks.recognition import build_model, compile_model
-from urfr_tf.train import spell_batch
+from urfr_tf.training.batch_layout import spell_batch
+from urfr_tf.training.optimizers import build_schedule
+from urfr_tf.training.tasks.recognition import build_model, compile_model
 
-spec = importlib.util.spec_from_file_location("small_urface", Path(__file__).with_name("small_urface.py"))
-small = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(small)
 RATE = {"type": "constant", "constant": {"learning_rate": 0.05}}
 
 
@@ -50,8 +45,8 @@ def test_a_network_with_frozen_batch_norms_equals_one_batch():
     """One step of the whole network; batch norms that learn would take their statistics from a micro-batch."""
     random = np.random.default_rng(0)
     images = random.uniform(0, 255, [8, 32, 32, 3]).astype(np.float32)
-    inputs = {heads.IMAGE: images, heads.LABEL: random.integers(0, 5, 8)}
-    data = tf.data.Dataset.from_tensors((inputs, {heads.VARIATION: np.zeros([8, 0], np.float32)}))
+    inputs = {keys.IMAGE: images, keys.LABEL: random.integers(0, 5, 8)}
+    data = tf.data.Dataset.from_tensors((inputs, {keys.VARIATION: np.zeros([8, 0], np.float32)}))
     weights = []
     for accumulate in (1, 4):
         settings = config(accumulate, freeze_batch_norm="all")

@@ -1,21 +1,15 @@
 """Sampled prototypes in the train step: rate 1 is the dense layer, other rows rest, labels keep all their digits."""
 
-import importlib.util
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
+import small_urface as small
 import tensorflow as tf
 
-from urfr_tf import heads
-from urfr_tf.config import from_dict
+from urfr_tf import keys
+from urfr_tf.config.tree import from_dict
 from urfr_tf.errors import UrfrError
-from urfr_tf.layers.partial_prototypes import PartialPrototypes
-
-spec = importlib.util.spec_from_file_location("small_urface", Path(__file__).with_name("small_urface.py"))
-small = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(small)
+from urfr_tf.models.partial_prototypes import PartialPrototypes
 
 MANY = 70_001  # beyond 65,504, the greatest number of float16
 FAR = [65_503, 65_504, 65_505, 70_000, 2_049, 0]
@@ -50,7 +44,7 @@ def test_labels_keep_their_digits_in_half_precision(policy, kind):
         assert np.count_nonzero(pull) == len(FAR) + 3
     else:
         np.testing.assert_array_equal(np.sort(np.argsort(pull)[-len(FAR) :]), np.sort(FAR))
-    assert model.get_layer(heads.EMBEDDING).compute_dtype == "float32"
+    assert model.get_layer(keys.EMBEDDING).compute_dtype == "float32"
 
 
 def test_an_overflow_under_loss_scaling_skips_the_prototypes_too():

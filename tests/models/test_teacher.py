@@ -6,13 +6,13 @@ import pytest
 import tensorflow as tf
 from stepping import step_of
 
-from urfr_tf import heads
-from urfr_tf.config import from_dict, load_config
+from urfr_tf import keys
+from urfr_tf.config.tree import from_dict, load_config
 from urfr_tf.errors import UrfrError
-from urfr_tf.models.inference import build_inference
-from urfr_tf.optimizers import build_schedule
-from urfr_tf.run_folder import WEIGHTS, open_run
-from urfr_tf.tasks.recognition import build_model, compile_model
+from urfr_tf.models.inference_graph import build_inference
+from urfr_tf.runs.folder import WEIGHTS, open_run
+from urfr_tf.training.optimizers import build_schedule
+from urfr_tf.training.tasks.recognition import build_model, compile_model
 
 B, CLASSES = 6, 5
 MODEL = {"backbone": "ir10", "width": 0.125, "input_size": 32, "embedding_dim": 16, "groups": 4}
@@ -55,8 +55,8 @@ def batch(varied=True):
     images = original.astype(np.float32)
     if varied:
         images[:, 10:20] = 0
-    inputs = {heads.IMAGE: images, heads.ORIGINAL: original, heads.LABEL: random.integers(0, CLASSES, B)}
-    return tf.nest.map_structure(tf.constant, (inputs, {heads.VARIATION: np.ones([B, 1], np.float32)}))
+    inputs = {keys.IMAGE: images, keys.ORIGINAL: original, keys.LABEL: random.integers(0, CLASSES, B)}
+    return tf.nest.map_structure(tf.constant, (inputs, {keys.VARIATION: np.ones([B, 1], np.float32)}))
 
 
 def test_nothing_to_learn_where_nothing_was_varied(start):
@@ -69,8 +69,8 @@ def test_the_term_is_that_of_the_start_and_adds_up(start):
     model, network = built(start)
     data = batch()
     inputs, _ = data
-    taught = network({heads.IMAGE: tf.cast(inputs[heads.ORIGINAL], tf.float32)})[heads.EMBEDDING].numpy()
-    seen = network({heads.IMAGE: inputs[heads.IMAGE]})[heads.EMBEDDING].numpy()
+    taught = network({keys.IMAGE: tf.cast(inputs[keys.ORIGINAL], tf.float32)})[keys.EMBEDDING].numpy()
+    seen = network({keys.IMAGE: inputs[keys.IMAGE]})[keys.EMBEDDING].numpy()
     expected = 1 - (taught * seen).sum(-1).mean()
     assert expected > 0.01
     step = step_of(model)
@@ -85,14 +85,14 @@ def test_alone_it_brings_the_augmented_image_to_what_the_start_said(start):
     """Twenty steps lower it, and the teacher is still the start: its answer to the original does not move."""
     model, _ = built(start, loss={"margin": 0.0, "teacher": 10.0}, optimizer={"clip_norm": 0.2})
     data = batch()
-    before = model.teacher(data[0][heads.ORIGINAL]).numpy()
+    before = model.teacher(data[0][keys.ORIGINAL]).numpy()
     step = step_of(model)
     first = float(step(data)["teacher"])
     for _ in range(20):
         model.reset_metrics()
         last = float(step(data)["teacher"])
     assert last < 0.5 * first
-    np.testing.assert_array_equal(model.teacher(data[0][heads.ORIGINAL]), before)
+    np.testing.assert_array_equal(model.teacher(data[0][keys.ORIGINAL]), before)
 
 
 def test_it_is_in_no_checkpoint(start):

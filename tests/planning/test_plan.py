@@ -11,9 +11,8 @@ import keras
 import pytest
 import yaml
 
-from urfr_tf import memory
 from urfr_tf.bench.photographs import write_photographs
-from urfr_tf.config import from_dict
+from urfr_tf.config.tree import from_dict
 from urfr_tf.data.manifest import load_manifest
 from urfr_tf.errors import UrfrError
 from urfr_tf.planning import room
@@ -21,6 +20,7 @@ from urfr_tf.planning.build import kept_per_image
 from urfr_tf.planning.estimate import Data, pipeline_bytes, plan
 from urfr_tf.planning.report import as_json, facts_of_data, hours, replicas_of, spell, worker_shard_bytes
 from urfr_tf.planning.room import Room, alternatives, check
+from urfr_tf.system import memory
 
 RATE = {"learning_rate": {"type": "constant", "constant": {"learning_rate": 0.01}}}
 TREE = {

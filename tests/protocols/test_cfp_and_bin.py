@@ -3,17 +3,17 @@
 import json
 import pickle
 import tarfile
-from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import SHARED
 
-import urfr_tf.inference
+import urfr_tf.runs.embedder
 from urfr_tf.cli import main
 from urfr_tf.errors import UrfrError
-from urfr_tf.protocols.open import open_protocol
+from urfr_tf.protocols.table import open_protocol
 
-REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "cfp_dev.tar"
+REAL = SHARED / "data" / "cfp_dev.tar"
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_cfp_of_a_folder_and_of_an_archive_agree(cfp, tmp_path):
 
 
 def test_cfp_through_the_command(cfp, pixel_model, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(urfr_tf.inference, "load", lambda path, bulk: pixel_model)
+    monkeypatch.setattr(urfr_tf.runs.embedder, "load", lambda path, bulk: pixel_model)
     command = [
         "evaluate",
         "--model",
@@ -138,7 +138,7 @@ def test_bin_pairs(crowd, pixel_model, monkeypatch, tmp_path):
     assert (
         pairs.first[:2].tolist() == [0, 2] and pairs.second[:2].tolist() == [1, 3] and pairs.identity is None
     )
-    monkeypatch.setattr(urfr_tf.inference, "load", lambda path, bulk: pixel_model)
+    monkeypatch.setattr(urfr_tf.runs.embedder, "load", lambda path, bulk: pixel_model)
     command = [
         "evaluate",
         "--model",

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.protocols.identification import measure_templates
-from urfr_tf.protocols.open import open_protocol
-from urfr_tf.protocols.result import Wish
+from urfr_tf.evaluation.results import Wish
+from urfr_tf.evaluation.templates import measure_templates
+from urfr_tf.protocols.table import open_protocol
 
 HEADING = "TEMPLATE_ID,SUBJECT_ID,FILE,MEDIA_ID,SIGHTING_ID,FRAME,FACE_X,FACE_Y,FACE_WIDTH,FACE_HEIGHT"
 ANGLES = {"img/1.jpg": 0, "frame/2_1.png": 20, "frame/2_2.png": 40, "img/3.jpg": 90, "img/4.jpg": 70}

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.protocols.identification import check_templates, measure_templates, pool
-from urfr_tf.protocols.open import open_protocol
+from urfr_tf.evaluation.results import Wish
+from urfr_tf.evaluation.scoring import faces_of
+from urfr_tf.evaluation.templates import check_templates, measure_templates, pool
 from urfr_tf.protocols.protocol import Identification, Images, Split, Templates, Verification
-from urfr_tf.protocols.result import Wish
-from urfr_tf.protocols.scoring import faces_of
+from urfr_tf.protocols.table import open_protocol
 
 IMAGES = {"a": 0, "b": 90, "c": 180, "d": 270, "f1": 10, "f2": 30, "s": 50, "pb": 60, "pc": 230, "pd": None}
 TEMPLATES = {

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.protocols.identification import measure_templates
-from urfr_tf.protocols.open import open_protocol
-from urfr_tf.protocols.result import Wish
+from urfr_tf.evaluation.results import Wish
+from urfr_tf.evaluation.templates import measure_templates
+from urfr_tf.protocols.table import open_protocol
 
 CROPS = {
     "1/videos_10_000001.jpg": 10,

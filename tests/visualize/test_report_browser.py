@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from urfr_tf.visualize import pictures
-from urfr_tf.visualize.confidence import confidence_figure
+from urfr_tf.visualize.confidence_figure import confidence_figure
 from urfr_tf.visualize.notes import notes
 from urfr_tf.visualize.report import Picture, write_report
 from urfr_tf.visualize.result_tables import result_tables

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from urfr_tf import heads
+from urfr_tf import keys
 from urfr_tf.data import records
-from urfr_tf.inference import Embedder
-from urfr_tf.run_pictures import (
+from urfr_tf.runs.embedder import Embedder
+from urfr_tf.visualize.run_pictures import (
     confidence_pictures,
     map_picture,
     run_pictures,
@@ -77,7 +77,7 @@ def model(confidence):
         angle = images.mean(axis=(1, 2, 3)) / 255 * np.pi
         embedding = np.stack([np.cos(angle), np.sin(angle)], axis=1)
         given = confidence(images)
-        return {heads.EMBEDDING: embedding, heads.CONFIDENCE: given, heads.VARIANCE: 1 / given}
+        return {keys.EMBEDDING: embedding, keys.CONFIDENCE: given, keys.VARIANCE: 1 / given}
 
     return Embedder("x", "run", SIZE, 2, 2, "0" * 64, compute)
 

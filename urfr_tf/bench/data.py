@@ -17,16 +17,16 @@ from typing import Any
 
 import tensorflow as tf
 
-from urfr_tf import heads
+from urfr_tf import keys
 from urfr_tf.augment.choose import VARIATIONS
 from urfr_tf.bench.photographs import write_photographs
 from urfr_tf.bench.spread import spread
 from urfr_tf.data import records
 from urfr_tf.data.manifest import load_manifest
-from urfr_tf.data.pipeline import training_dataset
-from urfr_tf.data.random_crop import decode, decode_all
-from urfr_tf.data.turned import turn_shards
-from urfr_tf.run_folder import machine, versions
+from urfr_tf.data.stream.pipeline import training_dataset
+from urfr_tf.data.stream.random_crop import decode, decode_all
+from urfr_tf.data.stream.turned_faces import turn_shards
+from urfr_tf.runs.folder import machine, versions
 
 # The paper's sizes and probability (method, sections 1 and 3).
 IMAGE_SIZE, CROP_SIZE, PROBABILITY = 110, 100, 0.3
@@ -89,7 +89,7 @@ def _augmented(folder: str, variations: tuple[str, ...], turned: bool) -> tf.dat
 
 def _decode_only(folder: str) -> tf.data.Dataset:
     shards = tf.data.TFRecordDataset([str(path) for path in load_manifest(folder).shard_paths])
-    encoded = records.parse(tf.constant(list(shards.as_numpy_iterator())))[heads.IMAGE]
+    encoded = records.parse(tf.constant(list(shards.as_numpy_iterator())))[keys.IMAGE]
     stream = tf.data.Dataset.from_tensor_slices(encoded).repeat()
     stream = stream.map(lambda one: decode(one, IMAGE_SIZE), num_parallel_calls=tf.data.AUTOTUNE)
     return stream.batch(_BATCH, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
@@ -100,7 +100,7 @@ def _own_decode(folder: str) -> tf.data.Dataset:
 
     def read(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         batch = records.parse(serialized)
-        return decode_all(batch[heads.IMAGE], IMAGE_SIZE), batch[heads.LABEL]
+        return decode_all(batch[keys.IMAGE], IMAGE_SIZE), batch[keys.LABEL]
 
     stream = shards.repeat().batch(_BATCH, drop_remainder=True)
     return stream.map(read, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)

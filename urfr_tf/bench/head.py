@@ -10,11 +10,11 @@ import statistics
 import sys
 from typing import Any
 
-from urfr_tf import memory
 from urfr_tf.bench.peers import run as run_program
 from urfr_tf.bench.spread import spread
 from urfr_tf.errors import UrfrError
-from urfr_tf.run_folder import machine, versions
+from urfr_tf.runs.folder import machine, versions
+from urfr_tf.system import memory
 
 BATCH, GROUPS, DIM = 64, 16, 32
 CLASSES = (10_000, 100_000, 1_000_000, 4_000_000)

@@ -13,14 +13,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from urfr_tf import heads, memory
-from urfr_tf.addons import sgdw
+from urfr_tf import keys
 from urfr_tf.layers import Confidence, SubEmbedding
-from urfr_tf.layers.partial_prototypes import PartialPrototypes
 from urfr_tf.losses import ConfidenceAwareIdentification
+from urfr_tf.models.partial_prototypes import PartialPrototypes
 from urfr_tf.models.prototype_step import Momentum
-from urfr_tf.models.trainer import URFace
 from urfr_tf.models.urface import training_outputs
+from urfr_tf.models.urface_trainer import URFace
+from urfr_tf.system import memory
+from urfr_tf.training.addons import sgdw
 
 _RATE, _MOMENTUM, _DECAY = 0.01, 0.9, 5e-4
 
@@ -35,10 +36,10 @@ def build(classes: int, groups: int, dim: int, replicas: int, head: dict[str, An
         replicas: R.
         head: keys of the configuration's `head`: sharded, sample_rate, sample_count; empty for the dense one.
     """
-    features = keras.Input([groups * dim], name=heads.IMAGE)
-    embedding = SubEmbedding(groups, dim, batch_norm=False, name=heads.EMBEDDING)(features)
-    confidence = Confidence(groups, name=heads.CONFIDENCE)(features)
-    network = keras.Model({heads.IMAGE: features}, {heads.EMBEDDING: embedding, heads.CONFIDENCE: confidence})
+    features = keras.Input([groups * dim], name=keys.IMAGE)
+    embedding = SubEmbedding(groups, dim, batch_norm=False, name=keys.EMBEDDING)(features)
+    confidence = Confidence(groups, name=keys.CONFIDENCE)(features)
+    network = keras.Model({keys.IMAGE: features}, {keys.EMBEDDING: embedding, keys.CONFIDENCE: confidence})
     model = URFace(network.input, training_outputs(network, None if head else classes, groups))
     prototypes = None
     if head:
@@ -63,7 +64,7 @@ def build(classes: int, groups: int, dim: int, replicas: int, head: dict[str, An
 def head_bytes(model: URFace) -> list[int]:
     """Bytes of the prototypes and their momentum on each replica, from the variables themselves."""
     if model.prototypes is None:
-        kernel = model.get_layer(heads.LOGITS).kernel
+        kernel = model.get_layer(keys.LOGITS).kernel
         variables = [(kernel, model.optimizer.get_slot(kernel, "momentum"))]
     else:
         variables = model.prototypes.of_replicas()
@@ -108,8 +109,8 @@ def _batch(strategy: tf.distribute.Strategy, job: dict[str, Any], number: int) -
         random = np.random.default_rng([number, context.replica_id_in_sync_group])
         features = random.standard_normal([size, job["groups"] * job["dim"]], np.float32)
         labels = random.integers(0, job["classes"], size)
-        inputs = {heads.IMAGE: tf.constant(features), heads.LABEL: tf.constant(labels)}
-        return inputs, {heads.VARIATION: tf.zeros([size, 0])}
+        inputs = {keys.IMAGE: tf.constant(features), keys.LABEL: tf.constant(labels)}
+        return inputs, {keys.VARIATION: tf.zeros([size, 0])}
 
     return strategy.experimental_distribute_values_from_function(of_replica)
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from urfr_tf.bench.score import GROUPS, WIDTH, made_up
-from urfr_tf.protocols.identification import measure_templates, pool
+from urfr_tf.evaluation.results import Wish
+from urfr_tf.evaluation.scoring import Faces
+from urfr_tf.evaluation.templates import measure_templates, pool
 from urfr_tf.protocols.protocol import Images, Split, Templates, Verification
-from urfr_tf.protocols.result import Wish
-from urfr_tf.protocols.scoring import Faces
-from urfr_tf.run_folder import machine, versions
+from urfr_tf.runs.folder import machine, versions
 
 IMAGES, MEDIA, TEMPLATES, PAIRS, GENUINE = 469_375, 138_836, 23_124, 15_658_489, 19_557
 

@@ -21,11 +21,11 @@ import tensorflow as tf
 from urfr_tf.bench.peers import peers_environment
 from urfr_tf.bench.peers import run as run_program
 from urfr_tf.bench.spread import spread
-from urfr_tf.config import from_dict
+from urfr_tf.config.tree import from_dict
 from urfr_tf.files import size_of
-from urfr_tf.models.inference import build_inference
-from urfr_tf.precision import BFLOAT16, processor_flags
-from urfr_tf.run_folder import machine, versions
+from urfr_tf.models.inference_graph import build_inference
+from urfr_tf.runs.folder import machine, versions
+from urfr_tf.training.precision import BFLOAT16, processor_flags
 
 SIZE = 112
 BACKBONES = {"ir50": "ir50", "mobile": "mobilefacenet"}
@@ -115,10 +115,10 @@ def network_of(backbone: str) -> Any:
 
 def _export(backbone: str, folder: Path, peers: Any) -> dict[str, tuple[str, str]]:
     """Part -> kind of runtime and file or folder, for everything that is compared."""
-    from urfr_export.fold import fold
-    from urfr_export.images import made_up_images
-    from urfr_export.saved_model import write_saved_model
-    from urfr_export.tflite import convert
+    from urfr_tf.export.fold_batch_norm import fold
+    from urfr_tf.export.images import made_up_images
+    from urfr_tf.export.saved_model import write_saved_model
+    from urfr_tf.export.tflite import convert
 
     network = network_of(backbone)
     parts = {"keras": ("keras", backbone), "saved_model": ("saved_model", str(folder / "saved_model"))}

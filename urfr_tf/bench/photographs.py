@@ -6,8 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from urfr_tf.data.crops import Crop
-from urfr_tf.data.shards import shard_name, write_classes, write_manifest, write_shard
+from urfr_tf.data.preparation.crops import Crop
+from urfr_tf.data.preparation.shard_writer import shard_name, write_classes, write_manifest, write_shard
 
 # 200 LFW faces at 110 pixels, JPEG quality 95: an amplitude spectrum that falls as 1 / frequency^1.9, brightness
 # of standard deviation 45, and 4,551 bytes a file; what is made here takes 4,500 to 5,100.

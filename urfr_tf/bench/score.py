@@ -15,7 +15,7 @@ import numpy as np
 
 from urfr_tf.bench.spread import spread
 from urfr_tf.metrics import likelihood_kernel, likelihood_score
-from urfr_tf.run_folder import machine, versions
+from urfr_tf.runs.folder import machine, versions
 
 TEMPLATES, GROUPS, WIDTH = 10_000, 16, 32
 _DIRECT_ROWS = 20

@@ -17,10 +17,10 @@ from typing import Any
 from urfr_tf.bench.peers import run as run_program
 from urfr_tf.bench.spread import spread
 from urfr_tf.bench.step_point import CLASSES, forward_multiply_adds, product, training
-from urfr_tf.config import Experiment, from_dict
-from urfr_tf.optimizers import build_schedule
-from urfr_tf.run_folder import machine, versions
-from urfr_tf.tasks.recognition import build_model, compile_model
+from urfr_tf.config.tree import Experiment, from_dict
+from urfr_tf.runs.folder import machine, versions
+from urfr_tf.training.optimizers import build_schedule
+from urfr_tf.training.tasks.recognition import build_model, compile_model
 
 BATCH, SIZE, STEPS = 32, 100, 2
 BACKBONES, FULL = ("ir18",), ("ir18", "ir50", "ir100")

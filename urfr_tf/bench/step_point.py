@@ -15,12 +15,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from urfr_export.fold import fold
-from urfr_tf import heads, memory
-from urfr_tf.config import Experiment, from_dict
-from urfr_tf.models.inference import build_inference
-from urfr_tf.optimizers import build_schedule
-from urfr_tf.tasks.recognition import build_model, compile_model
+from urfr_tf import keys
+from urfr_tf.config.tree import Experiment, from_dict
+from urfr_tf.export.fold_batch_norm import fold
+from urfr_tf.models.inference_graph import build_inference
+from urfr_tf.system import memory
+from urfr_tf.training.optimizers import build_schedule
+from urfr_tf.training.tasks.recognition import build_model, compile_model
 
 CLASSES = 1000
 _SIDES = {"float32": 2048, "mixed_bfloat16": 4096}
@@ -99,10 +100,10 @@ def training(config: Experiment, model: Any) -> Callable[[], Any]:
     images = tf.constant(random.uniform(0, 255, [batch, size, size, 3]), tf.float32)
     labels = tf.constant(random.integers(0, CLASSES, batch))
     variation = tf.constant(random.integers(0, 2, [batch, len(config.variations)]), tf.float32)
-    inputs = {heads.IMAGE: images, heads.LABEL: labels}
+    inputs = {keys.IMAGE: images, keys.LABEL: labels}
     if config.loss.teacher:
-        inputs[heads.ORIGINAL] = tf.cast(images, tf.uint8)
-    data = (inputs, {heads.VARIATION: variation})
+        inputs[keys.ORIGINAL] = tf.cast(images, tf.uint8)
+    data = (inputs, {keys.VARIATION: variation})
     compiled = tf.function(lambda: model.train_step(data)["loss"])
     return lambda: compiled().numpy()
 
@@ -117,7 +118,7 @@ def serving(config: Experiment) -> Callable[[], Any]:
         keras.mixed_precision.set_global_policy("mixed_bfloat16")
     else:
         network = build_inference(config)
-    compiled = tf.function(lambda: network({heads.IMAGE: images}, training=False)[heads.EMBEDDING])
+    compiled = tf.function(lambda: network({keys.IMAGE: images}, training=False)[keys.EMBEDDING])
     return lambda: compiled().numpy()
 
 
@@ -130,7 +131,7 @@ def product(side: int, precision: str = "float32") -> Callable[[], Any]:
 
 
 if __name__ == "__main__":
-    from urfr_tf.quiet import quiet_libraries
+    from urfr_tf.system.quiet import quiet_libraries
 
     quiet_libraries()
     print(json.dumps(measure(json.loads(sys.argv[1]))))

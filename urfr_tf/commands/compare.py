@@ -21,8 +21,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compares; raises UrfrError with a sentence."""
-    from urfr_tf.compare import compare_photographs
-    from urfr_tf.inference import load
+    from urfr_tf.embedding.compare import compare_photographs
+    from urfr_tf.runs.embedder import load
 
     model = load(args.model)
     result = compare_photographs(model, args.a, args.b, args.align or model.alignment)

@@ -31,9 +31,9 @@ def run(args: argparse.Namespace) -> int:
 
     import tensorflow as tf
 
-    from urfr_tf.data.allocator import keep_freed_memory
-    from urfr_tf.data.service import host_and_port
+    from urfr_tf.data.stream.service import host_and_port
     from urfr_tf.errors import UrfrError
+    from urfr_tf.system.allocator import keep_freed_memory
 
     service = tf.data.experimental.service
     _check_free(args.port)

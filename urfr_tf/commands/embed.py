@@ -29,8 +29,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Embeds; raises UrfrError with a sentence."""
     from urfr_tf.data.progress import Progress
-    from urfr_tf.embed import embed_images
-    from urfr_tf.inference import load
+    from urfr_tf.embedding.folder import embed_images
+    from urfr_tf.runs.embedder import load
 
     model = load(args.model)
     align = args.align or model.alignment

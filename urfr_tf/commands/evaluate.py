@@ -107,14 +107,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluates; raises UrfrError with a sentence."""
-    from urfr_tf.data.crops import usual_face
+    from urfr_tf.data.preparation.crops import usual_face
     from urfr_tf.data.progress import Progress
     from urfr_tf.errors import UrfrError
     from urfr_tf.evaluate import Evaluation, Settings, check, evaluate, store_threshold
-    from urfr_tf.inference import load
-    from urfr_tf.protocols.open import open_protocol
-    from urfr_tf.protocols.result import Wish
-    from urfr_tf.quiet import quiet_compiler
+    from urfr_tf.evaluation.results import Wish
+    from urfr_tf.protocols.table import open_protocol
+    from urfr_tf.runs.embedder import load
+    from urfr_tf.system.quiet import quiet_compiler
 
     if args.per_person < 0:
         raise UrfrError(f"expected --per-person of 0 or more, but got {args.per_person}")
@@ -181,7 +181,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _conditions(args: argparse.Namespace) -> tuple[tuple[Any, ...], bool]:
     """The degradations, and whether they make a curve."""
-    from urfr_tf.protocols.degrade import STRENGTHS, degradations
+    from urfr_tf.evaluation.degradations import STRENGTHS, degradations
 
     words = args.degrade or (list(STRENGTHS) if args.protocol == "synthetic" else [])
     found = tuple(one for word in words for one in degradations(word, args.seed))

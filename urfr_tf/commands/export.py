@@ -58,7 +58,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exports; raises UrfrError with a sentence."""
-    from urfr_export.export_run import export_run
+    from urfr_tf.export.export_run import export_run
 
     target, report = export_run(
         args.run_dir,

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     """Imports; returns 0."""
     from pathlib import Path
 
-    from urfr_tf.importing import import_weights
+    from urfr_tf.runs.import_weights import import_weights
 
     facts = import_weights(args.source, args.weights, Path(args.out), args.channels)
     print(

@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     from urfr_tf.data.manifest import load_manifest
     from urfr_tf.errors import UrfrError
     from urfr_tf.files import write_bytes
-    from urfr_tf.quiet import quiet_compiler
+    from urfr_tf.system.quiet import quiet_compiler
     from urfr_tf.visualize.shard_sheet import augmented, shard_sheet
 
     if not 1 <= args.images <= 64:

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     """Writes the labels and prints how they are distributed; returns 0.
 
     Raises:
-        UrfrError: options that do not go together, or what `urfr_tf.mining` refuses.
+        UrfrError: options that do not go together, or what `urfr_tf.training.mine` refuses.
     """
     import json
 
@@ -43,11 +43,11 @@ def run(args: argparse.Namespace) -> int:
         )
     names = args.attributes.split(",") if args.attributes else None
     if args.model:
-        from urfr_tf.mining import mine
+        from urfr_tf.training.mine import mine
 
         summary = mine(args.model, args.data, names, args.scale_to)
     else:
-        from urfr_tf.mining import label
+        from urfr_tf.training.mine import label
 
         summary = label(args.labels, args.data, names)
     if args.json:

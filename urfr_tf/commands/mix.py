@@ -18,7 +18,7 @@ def run(args: argparse.Namespace) -> int:
     """Averages; raises UrfrError with a sentence."""
     from pathlib import Path
 
-    from urfr_tf.mixing import mix
+    from urfr_tf.runs.average import mix
 
     facts = mix(Path(args.run_dir), args.share, Path(args.out))
     print(f"{args.out}: {1 - args.share:g} of {args.run_dir} and {args.share:g} of {facts['start']}")

@@ -38,8 +38,8 @@ def run(args: argparse.Namespace) -> int:
     """
     import json
 
-    from urfr_tf.config import load_config
-    from urfr_tf.precision import resolve
+    from urfr_tf.config.tree import load_config
+    from urfr_tf.training.precision import resolve
 
     config, _ = resolve(load_config(args.config, args.set))
     from urfr_tf.planning.estimate import plan

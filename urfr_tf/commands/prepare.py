@@ -60,9 +60,9 @@ def run(args: argparse.Namespace) -> int:
     """Prepares; raises UrfrError with a sentence."""
     # A second guard behind the check of the header; OpenCV reads it when it is loaded.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(args.max_pixels))
-    from urfr_tf.data.crops import CropSettings, usual_face
-    from urfr_tf.data.job import Job
-    from urfr_tf.data.prepare import prepare
+    from urfr_tf.data.preparation.crops import CropSettings, usual_face
+    from urfr_tf.data.preparation.job import Job
+    from urfr_tf.data.preparation.prepare import prepare
     from urfr_tf.data.sources import open_source
     from urfr_tf.errors import UrfrError
 
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         prepare(job, args.out)
         return 0
     try:
-        from urfr_tf.data.beam import prepare_with_beam
+        from urfr_tf.data.preparation.beam import prepare_with_beam
     except ImportError as error:
         raise UrfrError(
             f"expected Apache Beam for --runner, but {error}; pip install 'urfr-tf[beam]' brings it"

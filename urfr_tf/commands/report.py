@@ -65,8 +65,8 @@ def run(args: argparse.Namespace) -> int:
     again = ["urfr", "report", "--run" if args.run else "--eval", *folders, "--out", str(out)]
     drawn = []
     if args.data:
-        from urfr_tf import load
-        from urfr_tf.run_pictures import run_pictures, write_people_projector
+        from urfr_tf.runs.embedder import load
+        from urfr_tf.visualize.run_pictures import run_pictures, write_people_projector
 
         models = {source.name: load(str(source.folder)) for source in sources}
         shown = run_pictures(models, args.data, args.images)
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     if args.png:
         write_pngs(args.png, drawn)
     if args.tensorboard:
-        from urfr_tf.tensorboard import write_pictures
+        from urfr_tf.training.tensorboard import write_pictures
 
         write_pictures(args.tensorboard, drawn)
     print(out)

@@ -18,8 +18,8 @@ def run(args: argparse.Namespace) -> int:
     """Turns, shows how far it is, and returns 0."""
     from urfr_tf.data.manifest import load_manifest
     from urfr_tf.data.progress import Progress
-    from urfr_tf.data.turned import FOLDER, turn_shards
-    from urfr_tf.quiet import quiet_compiler
+    from urfr_tf.data.stream.turned_faces import FOLDER, turn_shards
+    from urfr_tf.system.quiet import quiet_compiler
 
     manifest = load_manifest(args.shards)
     quiet_compiler()

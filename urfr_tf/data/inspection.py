@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from urfr_tf.data.manifest import Manifest
-from urfr_tf.data.shards import file_sha256
+from urfr_tf.data.preparation.shard_writer import file_sha256
 from urfr_tf.errors import UrfrError, reason_of
 
 # Images per person are counted in bins of 1, 2, 3-4, 5-8, ...: data sets have long tails.
@@ -97,7 +97,7 @@ def sample(manifest: Manifest, number: int) -> Sample:
     """
     import tensorflow as tf
 
-    from urfr_tf import heads
+    from urfr_tf import keys
     from urfr_tf.data import records
     from urfr_tf.data.images import decode_image
 
@@ -107,7 +107,7 @@ def sample(manifest: Manifest, number: int) -> Sample:
         rows = records.parse(tf.constant(stored))
     except tf.errors.OpError as error:
         raise UrfrError(f"expected readable records in {manifest.folder}: {reason_of(error)}") from error
-    images = np.stack([decode_image(data) for data in rows[heads.IMAGE].numpy()])
+    images = np.stack([decode_image(data) for data in rows[keys.IMAGE].numpy()])
     if images.shape[1:3] != (manifest.image_size, manifest.image_size):
         raise UrfrError(
             f"expected images of {manifest.image_size} x {manifest.image_size} in {manifest.folder}, "

@@ -7,15 +7,15 @@ A folder of shards holds `train-00000-of-00008.tfrecord` ..., `manifest.json`, `
 
 import tensorflow as tf
 
-from urfr_tf import heads
+from urfr_tf import keys
 
 IDENTITY = "identity"
 SOURCE = "source"
 POINTS = "points"
 
 _FEATURES = {
-    heads.IMAGE: tf.io.FixedLenFeature([], tf.string),
-    heads.LABEL: tf.io.FixedLenFeature([], tf.int64),
+    keys.IMAGE: tf.io.FixedLenFeature([], tf.string),
+    keys.LABEL: tf.io.FixedLenFeature([], tf.int64),
     IDENTITY: tf.io.FixedLenFeature([], tf.string, default_value=""),
     SOURCE: tf.io.FixedLenFeature([], tf.string, default_value=""),
     POINTS: tf.io.FixedLenFeature([10], tf.float32, default_value=[-1.0] * 10),
@@ -40,8 +40,8 @@ def serialize(
             seen in the image), or None where they are unknown.
     """
     feature = {
-        heads.IMAGE: _bytes(image),
-        heads.LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+        keys.IMAGE: _bytes(image),
+        keys.LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
         IDENTITY: _bytes(identity.encode("utf-8", "surrogateescape")),
         SOURCE: _bytes(source.encode("utf-8", "surrogateescape")),
     }

@@ -1,6 +1,6 @@
 """The mean head in three dimensions: a mean face with a skull and a neck, and what a camera sees of it.
 
-The face comes from `mean_face.json` (made by benchmarks/derive_mean_face.py; 468 vertices, symmetric).
+The face comes from `mean_face.json` (made by experiments/derive_mean_face.py; 468 vertices, symmetric).
 Frame: x to the image's right, y down, z away from the camera; the origin lies between the centres of
 the eyes and their distance is 1 (about 63 mm).
 

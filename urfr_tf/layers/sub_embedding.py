@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from urfr_tf.layers.batch_norm import BatchNormalization
+from urfr_tf.layers.cpu.batch_norm import BatchNormalization
 
 
 def normalize(vectors: tf.Tensor) -> tf.Tensor:

@@ -1,6 +1,6 @@
 """Identification, regulariser, variation losses, mutual likelihood."""
 
-from urfr_tf.losses.attributes import attribute_loss, confusion
+from urfr_tf.losses.attribute_loss import attribute_loss, confusion
 from urfr_tf.losses.identification import ConfidenceAwareIdentification, identification
 from urfr_tf.losses.mutual_likelihood import mutual_likelihood
 from urfr_tf.losses.partial_identification import partial_identification

@@ -5,10 +5,10 @@ from urfr_tf.metrics.calibration import calibrate
 from urfr_tf.metrics.cosine import cosine_of_pairs, cosine_score
 from urfr_tf.metrics.folds import ten_fold_accuracy
 from urfr_tf.metrics.fusion import Template, average, fuse
-from urfr_tf.metrics.identification import cmc, mean_average_precision, tpir_at_fpir
 from urfr_tf.metrics.likelihood import likelihood_of_pairs, likelihood_score
 from urfr_tf.metrics.reject import error_against_reject
 from urfr_tf.metrics.roc import roc, tar_at_far
+from urfr_tf.metrics.search import cmc, mean_average_precision, tpir_at_fpir
 
 __all__ = [
     "Template",

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from urfr_tf import heads
+from urfr_tf import keys
 from urfr_tf.losses import attribute_loss, confusion
-from urfr_tf.models.attributes import FEATURES
+from urfr_tf.models.attribute_network import FEATURES
 from urfr_tf.models.gradients import apply_summed, make_slots, scaled
 
 
@@ -73,17 +73,17 @@ class AttributeModel(keras.Model):
         replicas = self.distribute_strategy.num_replicas_in_sync
         values: dict[str, tf.Tensor] = {}
         with tf.GradientTape() as tape:
-            outputs = self({heads.IMAGE: inputs[heads.IMAGE]}, training=True)
-            logits, features = outputs[heads.ATTRIBUTE], outputs[FEATURES]
-            wanted = targets[heads.VARIATION]
-            known = targets.get(heads.LABELLED, tf.ones_like(logits[:, 0]))
+            outputs = self({keys.IMAGE: inputs[keys.IMAGE]}, training=True)
+            logits, features = outputs[keys.ATTRIBUTE], outputs[FEATURES]
+            wanted = targets[keys.VARIATION]
+            known = targets.get(keys.LABELLED, tf.ones_like(logits[:, 0]))
             losses = attribute_loss(logits, wanted, self.class_weights) * known
             values["attribute"] = loss = tf.reduce_mean(losses)
             if self.adversary is not None:
                 with tape.stop_recording():
                     values.update(
                         self._update_adversary(
-                            self.adversary, tf.stop_gradient(features), inputs[heads.LABEL], replicas
+                            self.adversary, tf.stop_gradient(features), inputs[keys.LABEL], replicas
                         )
                     )
                 kernel, bias = (tf.stop_gradient(v) for v in self.adversary.trainable_variables)

@@ -5,14 +5,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from urfr_tf.layers.partial_prototypes import PartialPrototypes
 from urfr_tf.losses import partial_identification
-from urfr_tf.models.exchange import Alone
+from urfr_tf.models.collectives import Alone
+from urfr_tf.models.partial_prototypes import PartialPrototypes
 
 
 @dataclasses.dataclass(frozen=True)
 class Momentum:
-    """SGD with momentum and decoupled weight decay, as `urfr_tf.addons.sgdw` has it.
+    """SGD with momentum and decoupled weight decay, as `urfr_tf.training.addons.sgdw` has it.
 
     Attributes:
         schedule: learning rate, a number or a function of the step.

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from urfr_tf import heads
+from urfr_tf import keys
 from urfr_tf.layers import Confidence
 from urfr_tf.losses import mutual_likelihood
 from urfr_tf.models.gradients import apply_summed, make_slots, scaled
@@ -51,11 +51,11 @@ class UncertaintyModel(keras.Model):
         """The mean negative mutual likelihood of the batch's genuine pairs, and one update."""
         inputs, _ = data
         replicas = self.distribute_strategy.num_replicas_in_sync
-        outputs = self({heads.IMAGE: inputs[heads.IMAGE]}, training=False)
+        outputs = self({keys.IMAGE: inputs[keys.IMAGE]}, training=False)
         with tf.GradientTape() as tape:
             # training=True lets a confidence that left its bounds come back; the head has no batch norm.
             confidence = self.head(outputs[FEATURES], training=True)
-            pairs = mutual_likelihood(outputs[heads.EMBEDDING], 1.0 / confidence, inputs[heads.LABEL])
+            pairs = mutual_likelihood(outputs[keys.EMBEDDING], 1.0 / confidence, inputs[keys.LABEL])
             loss = tf.math.divide_no_nan(tf.reduce_sum(pairs), tf.cast(tf.size(pairs), tf.float32))
             share = scaled(self.optimizer, loss / replicas)
         gradients = tape.gradient(share, self.theta)

@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from urfr_tf import heads
-from urfr_tf.config import ConfidenceConfig, ModelConfig
+from urfr_tf import keys
+from urfr_tf.config.tree import ConfidenceConfig, ModelConfig
 from urfr_tf.layers import Confidence, Prototypes, SubEmbedding
 from urfr_tf.models.ir import ir_network
 
@@ -29,7 +29,7 @@ def embedding_network(
         {embedding: [B, K, d], confidence: [B, K]}, float32.
     """
     size = model.input_size
-    image = keras.Input([size, size, 3], name=heads.IMAGE, dtype="float32")
+    image = keras.Input([size, size, 3], name=keys.IMAGE, dtype="float32")
     x = keras.layers.Rescaling(1 / 128.0, offset=-127.5 / 128.0, name="normalise")(image)
     x = _backbone(x, model, synchronized)
     features = keras.layers.Flatten(name=FEATURES)(x)
@@ -37,7 +37,7 @@ def embedding_network(
         model.groups,
         model.embedding_dim // model.groups,
         synchronized=synchronized,
-        name=heads.EMBEDDING,
+        name=keys.EMBEDDING,
     )(features)
     scores = Confidence(
         model.groups,
@@ -46,10 +46,10 @@ def embedding_network(
         confidence.maximum,
         confidence.learned,
         confidence.norm,
-        name=heads.CONFIDENCE,
+        name=keys.CONFIDENCE,
     )(features)
     return keras.Model(
-        {heads.IMAGE: image}, {heads.EMBEDDING: embedding, heads.CONFIDENCE: scores}, name="embedding_network"
+        {keys.IMAGE: image}, {keys.EMBEDDING: embedding, keys.CONFIDENCE: scores}, name="embedding_network"
     )
 
 
@@ -58,11 +58,11 @@ def training_outputs(network: keras.Model, classes: int | None, groups: int) -> 
 
     With `classes` None there are no logits: the prototypes are beside the graph.
     """
-    embedding, confidence = network.output[heads.EMBEDDING], network.output[heads.CONFIDENCE]
+    embedding, confidence = network.output[keys.EMBEDDING], network.output[keys.CONFIDENCE]
     if classes is None:
-        return {heads.EMBEDDING: embedding, heads.CONFIDENCE: confidence}
-    logits = Prototypes(classes, groups, name=heads.LOGITS)([embedding, confidence])
-    return {heads.EMBEDDING: embedding, heads.CONFIDENCE: confidence, heads.LOGITS: logits}
+        return {keys.EMBEDDING: embedding, keys.CONFIDENCE: confidence}
+    logits = Prototypes(classes, groups, name=keys.LOGITS)([embedding, confidence])
+    return {keys.EMBEDDING: embedding, keys.CONFIDENCE: confidence, keys.LOGITS: logits}
 
 
 def _backbone(x: tf.Tensor, model: ModelConfig, synchronized: bool) -> tf.Tensor:

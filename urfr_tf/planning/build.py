@@ -7,13 +7,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from urfr_tf import heads
-from urfr_tf.config import Experiment
-from urfr_tf.models.attributes import attribute_network
-from urfr_tf.models.inference import build_inference
-from urfr_tf.optimizers import build_schedule
+from urfr_tf import keys
+from urfr_tf.config.tree import Experiment
+from urfr_tf.models.attribute_network import attribute_network
+from urfr_tf.models.inference_graph import build_inference
 from urfr_tf.planning.trace import variable_bytes, variables_of
-from urfr_tf.tasks import attributes, recognition, uncertainty
+from urfr_tf.training.optimizers import build_schedule
+from urfr_tf.training.tasks import attributes, recognition
+from urfr_tf.training.tasks import uncertainty_stage as uncertainty
 
 _NEED_INPUT = (
     keras.layers.Conv2D,
@@ -93,14 +94,14 @@ def inputs(config: Experiment, replicas: int) -> Any:
     """What one replica's `train_step` is given, as a structure of `tf.TensorSpec`."""
     batch, side = config.data.batch_size // replicas, config.model.input_size
     features = {
-        heads.IMAGE: tf.TensorSpec([batch, side, side, 3]),
-        heads.LABEL: tf.TensorSpec([batch], tf.int64),
+        keys.IMAGE: tf.TensorSpec([batch, side, side, 3]),
+        keys.LABEL: tf.TensorSpec([batch], tf.int64),
     }
     if config.task == "attributes":
-        targets = {heads.VARIATION: tf.TensorSpec([batch, len(config.attribute_targets)])}
+        targets = {keys.VARIATION: tf.TensorSpec([batch, len(config.attribute_targets)])}
         if config.attributes.adversary == "domain":
-            targets[heads.LABELLED] = tf.TensorSpec([batch])
+            targets[keys.LABELLED] = tf.TensorSpec([batch])
         return features, targets
     if config.loss.teacher:
-        features[heads.ORIGINAL] = tf.TensorSpec([batch, side, side, 3], tf.uint8)
-    return features, {heads.VARIATION: tf.TensorSpec([batch, len(config.variations)])}
+        features[keys.ORIGINAL] = tf.TensorSpec([batch, side, side, 3], tf.uint8)
+    return features, {keys.VARIATION: tf.TensorSpec([batch, len(config.variations)])}

@@ -12,11 +12,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from urfr_tf import heads, memory
-from urfr_tf.config import Experiment
+from urfr_tf import keys
+from urfr_tf.config.tree import Experiment
 from urfr_tf.planning.build import build_model, inference_bytes, inputs, kept_per_image
 from urfr_tf.planning.liveness import peak_bytes
 from urfr_tf.planning.trace import Traced, trace, variable_bytes
+from urfr_tf.system import memory
 
 # Executors, threads, compiled kernels and the optimised graph of a process that trains on CPUs.
 _RUNTIME = 150 * 2**20
@@ -203,4 +204,4 @@ def _head(model: Any, prototypes: Any) -> list[tf.Variable]:
     if prototypes is not None:
         return [prototypes.kernel]
     names = {layer.name for layer in model.layers}
-    return [model.get_layer(heads.LOGITS).kernel] if heads.LOGITS in names else []
+    return [model.get_layer(keys.LOGITS).kernel] if keys.LOGITS in names else []

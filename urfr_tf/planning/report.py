@@ -6,17 +6,17 @@ from typing import Any
 
 import tensorflow as tf
 
-from urfr_tf.config import Experiment
+from urfr_tf.config.tree import Experiment
 from urfr_tf.data.manifest import load_manifest
-from urfr_tf.data.parts import part_of
-from urfr_tf.data.pipeline import steps_per_pass
+from urfr_tf.data.stream.pipeline import steps_per_pass
+from urfr_tf.data.stream.worker_shares import part_of
 from urfr_tf.errors import UrfrError
-from urfr_tf.memory import spell as spell_bytes
 from urfr_tf.planning.estimate import Data, Plan
 from urfr_tf.planning.room import Room
+from urfr_tf.system.memory import spell as spell_bytes
 
 # What the trainer imports belongs to what a training holds before it builds anything.
-from urfr_tf.train import spell_batch
+from urfr_tf.training.batch_layout import spell_batch
 
 
 def replicas_of(config: Experiment, wanted: int | None, workers: int = 1) -> tuple[int, int]:

@@ -4,10 +4,10 @@ import dataclasses
 import subprocess
 from typing import Any
 
-from urfr_tf import memory
-from urfr_tf.config import Experiment, from_dict
+from urfr_tf.config.tree import Experiment, from_dict
 from urfr_tf.errors import UrfrError
 from urfr_tf.planning.estimate import Data, Plan, plan
+from urfr_tf.system import memory
 
 # A tenth is left to the rest of the machine.
 _SHARE = 0.9

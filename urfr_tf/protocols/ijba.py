@@ -14,7 +14,7 @@ import numpy as np
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.protocols.protocol import Identification, Split, Templates, Verification
-from urfr_tf.protocols.tables import Builder, box_of, number_pairs, rows
+from urfr_tf.protocols.template_tables import Builder, box_of, number_pairs, rows
 
 _NEEDED = ("TEMPLATE_ID", "SUBJECT_ID", "FILENAME", "MEDIA_ID")
 

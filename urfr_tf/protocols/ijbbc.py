@@ -24,7 +24,7 @@ import numpy as np
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.protocols.protocol import Identification, Split, Templates, Verification, connected
-from urfr_tf.protocols.tables import Builder, box_of, number_pairs, rows
+from urfr_tf.protocols.template_tables import Builder, box_of, number_pairs, rows
 
 _GALLERIES = {"ijbb": ("S1", "S2"), "ijbc": ("G1", "G2")}
 

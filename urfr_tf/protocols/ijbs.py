@@ -18,7 +18,7 @@ import numpy as np
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.protocols.protocol import Identification, Split, Templates
-from urfr_tf.protocols.tables import Builder, rows
+from urfr_tf.protocols.template_tables import Builder, rows
 
 
 def open_ijbs(data: str) -> Templates:

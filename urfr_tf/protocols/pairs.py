@@ -76,7 +76,7 @@ def of_items(stream: Iterator[Item], where: str) -> tuple[Images, np.ndarray, li
 def _of_shards(data: str) -> tuple[Images, np.ndarray, list[str]]:
     import tensorflow as tf
 
-    from urfr_tf import heads
+    from urfr_tf import keys
     from urfr_tf.data import records
 
     manifest = load_manifest(data)
@@ -86,7 +86,7 @@ def _of_shards(data: str) -> tuple[Images, np.ndarray, list[str]]:
         try:
             for batch in tf.data.TFRecordDataset(paths).batch(256).prefetch(1):
                 parsed = {key: value.numpy() for key, value in records.parse(batch).items()}
-                for row, image in enumerate(parsed[heads.IMAGE]):
+                for row, image in enumerate(parsed[keys.IMAGE]):
                     points = parsed[records.POINTS][row]
                     identity, source = (
                         parsed[key][row].decode("utf-8", "surrogateescape")

@@ -130,3 +130,18 @@ def connected(count: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
     edges = coo_array((np.ones(len(first), bool), (first, second)), shape=(count, count))
     return connected_components(edges, directed=False)[1]
+
+
+@dataclass(frozen=True)
+class Distractors:
+    """Labelled probes and images of nobody.
+
+    Attributes:
+        images: the probes, then the distractors.
+        identity: str [P], the person of each probe.
+    """
+
+    name: str
+    images: Images
+    identity: np.ndarray
+    facts: dict[str, Any] = field(default_factory=dict)

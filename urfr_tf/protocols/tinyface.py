@@ -13,7 +13,7 @@ import numpy as np
 from urfr_tf.data.sources.item import natural_key
 from urfr_tf.errors import UrfrError
 from urfr_tf.protocols.protocol import Identification, Split, Templates
-from urfr_tf.protocols.tables import Builder
+from urfr_tf.protocols.template_tables import Builder
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.visualize.canvas import bare_axes, new_figure
-from urfr_tf.visualize.confidence import checked_confidence
+from urfr_tf.visualize.confidence_figure import checked_confidence
 from urfr_tf.visualize.tiles import checked_faces, tile
 
 

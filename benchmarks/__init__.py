@@ -1,1 +1,0 @@
-"""Scripts that measure; `benchmarks.reproduce` is run with `python -m` from the repository's root."""

@@ -1,1 +1,0 @@
-"""Fine-tuning of imported weights, measured: `python -m benchmarks.finetune`."""

@@ -1,0 +1,1 @@
+"""Scripts that measure; `experiments.reproduce` is run with `python -m` from the repository's root."""

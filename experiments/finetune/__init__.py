@@ -1,0 +1,1 @@
+"""Fine-tuning of imported weights, measured: `python -m experiments.finetune`."""

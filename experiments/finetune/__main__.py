@@ -1,0 +1,72 @@
+"""Fine-tuning of imported weights into URFace, against plain CosFace: every row, every seed, every test.
+
+    python -m experiments.finetune --lfw lfw.tar --pairs lfw_pairs.txt --gender GENDER.tsv --cfp cfp_dev.tar \\
+        --weights insightface_mobilefacenet-0000.params
+
+Give it again to go on: what is done is skipped, what was interrupted continues. Writes docs/finetuning_results.md.
+"""
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from experiments.command import with_sentences
+from experiments.finetune.page import PAGE, write
+from experiments.finetune.plan import IMPORTED, ROWS, finetune_plan
+from experiments.reproduce.__main__ import list_pieces
+from experiments.reproduce.jobs import LATER, STOPPED, Piece, check_sources, run_pieces, wanted
+from experiments.reproduce.options import add_options
+from experiments.reproduce.plan import Wish
+
+SOURCES = ("lfw", "pairs", "gender", "cfp", "weights")
+STAGES = ("train", "evaluate")
+
+
+@with_sentences("finetune")
+def main(argv: list[str] | None = None) -> int:
+    """Runs the pieces and writes the page; 1 if a piece failed, 0 also where only the time was up."""
+    args = parser().parse_args(argv)
+    # Told to end, it first ends the piece under way: two at once would write into one folder.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sources = {name: getattr(args, name) for name in SOURCES}
+    wish = Wish(
+        args.runs or Path("runs/finetune"), tuple(args.seeds), "finetune_", sources, tuple(args.set), size=112
+    )
+    pieces = finetune_plan(wish)
+    chosen = wanted(pieces, [piece.name for piece in pieces if is_wanted(piece, args.only, args.stage)])
+    if args.list:
+        list_pieces(pieces, chosen, wish.runs)
+        return 0
+    check_sources(pieces, chosen, wish.runs, wish.sources)
+    left = run_pieces(pieces, chosen, wish.runs, args.seconds)
+    for path in write(wish.runs, args.docs, args.kept):
+        print(path)
+    return int(any(why not in (STOPPED, LATER) for why in left.values()))
+
+
+def is_wanted(piece: Piece, rows: list[str] | None, stages: list[str] | None) -> bool:
+    """Whether a piece was asked for by its stage and row; what it needs comes with it."""
+    row, _, stage = piece.name.rpartition("/")
+    if stage not in STAGES or row == "data":
+        return False
+    name = row.rpartition("/")[2]
+    return (stages is None or stage in stages) and (rows is None or name in rows)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    names = [row.name for row in ROWS]
+    found = argparse.ArgumentParser(
+        prog="python -m experiments.finetune",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for name in SOURCES:
+        found.add_argument(f"--{name}", required=True)
+    add_options(found, rows=[IMPORTED, *names], stages=STAGES, runs="runs/finetune", page=PAGE)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

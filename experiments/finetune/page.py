@@ -1,0 +1,274 @@
+"""Writes docs/finetuning_results.md from the metrics files.
+
+python -m experiments.finetune.page --runs runs/finetune --docs docs
+"""
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from experiments.command import with_sentences
+from experiments.finetune.plan import CFP, IMPORTED, ROWS, SEEN, SHARE, UNSEEN, Row, evaluation_name
+from experiments.reproduce.collect import FIGURES, NOT_RUN, Evaluations, keep, times
+from experiments.reproduce.tables import table
+from urfr_tf.files import write_text
+
+PAGE = "finetuning_results.md"
+TAR = "tar@far=1e-3"
+LISTED = "tar_listed@far=1e-3"
+AIMS = {
+    "": 0.984,
+    "resolution:24": 0.9,
+    "thumbnail:24": 0.9,
+    "resolution:16": 0.6,
+    "thumbnail:16": 0.6,
+    "blur:25": 0.6,
+    "occlusion:3": 0.92,
+}
+"""What fine-tuning set out for: clean faces; 24 and 16 pixels and back; a Gaussian of sigma 4 pixels; a black rectangle of 40 to 64 pixels,
+to which the square of 48 is the nearest strength."""
+HELP, HARM = "gains", "loses"
+COMPARED = ("", "resolution:24", "resolution:16", "blur:25", "occlusion:4", "gamma:2.5", "jpeg:5", "noise:40")
+"""Conditions in which the parts are compared."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the method: what the second row has and the first has not."""
+
+    name: str
+    without: str
+    having: str
+
+
+PARTS = (
+    Part("augmentation", "cosface", "cosface_va"),
+    Part("mixing", "cosface_va", "cosface_va_mixed"),
+    Part("teacher", "cosface_va_mixed", "cosface_teacher"),
+    Part("confidences (and 512-D)", "cosface_teacher", "urface_ci"),
+    Part("decorrelation", "urface_ci", "urface"),
+    Part("512-D in place of 128-D", "urface_128", "urface"),
+    Part("aggregation", "urface", "urface-likelihood"),
+    Part("uncertainty stage", "urface-likelihood", "urface_pa"),
+    Part("15 epochs in place of 5, the line", "cosface_va_mixed", "cosface_va_long"),
+    Part("15 epochs in place of 5, with the teacher", "cosface_teacher", "cosface_teacher_long"),
+    Part("15 epochs: teacher", "cosface_va_long", "cosface_teacher_long"),
+    Part("15 epochs: confidences, 512-D and decorrelation", "cosface_teacher_long", "urface_long"),
+    Part("15 epochs: uncertainty stage", "urface_long-likelihood", "urface_long_pa"),
+)
+
+
+def by_seed(evaluations: Evaluations, name: str, test: str, metric: str) -> dict[int, float]:
+    """A figure by seed; empty where no seed has it."""
+    spread = evaluations.spread(name, test, metric)
+    return {} if spread is None else spread.values
+
+
+def cell(evaluations: Evaluations, name: str, test: str, metric: str) -> str:
+    """`.912 ± .004`: mean, and standard error where there are several seeds."""
+    return spelt(list(by_seed(evaluations, name, test, metric).values()))
+
+
+def marked(metric: str, condition: str) -> str:
+    """A figure's name under a degradation (`blur:11`; empty for clean images)."""
+    return f"{metric}@{condition.replace(':', '=')}" if condition else metric
+
+
+def shown(condition: str) -> str:
+    """A degradation as a heading."""
+    return condition.replace(":", " ") or "clean"
+
+
+def spelt(values: list[float], sign: bool = False) -> str:
+    """Mean and standard error of the mean; `not run` without a value."""
+    if not values:
+        return NOT_RUN
+    mean = _short(float(np.mean(values)), sign)
+    if len(values) < 2:
+        return mean
+    return f"{mean} ± {_short(float(np.std(values, ddof=1) / np.sqrt(len(values))))}"
+
+
+def _short(value: float, sign: bool = False) -> str:
+    return f"{value:{'+' if sign else ''}.3f}".replace("0.", ".", 1)
+
+
+def write(runs: Path, docs: Path, kept: Path | None = None) -> list[Path]:
+    """Writes the page and the figures behind it, none where nothing was evaluated; `kept`: those of runs that are elsewhere."""
+    figures = Evaluations(runs, {}, [name for name, _ in _named()], kept)
+    spent = times(runs, kept)
+    if figures.are_none(docs / PAGE):
+        return []
+    made = [docs / PAGE, docs / FIGURES / PAGE.replace(".md", ".json")]
+    write_text(made[0], "\n".join(lines(figures, spent)))
+    keep(made[1], figures, spent)
+    return made
+
+
+def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
+    """The page; `spent` are seconds by piece."""
+    seeds = [seed for seed in figures.seeds if seed]
+    return [
+        "# Fine-tuning: what was measured",
+        "",
+        "Written by `python -m experiments.finetune.page` from the metrics files of the runs; no figure here is typed. "
+        f"Mean over the seeds {', '.join(map(str, seeds))} ± standard error of the mean, over fewer where a row says so; the imported weights have no seed. "
+        f"`{NOT_RUN}`: no such file. What is tested is each run's float32 TFLite file. How to read it: docs/finetuning.md.",
+        "",
+        "    make finetune LFW=lfw.tar PAIRS=lfw_pairs.txt GENDER=lfw_gender_by_identity.tsv CFP=cfp_dev.tar WEIGHTS=NAME-0000.params",
+        "",
+        *_about(figures, spent),
+        "",
+        "## Tested people: TAR at FAR 1e-3, against every cross-person pair",
+        "",
+        "1,500 genuine pairs of folds 6 to 10, the second image of each degraded; every pair of two people's images, one of them degraded, is an impostor.",
+        "",
+        *_pairs(figures, "lfw", ("", *SEEN)),
+        "",
+        "Degradations that no training contained:",
+        "",
+        *_pairs(figures, "lfw", UNSEEN),
+        "",
+        "Against the 1,500 listed impostors alone, of which two decide at this FAR, with the aims that were set on such pairs. The images behind the aims were "
+        "shrunk otherwise (`thumbnail` is nearer to them), and their rectangle had sides of 40 to 64 pixels (`occlusion 3`: 48).",
+        "",
+        *_aims(figures),
+        "",
+        "## What each part contributed",
+        "",
+        "Difference of two rows, seed by seed. They differ in nothing else, but that the teacher comes with a higher rate. The first "
+        f"two are of the line, all others between rows mixed with {SHARE:g} of the imported weights (`urfr mix`). A part "
+        f"**{HELP}** ({HARM}) where the difference has the same sign for every one of at least two seeds.",
+        "",
+        *_parts(figures),
+        "",
+        "## CFP: accuracy",
+        "",
+        *_cfp(figures),
+        "",
+        "## Videos of four degraded frames (S2S and S2B, made of LFW's tested people)",
+        "",
+        *_surveillance(figures),
+        "",
+        "## Validation people, on which settings were chosen: TAR at FAR 1e-3",
+        "",
+        *_pairs(figures, "validation", ("", *SEEN, *UNSEEN)),
+        "",
+    ]
+
+
+def _about(figures: Evaluations, spent: dict[str, float]) -> list[str]:
+    counts, machines = figures.counts("lfw"), figures.origins().get("machine", [])
+    hours = dict.fromkeys(("train", "evaluate"), 0.0)
+    for piece, seconds in spent.items():
+        kind = piece.rpartition("/")[2]
+        if kind in hours and not piece.startswith("data/"):
+            hours[kind] += seconds / 3600
+    return [
+        f"Tested on {counts.get('images', '?')} images of {counts.get('people', '?')} people, {counts.get('genuine', '?')} genuine pairs. "
+        f"Measured on {'; '.join(machines)}; all trainings {hours['train']:.1f} hours, all tests {hours['evaluate']:.1f}; "
+        "other work may have shared the machine."
+    ]
+
+
+def _named() -> list[tuple[str, str]]:
+    """(folder, title) of each line of a table."""
+    found = [(IMPORTED, "imported")]
+    for row in ROWS:
+        found += [(evaluation_name(row, score), _title(row, score)) for score in row.scores]
+    return found
+
+
+def _title(row: Row, score: str) -> str:
+    return row.title if score == row.scores[0] else f"{row.title}, by {score}"
+
+
+def _rows(figures: Evaluations, test: str, columns: dict[str, str]) -> list[str]:
+    """A table of every row's figures in a test; `columns` maps headings to the figures' names."""
+    rows = [
+        [
+            title + _fewer(figures, name, test),
+            *(cell(figures, name, test, metric) for metric in columns.values()),
+        ]
+        for name, title in _named()
+    ]
+    return table(["", *columns], rows)
+
+
+def _fewer(figures: Evaluations, name: str, test: str) -> str:
+    """` (1 seed)` where a row has fewer seeds than there are."""
+    everyone = [seed for seed in figures.seeds if seed]
+    found = [seed for seed in everyone if figures.file(seed, name, test)]
+    if name == IMPORTED or not 0 < len(found) < len(everyone):
+        return ""
+    return f" ({len(found)} seed{'s' if len(found) > 1 else ''})"
+
+
+def _pairs(figures: Evaluations, test: str, conditions: tuple[str, ...]) -> list[str]:
+    return _rows(figures, test, {shown(condition): marked(TAR, condition) for condition in conditions})
+
+
+def _aims(figures: Evaluations) -> list[str]:
+    rows = _rows(figures, "lfw", {shown(condition): marked(LISTED, condition) for condition in AIMS})
+    return [*rows, f"| aim | {' | '.join(map(_short, AIMS.values()))} |"]
+
+
+def _parts(figures: Evaluations) -> list[str]:
+    rows = []
+    for part in PARTS:
+        both = [
+            [by_seed(figures, name, "lfw", marked(TAR, condition)) for name in (part.without, part.having)]
+            for condition in COMPARED
+        ]
+        rows.append([part.name, *(difference(*values) for values in both)])
+    return table(["", *map(shown, COMPARED)], rows)
+
+
+def difference(without: dict[int, float], having: dict[int, float]) -> str:
+    """Mean difference over the seeds that have both, its standard error, and whether every seed agrees."""
+    values = [having[seed] - without[seed] for seed in sorted(without.keys() & having.keys())]
+    if len(values) < 2:
+        return spelt(values, sign=True)
+    word = f" **{HELP}**" if min(values) > 0 else f" {HARM}" if max(values) < 0 else ""
+    return spelt(values, sign=True) + word
+
+
+def _cfp(figures: Evaluations) -> list[str]:
+    columns = {
+        f"{part.upper()} {shown(condition) if condition else ''}".strip(): marked(
+            f"{part}/accuracy", condition
+        )
+        for part in ("ff", "fp")
+        for condition in ("", *CFP)
+    }
+    return _rows(figures, "cfp", columns)
+
+
+def _surveillance(figures: Evaluations) -> list[str]:
+    columns = {
+        f"{part.upper()} {spelling}": f"{part}/{metric}"
+        for part in ("s2s", "s2b")
+        for metric, spelling in (("rank1", "rank 1"), ("tpir@fpir=0.01", "TPIR, FPIR 1 %"))
+    }
+    return _rows(figures, "ijbs", columns)
+
+
+@with_sentences("page")
+def main() -> None:
+    """Reads the arguments and writes the page."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", required=True, type=Path)
+    parser.add_argument("--docs", required=True, type=Path)
+    parser.add_argument("--kept", type=Path, help="figures of runs that are elsewhere")
+    args = parser.parse_args()
+    for path in write(args.runs, args.docs, args.kept):
+        print(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""The rows of the table in docs/finetuning.md, and everything that has to be done for them, as pieces.
+
+Each row fine-tunes the imported MobileFaceNet on the people of LFW outside folds 6 to 10 of its pairs, in crops of
+112 pixels, and is tested on those folds, on CFP, and on videos made of degraded frames.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.reproduce.jobs import Piece
+from experiments.reproduce.plan import (
+    CONFIGS,
+    IMPORTED,
+    Wish,
+    imported_weights,
+    score_name,
+    settings,
+    urfr,
+    write_tests,
+)
+
+SIZE = 112
+SEEN = ("blur:11", "blur:19", "blur:25", "occlusion:2", "occlusion:3", "occlusion:4")
+SEEN = (*SEEN, "resolution:32", "resolution:24", "resolution:16")
+UNSEEN = ("gamma:2.5", "gamma:4", "jpeg:10", "jpeg:5", "noise:20", "noise:40", "thumbnail:24", "thumbnail:16")
+CFP = ("blur:11", "occlusion:3", "resolution:24")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A network that is tested: a training, or what `urfr mix` makes of one.
+
+    Attributes:
+        name: of the row's folders.
+        title: what the table calls it.
+        config: a file in configs/, without its suffix; "" with `trained`.
+        share: of the imported weights in what is tested (`urfr mix`); 0: the training as it ended.
+        scores: how its templates and pairs are compared, the first in the main table.
+        trained: the row whose training it takes; "": it has its own.
+        after: the row whose tested network it goes on from; "": the imported weights.
+        sets: what its training changes in the file.
+    """
+
+    name: str
+    title: str
+    config: str = ""
+    share: float = 0.0
+    scores: tuple[str, ...] = ("cosine",)
+    trained: str = ""
+    after: str = ""
+    sets: tuple[str, ...] = ()
+
+    @property
+    def training(self) -> str:
+        """The row whose training is tested."""
+        return self.trained or self.name
+
+
+SHARE = 0.3
+"""Chosen on the validation people (docs/finetuning.md)."""
+LONG = ("train.epochs=15",)
+"""Three times the epochs of the files, chosen there, too."""
+
+ROWS = (
+    Row("cosface", "CosFace", "finetune_cosface"),
+    Row("cosface_va", "CosFace + augmentation (the line to beat)", "finetune_cosface_va"),
+    Row("cosface_va_mixed", "the line, mixed", share=SHARE, trained="cosface_va"),
+    Row("cosface_teacher", "the line + teacher, mixed", "finetune_cosface_teacher", SHARE),
+    Row("urface_ci", "the same + confidences, 512-D, K 16", "finetune_urface_ci", SHARE),
+    Row("urface", "URFace: the same + decorrelation", "finetune_urface", SHARE, ("cosine", "likelihood")),
+    Row(
+        "urface_pa",
+        "URFace + PA (the uncertainty stage)",
+        "finetune_urface_pa",
+        0.0,
+        ("likelihood",),
+        after="urface",
+    ),
+    Row("urface_128", "URFace, 128-D", "finetune_urface_128", SHARE),
+    Row("cosface_va_long", "the line, 15 epochs, mixed", "finetune_cosface_va", SHARE, sets=LONG),
+    Row(
+        "cosface_teacher_long",
+        "the line + teacher, 15 epochs, mixed",
+        "finetune_cosface_teacher",
+        SHARE,
+        sets=LONG,
+    ),
+    Row("urface_long", "URFace, 15 epochs", "finetune_urface", SHARE, ("cosine", "likelihood"), sets=LONG),
+    Row(
+        "urface_long_pa",
+        "URFace, 15 epochs + PA",
+        "finetune_urface_pa",
+        0.0,
+        ("likelihood",),
+        after="urface_long",
+    ),
+)
+NAMED = {row.name: row for row in ROWS}
+
+
+def trained_folder(wish: Wish, row: Row, seed: int) -> Path:
+    """Where a row of a seed is trained."""
+    return wish.runs / f"seed{seed}" / row.training
+
+
+def tested_folder(wish: Wish, row: Row, seed: int) -> Path:
+    """The run folder that is tested."""
+    trained = trained_folder(wish, row, seed)
+    return trained.with_name(f"{row.training}-mixed") if row.share else trained
+
+
+def evaluation_name(row: Row, score: str) -> str:
+    """The folder of a row's tests below its seed."""
+    return score_name(row.name, score, row.scores)
+
+
+def finetune_plan(wish: Wish) -> list[Piece]:
+    """Everything of `python -m experiments.finetune`; writes the list of tests."""
+    data, imported = wish.runs / "data", wish.runs / IMPORTED
+    pieces = _data(wish, data)
+    pieces.append(imported_weights(wish, "import"))
+    tests = write_tests(wish, _tests(data))
+    tested = ("data/test", "data/surveillance")
+    # The start has no seed: it is measured once, as seed 0.
+    words = _evaluation(imported, ("cosine",), tests, wish.evaluation(0, IMPORTED))
+    pieces.append(Piece("imported/evaluate", words, ("import", *tested)))
+    for seed in wish.seeds:
+        made: dict[str, str] = {}  # row -> the piece that makes the network that is tested
+        for row in ROWS:
+            trained, tested_run = trained_folder(wish, row, seed), tested_folder(wish, row, seed)
+            start, needed = imported, "import"
+            if row.after:
+                start, needed = tested_folder(wish, NAMED[row.after], seed), made[row.after]
+            sets = [*row.sets, f"initial_weights={start}", f"seed={seed}", *wish.overrides]
+            sets += [f"data.{part}={data / part}" for part in ("train", "validation")]
+            last = f"seed{seed}/{row.training}/train"
+            if not row.trained:
+                config = CONFIGS / f"{row.config}.yaml"
+                command = ["train", "--config", config, "--run-dir", trained, *settings(sets)]
+                pieces.append(urfr(last, command, (needed, "data/train", "data/validation")))
+            if row.share:
+                command = ["mix", "--run", trained, "--share", row.share, "--out", tested_run]
+                mixed = f"seed{seed}/{row.name}/mix"
+                pieces.append(urfr(mixed, command, (last,)))
+                last = mixed
+            made[row.name] = last
+            words = _evaluation(tested_run, row.scores, tests, wish.evaluation(seed, row.name))
+            pieces.append(Piece(f"seed{seed}/{row.name}/evaluate", words, (last, *tested)))
+    return pieces
+
+
+def _data(wish: Wish, data: Path) -> list[Piece]:
+    photographs, sources = data / "photographs", ("lfw", "pairs", "gender", "cfp")
+    words = ["-m", "experiments.reproduce.lists", "--out", str(data)]
+    words += [word for name in sources for word in (f"--{name}", wish.sources[name])]
+    pieces = [Piece("data/lists", tuple(words))]
+    for name in ("train", "validation", "test"):
+        command = ["prepare", "--source", "list", "--path", photographs / f"{name}.csv", "--size", SIZE]
+        command += ["--align", "mtcnn", "--faces", "central", "--out", data / name]
+        # A tested image without a face that is found still counts: its centre is taken.
+        command += ["--on-missing", "centre"] if name == "test" else []
+        pieces.append(urfr(f"data/{name}", command, ("data/lists",)))
+    module = "experiments.reproduce.surveillance"
+    words = ["-m", module, "--data", str(data / "test"), "--out", str(data / "tests")]
+    pieces.append(Piece("data/surveillance", tuple(words), ("data/test",)))
+    return pieces
+
+
+def _tests(data: Path) -> dict[str, list[str]]:
+    """Arguments of `urfr evaluate` for each test."""
+    pairs = ["--protocol", "pairs", "--align", "none", "--impostors", "all", "--thin-far"]
+    degraded = ["--degrade", *SEEN, *UNSEEN]
+    validation = ["--data", str(data / "validation"), "--far", "1e-2", "1e-3", *degraded]
+    lfw = ["--data", str(data / "test"), "--pairs", str(data / "test_pairs.txt"), "--far", "1e-3", "1e-4"]
+    cfp = ["--data", str(data / "tests" / "cfp"), "--align", "points", "--degrade", *CFP]
+    return {
+        "validation": [*pairs, *validation],
+        "lfw": [*pairs, *lfw, *degraded],
+        "cfp": ["--protocol", "cfp", *cfp],
+        "ijbs": [
+            "--protocol",
+            "ijbs",
+            "--data",
+            str(data / "tests" / "ijbs"),
+            "--align",
+            "none",
+            "--thin-far",
+        ],
+    }
+
+
+def _evaluation(run: Path, scores: tuple[str, ...], tests: Path, out: Path) -> tuple[str, ...]:
+    words = ["-m", "experiments.reproduce.evaluate", "--run", run, "--score", *scores]
+    return tuple(map(str, [*words, "--tflite", "--tests", tests, "--out", out]))

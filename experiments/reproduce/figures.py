@@ -1,0 +1,144 @@
+"""The pictures of the results page, from metrics.json and scores.npz alone; none shows a face."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments.reproduce.collect import Evaluations, arrays
+from experiments.reproduce.paper import NAMES
+from experiments.reproduce.plan import IMPORTED
+from urfr_tf.files import write_bytes
+from urfr_tf.visualize.canvas import PALETTE, new_figure, plain_axes, png
+from urfr_tf.visualize.confidence_figure import change_figure, confidence_figure
+from urfr_tf.visualize.curves import cmc_figure
+from urfr_tf.visualize.embedding_map import embedding_map_figure
+
+TABLE2 = ("table2_baseline", "table2_baseline_va", "table2_all", "table2_all_pa")
+SHOWN = (*TABLE2, IMPORTED)
+"""Those of the curves; the imported network, where there is one, has the last colour."""
+MARKERS = ("o", "s", "^", "D", "v")
+MAPPED = ("table2_baseline_va", "table2_all")
+CONFIDENCE = "confidence_"
+Drawn = tuple[Figure | None, list[int]]
+"""A picture, and the seeds that are in it."""
+NOTHING: Drawn = (None, [])
+
+
+def draw(evaluations: Evaluations, folder: Path, before: dict[str, str]) -> dict[str, str]:
+    """Writes what can be drawn as `folder`/NAME.png; name -> caption, which names the seeds.
+
+    Args:
+        evaluations: what was measured.
+        folder: of the pictures.
+        before: name -> caption of pictures drawn where other runs were; one that cannot be drawn here, and whose file is
+            in `folder`, stays with its caption.
+    """
+    made: dict[str, str] = {}
+    for name, (figure, seeds, caption) in {
+        "robustness": (*robustness(evaluations), "LFW accuracy with clean and degraded second images; points are means over the seeds, lines their standard deviation."),
+        "cmc": (*curves(evaluations), "S2S-like search: identified within the rank, mean over the seeds whose curve is known."),
+        "map": (*maps(evaluations), "Figure 4 of the supplement: training images (circles) and the same, hard augmented (triangles), by t-SNE; colour is the person."),
+        "confidence": (*confidences(evaluations, False), "Figure 1 of the supplement: confidences of each sub-embedding over training images, clean and under each variation; row all."),
+        "uncertainty": (*confidences(evaluations, True), "In place of the supplement's Figures 2 and 3, whose faces are not ours to publish: what each variation does to each confidence, the median as a multiple of that on clean images. `urfr report --run RUN --data SHARDS` draws the heatmaps beside the faces."),
+    }.items():  # fmt: skip
+        if figure is not None:
+            write_bytes(folder / f"{name}.png", png(figure))
+            made[name] = " ".join([caption, *_named(seeds)])
+        elif name in before and (folder / f"{name}.png").is_file():
+            made[name] = before[name]
+    return made
+
+
+def _named(seeds: list[int]) -> list[str]:
+    """`Seeds 1, 2.` as the one element; none without a seed, which the imported network has not."""
+    return [f"{'Seed' if len(seeds) == 1 else 'Seeds'} {', '.join(map(str, seeds))}."] if seeds else []
+
+
+def robustness(evaluations: Evaluations) -> Drawn:
+    """Points: a group for each condition, one for each row. No bars, as 0.5 is what chance reaches."""
+    conditions = degraded(evaluations)
+    rows = [row for row in SHOWN if evaluations.spread(row, "lfw", "accuracy")]
+    if not rows:
+        return NOTHING
+    figure = new_figure(8.0, 3.6)
+    axes = figure.add_subplot()
+    width = 0.8 / len(rows)
+    lowest = 1.0
+    for index, row in enumerate(rows):
+        spreads = [evaluations.spread(row, "lfw", metric) for metric in conditions.values()]
+        places = np.array([place for place, spread in enumerate(spreads) if spread]) + width * index
+        shown = [spread for spread in spreads if spread]
+        means = [spread.mean for spread in shown]
+        lowest = min(lowest, *means)
+        # Of one seed there is no deviation, and no line.
+        errors = [np.nan if spread.deviation is None else spread.deviation for spread in shown]
+        axes.errorbar(
+            places,
+            means,
+            errors,
+            fmt=MARKERS[index],
+            capsize=4,
+            markersize=7,
+            label=NAMES[row],
+            color=PALETTE[index],
+        )
+    axes.set_xticks(np.arange(len(conditions)) + 0.4 - width / 2, list(conditions))
+    plain_axes(axes, "LFW, folds 6 to 10", "", "accuracy")
+    axes.set_ylim(max(0.0, min(lowest - 0.05, 0.5)), 1)
+    axes.legend(fontsize=9, framealpha=0.9, edgecolor="none", ncols=2)
+    trained = {seed for seed, row, test in evaluations.files if test == "lfw" and row != IMPORTED}
+    return figure, sorted(trained)
+
+
+def degraded(evaluations: Evaluations) -> dict[str, str]:
+    """Condition -> name of its accuracy on LFW, clean first, as far as there are files."""
+    found = {"clean": "accuracy"}
+    for (_, _, test), content in evaluations.files.items():
+        if test == "lfw":
+            for name in content["metrics"]:
+                if name.startswith("accuracy@"):
+                    found.setdefault(name.removeprefix("accuracy@"), name)
+    return found
+
+
+def curves(evaluations: Evaluations) -> Drawn:
+    """CMC of the rows, to the last rank that all of a row's seeds have."""
+    lines = {}
+    seeds = set()
+    for row in SHOWN:
+        found = {seed: evaluations.curve(seed, row) for seed in evaluations.seeds}
+        kept = {seed: curve for seed, curve in found.items() if curve}
+        if kept:
+            length = min(map(len, kept.values()))
+            mean = np.mean([curve[:length] for curve in kept.values()], axis=0)
+            lines[NAMES[row]] = (np.arange(1, length + 1), mean)
+            seeds.update(kept if row != IMPORTED else ())
+    return (cmc_figure(lines), sorted(seeds)) if lines else NOTHING
+
+
+def maps(evaluations: Evaluations) -> Drawn:
+    """Figure 4: the plain embedding with augmentation beside the proposed one, of the smallest seed that has both."""
+    for seed in evaluations.seeds:
+        found = {NAMES[row]: load(evaluations, seed, row, "pictures") for row in MAPPED}
+        if all(found.values()):
+            points = {name: values["points"] for name, values in found.items()}
+            some = next(iter(found.values()))
+            return embedding_map_figure(points, some["labels"], some["augmented"]), [seed]
+    return NOTHING
+
+
+def confidences(evaluations: Evaluations, change: bool) -> Drawn:
+    """Figure 1, or how the medians change, of the smallest seed."""
+    for seed in evaluations.seeds:
+        found = load(evaluations, seed, "table2_all", "pictures")
+        kinds = {k.removeprefix(CONFIDENCE): v for k, v in found.items() if k.startswith(CONFIDENCE)}
+        if kinds and all(np.isfinite(v).all() and (v > 0).all() for v in kinds.values()):
+            return change_figure(kinds) if change else confidence_figure(kinds), [seed]
+    return NOTHING
+
+
+def load(evaluations: Evaluations, seed: int, row: str, test: str) -> dict[str, np.ndarray]:
+    """The arrays of a test that counts, or none."""
+    known = evaluations.file(seed, row, test) is not None
+    return arrays(evaluations.folder(seed, row, test)) if known else {}

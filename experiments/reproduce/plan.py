@@ -1,0 +1,212 @@
+"""What both scales share: the eight rows for each seed, as pieces, and how a wish names its folders."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from experiments.reproduce.jobs import REPOSITORY, Piece
+from urfr_tf.files import write_text
+
+ROWS = (
+    "table2_baseline",
+    "table2_baseline_va",
+    "table2_all",
+    "table2_all_pa",
+    "table1_0_0",
+    "table1_3_0",
+    "table1_3_1",
+    "table1_3_3",
+)
+STAGED = {"table2_all_pa": "table2_all"}
+"""A row that goes on from another of the same seed."""
+START = "start"
+"""The run whose embedding network every row of its seed goes on from, where there is such a configuration."""
+IMPORTED = "imported"
+IMPORT = "weights/import"
+"""The folder and the piece of `urfr import`, from whose network every row goes on where weights were given."""
+IMPORTED_MODEL = ("model.backbone=mobilefacenet", "model.width=1.0", "model.input_size=112")
+IMPORTED_TRAINING = (
+    "train.epochs=5",
+    "train.freeze_batch_norm=all",
+    "train.freeze_backbone_epochs=1",
+    "optimizer.layer_rates.backbone=0.5",
+    "optimizer.learning_rate.cosine.initial_learning_rate=0.02",
+    "confidence.hold_steps=150",
+    "loss.margin_warmup_steps=100",
+)
+"""What a training from imported weights has in place of the files' settings; docs/finetuning.md tells why."""
+MADE = TINYFACE, IJBS, IJBS_LOST = ("tinyface", "ijbs", "ijbs_lost")
+"""Test sets that are made of the tested people (surveillance.py)."""
+LOST_WEIGHTED = "ijbs_lost_weighted"
+OWN, WEIGHTED, BY_NORM = "", "`weighted`", "`weighted` by the norm"
+_WEIGHTED = ("--score", "weighted")
+WAYS = {OWN: (), WEIGHTED: _WEIGHTED, BY_NORM: (*_WEIGHTED, "--weight", "norm")}
+"""How templates are made and compared: options of `urfr evaluate`; all but the row's own are ours and not of the paper."""
+VIDEOS = {
+    IJBS: (IJBS, OWN),
+    "ijbs_weighted": (IJBS, WEIGHTED),
+    "ijbs_norm": (IJBS, BY_NORM),
+    IJBS_LOST: (IJBS_LOST, OWN),
+    LOST_WEIGHTED: (IJBS_LOST, WEIGHTED),
+    "ijbs_lost_norm": (IJBS_LOST, BY_NORM),
+}
+"""Tests on videos: the set, and which of `WAYS`."""
+PLAIN = (IMPORTED, *ROWS[:2])
+"""Rows without confidences."""
+NORM_ROWS = (*PLAIN, "table2_all_pa")
+"""Rows that are tested by the norm as well: plain ones, and what their norm is compared with."""
+CONFIGS = REPOSITORY / "configs"
+URFR = ("-m", "urfr_tf.cli")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be reproduced.
+
+    Attributes:
+        runs: folder of data, runs and evaluations.
+        seeds: one run of each row for each.
+        prefix: of the configurations: "small_" or "".
+        sources: paths of the published sets by name (lfw, pairs, gender, cfp, ...).
+        overrides: `--set` of all rows. attribute_overrides: `--set` of theta_A.
+        size: of the crops in pixels.
+        people: a miniature of so many people, or None.
+        alias: rows that are another row under a second name.
+    """
+
+    runs: Path
+    seeds: tuple[int, ...]
+    prefix: str
+    sources: dict[str, str]
+    overrides: tuple[str, ...] = ()
+    attribute_overrides: tuple[str, ...] = ()
+    size: int = 72
+    people: int | None = None
+    alias: dict[str, str] = field(default_factory=dict)
+
+    def run(self, seed: int, row: str) -> Path:
+        """The run folder of a row."""
+        return self.runs / f"seed{seed}" / f"{self.prefix}{row}"
+
+    def evaluation(self, seed: int, row: str) -> Path:
+        """The folder of its tests."""
+        return self.runs / "evaluation" / f"seed{seed}" / row
+
+
+def suffix(name: str) -> str:
+    """What a named reproduction adds to the names of its folder and page."""
+    return f"_{name}" if name else ""
+
+
+def config_of(row: str, prefix: str) -> dict[str, Any]:
+    """A row's configuration as it stands in its file."""
+    return yaml.safe_load((CONFIGS / f"{prefix}{row}.yaml").read_text(encoding="utf-8"))
+
+
+def aliases(prefix: str) -> dict[str, str]:
+    """Rows that are another row under a second name: the same configuration and so the same run."""
+    found: dict[str, str] = {}
+    contents: dict[str, str] = {}
+    for row in ROWS:
+        content = json.dumps({k: v for k, v in config_of(row, prefix).items() if k != "name"}, sort_keys=True)
+        if content in contents:
+            found[row] = contents[content]
+        contents.setdefault(content, row)
+    return found
+
+
+def urfr(name: str, words: list[Any], needs: tuple[str, ...] = ()) -> Piece:
+    """A piece that is one `urfr` command."""
+    return Piece(name, (*URFR, *map(str, words)), needs)
+
+
+def imported_weights(wish: Wish, name: str) -> Piece:
+    """`urfr import` of the weights that were given, as the piece of this name."""
+    weights, out = wish.sources["weights"], wish.runs / IMPORTED
+    return urfr(name, ["import", "--from", "insightface", "--weights", weights, "--out", out])
+
+
+def score_name(name: str, score: str, scores: tuple[str, ...] | list[str]) -> str:
+    """The folder of one of several scores: that of the first has no suffix."""
+    return name if score == scores[0] else f"{name}-{score}"
+
+
+def settings(values: list[str] | tuple[str, ...]) -> list[str]:
+    """`--set` before each."""
+    return [part for value in values for part in ("--set", value)]
+
+
+def row_pieces(
+    wish: Wish,
+    shards: tuple[str, ...],
+    mined: tuple[str, ...],
+    tested: tuple[str, ...],
+    sets: list[str],
+    tests: Path,
+    extras: list[str],
+    run_tests: Path | None = None,
+) -> list[Piece]:
+    """Training and evaluation of each row for each seed.
+
+    Args:
+        shards: pieces that every training needs. mined: those that rows with soft labels need besides. tested: those
+            that every evaluation needs. sets: `--set` of all trainings. tests: their list. extras: further words of all evaluations.
+        run_tests: a list of tests that ask the run folder for what its export does not give, of `NORM_ROWS`.
+    """
+
+    def evaluation(seed: int, row: str, run: Path, score: str) -> tuple[str, ...]:
+        out = wish.evaluation(seed, row)
+        words = ["-m", "experiments.reproduce.evaluate", "--run", run, "--score", score, "--tests", tests]
+        words += ["--run-tests", run_tests] if run_tests and row in NORM_ROWS else []
+        return tuple(map(str, [*words, "--out", out, *extras]))
+
+    pieces = []
+    # Weights that were wished for take the place of a start of our own.
+    wished = any(value.startswith("initial_weights=") for value in wish.overrides)
+    imported = bool(wish.sources.get("weights"))
+    starts = not wished and not imported and (CONFIGS / f"{wish.prefix}{START}.yaml").is_file()
+    if imported:  # It has no seed: it is measured once, as seed 0.
+        words = evaluation(0, IMPORTED, wish.runs / IMPORTED, "cosine")
+        pieces.append(Piece(f"seed0/{IMPORTED}/evaluate", words, (IMPORT, *tested)))
+    for seed in wish.seeds:
+        if starts:
+            pieces.append(_training(wish, START, seed, [*wish.overrides, *sets], shards))
+        for row in ROWS:
+            if row in wish.alias:
+                continue
+            run, name = wish.run(seed, row), f"seed{seed}/{row}"
+            config = config_of(row, wish.prefix)
+            own = [*wish.overrides, *sets]
+            if imported:
+                own = [*IMPORTED_MODEL, *(() if row in STAGED else IMPORTED_TRAINING), *own]
+            needs = [*shards, *(mined if config["data"].get("soft_labels") else ())]
+            before = STAGED.get(row, START if starts else None)
+            if before is not None:
+                own.append(f"initial_weights={wish.run(seed, before)}")
+                needs.append(f"seed{seed}/{before}/train")
+            elif imported:
+                own.append(f"initial_weights={wish.runs / IMPORTED}")
+                needs.append(IMPORT)
+            pieces.append(_training(wish, row, seed, own, tuple(needs)))
+            score = "likelihood" if row in STAGED else "cosine"
+            words = evaluation(seed, row, run, score)
+            pieces.append(Piece(f"{name}/evaluate", words, (f"{name}/train", *tested)))
+    return pieces
+
+
+def _training(wish: Wish, row: str, seed: int, sets: list[str], needs: tuple[str, ...]) -> Piece:
+    words = ["train", "--config", CONFIGS / f"{wish.prefix}{row}.yaml", "--run-dir", wish.run(seed, row)]
+    words += settings([*sets, f"seed={seed}"])
+    return urfr(f"seed{seed}/{row}/train", words, needs)
+
+
+def write_tests(wish: Wish, tests: dict[str, list[str]]) -> Path:
+    """The list of tests as a file that is called after its content: another list is another command."""
+    text = json.dumps(tests, indent=1)
+    path = wish.runs / "tests" / f"{hashlib.sha256(text.encode()).hexdigest()[:8]}.json"
+    write_text(path, text)
+    return path

@@ -1,0 +1,216 @@
+"""`urfr embed`: order, arrays, what could not be embedded, interruption; with a model made of NumPy."""
+
+import argparse
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from urfr_tf.commands import embed as command
+from urfr_tf.embedding import folder as embed
+from urfr_tf.embedding.folder import embed_images, list_images
+from urfr_tf.errors import UrfrError
+from urfr_tf.runs.embedder import Embedder
+
+SIZE = 32
+
+
+def summary_of(crops):
+    """Three numbers that tell the images apart: their mean colours, of norm 1."""
+    means = crops.mean(axis=(1, 2)).astype(np.float64)
+    unit = means / np.linalg.norm(means, axis=1, keepdims=True)
+    confidence = np.full([len(crops), 1], 5.0)
+    return {"embedding": unit, "confidence": confidence, "variance": 1 / confidence}
+
+
+def model_of(compute=summary_of, fingerprint="a" * 64):
+    return Embedder("model", "run", SIZE, 1, 3, fingerprint, compute, {})
+
+
+@pytest.fixture(scope="module")
+def colours():
+    return np.random.default_rng(0).integers(20, 236, [9, 3])
+
+
+@pytest.fixture
+def folder(tmp_path, colours):
+    """Nine images of one colour each in two folders, and a text file that is called an image."""
+    for i, colour in enumerate(colours):
+        path = tmp_path / "images" / "ab"[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), np.full([SIZE + 8, SIZE, 3], colour[::-1], np.uint8))
+    (tmp_path / "images" / "a" / "9.jpg").write_text("not an image")
+    (tmp_path / "images" / "a" / "notes.txt").write_text("not listed")
+    return tmp_path / "images"
+
+
+ORDER = [0, 2, 4, 6, 8, None, 1, 3, 5, 7]  # a/0 a/2 ... a/8 a/9.jpg b/1 ...
+
+
+def check(path, folder, colours, order=ORDER):
+    with np.load(path, allow_pickle=False) as arrays:
+        assert set(arrays) == {"embedding", "confidence", "path", "found"}
+        embedding, confidence = arrays["embedding"], arrays["confidence"]
+        names, found = arrays["path"], arrays["found"]
+    assert embedding.dtype == confidence.dtype == np.float32 and found.dtype == np.bool_
+    assert embedding.shape == (len(order), 3) and confidence.shape == (len(order), 1)
+    for row, i in enumerate(order):
+        if i is None:
+            assert names[row] == str(folder / "a" / "9.jpg")
+            assert not found[row] and not embedding[row].any() and not confidence[row].any()
+        else:
+            assert names[row] == str(folder / "ab"[i % 2] / f"{i}.png")
+            assert found[row] and confidence[row] == 5
+            unit = colours[i] / np.linalg.norm(colours[i])
+            np.testing.assert_allclose(embedding[row], unit, atol=1e-6)
+
+
+def test_folder(folder, colours, tmp_path, monkeypatch):
+    monkeypatch.setattr(embed, "BATCH", 4)
+    calls = []
+    summary = embed_images(
+        model_of(),
+        folder,
+        tmp_path / "o.npz",
+        "none",
+        on_progress=lambda total, done: calls.append((total, done)),
+    )
+    check(tmp_path / "o.npz", folder, colours)
+    assert (summary.images, summary.found, summary.refused) == (10, 9, {"not an image": 1})
+    assert calls == [(10, 0), (10, 4), (10, 8), (10, 10)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "o.npz"]
+
+
+def test_list_is_relative_to_itself(folder, colours, tmp_path):
+    (folder / "list.txt").write_text("b/3.png\n\na/4.png\r\nmissing.png\n")
+    embed_images(model_of(), folder / "list.txt", tmp_path / "o.npz", "none")
+    with np.load(tmp_path / "o.npz") as arrays:
+        assert [name[len(str(folder)) + 1 :] for name in arrays["path"]] == [
+            "b/3.png",
+            "a/4.png",
+            "missing.png",
+        ]
+        np.testing.assert_array_equal(arrays["found"], [True, True, False])
+
+
+def test_interrupted_it_goes_on(folder, colours, tmp_path, monkeypatch):
+    monkeypatch.setattr(embed, "BATCH", 3)
+    seen = []
+
+    def compute(crops):
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        seen.append(len(crops))
+        return summary_of(crops)
+
+    with pytest.raises(KeyboardInterrupt):
+        embed_images(model_of(compute), folder, tmp_path / "o.npz", "none")
+    assert not (tmp_path / "o.npz").exists()
+    seen.clear()
+    summary = embed_images(
+        model_of(lambda crops: seen.append(len(crops)) or summary_of(crops)),
+        folder,
+        tmp_path / "o.npz",
+        "none",
+    )
+    check(tmp_path / "o.npz", folder, colours)
+    # Rows 0 to 5 were done; 6 to 8 and 9 remained.
+    assert seen == [3, 1] and summary.found == 9 and summary.refused == {"not an image": 1}
+
+
+@pytest.mark.parametrize("change", ["model", "images"])
+def test_another_model_or_list_starts_anew(folder, colours, tmp_path, monkeypatch, change):
+    monkeypatch.setattr(embed, "BATCH", 3)
+    seen = []
+
+    def compute(crops):
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        seen.append(0)
+        return summary_of(crops)
+
+    with pytest.raises(KeyboardInterrupt):
+        embed_images(model_of(compute), folder, tmp_path / "o.npz", "none")
+    total = []
+    model = model_of(lambda crops: total.append(len(crops)) or summary_of(crops))
+    if change == "model":
+        model = model_of(model.compute, fingerprint="b" * 64)
+    else:
+        (folder / "b" / "7.png").unlink()
+    embed_images(model, folder, tmp_path / "o.npz", "none")
+    check(tmp_path / "o.npz", folder, colours, ORDER if change == "model" else ORDER[:-1])
+    assert sum(total) == (9 if change == "model" else 8)
+
+
+def test_parts_together_are_the_whole(folder, tmp_path):
+    embed_images(model_of(), folder, tmp_path / "whole.npz", "none")
+    for i in (1, 2, 3):
+        embed_images(model_of(), folder, tmp_path / f"{i}.npz", "none", part=(i, 3))
+    with np.load(tmp_path / "whole.npz") as whole:
+        parts = [np.load(tmp_path / f"{i}.npz") for i in (1, 2, 3)]
+        for name in whole:
+            np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), whole[name])
+
+
+def test_sources_without_images(folder, tmp_path):
+    def sentence(source, **options):
+        with pytest.raises(UrfrError) as error:
+            embed_images(model_of(), source, tmp_path / "o.npz", "none", **options)
+        assert not (tmp_path / "o.npz").exists()
+        return str(error.value)
+
+    (tmp_path / "empty").mkdir()
+    assert "there is none" in sentence(tmp_path / "empty")
+    assert "could not read" in sentence(tmp_path / "nothing")
+    assert "is binary" in sentence(folder / "a" / "0.png")
+    assert "is empty" in sentence(folder, part=(1, 20))
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "x.jpg").write_bytes(b"")
+    assert "none of the 1 images" in sentence(tmp_path / "bad") and "empty file" in sentence(tmp_path / "bad")
+
+
+def test_the_result_cannot_be_a_folder(folder, tmp_path):
+    with pytest.raises(UrfrError, match="is a folder"):
+        embed_images(model_of(), folder, tmp_path, "none")
+
+
+def test_names_of_any_bytes(tmp_path, colours):
+    name = b"\xff\xfe\n.png".decode("utf-8", "surrogateescape")
+    (tmp_path / "images").mkdir()
+    _, data = cv2.imencode(".png", np.full([SIZE, SIZE, 3], colours[0][::-1], np.uint8))
+    (tmp_path / "images" / name).write_bytes(data.tobytes())
+    embed_images(model_of(), tmp_path / "images", tmp_path / "o.npz", "none")
+    with np.load(tmp_path / "o.npz") as arrays:
+        assert arrays["path"][0] == str(tmp_path / "images" / name) and arrays["found"][0]
+
+
+def test_listing_is_sorted_and_by_suffix(folder):
+    names = [path[len(str(folder)) + 1 :] for path in list_images(folder)]
+    assert names == ["a/0.png", "a/2.png", "a/4.png", "a/6.png", "a/8.png", "a/9.jpg"] + [
+        f"b/{i}.png" for i in (1, 3, 5, 7)
+    ]
+
+
+def test_command(folder, colours, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("urfr_tf.runs.embedder.load", lambda path: model_of())
+    parser = argparse.ArgumentParser()
+    command.arguments(parser)
+    words = ["--model", "M", "--images", str(folder), "--out", str(tmp_path / "o.npz")]
+    assert command.run(parser.parse_args([*words, "--json"])) == 0
+    shown = capsys.readouterr()
+    # No template in the card: the crops are centred squares.
+    assert json.loads(shown.out) == {
+        "out": str(tmp_path / "o.npz"),
+        "align": "none",
+        "images": 10,
+        "found": 9,
+        "refused": {"not an image": 1},
+    }
+    assert "10 of 10 images" in shown.err
+    check(tmp_path / "o.npz", folder, colours)
+    assert command.run(parser.parse_args(words)) == 0
+    assert "9 of 10 images embedded (align none), 1 not an image" in capsys.readouterr().out
+    for bad in ("0/2", "3/2", "x", "1/"):
+        with pytest.raises(SystemExit):
+            parser.parse_args([*words, "--part", bad])

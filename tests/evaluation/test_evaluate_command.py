@@ -1,0 +1,214 @@
+"""`urfr evaluate` on made-up people, with a model that is no network: files, table, thresholds, sentences."""
+
+import json
+
+import numpy as np
+import pytest
+
+import urfr_tf.runs.embedder
+from urfr_tf.cli import main
+from urfr_tf.runs.thresholds import own_threshold
+from urfr_tf.visualize.degraded import by_strength
+
+
+@pytest.fixture
+def evaluate(pixel_model, crowd, monkeypatch, tmp_path):
+    """Runs the command with the model in place of whatever --model names."""
+    monkeypatch.setattr(urfr_tf.runs.embedder, "load", lambda path, bulk: pixel_model)
+
+    def command(*more, protocol="pairs", data=crowd, out="out"):
+        words = ["evaluate", "--model", "m", "--protocol", protocol, "--data", data, "--out", tmp_path / out]
+        return main([str(word) for word in [*words, *more]])
+
+    return command
+
+
+def read(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def test_files_and_table(evaluate, tmp_path, capsys):
+    assert evaluate() == 0
+    content = read(tmp_path / "out")
+    assert {"protocol", "model", "score", "metrics", "counts", "threshold", "versions"} <= set(content)
+    assert content["protocol"] == "pairs" and content["model"] == "m" and content["score"] == "cosine"
+    # 24 people of 4 images: 144 genuine pairs; folds of 2 or 3 people.
+    assert content["counts"]["genuine"] == 144 and content["counts"]["people"] == 24
+    assert 0.6 < content["metrics"]["accuracy"] <= 1 and 0 < content["metrics"]["rank1"] <= 1
+    with np.load(tmp_path / "out" / "scores.npz") as arrays:
+        assert arrays["scores"].shape == arrays["same"].shape == arrays["fold"].shape
+        assert arrays["same"].sum() == 144
+    printed = capsys.readouterr().out
+    assert "accuracy" in printed and "no tar@far=1e-6: FAR 1e-06 is refused" in printed
+    assert not list((tmp_path / "out").glob(".*.part"))
+
+
+def test_embedded_once_for_every_score(evaluate, pixel_model, tmp_path, capsys):
+    assert evaluate("--cache", tmp_path / "kept") == 0
+    assert evaluate("--score", "likelihood", "--cache", tmp_path / "kept", out="other") == 0
+    assert pixel_model.images == 96
+    assert read(tmp_path / "other")["score"] == "likelihood"
+
+
+def test_no_model_is_evaluated_before_all_were_found(pixel_model, crowd, monkeypatch, tmp_path, capsys):
+    own, loaded, gone = urfr_tf.runs.embedder.load, [], str(tmp_path / "gone")
+
+    def load(path, bulk):
+        loaded.append(path)
+        return pixel_model if path == "a" else own(path, bulk)
+
+    monkeypatch.setattr(urfr_tf.runs.embedder, "load", load)
+    words = ["evaluate", "--protocol", "pairs", "--data", crowd, "--out", tmp_path / "rows"]
+    assert main([str(word) for word in [*words, "--model", "one=a", "two=a", gone]]) == 1
+    assert f"{gone} does not exist" in capsys.readouterr().err
+    assert loaded == ["a", gone]
+    assert pixel_model.images == 0 and not (tmp_path / "rows").exists()
+
+
+def test_rows_of_several_models_come_out_of_one_command(pixel_model, crowd, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(urfr_tf.runs.embedder, "load", lambda path, bulk: pixel_model)
+    words = ["evaluate", "--protocol", "pairs", "--data", crowd, "--out", tmp_path / "rows", "--json"]
+    words += ["--model", "Baseline=a", "all + PA=b", "--score", "cosine", "likelihood"]
+    assert main([str(word) for word in words]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["score"] for row in rows] == ["cosine", "likelihood"]
+    assert rows[0] == read(tmp_path / "rows" / "baseline-cosine")
+    assert rows[1] == read(tmp_path / "rows" / "all-pa-likelihood")
+    assert pixel_model.images == 96
+
+
+def test_a_far_that_is_asked_for_gives_a_threshold(evaluate, pixel_model, tmp_path, capsys):
+    assert evaluate("--far", "1e-1") == 0
+    content = read(tmp_path / "out")
+    stored = json.loads((tmp_path / "out" / "threshold.json").read_text())
+    assert stored["threshold"] == content["threshold"] == content["calibration"][0]["threshold"]
+    assert stored["score"] == "cosine" and stored["kind"] == "run" and stored["far"] == 0.1
+    assert stored["fingerprint"] == pixel_model.fingerprint and 0 <= stored["far_reached"] < 0.5
+    assert json.loads((tmp_path / "run" / "threshold.json").read_text()) == stored
+    assert "on held-out people it reaches" in capsys.readouterr().out
+
+
+def test_an_export_keeps_its_own_threshold(evaluate, pixel_model, tmp_path):
+    pixel_model.kind = "tflite"
+    assert evaluate("--far", "1e-1") == 0
+    assert json.loads((tmp_path / "out" / "threshold.json").read_text())["kind"] == "tflite"
+    assert not (tmp_path / "run").exists()
+    # Beside the file, where urfr compare looks; another file of the same name has no threshold.
+    own = json.loads((tmp_path / "run.threshold.json").read_text())
+    assert own_threshold("tflite", pixel_model.path, pixel_model.fingerprint, None) == own
+    assert own_threshold("tflite", pixel_model.path, "another", None) is None
+    pixel_model.kind = "saved_model"
+    assert evaluate("--far", "1e-1") == 0
+    assert (tmp_path / "run" / "assets.extra" / "threshold.json").is_file()
+
+
+def test_an_export_does_not_take_the_threshold_of_its_run(tmp_path):
+    run = {"score": "cosine", "threshold": 0.4, "fingerprint": "of the run"}
+    assert own_threshold("run", tmp_path, "of the run", run) == run
+    assert own_threshold("saved_model", tmp_path, "of the export", run) is None
+    assert own_threshold("run", tmp_path, "of the run trained on", run) is None
+
+
+def test_degraded_probes_leave_the_models_threshold(evaluate, tmp_path):
+    assert evaluate("--far", "1e-1", "--degrade", "blur:11") == 0
+    assert (tmp_path / "out" / "threshold.json").is_file() and not (tmp_path / "run").exists()
+
+
+def test_a_thin_far_is_refused_before_anything_is_embedded(evaluate, pixel_model, tmp_path, capsys):
+    assert evaluate("--far", "1e-4") == 1
+    assert "FAR 0.0001 is refused" in capsys.readouterr().err
+    assert pixel_model.images == 0 and not (tmp_path / "out").exists()
+    assert evaluate("--far", "1e-4", "--thin-far") == 0
+    assert read(tmp_path / "out")["thin"] == ["tar@far=1e-4"]
+    assert " thin" in capsys.readouterr().out
+
+
+def test_all_impostors(evaluate, tmp_path):
+    assert evaluate("--impostors", "all", "--far", "1e-2") == 0
+    # 96 images: 4560 pairs less 144 genuine ones.
+    assert read(tmp_path / "out")["counts"]["impostors"] == 4416
+
+
+def test_one_degradation_degrades_the_probes(evaluate, tmp_path):
+    assert evaluate("--far", "1e-1") == 0
+    assert evaluate("--far", "1e-1", "--degrade", "occlusion:5", out="worse") == 0
+    clean, worse = read(tmp_path / "out"), read(tmp_path / "worse")
+    assert worse["degrade"] == ["occlusion=5"]
+    assert worse["metrics"]["rank1"] < clean["metrics"]["rank1"]
+
+
+def test_synthetic_is_a_curve_over_strengths(evaluate, tmp_path, capsys):
+    assert evaluate("--degrade", "blur", "occlusion:5", protocol="synthetic") == 0
+    metrics = read(tmp_path / "out")["metrics"]
+    assert {"accuracy", "accuracy@blur=3", "accuracy@blur=11", "rank1@occlusion=5"} <= set(metrics)
+    assert metrics["rank1@occlusion=5"] < metrics["rank1"]
+    # Each number stands there once: the curves are drawn from the names.
+    assert "robustness" not in read(tmp_path / "out")
+    assert [s for s, _ in by_strength(metrics)["blur"]["rank1"]] == [3, 5, 7, 9, 11]
+    assert (tmp_path / "out" / "robustness.png").read_bytes().startswith(b"\x89PNG")
+    assert "accuracy@blur=7" in capsys.readouterr().out
+
+
+def test_shards_are_read_as_they_are(evaluate, shards, tmp_path):
+    assert evaluate(data=shards) == 0
+    content = read(tmp_path / "out")
+    assert content["counts"]["images"] == 28 and content["align"] == "none"
+    assert content["counts"]["folds_disjoint_by_identity"] is False
+
+
+@pytest.mark.parametrize(
+    "more, sentence",
+    [
+        (["--pairs", "nowhere.txt"], "could not read the pairs file nowhere.txt"),
+        (["--per-person", "-1"], "--per-person of 0 or more, but got -1"),
+        (["--score", "cosine", "likelihood"], "one score, or one for each of 1 models"),
+        (
+            ["--score", "weighted"],
+            "weighted, which is cosine for them: it is for templates of several images",
+        ),
+        (["--sharpness", "3"], "--sharpness with --score weighted, but got the score cosine"),
+        (["--weight", "norm"], "--weight with --score weighted, but got the score cosine"),
+        (["--score", "weighted", "--sharpness", "40"], "sharpness from 0 to 32, but got 40"),
+        (["--degrade", "blur:2"], "odd kernel size"),
+    ],
+)
+def test_bad_input_is_a_sentence_and_writes_nothing(evaluate, tmp_path, capsys, more, sentence):
+    assert evaluate(*more) == 1
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_data_is_a_sentence(evaluate, tmp_path, capsys):
+    assert evaluate(data=tmp_path / "nowhere") == 1
+    assert "expected a folder of folders" in capsys.readouterr().err
+
+
+def test_templates_through_the_command(evaluate, crowd, pixel_model, tmp_path, capsys):
+    """TinyFace's layout over the crowd: a probe, mates and distractors, one image that is none."""
+    root = tmp_path / "tiny" / "Testing_Set"
+    for part in ("Probe", "Gallery_Match", "Gallery_Distractor"):
+        (root / part).mkdir(parents=True)
+    for person in range(10):
+        for image, part in enumerate(("Probe", "Gallery_Match", "Gallery_Match")):
+            source = crowd / f"p{person}" / f"{image}.png"
+            (root / part / f"{person + 1}_{image}.png").write_bytes(source.read_bytes())
+        (root / "Gallery_Distractor" / f"{person}.png").write_bytes(
+            (crowd / f"p{person + 10}" / "0.png").read_bytes()
+        )
+    (root / "Probe" / "1_0.png").write_bytes(b"text")
+    by_norm = ["--score", "weighted", "--weight", "norm", "--sharpness", "2"]
+    pixel_model.kind = "tflite"
+    assert evaluate(*by_norm, protocol="tinyface", data=tmp_path / "tiny", out="norm") == 1
+    assert "a run folder for --weight norm, but m is a tflite" in capsys.readouterr().err
+    assert not (tmp_path / "norm").exists()
+    pixel_model.kind = "run"
+    pixel_model.with_norm = lambda images: {**pixel_model(images), "norm": np.ones(len(images))}
+    assert evaluate(*by_norm, protocol="tinyface", data=tmp_path / "tiny", out="norm") == 0
+    assert {"weight": "norm", "sharpness": 2.0}.items() <= read(tmp_path / "norm").items()
+    assert evaluate(protocol="tinyface", data=tmp_path / "tiny") == 0
+    content = read(tmp_path / "out")
+    assert "weight" not in content
+    assert 0.3 < content["metrics"]["rank1"] <= 0.9 and 0 < content["metrics"]["map"] < 1
+    assert content["counts"]["images_not_found"] == 1 and content["counts"]["distractors"] == 10
+    assert evaluate("--degrade", "occlusion:6", protocol="tinyface", data=tmp_path / "tiny", out="worse") == 0
+    assert read(tmp_path / "worse")["metrics"]["rank1"] < content["metrics"]["rank1"]

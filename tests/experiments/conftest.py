@@ -1,0 +1,29 @@
+"""`experiments` is not installed: it is found from the repository's root."""
+
+import json
+import sys
+
+import pytest
+from paths import ROOT
+
+from urfr_tf.cli import build_parser
+
+sys.path.insert(0, str(ROOT))
+
+
+@pytest.fixture
+def parses():
+    """A check of a plan: each need comes before, each command and each of the tests in a folder parses."""
+
+    def check(pieces, folder):
+        seen = set()
+        for piece in pieces:
+            assert piece.name not in seen
+            assert set(piece.needs) <= seen, piece.name
+            seen.add(piece.name)
+            if piece.words[:2] == ("-m", "urfr_tf.cli"):
+                build_parser().parse_args(piece.words[2:])
+        for words in json.loads(next((folder / "tests").iterdir()).read_text()).values():
+            build_parser().parse_args(["evaluate", "--model", "M", "--out", "O", *words])
+
+    return check

@@ -1,0 +1,291 @@
+"""The plans of both scales: commands that parse, in an order that works, and rows that start alike."""
+
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from experiments.reproduce.__main__ import main, parsed, parser
+from experiments.reproduce.ablations import CAUSES, causes_plan
+from experiments.reproduce.ablations import write as write_causes
+from experiments.reproduce.evaluate import measured
+from experiments.reproduce.full import TESTS, full_plan
+from experiments.reproduce.jobs import wanted
+from experiments.reproduce.plan import CONFIGS, ROWS, Wish, aliases
+from experiments.reproduce.small import small_plan
+from urfr_tf.cli import build_parser
+from urfr_tf.config.tree import load_config
+
+SOURCES = {name: f"/data/{name}" for name in ("lfw", "pairs", "gender", "cfp", "ms1m", "celeba", *TESTS)}
+
+
+def plan_of(prefix, runs, **changes):
+    wish = Wish(runs, (1, 2), prefix, SOURCES, alias=aliases(prefix), **changes)
+    return wish, (small_plan if prefix else full_plan)(wish)
+
+
+@pytest.mark.parametrize("prefix", ["small_", ""])
+def test_every_command_parses_and_every_need_comes_before(prefix, tmp_path, parses):
+    parses(plan_of(prefix, tmp_path)[1], tmp_path)
+
+
+@pytest.mark.parametrize("prefix", ["small_", ""])
+def test_every_training_has_a_configuration_that_is_accepted(prefix, tmp_path):
+    _, pieces = plan_of(prefix, tmp_path)
+    trained = [piece for piece in pieces if "train" in piece.words[2:3]]
+    # theta_A twice or once; seven rows for two seeds: 3 + 3 is the run of "all"; the small ones have a start.
+    assert len(trained) == (2 + 2 * 8 if prefix else 1 + 2 * 7)
+    for piece in trained:
+        args = build_parser().parse_args(piece.words[2:])
+        config = load_config(args.config, args.set)
+        assert config.seed == (int(piece.name[4]) if piece.name.startswith("seed") else 1)
+        assert str(tmp_path) in config.data.train
+
+
+@pytest.mark.parametrize("prefix", ["small_", ""])
+def test_the_last_row_of_table_1_is_the_run_of_all(prefix):
+    assert aliases(prefix) == {"table1_3_3": "table2_all"}
+
+
+def test_the_uncertainty_stage_goes_on_from_the_same_seed(tmp_path):
+    wish, pieces = plan_of("small_", tmp_path)
+    piece = next(piece for piece in pieces if piece.name == "seed2/table2_all_pa/train")
+    assert f"initial_weights={wish.run(2, 'table2_all')}" in piece.words
+    assert "seed2/table2_all/train" in piece.needs
+
+
+def test_every_small_row_goes_on_from_the_start_of_its_seed_or_from_what_was_wished_for(tmp_path):
+    rows = [row for row in ROWS if row not in (*aliases("small_"), "table2_all_pa")]
+    for overrides, found in (((), "start"), (("initial_weights=IMPORTED",), None)):
+        wish, pieces = plan_of("small_", tmp_path, overrides=overrides)
+        by_name = {piece.name: piece for piece in pieces}
+        assert ("seed2/start/train" in by_name) == (found is not None)
+        for row in rows:
+            piece = by_name[f"seed2/{row}/train"]
+            args = build_parser().parse_args(piece.words[2:])
+            start = str(wish.run(2, found)) if found else "IMPORTED"
+            assert load_config(args.config, args.set).initial_weights == start
+            assert ("seed2/start/train" in piece.needs) == (found is not None)
+
+
+def test_causes_change_one_training_each_and_are_measured_on_validation_people(tmp_path, capsys):
+    wish = Wish(tmp_path, (1,), "small_", SOURCES, alias=aliases("small_"))
+    pieces = {piece.name: piece for piece in causes_plan(wish)}
+    for cause in CAUSES:
+        measured_piece = pieces[f"seed1/causes/{cause.name}/validate"]
+        own = cause.sets or cause.after
+        trained = f"seed1/causes/{cause.name}/train" if own else f"seed1/{cause.row}/train"
+        assert measured_piece.needs == (trained, "data/validation_tests")
+        words = measured_piece.words
+        by = "likelihood" if cause.row == "table2_all_pa" else "cosine"
+        assert words[words.index("--score") + 1] == by
+        args = build_parser().parse_args(pieces[trained].words[2:])
+        config = load_config(args.config, args.set)
+        row = "table2_all" if cause.row == "table2_all_pa" else "start"
+        start = tmp_path / "causes" / "seed1" / cause.after if cause.after else wish.run(1, row)
+        assert config.initial_weights == str(start) and config.seed == 1
+        before = f"seed1/causes/{cause.after}/train" if cause.after else f"seed1/{row}/train"
+        assert [need for need in pieces[trained].needs if need.startswith("seed")] == [before]
+        for setting in cause.sets:
+            name, _, value = setting.partition("=")
+            found = config
+            for key in name.split("."):
+                found = found[key] if isinstance(found, dict) else getattr(found, key)
+            assert (list(found) if isinstance(found, tuple) else found) == yaml.safe_load(value)
+    tests = json.loads(Path(words[words.index("--tests") + 1]).read_text())
+    assert all("validation" in words[words.index("--data") + 1] for words in tests.values())
+    words = [word for name in ("lfw", "pairs", "gender", "cfp") for word in (f"--{name}", SOURCES[name])]
+    assert main(["small", *words, "--runs", str(tmp_path), "--seeds", "1", "--causes", "--list"]) == 0
+    listed = capsys.readouterr().out
+    assert "seed1/causes/sums/validate" in listed and "seed1/table2_all/evaluate" not in listed
+    assert "seed1/causes/norm/train" in listed
+    only = ["--seeds", "1", "--causes", "--list", "--only", "sums"]
+    assert main(["small", *words, "--runs", str(tmp_path), *only]) == 0
+    listed = capsys.readouterr().out
+    assert "seed1/causes/sums/validate" in listed and "seed1/causes/norm" not in listed
+
+
+@pytest.mark.parametrize(
+    "flags", [["--only", "sums"], ["--causes", "--only", "table2_all"], ["--only", "imported"]]
+)
+def test_rows_and_causes_are_not_confused(flags, tmp_path, capsys):
+    words = [word for name in ("lfw", "pairs", "gender", "cfp") for word in (f"--{name}", SOURCES[name])]
+    with pytest.raises(SystemExit) as stop:
+        main(["small", *words, "--runs", str(tmp_path), *flags])
+    assert stop.value.code == 2
+    assert f"got {flags[-1]}" in capsys.readouterr().err
+
+
+def test_the_page_of_causes_has_its_figures(tmp_path):
+    metrics = {"tar@far=1e-2": 0.5, "tar@far=1e-2@blur=7": 0.25}
+    folder = tmp_path / "causes" / "evaluation" / "seed1" / "sums" / "pairs"
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text(json.dumps({"metrics": metrics, "counts": {"images": 9}}))
+    write_causes(tmp_path, tmp_path / "docs")
+    text = (tmp_path / "docs/causes.md").read_text(encoding="utf-8")
+    assert (
+        "| the decorrelation in sums, as in the paper | `decorrelation.average=false` | 50.0 (1) | 25.0 (1) | not run |"
+        in text
+    )
+    assert "9 images" in text
+    assert "Not run yet: Baseline + VA (`va`); " in text and "(`sums`)" not in text
+
+
+def test_from_imported_weights_every_row_has_their_network_and_a_lower_rate(tmp_path, parses):
+    sources = {**SOURCES, "weights": "/data/net-0000.params"}
+    wish = Wish(tmp_path, (2,), "small_", sources, overrides=("train.epochs=9",), alias=aliases("small_"))
+    pieces = small_plan(wish)
+    parses(pieces, tmp_path)
+    by_name = {piece.name: piece for piece in pieces}
+    assert "/data/net-0000.params" in by_name["weights/import"].words
+    assert "seed2/start/train" not in by_name
+    # It is the same for every seed, and tested once.
+    measured_start = by_name["seed0/imported/evaluate"]
+    assert measured_start.words[measured_start.words.index("--run") + 1] == str(tmp_path / "imported")
+    assert {"weights/import", "data/tests"} <= set(measured_start.needs)
+    # An export has no norm: what needs it asks the run folder, of the rows that it is compared in.
+    asked = {name: piece for name, piece in by_name.items() if "--run-tests" in piece.words}
+    assert sorted(asked) == [
+        "seed0/imported/evaluate",
+        *(f"seed2/table2_{row}/evaluate" for row in ("all_pa", "baseline", "baseline_va")),
+    ]
+    words = measured_start.words
+    of_run, others = (
+        json.loads(Path(words[words.index(option) + 1]).read_text()) for option in ("--run-tests", "--tests")
+    )
+    assert sorted(of_run) == ["ijbs_lost_norm", "ijbs_norm"] and not of_run.keys() & others.keys()
+    assert all(test[-4:] == ["--score", "weighted", "--weight", "norm"] for test in of_run.values())
+    assert not any("norm" in test for test in others.values())
+    for row in set(ROWS) - set(aliases("small_")):
+        piece = by_name[f"seed2/{row}/train"]
+        config = load_config(
+            *(vars(build_parser().parse_args(piece.words[2:]))[k] for k in ("config", "set"))
+        )
+        assert (config.model.backbone, config.model.input_size) == ("mobilefacenet", 112)
+        assert config.train.epochs == 9  # what was wished for comes last
+        staged = row == "table2_all_pa"
+        assert config.initial_weights == str(wish.run(2, "table2_all") if staged else tmp_path / "imported")
+        assert config.train.freeze_batch_norm == ("none" if staged else "all")
+        assert ("weights/import" in piece.needs) != staged
+
+
+def test_weights_bring_larger_crops_and_a_name(tmp_path, capsys):
+    words = [word for name in ("lfw", "pairs", "gender", "cfp") for word in (f"--{name}", SOURCES[name])]
+    assert main(["small", *words, "--weights", "W", "--runs", str(tmp_path), "--list"]) == 0
+    listed = capsys.readouterr().out
+    assert "weights/import" in listed and "seed0/imported/evaluate" in listed
+    only = ["--weights", "W", "--runs", str(tmp_path), "--list", "--only"]
+    assert main(["small", *words, *only, "imported"]) == 0
+    listed = capsys.readouterr().out
+    assert "seed0/imported/evaluate" in listed and "seed1/" not in listed
+    assert main(["small", *words, *only, "table2_all"]) == 0
+    assert "seed0/imported/evaluate" not in capsys.readouterr().out
+    args = parsed(["small", *words, "--weights", "W"])
+    assert args.name == "imported"
+    assert parsed(["small", *words, "--weights", "W", "--name", "mine"]).name == "mine"
+
+
+def test_theta_a_sees_crops_of_one_size_whatever_those_of_the_rows_are(tmp_path):
+    for size, own, scale in ((112, "72", ["--scale-to", "72"]), (72, "72", []), (48, "48", [])):
+        pieces = {piece.name: piece for piece in plan_of("small_", tmp_path, size=size)[1]}
+        for name in ("gender_train", "gender_validation", "profile_train", "profile_validation"):
+            words = pieces[f"data/{name}"].words
+            assert words[words.index("--size") + 1] == own
+        # What is cut from both sets before it is scaled has one sharpness.
+        for name in ("cfp_mined", "train", "validation", "test"):
+            words = pieces[f"data/{name}"].words
+            assert words[words.index("--size") + 1] == str(size)
+        for name in ("gender", "profile"):
+            words = list(pieces[f"mine/{name}"].words)
+            assert words[words.index("--data") + 2 :] == scale
+
+
+def test_only_rows_with_mined_variations_wait_for_them(tmp_path):
+    _, pieces = plan_of("small_", tmp_path)
+    needs = {piece.name: piece.needs for piece in pieces}
+    assert {row for row in ROWS if "mine/gender" in needs.get(f"seed1/{row}/train", ())} == {
+        "table1_3_1",
+        "table2_all",
+    }
+
+
+def test_a_single_row_brings_every_label_with_it(tmp_path):
+    _, pieces = plan_of("small_", tmp_path)
+    chosen = {piece.name for piece in wanted(pieces, ["seed1/table2_all_pa/evaluate"])}
+    # Everything of the data stage serves the whole method.
+    assert {piece.name for piece in pieces if not piece.name.startswith("seed")} <= chosen
+
+
+def test_listing_runs_nothing(tmp_path, capsys):
+    words = "small --lfw L --pairs P --gender G --cfp C --list --only table2_baseline --seeds 3 --runs"
+    assert main([*shlex.split(words), str(tmp_path)]) == 0
+    names = capsys.readouterr().out.split()
+    # All of the data stage (no stage was chosen), and one row of one seed with its start.
+    assert [name for name in names if name.startswith("seed")] == [
+        "seed3/start/train",
+        "seed3/table2_baseline/train",
+        "seed3/table2_baseline/evaluate",
+    ]
+    assert not (tmp_path / "time.tsv").exists()
+
+
+@pytest.mark.parametrize(("name", "page"), [("", "results.md"), ("imported", "results_imported.md")])
+def test_the_page_is_written_where_the_command_is_given(tmp_path, monkeypatch, name, page):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "runs" / (f"small_{name}" if name else "small") / "evaluation/seed1/table2_all/lfw"
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text(json.dumps({"metrics": {"accuracy": 0.75}, "counts": {}}))
+    words = "small --lfw L --pairs P --gender G --cfp C --stage results --docs docs"
+    assert main([*shlex.split(words), *(["--name", name] if name else [])]) == 0
+    assert (tmp_path / "docs" / page).is_file()
+    assert (tmp_path / "docs/model_card.md").is_file() == (not name)
+    assert (tmp_path / (f"runs/small_{name}" if name else "runs/small") / "tests").is_dir()
+
+
+def test_seeds_are_three_unless_said_otherwise():
+    assert parser().parse_args(["full", "--ms1m", "M", "--celeba", "C"]).seeds == [1, 2, 3]
+
+
+def test_figures_of_other_weights_do_not_count(tmp_path):
+    (tmp_path / "metrics.json").write_text('{"fingerprint": "a", "command": "urfr evaluate x"}')
+    assert measured(tmp_path, "a")
+    assert measured(tmp_path, "a", "urfr evaluate x")
+    assert not measured(tmp_path, "a", "urfr evaluate y")
+    assert not measured(tmp_path, "b")
+    assert not measured(tmp_path / "nowhere", "a")
+
+
+def test_rows_of_a_seed_start_from_the_same_weights():
+    """Drawn ones: all but the confidence layer, which has another shape in the rows without it.
+
+    Prototypes are drawn alike too, but K groups of norm 1 have the norm sqrt(K) together: 4 times that of one.
+    """
+    import keras
+
+    from urfr_tf.training.tasks.recognition import build_model
+
+    def start(row, seed):
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(seed)
+        overrides = ["model.width=0.125", "model.input_size=32", "model.backbone=ir10"]
+        overrides += ["initial_weights=''", "head.start=random"]
+        model, _ = build_model(
+            load_config(str(CONFIGS / f"small_{row}.yaml"), overrides), 5, synchronized=False
+        )
+        return {weight.name: weight.numpy() for weight in model.trainable_weights}
+
+    rows = [row for row in ROWS if row not in ("table2_all_pa", "table1_3_3")]
+    starts = {row: start(row, 1) for row in rows}
+    common = set.intersection(*(set(each) for each in starts.values()))
+    shared = [name for name in common if len({each[name].shape for each in starts.values()}) == 1]
+    assert {"embedding/kernel:0", "logits/kernel:0", "bn2/gamma:0"} <= set(shared)
+    groups = {row: 1 if "baseline" in row else 16 for row in rows}
+    for row in rows:
+        starts[row]["logits/kernel:0"] = starts[row]["logits/kernel:0"] / np.sqrt(np.float32(groups[row]))
+    for name in shared:
+        for row in rows[1:]:
+            np.testing.assert_array_equal(starts[row][name], starts[rows[0]][name], err_msg=f"{row} {name}")
+    assert (start(rows[0], 2)["embedding/kernel:0"] != starts[rows[0]]["embedding/kernel:0"]).any()

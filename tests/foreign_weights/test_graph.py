@@ -1,0 +1,138 @@
+"""Graphs of operations: order, tidying, and the change of pixels, each checked by evaluation in NumPy."""
+
+import numpy as np
+import pytest
+
+from urfr_tf.errors import UrfrError
+from urfr_tf.foreign_weights.graph import (
+    ADD,
+    CONVOLUTION,
+    DENSE,
+    NORM,
+    Operation,
+    accept_our_pixels,
+    every_second,
+    image_input,
+    ordered,
+    tidy,
+)
+
+RANDOM = np.random.default_rng(0)
+
+
+def convolution(source, name="c", channels=2, **arrays):
+    kernel = RANDOM.normal(size=(1, 1, 3, channels)).astype(np.float32)
+    return Operation(CONVOLUTION, name, [source], {"kernel": kernel, **arrays})
+
+
+def norm(source, name="n", channels=2):
+    parts = ("scale", "offset", "mean", "variance")
+    arrays = {part: RANDOM.uniform(0.5, 2, channels).astype(np.float32) for part in parts}
+    return Operation(NORM, name, [source], arrays, epsilon=0.1)
+
+
+def evaluate(operation, pixels):
+    """1 x 1 convolutions and batch norms on pixels [B, 3]."""
+    if not operation.sources:
+        return pixels * operation.arrays["scale"] + operation.arrays["offset"]
+    x, a = evaluate(operation.sources[0], pixels), operation.arrays
+    if operation.kind == NORM:
+        return (x - a["mean"]) / np.sqrt(a["variance"] + operation.epsilon) * a["scale"] + a["offset"]
+    return x @ a["kernel"][0, 0].astype(np.float64) + a.get("bias", 0)
+
+
+def test_a_bias_moves_into_the_mean():
+    pixels = RANDOM.uniform(0, 255, (5, 3))
+    output = norm(convolution(image_input(), bias=np.array([3.0, -4], np.float32)))
+    before = evaluate(output, pixels)
+    after, folded = tidy(output)
+    assert folded == 0
+    assert "bias" not in after.sources[0].arrays
+    np.testing.assert_allclose(evaluate(after, pixels), before, rtol=1e-6)
+
+
+def test_a_lone_bias_gets_a_batch_norm():
+    pixels = RANDOM.uniform(0, 255, (5, 3))
+    output = convolution(image_input(), bias=np.array([3.0, -4], np.float32))
+    before = evaluate(output, pixels)
+    after, folded = tidy(output)
+    assert (folded, after.kind) == (1, NORM)
+    np.testing.assert_allclose(evaluate(after, pixels), before, rtol=1e-6)
+
+
+def test_a_batch_norm_with_a_second_user_of_its_source_is_not_taken():
+    """The bias of a convolution that feeds a batch norm AND a shortcut must reach both."""
+    first = convolution(image_input(), "c", 3, bias=np.ones(3, np.float32))
+    branch = norm(first, channels=3)
+    output = Operation(ADD, "add", [branch, first])
+    after, folded = tidy(output)
+    assert folded == 1
+    assert after.sources[0].sources[0] is after.sources[1]
+    assert after.sources[1].arrays["offset"].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("blue_first", [False, True])
+def test_first_convolution_takes_our_pixels(blue_first):
+    """The network's own x / 255 * 2 - 1 in its order, against (x - 127.5) / 128 in R, G, B."""
+    pixels = RANDOM.uniform(0, 255, (5, 3))
+    output = norm(convolution(image_input(2 / 255, -1.0)))
+    before = evaluate(output, pixels[:, ::-1] if blue_first else pixels)
+    accept_our_pixels(output, blue_first)
+    output.sources[0].sources[0] = image_input(1 / 128, -127.5 / 128)
+    np.testing.assert_allclose(evaluate(output, pixels), before, rtol=1e-5)
+
+
+def test_another_zero_is_refused():
+    """x / 255 maps black, not grey, to the zero that pads the border: no kernel makes up for that."""
+    with pytest.raises(
+        UrfrError, match=r"expected a network that normalises pixels to \(x - 127\.5\) \* scale"
+    ):
+        accept_our_pixels(convolution(image_input(1 / 255, 0.0)))
+    with pytest.raises(UrfrError, match="expected a convolution at the input"):
+        accept_our_pixels(norm(image_input()))
+
+
+def test_order_is_of_structure_not_of_the_file():
+    for turned in (False, True):
+        image = image_input()
+        long = norm(convolution(image, "long"), "long_norm")
+        both = [long, convolution(image, "short")]
+        output = Operation(ADD, "add", both[::-1] if turned else both)
+        assert [o.name for o in ordered(output)] == ["image", "long", "long_norm", "short", "add"]
+
+
+def test_ambiguity_and_loops_are_refused():
+    image = image_input()
+    with pytest.raises(UrfrError, match="same length and cannot be told apart"):
+        ordered(Operation(ADD, "add", [convolution(image, "a"), convolution(image, "b")]))
+    one = norm(image)
+    one.sources = [norm(one, "other")]
+    with pytest.raises(UrfrError, match="the graph has a loop"):
+        ordered(one)
+
+
+def test_a_deep_graph_needs_no_recursion():
+    x = image_input()
+    for number in range(5000):
+        x = norm(x, f"n{number}")
+    assert len(ordered(x)) == 5001
+
+
+def test_every_second_is_the_identity_with_stride():
+    taken = every_second(norm(image_input(), channels=3), "pool")
+    kernel = taken.sources[0]
+    assert (kernel.stride, kernel.padding) == (2, 0)
+    assert kernel.arrays["kernel"][0, 0].tolist() == np.eye(3).tolist()
+    pixels = RANDOM.uniform(0, 255, (5, 3))
+    np.testing.assert_allclose(evaluate(taken, pixels), evaluate(kernel.sources[0], pixels), rtol=1e-6)
+    with pytest.raises(UrfrError, match="number of channels at pool cannot be told"):
+        every_second(image_input(), "pool")
+
+
+def test_signature_names_what_matters():
+    dense = Operation(DENSE, "fc", [], {"kernel": np.zeros((4, 2), np.float32)})
+    assert str(dense) == "dense fc 4x2"
+    depthwise = Operation(
+        CONVOLUTION, "dw", [], {"kernel": np.zeros((3, 3, 1, 8), np.float32)}, stride=2, padding=1, groups=8
+    )
+    assert str(depthwise) == "convolution dw 3x3x1x8 stride 2 padding 1 groups 8"

@@ -1,0 +1,112 @@
+"""`urfr import` end to end: the run folder that it writes, and what it refuses."""
+
+import argparse
+import hashlib
+import json
+import struct
+
+import numpy as np
+import pytest
+
+from urfr_tf import load
+from urfr_tf.commands import import_
+from urfr_tf.errors import UrfrError
+from urfr_tf.runs.embedder import load_network
+
+
+def run(*words):
+    parser = argparse.ArgumentParser()
+    import_.arguments(parser)
+    return import_.run(parser.parse_args([str(word) for word in words]))
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory, iresnet_state):
+    header, body = {"__metadata__": {"format": "pt"}}, b""
+    for name, tensor in {**iresnet_state, "head.weight": np.zeros((2, 24), np.float32)}.items():
+        offsets = [len(body), len(body) + tensor.nbytes]
+        header[name] = {"dtype": "F32", "shape": tensor.shape, "data_offsets": offsets}
+        body += tensor.tobytes()
+    text = json.dumps(header).encode()
+    path = tmp_path_factory.mktemp("torch") / "backbone.safetensors"
+    path.write_bytes(struct.pack("<Q", len(text)) + text + body)
+    return path
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory, checkpoint):
+    out = tmp_path_factory.mktemp("runs") / "imported"
+    assert run("--from", "arcface_torch", "--weights", checkpoint, "--out", out) == 0
+    return out
+
+
+def test_run_folder_loads_like_any_other(imported, iresnet_state, pictures, run_iresnet, worst_cosine):
+    model = load(imported)
+    assert (model.kind, model.input_size, model.groups, model.dim) == ("run", 64, 1, 24)
+    outputs = model(pictures)
+    theirs = run_iresnet(iresnet_state, (pictures.transpose(0, 3, 1, 2) - 127.5) / 127.5)
+    assert worst_cosine(outputs["embedding"], theirs) > 0.99999
+    np.testing.assert_allclose(np.linalg.norm(outputs["embedding"], axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(outputs["confidence"], 64)
+
+
+def test_origin_is_recorded(imported, checkpoint):
+    facts = json.loads((imported / "run.json").read_text())["imported"]
+    assert facts["sha256"] == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    assert facts["source"] == "arcface_torch"
+    assert facts["file"] == str(checkpoint)
+    assert (facts["backbone"], facts["width"], facts["channels"]) == ("ir18", 0.125, "rgb")
+    assert facts["unused"] == ["head.weight"]
+
+
+def test_the_licence_is_mentioned_in_one_line(imported, checkpoint, capsys):
+    """And the same import again is no error."""
+    assert run("--from", "arcface_torch", "--weights", checkpoint, "--out", imported) == 0
+    printed = capsys.readouterr().out
+    assert "ir18 of width 0.125, 64 px, 24-D" in printed
+    assert "not used: head.weight" in printed
+    assert sum("licence" in line for line in printed.splitlines()) == 1
+
+
+def test_channels_can_be_said(tmp_path, checkpoint, imported):
+    """The first convolution's weights of the two imports differ by the order of their inputs alone."""
+    run("--from", "arcface_torch", "--weights", checkpoint, "--out", tmp_path / "r", "--channels", "bgr")
+    assert json.loads((tmp_path / "r" / "run.json").read_text())["imported"]["channels"] == "bgr"
+    kernels = [
+        load_network(folder)[0].get_layer("conv1").kernel.numpy() for folder in (imported, tmp_path / "r")
+    ]
+    np.testing.assert_array_equal(kernels[1], kernels[0][:, :, ::-1])
+
+
+def test_nothing_of_another_run_is_overwritten(tmp_path, checkpoint):
+    (tmp_path / "config.yaml").write_text("name: mine\n")
+    with pytest.raises(UrfrError, match="is not empty and holds no import of these weights"):
+        run("--from", "arcface_torch", "--weights", checkpoint, "--out", tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["config.yaml"]
+    with pytest.raises(UrfrError, match="expected a folder for the run"):
+        run("--from", "arcface_torch", "--weights", checkpoint, "--out", tmp_path / "config.yaml")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("insightface", r"expected a file named NAME-0000\.params"),
+        ("arcface_torch", "expected a PyTorch checkpoint"),
+        ("onnx", "expected an ONNX network"),
+    ],
+)
+def test_the_wrong_file_writes_nothing(tmp_path, source, message):
+    (tmp_path / "wrong.bin").write_bytes(b"\x08\x03 this is no network of any kind")
+    with pytest.raises(UrfrError, match=message):
+        run("--from", source, "--weights", tmp_path / "wrong.bin", "--out", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_real_network(real_params, faces, run_symbol, worst_cosine, tmp_path):
+    run("--from", "insightface", "--weights", real_params, "--out", tmp_path / "run")
+    model = load(tmp_path / "run")
+    assert (model.input_size, model.dim) == (112, 128)
+    symbol = real_params.with_name("insightface_mobilefacenet-symbol.json")
+    theirs = run_symbol(symbol, real_params, faces)
+    assert worst_cosine(model(faces)["embedding"], theirs) > 0.99999

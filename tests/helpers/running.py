@@ -1,0 +1,73 @@
+"""Training as its users start it, in processes of its own, and what a run folder ends with."""
+
+import csv
+import subprocess
+import sys
+
+import numpy as np
+import tensorflow as tf
+from paths import ROOT
+
+
+def command(config, run, *overrides):
+    sets = [part for override in overrides for part in ("--set", override)]
+    return [sys.executable, "-m", "urfr_tf.train", "--config", str(config), "--run-dir", str(run), *sets]
+
+
+def start(config, run, *overrides, timeout=1200):
+    return subprocess.run(
+        command(config, run, *overrides), cwd=ROOT, capture_output=True, text=True, timeout=timeout
+    )
+
+
+def done(config, run, *overrides, timeout=1200):
+    """The same, which must end well; gives what it printed."""
+    result = start(config, run, *overrides, timeout=timeout)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout
+
+
+def state(run):
+    """Every tensor of the newest checkpoint: weights, momenta, averages, masks, counters."""
+    reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(run / "checkpoints")))
+    # Running means of the log start anew at each epoch; the counter counts saves, not steps.
+    passing = (
+        "_CHECKPOINTABLE_OBJECT_GRAPH",
+        "save_counter",
+        "model/means",
+        "model/moments",
+        "model/readable",
+    )
+    names = [n for n in reader.get_variable_to_shape_map() if not n.startswith(passing)]
+    return {name: reader.get_tensor(name) for name in names}
+
+
+def assert_same_state(unbroken, resumed):
+    """Bit for bit, slots of every optimizer included."""
+    expected, got = state(unbroken), state(resumed)
+    assert expected.keys() == got.keys()
+    assert len([n for n in expected if "momentum" in n]) > 10
+    assert len([n for n in expected if "average" in n]) > 10
+    assert any("masks" in n for n in expected)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(got[name], value, err_msg=name)
+
+
+def assert_close_state(one, other, atol=1e-5, rtol=1e-4):
+    """Equal but for rounding."""
+    expected, got = state(one), state(other)
+    assert expected.keys() == got.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(got[name], value, atol=atol, rtol=rtol, err_msg=name)
+
+
+def cut_back(run, step):
+    """Takes the checkpoints after a step away, as if the run had been killed there."""
+    for path in (run / "checkpoints").glob("step-*"):
+        if int(path.name.split("-")[1].split(".")[0]) > step:
+            path.unlink()
+
+
+def rows(run):
+    with open(run / "log.csv", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

@@ -1,0 +1,171 @@
+"""Two processes over TF_CONFIG on the loopback: one process's weights; one of them killed, and both go on."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from running import ROOT, assert_close_state, assert_same_state, command, done
+
+pytestmark = pytest.mark.timeout(3000)
+TWO = ("data.parts=2", "runtime.strategy=multi_worker_mirrored")
+# Rounding has no time to grow; the average, C_v and everything else of the tiny configuration is on.
+SHORT = ("train.epochs=1", "train.steps_per_epoch=5")
+LONG = (*TWO, "train.epochs=4", "train.checkpoint_steps=3")
+
+
+@pytest.fixture(scope="module")
+def config(people, tiny_config, tmp_path_factory):
+    """The tiny configuration on the same people in four shards."""
+    from urfr_tf.cli import main
+
+    folder = tmp_path_factory.mktemp("four")
+    out = folder / "shards"
+    prepare = ["prepare", "--source", "folder", "--path", str(people), "--size", "40", "--shards", "4"]
+    assert main([*prepare, "--out", str(out)]) == 0
+    path = folder / "tiny.yaml"
+    path.write_text(tiny_config.read_text().replace(str(tiny_config.parent / "shards"), str(out)))
+    return path
+
+
+def free_ports(count):
+    with_port = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in with_port]
+    for each in with_port:
+        each.close()
+    return ports
+
+
+def started(config, run, sets, before=()):
+    """Both workers as processes, their output in files beside the run folder."""
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    workers = []
+    for index in range(2):
+        task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+        environment = {**os.environ, "TF_CONFIG": json.dumps(task), "PAUSE": "1"}
+        with open(f"{run}.{index}.out", "w") as out, open(f"{run}.{index}.err", "w") as err:
+            workers.append(
+                subprocess.Popen(
+                    [*before, *command(config, run, *sets)],
+                    cwd=ROOT,
+                    env=environment,
+                    stdout=out,
+                    stderr=err,
+                    start_new_session=True,
+                )
+            )
+    return workers
+
+
+def end(worker):
+    """What is still there of a worker, with the script that would start it again."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(worker.pid, signal.SIGKILL)
+
+
+def finish(workers, run, timeout=1200):
+    try:
+        for index, worker in enumerate(workers):
+            assert worker.wait(timeout) == 0, Path(f"{run}.{index}.err").read_text()[-3000:]
+    finally:
+        for worker in workers:
+            end(worker)
+
+
+def test_two_workers_end_with_the_weights_of_one_process(config, tmp_path):
+    """Synchronised batch norms, the same global batches, gradients summed: equal but for rounding."""
+    two, one = tmp_path / "two", tmp_path / "one"
+    finish(started(config, two, (*SHORT, *TWO)), two)
+    done(config, one, *SHORT, "data.parts=2", "runtime.replicas=1")
+    assert_close_state(one, two)
+    # Only the chief writes, and speaks.
+    files = [sorted(p.name for p in run.rglob("*") if not p.name.startswith(".")) for run in (one, two)]
+    assert files[0] == files[1]
+    assert "2 replica(s) x 4 images" in Path(f"{two}.0.out").read_text()
+    assert Path(f"{two}.1.out").read_text() == ""
+
+
+@pytest.fixture(scope="module")
+def unbroken(config, tmp_path_factory):
+    """The run that the broken ones must end like."""
+    run = tmp_path_factory.mktemp("unbroken") / "run"
+    finish(started(config, run, LONG), run)
+    return run
+
+
+def wait_for_checkpoint(run, step):
+    deadline = time.monotonic() + 1200
+    while not (run / "checkpoints" / f"step-{step}.index").exists():
+        assert time.monotonic() < deadline, f"{run} has no checkpoint of step {step}"
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [1, 0])
+def test_a_killed_worker_is_started_again_and_the_job_ends_the_same(config, unbroken, tmp_path, victim):
+    """Each under docs/restart.sh; kill -9 of one after a checkpoint inside an epoch. The other says a sentence."""
+    run = tmp_path / "run"
+    workers = started(config, run, LONG, before=["sh", str(ROOT / "docs" / "restart.sh")])
+    wait_for_checkpoint(run, 6)
+    child = Path(f"/proc/{workers[victim].pid}/task/{workers[victim].pid}/children").read_text().split()[0]
+    os.kill(int(child), 9)
+    finish(workers, run, timeout=1200)
+    said = [Path(f"{run}.{index}.err").read_text() for index in range(2)]
+    assert "exit code 137, starting again" in said[victim]
+    sentence = "urfr train: another worker was lost ("
+    assert sentence in said[1 - victim]
+    assert "exit code 75, starting again" in said[1 - victim].split(sentence)[1]
+    assert resumed_at(run) >= 6
+    assert_same_state(unbroken, run)
+
+
+@pytest.mark.slow
+def test_sigterm_to_one_worker_stops_both_at_the_same_step(config, tmp_path):
+    run = tmp_path / "run"
+    workers = started(config, run, (*TWO, "train.epochs=40"))
+    deadline = time.monotonic() + 1200
+    while not (run / "log.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    workers[1].terminate()
+    assert [worker.wait(600) for worker in workers] == [75, 75]
+    saved = [Path(f"{run}.{i}.err").read_text().split("checkpoint of ")[1].split(" saved")[0] for i in (0, 1)]
+    assert saved[0] == saved[1]
+
+
+@pytest.mark.slow
+def test_sigterm_to_both_stops_them_at_the_same_step_and_the_job_ends_the_same(config, unbroken, tmp_path):
+    """As a cluster tells them; what goes on from that checkpoint ends bit for bit like the unbroken run."""
+    run = tmp_path / "run"
+    workers = started(config, run, LONG)
+    wait_for_checkpoint(run, 3)
+    for worker in workers:
+        worker.terminate()
+    assert [worker.wait(600) for worker in workers] == [75, 75]
+    said = [Path(f"{run}.{i}.err").read_text() for i in range(2)]
+    saved = [text.split("checkpoint of step ")[1].split(" saved")[0] for text in said]
+    assert saved[0] == saved[1]
+    assert (run / "checkpoints" / f"step-{saved[0]}.index").exists()
+    finish(started(config, run, LONG), run)
+    assert resumed_at(run) == int(saved[0])
+    assert_same_state(unbroken, run)
+
+
+def resumed_at(run):
+    """The step from which the chief went on at last."""
+    return int(
+        Path(f"{run}.0.out").read_text().split("resuming from ")[-1].split(": step ")[1].split(" of ")[0]
+    )
+
+
+def test_parts_that_do_not_go_into_the_workers_are_a_sentence(config, tmp_path):
+    from urfr_tf.config.tree import load_config
+    from urfr_tf.errors import UrfrError
+    from urfr_tf.training.tasks.batches import configured_batches
+
+    with pytest.raises(UrfrError, match="data.parts as a multiple of the 2 workers, but got 1"):
+        configured_batches(load_config(config), 0, 0, 2)

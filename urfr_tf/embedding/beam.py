@@ -1,0 +1,118 @@
+"""`urfr embed` as a Beam pipeline, for a list that outgrows a machine: `python -m urfr_tf.embedding.beam --help`.
+
+Needs the extra `beam`. Photographs are read and aligned in batches, embedded by Beam's RunInference (one
+model a process), and written as sharded TFRecords of tf.train.Example: `path` (bytes), `found` (int64), and
+where found `embedding` (float [D]) and `confidence` (float [K]). The order of the records is Beam's, not
+that of the list.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.ml.inference.base import ModelHandler, RunInference
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from urfr_tf import keys
+from urfr_tf.errors import UrfrError
+from urfr_tf.runs.embedder import Embedder, load
+
+_Result = tuple[str, np.ndarray | None, np.ndarray | None]
+
+
+class EmbedderHandler(ModelHandler[tuple[str, np.ndarray], _Result, Embedder]):
+    """(path, aligned crop uint8 [S, S, 3]) -> (path, embedding [D], confidence [K])."""
+
+    def __init__(self, model: str, batch: int = 64) -> None:
+        super().__init__(min_batch_size=1, max_batch_size=batch)
+        self.model = model
+
+    def load_model(self) -> Embedder:
+        """The model, once in each process."""
+        return load(self.model)
+
+    def run_inference(
+        self, batch: Sequence[tuple[str, np.ndarray]], model: Embedder, inference_args: Any = None
+    ) -> Iterable[_Result]:
+        """Embeds a batch of crops of one size."""
+        outputs = model(np.stack([crop for _, crop in batch]))
+        rows = zip(batch, outputs[keys.EMBEDDING], outputs[keys.CONFIDENCE], strict=True)
+        return [(path, embedding, confidence) for (path, _), embedding, confidence in rows]
+
+
+class AlignFn(beam.DoFn):
+    """Batches of paths -> (path, crop); photographs without a face leave by the output `refused`."""
+
+    def __init__(self, align: str, size: int) -> None:
+        self.align = align
+        self.size = size
+
+    def process(self, paths: list[str]) -> Iterator[Any]:
+        """Reads and aligns one batch; what cannot be read is refused, not raised."""
+        from urfr_tf.embedding.photographs import crops
+
+        for photograph in crops(paths, self.align, self.size):
+            if photograph.crop is None:
+                yield beam.pvalue.TaggedOutput("refused", (photograph.path, None, None))
+            else:
+                yield photograph.path, photograph.crop
+
+
+def embed_paths(paths: Any, model: str, align: str, size: int) -> Any:
+    """PCollection of paths -> PCollection of (path, embedding [D] or None, confidence [K] or None)."""
+    aligned = (
+        paths
+        | "Batch" >> beam.BatchElements(min_batch_size=1, max_batch_size=256)
+        | "Align" >> beam.ParDo(AlignFn(align, size)).with_outputs("refused", main="crops")
+    )
+    found = aligned.crops | "Embed" >> RunInference(EmbedderHandler(model))
+    return (found, aligned.refused) | "Join" >> beam.Flatten()
+
+
+def serialize(result: _Result) -> bytes:
+    """One result as a serialized tf.train.Example."""
+    import tensorflow as tf
+
+    path, embedding, confidence = result
+    features = {
+        "path": tf.train.Feature(
+            bytes_list=tf.train.BytesList(value=[path.encode("utf-8", "surrogateescape")])
+        ),
+        "found": tf.train.Feature(int64_list=tf.train.Int64List(value=[int(embedding is not None)])),
+    }
+    for name, values in ((keys.EMBEDDING, embedding), (keys.CONFIDENCE, confidence)):
+        if values is not None:
+            features[name] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the pipeline; words that it does not know are Beam's options (--runner, ...)."""
+    parser = argparse.ArgumentParser(prog="python -m urfr_tf.embedding.beam", description=__doc__)
+    parser.add_argument("--model", required=True, help="a run folder, a SavedModel folder or a .tflite file")
+    parser.add_argument("--images", required=True, metavar="LIST", help="text file, one path a line")
+    parser.add_argument("--out", required=True, metavar="PREFIX", help="of the TFRecord shards")
+    parser.add_argument("--align", choices=["mtcnn", "none"])
+    args, rest = parser.parse_known_args(argv)
+    try:
+        model = load(args.model)
+    except UrfrError as error:
+        print(f"urfr_tf.embedding.beam: {error}", file=sys.stderr)
+        return 1
+    align, size = args.align or model.alignment, model.aligned_size
+    with beam.Pipeline(options=PipelineOptions(rest)) as pipeline:
+        paths = pipeline | "List" >> beam.io.ReadFromText(args.images) | beam.Filter(bool)
+        results = embed_paths(paths, args.model, align, size)
+        (
+            results
+            | "Serialize" >> beam.Map(serialize)
+            | "Write" >> beam.io.WriteToTFRecord(args.out, file_name_suffix=".tfrecord")
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""Where in the network an export begins to differ from Keras."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from urfr_tf import keys
+from urfr_tf.export.equalize import pairs_of
+from urfr_tf.export.fold_batch_norm import FOLDED, fold
+
+
+def departure_of_file(network: keras.Model, content: bytes, images: np.ndarray, least_cosine: float) -> str:
+    """Compares what convolutions and residual sums of a TFLite file give with Keras, in the order in which they run.
+
+    Args:
+        network: the inference model that the file was made from.
+        content: the TFLite file.
+        images: float32 [N, S, S, 3], RGB, 0..255; few are enough.
+        least_cosine: a layer departs where the cosine of its whole map, of the worst image, is below.
+
+    Returns:
+        A clause for a message: the first layer that departs and its cosine, or that none does.
+    """
+    folded = fold(network)
+    return _first(_maps_of_network(folded, images), _maps(content, images, _compared(folded)), least_cosine)
+
+
+def departure_of_network(
+    network: keras.Model, served: keras.Model, saved_model: Path, images: np.ndarray, least_cosine: float
+) -> str:
+    """The same for a SavedModel: first the variables in the folder, then the layers of what was saved.
+
+    Args:
+        network: the inference model.
+        served: what was saved: `network` itself, or its folded copy.
+        saved_model: the folder.
+        images, least_cosine: see `departure_of_file`.
+    """
+    stored = tf.saved_model.load(str(saved_model)).variables
+    # A frozen one has none: its weights are constants of the graph.
+    for variable, other in zip(served.variables if stored else [], stored, strict=True):
+        if not np.array_equal(variable.numpy(), other.numpy()):
+            return f"{variable.name} in the folder is the first variable that is not that of Keras"
+    if served is network:
+        return "every variable in the folder is that of Keras: it is the graph of the signature"
+    folded = fold(network)
+    return _first(_maps_of_network(folded, images), _maps_of_network(served, images), least_cosine)
+
+
+def _first(expected: dict[str, np.ndarray], found: dict[str, np.ndarray], least_cosine: float) -> str:
+    for name, value in found.items():
+        cosine = min(_cosine(a, b) for a, b in zip(expected[name], value, strict=True))
+        if not cosine >= least_cosine:
+            return (
+                f"{name.removesuffix(FOLDED)} is the first layer that departs, with a cosine of {cosine:.4f}"
+            )
+    return "no layer of the backbone departs: it is the heads"
+
+
+def _compared(network: keras.Model) -> list[str]:
+    """Convolutions and sums of residual units, but for the convolutions whose channels int8 scales."""
+    scaled = {before.name for before, _ in pairs_of(network)}
+    kinds = keras.layers.Conv2D, keras.layers.Add
+    return [each.name for each in network.layers if isinstance(each, kinds) and each.name not in scaled]
+
+
+def _maps_of_network(network: keras.Model, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Layer -> its output [N, h, w, C], in the order of the graph."""
+    maps = keras.Model(network.input, {name: network.get_layer(name).output for name in _compared(network)})
+    found = maps({keys.IMAGE: images})
+    return {name: tf.cast(found[name], tf.float32).numpy() for name in _compared(network)}
+
+
+def _maps(content: bytes, images: np.ndarray, names: list[str]) -> dict[str, np.ndarray]:
+    """Layer -> its output [N, h, w, C] in float, in the order in which the file computes them."""
+    interpreter = tf.lite.Interpreter(
+        model_content=content,
+        experimental_preserve_all_tensors=True,
+        experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    image = interpreter.get_input_details()[0]["index"]
+    interpreter.resize_tensor_input(image, images.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(image, images)
+    interpreter.invoke()
+    tensors = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
+    maps = {}
+    operators = interpreter._get_ops_details()
+    readers: dict[int, list[str]] = {}
+    for operator in operators:
+        for index in operator["inputs"]:
+            readers.setdefault(index, []).append(operator["op_name"])
+    for operator in operators:
+        # A sum writes over what only it reads: that convolution's output is gone.
+        overwritten = readers.get(operator["outputs"][0]) == ["ADD"]
+        if operator["op_name"] not in ("CONV_2D", "ADD") or overwritten:
+            continue
+        detail = tensors[operator["outputs"][0]]
+        # The converter joins the names of the operators that it fused, the last one first.
+        name = next((each for each in names if f"/{each}/" in f"/{detail['name'].partition(';')[0]}"), None)
+        if name is None:
+            continue
+        value = interpreter.get_tensor(detail["index"])
+        scale, zero = detail["quantization"]
+        maps[name] = (value.astype(np.float64) - zero) * scale if value.dtype == np.int8 else value
+    return maps
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+    x, y = np.ravel(a).astype(np.float64), np.ravel(b).astype(np.float64)
+    return float(x @ y / max(float(np.linalg.norm(x) * np.linalg.norm(y)), 1e-30))

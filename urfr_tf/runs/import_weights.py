@@ -1,0 +1,101 @@
+"""Imported weights -> a run folder: the one place where readers, configuration and model meet."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from urfr_tf import keys
+from urfr_tf.config.tree import Experiment, from_dict
+from urfr_tf.files import replacing
+from urfr_tf.models.inference_graph import build_inference
+from urfr_tf.runs.folder import WEIGHTS, open_run, refuse_other_run
+from urfr_tf.foreign_weights.graph import accept_our_pixels, tidy
+from urfr_tf.foreign_weights.iresnet import iresnet_graph
+from urfr_tf.foreign_weights.keras_graph import keras_graph
+from urfr_tf.foreign_weights.mapping import Proportions, load_graph, proportions
+from urfr_tf.foreign_weights.mxnet import read_mxnet, symbol_beside
+from urfr_tf.foreign_weights.onnx import read_onnx
+from urfr_tf.foreign_weights.torch_file import read_tensors
+
+SCALE = 64.0  # CosFace's and ArcFace's s; a fixed confidence of one group.
+
+
+def import_weights(source: str, weights: str, out: Path, channels: str | None = None) -> dict[str, Any]:
+    """Reads `weights`, builds our model of the same structure, and writes the run folder `out`.
+
+    The run has one group and a fixed confidence: the imported embedding, normalised as a whole.
+
+    Args:
+        source: `insightface`, `arcface_torch` or `onnx`.
+        weights: the file.
+        out: the run folder; new, or an import of the same file.
+        channels: `rgb` or `bgr`, what the network was trained on; None takes it from the format.
+
+    Returns:
+        What run.json keeps under `imported`.
+
+    Raises:
+        UrfrError: the file cannot be read or does not fit, or `out` holds another run; nothing is written.
+    """
+    input_size = None
+    blue_first = False
+    if source == "insightface":
+        output, unused = read_mxnet(weights)
+    elif source == "arcface_torch":
+        output, unused, blue_first = iresnet_graph(read_tensors(weights), weights)
+    else:
+        output, unused, input_size = read_onnx(weights)
+    blue_first = channels == "bgr" if channels else blue_first
+    output, folded = tidy(output)
+    accept_our_pixels(output, blue_first)
+    found = proportions(output, input_size)
+
+    digest = _sha256(Path(weights))
+    refuse_other_run(out, "imported", "sha256", digest, "import of these weights")
+    config = configuration(found, f"import of {weights}")
+    model = build_inference(config)
+    numbers = load_graph(output, keras_graph(model, keys.EMBEDDING))
+    facts = {
+        "source": source,
+        "file": str(Path(weights).resolve()),
+        "sha256": digest,
+        "channels": "bgr" if blue_first else "rgb",
+        "backbone": found.backbone,
+        "width": found.width,
+        "input_size": found.input_size,
+        "embedding_dim": found.embedding_dim,
+        "numbers": numbers,
+        "folded": folded,
+        "unused": unused,
+    }
+    if source == "insightface":
+        facts["symbol_sha256"] = _sha256(symbol_beside(weights))
+    open_run(out, config, {"imported": facts})
+    with replacing(out / WEIGHTS) as beside:
+        model.save_weights(str(beside))
+    return facts
+
+
+def configuration(found: Proportions, where: str) -> Experiment:
+    """The experiment of an imported network; its training settings are those of a start, not of its past."""
+    tree = {
+        "name": "imported",
+        "model": {
+            "backbone": found.backbone,
+            "width": found.width,
+            "input_size": found.input_size,
+            "embedding_dim": found.embedding_dim,
+            "groups": 1,
+        },
+        "confidence": {"learned": False, "initial": SCALE},
+        "optimizer": {"learning_rate": {"type": "constant", "constant": {"learning_rate": 0.01}}},
+    }
+    return from_dict(tree, where)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()

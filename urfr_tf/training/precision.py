@@ -1,0 +1,68 @@
+"""Which precision this machine trains fastest in, for `runtime.precision: auto`."""
+
+from pathlib import Path
+
+from urfr_tf.config.tree import Experiment, from_dict, read_run_config
+
+AUTO = "auto"
+_PROCESSOR = Path("/proc/cpuinfo")
+# Instructions for products of bfloat16, the faster first.
+BFLOAT16 = ("amx_bf16", "avx512_bf16")
+
+
+def resolve(config: Experiment, run_dir: str | Path | None = None) -> tuple[Experiment, str]:
+    """The configuration with a precision in the place of `auto`, and why it is that one.
+
+    A run that is resumed keeps the precision that its folder names, on whatever machine.
+
+    Args:
+        config: any; one that names a precision comes back as it is.
+        run_dir: the run's folder, if there is one.
+    """
+    if config.runtime.precision != AUTO:
+        return config, "as configured"
+    if run_dir is not None and (Path(run_dir) / "config.yaml").is_file():
+        precision, reason = read_run_config(run_dir).runtime.precision, "as this run began"
+    else:
+        precision, reason = of_machine(compute_capabilities(), processor_flags())
+    tree = config.as_dict()
+    return from_dict(
+        {**tree, "runtime": {**tree["runtime"], "precision": precision}}, "runtime.precision"
+    ), reason
+
+
+def of_machine(capabilities: list[tuple[int, int]], flags: frozenset[str]) -> tuple[str, str]:
+    """(precision, reason) for GPUs of these compute capabilities, or for a processor with these flags.
+
+    Tensor cores know bfloat16 from 8.0 (Ampere) on, float16 from 7.0 (Volta) on; the weakest GPU counts.
+    """
+    if capabilities:
+        weakest = min(capabilities)
+        reason = f"the GPU has compute capability {weakest[0]}.{weakest[1]}"
+        if weakest >= (8, 0):
+            return "mixed_bfloat16", reason
+        return ("mixed_float16" if weakest >= (7, 0) else "float32"), reason
+    for flag in BFLOAT16:
+        if flag in flags:
+            return "mixed_bfloat16", f"the processor has {flag}"
+    return "float32", f"the processor has none of {', '.join(BFLOAT16)}"
+
+
+def compute_capabilities() -> list[tuple[int, int]]:
+    """Of each GPU; (0, 0) where TensorFlow does not tell."""
+    import tensorflow as tf
+
+    details = [
+        tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")
+    ]
+    return [each.get("compute_capability", (0, 0)) for each in details]
+
+
+def processor_flags() -> frozenset[str]:
+    """What the processor's first core says that it can do (ARM calls it features); empty where the system does not tell."""
+    try:
+        lines = _PROCESSOR.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    named = (line for line in lines if line.lower().startswith(("flags", "features")))
+    return frozenset(next(named, ":").split(":", 1)[1].split())

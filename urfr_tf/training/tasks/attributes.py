@@ -1,0 +1,159 @@
+"""The task `attributes`: theta_A, whose soft predictions become further variation labels."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from urfr_tf import keys
+from urfr_tf.config.tree import Experiment
+from urfr_tf.data.manifest import Manifest, load_manifest
+from urfr_tf.data.stream.pipeline import evaluation_dataset
+from urfr_tf.data.stream.soft_labels import check_soft_labels
+from urfr_tf.models.attribute_network import FEATURES, attribute_network
+from urfr_tf.models.attribute_trainer import AttributeModel
+from urfr_tf.training.optimizers import build_optimizer
+from urfr_tf.training.strategy import replicated
+from urfr_tf.training.tasks.batches import configured_batches
+from urfr_tf.training.tasks.task import Parts
+
+
+def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.distribute.Strategy) -> Parts:
+    """The compiled attribute network, its adversary, and its measure on people it does not see."""
+    names = config.attribute_targets
+    size = config.model.input_size
+    weights = class_weights(_labelled(config)) if config.attributes.balanced else None
+    with strategy.scope():
+        model, network = build_model(
+            config, manifest.classes, schedule, synchronized=replicated(strategy), weights=weights
+        )
+    measure = accuracy_measure(config.data.validation, names, size) if config.data.validation else None
+    return Parts(
+        model=model,
+        shared=network,
+        fresh=attribute_network(len(names), size),
+        batches=partial(attribute_batches, config),
+        measure=measure,
+    )
+
+
+def build_model(
+    config: Experiment,
+    classes: int,
+    schedule: Any,
+    *,
+    synchronized: bool,
+    weights: np.ndarray | None = None,
+) -> tuple[AttributeModel, keras.Model]:
+    """The compiled training model and the attribute network inside it; inside the strategy's scope."""
+    network = attribute_network(
+        len(config.attribute_targets), config.model.input_size, synchronized=synchronized
+    )
+    model = AttributeModel(network.input, network.output, name="attribute_training")
+    adversary, second = None, None
+    if config.attributes.adversary != "none":
+        adversary = keras.layers.Dense(
+            classes if config.attributes.adversary == "identity" else 2, dtype="float32", name="adversary"
+        )
+        adversary.build(network.output[FEATURES].shape)
+        second = tf.keras.optimizers.legacy.SGD(config.attributes.adversary_rate, momentum=0.9)
+    model.configure(
+        adversary=adversary,
+        weight=config.attributes.adversary_weight,
+        clip_norm=config.optimizer.clip_norm,
+        class_weights=weights,
+    )
+    half = config.runtime.precision == "mixed_float16"
+    model.compile(build_optimizer(config.optimizer, schedule, half_precision=half), second)
+    return model, network
+
+
+def attribute_batches(
+    config: Experiment, start_step: int, worker: int = 0, workers: int = 1
+) -> tf.data.Dataset:
+    """As in recognition; with the adversary `domain`, the label is the domain, which is no target then.
+
+    The targets hold besides which images have attributes: float32 [B], 0 or 1.
+    """
+    stream = configured_batches(config, start_step, worker, workers)
+    if config.attributes.adversary != "domain":
+        return stream
+    names = config.data.soft_labels
+    column = names.index(config.attributes.domain)
+    others = [index for index, name in enumerate(names) if name in config.attribute_targets]
+
+    def by_domain(inputs: dict, targets: dict) -> tuple[dict, dict]:
+        values = targets[keys.VARIATION]
+        domain = values[:, column] > 0.5
+        targets = {
+            keys.VARIATION: tf.gather(values, others, axis=1),
+            keys.LABELLED: tf.cast(~domain, tf.float32),
+        }
+        return {**inputs, keys.LABEL: tf.cast(domain, tf.int64)}, targets
+
+    return stream.map(by_domain, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def _labelled(config: Experiment) -> np.ndarray:
+    """The targets of the training images that have them, float32 [N, A]."""
+    values = truth(config.data.train, config.attribute_targets)
+    if config.attributes.adversary == "domain":
+        values = values[truth(config.data.train, [config.attributes.domain])[:, 0] <= 0.5]
+    return values
+
+
+def truth(shards: str, names: list[str]) -> np.ndarray:
+    """The soft labels that lie beside shards, float32 [N, A] in the order of the records."""
+    manifest = load_manifest(shards)
+    columns = [
+        np.concatenate([np.fromfile(path, "<f4") for path in check_soft_labels(manifest, name)])
+        for name in names
+    ]
+    return np.stack(columns, axis=1)
+
+
+def class_weights(labels: np.ndarray) -> np.ndarray:
+    """Weights that make both classes of each attribute count alike: 1 / (2 share), float32 [2, A]."""
+    positive = np.clip(labels.mean(axis=0), 1e-3, 1 - 1e-3)
+    return np.stack([0.5 / (1 - positive), 0.5 / positive]).astype(np.float32)
+
+
+def accuracy_measure(
+    shards: str, names: list[str], crop_size: int
+) -> Callable[[Callable[..., Any]], dict[str, float]]:
+    """Per attribute: accuracy, accuracy of each class, and their mean (balanced), on labelled shards."""
+    wanted = truth(shards, names)
+
+    def measure(predict: Callable[..., Any]) -> dict[str, float]:
+        logits = [
+            predict(batch[keys.IMAGE])[keys.ATTRIBUTE]
+            for batch in evaluation_dataset(shards, batch_size=64, crop_size=crop_size)
+        ]
+        return attribute_accuracy(np.concatenate(logits), wanted, names)
+
+    return measure
+
+
+def attribute_accuracy(logits: np.ndarray, truth: np.ndarray, names: list[str]) -> dict[str, float]:
+    """Accuracy of each attribute: overall, of class 0 and 1, and balanced.
+
+    Args:
+        logits: float [N, A].
+        truth: float [N, A]; above 0.5 is class 1.
+        names: the A attributes.
+    """
+    values: dict[str, float] = {}
+    for column, name in enumerate(names):
+        wanted, got = truth[:, column] > 0.5, logits[:, column] > 0
+        values[f"{name}_accuracy"] = float(np.mean(wanted == got))
+        shares = []
+        for value in (0, 1):
+            chosen = wanted == bool(value)
+            if chosen.any():
+                shares.append(float(np.mean(got[chosen] == bool(value))))
+                values[f"{name}_accuracy_{value}"] = shares[-1]
+        values[f"{name}_balanced"] = float(np.mean(shares))
+    return values

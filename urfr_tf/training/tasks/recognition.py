@@ -1,0 +1,150 @@
+"""The task `recognition`: URFace training, of which the CosFace baseline is a configuration."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from urfr_tf import keys
+from urfr_tf.config.tree import Experiment
+from urfr_tf.data.manifest import Manifest
+from urfr_tf.errors import UrfrError
+from urfr_tf.layers import VariationClassifier
+from urfr_tf.losses import ConfidenceAwareIdentification
+from urfr_tf.losses.variation import decorrelation_weights
+from urfr_tf.models.inference_graph import build_inference, inference_outputs
+from urfr_tf.models.layer_groups import layer_rates
+from urfr_tf.models.partial_prototypes import PartialPrototypes
+from urfr_tf.models.prototype_step import Momentum
+from urfr_tf.models.urface import embedding_network, training_outputs
+from urfr_tf.models.urface_trainer import ADV, CLS, REGULARIZER, TEACHER, Teacher, URFace
+from urfr_tf.runs.initial_weights import load_network_weights
+from urfr_tf.training.addons import Scaled
+from urfr_tf.training.optimizers import build_optimizer
+from urfr_tf.training.strategy import replicated
+from urfr_tf.training.tasks.batches import configured_batches
+from urfr_tf.training.tasks.class_means import class_means
+from urfr_tf.training.tasks.task import Parts
+from urfr_tf.training.validation import verification_measure
+
+
+def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.distribute.Strategy) -> Parts:
+    """The compiled model and what goes with it."""
+    with strategy.scope():
+        model, network = build_model(
+            config,
+            manifest.classes,
+            synchronized=replicated(strategy),
+            replicas=strategy.num_replicas_in_sync,
+        )
+        compile_model(config, model, schedule)
+    measure = None
+    if config.data.validation:
+        measure = verification_measure(config.data.validation, config.model.input_size)
+    return Parts(
+        model=model,
+        shared=keras.Model(network.input, inference_outputs(network)),
+        fresh=build_inference(config),
+        batches=partial(configured_batches, config),
+        begin=partial(start_at_class_means, config, model) if config.head.start == "class_means" else None,
+        measure=measure,
+    )
+
+
+def start_at_class_means(config: Experiment, model: URFace, embed: Callable[..., Any]) -> None:
+    """Sets the prototypes to the class means of the embeddings as they are now."""
+    means = class_means(embed, config.data.train, config.model.input_size, config.model.groups)
+    if model.prototypes is None:
+        model.get_layer(keys.LOGITS).kernel.assign(means)
+    else:
+        model.prototypes.assign(model.prototypes.kernel, means)
+    print(f"prototypes start as the class means of {len(means)} identities", flush=True)
+
+
+def build_model(
+    config: Experiment, classes: int, *, synchronized: bool, replicas: int = 1, load: bool = True
+) -> tuple[URFace, keras.Model]:
+    """The training model and the embedding network inside it, with the weights of another run unless not `load`."""
+    network = embedding_network(config.model, config.confidence, synchronized=synchronized)
+    groups = config.model.groups
+    fresh = load_network_weights(network, config) if config.initial_weights and load else []
+    teacher = None
+    if config.loss.teacher:
+        if keys.EMBEDDING in fresh:
+            raise UrfrError(
+                "expected an embedding that goes on from the one of initial_weights where loss.teacher weighs the "
+                f"distance from it, but {config.initial_weights} has another width"
+            )
+        teaching = embedding_network(config.model, config.confidence)
+        if load:
+            teaching.set_weights(network.get_weights())
+        teacher = Teacher(teaching)
+    beside = config.head.partial
+    outputs = training_outputs(network, None if beside else classes, groups)
+    model = URFace(network.input, outputs, name="urface_training")
+    classifier = None
+    if config.decorrelation.enabled:
+        classifier = VariationClassifier(
+            len(config.variations), groups, config.decorrelation.mask_seed, name=keys.VARIATION_CLASSIFIER
+        )
+        classifier.build([None, groups, config.model.embedding_dim // groups])
+    model.configure(
+        groups=groups,
+        classifier=classifier,
+        hold_steps=config.confidence.hold_steps,
+        confidence_rate=config.confidence.rate,
+        clip_norm=config.optimizer.clip_norm,
+        prototypes=partial_prototypes(config, classes, replicas) if beside else None,
+        frozen_norms=config.train.freeze_batch_norm,
+        accumulate=config.train.accumulate,
+        teacher=teacher,
+    )
+    return model, network
+
+
+def partial_prototypes(config: Experiment, classes: int, replicas: int) -> PartialPrototypes:
+    """Sampled or sharded prototypes; must run inside the strategy's scope."""
+    head, groups = config.head, config.model.groups
+    return PartialPrototypes(
+        classes,
+        groups,
+        config.model.embedding_dim // groups,
+        shards=replicas if head.sharded else 1,
+        rate=head.sample_rate,
+        count=head.sample_count,
+        seed=config.seed,
+    )
+
+
+def compile_model(config: Experiment, model: URFace, schedule: Any) -> None:
+    """Gives the model its losses and optimizers; must run inside the strategy's scope."""
+    loss, optimizer = config.loss, config.optimizer
+    second = None
+    if model.classifier is not None:
+        second = tf.keras.optimizers.legacy.SGD(config.decorrelation.classifier_rate, momentum=0.9)
+    rates = optimizer.layer_rates
+    cls, adv = loss.cls, loss.adv
+    if config.decorrelation.average:
+        cls, adv = decorrelation_weights(cls, adv, len(config.variations))
+    model.compile(
+        build_optimizer(
+            optimizer,
+            schedule,
+            half_precision=config.runtime.precision == "mixed_float16",
+            layer_rates=layer_rates(model, **rates.as_dict()),
+        ),
+        ConfidenceAwareIdentification(loss.margin, loss.margin_warmup_steps),
+        # A confidence that is not learned has nothing to regularise.
+        {
+            REGULARIZER: loss.regularizer if config.confidence.learned else 0.0,
+            CLS: cls,
+            ADV: adv,
+            TEACHER: loss.teacher,
+        },
+        second,
+        Momentum(
+            Scaled(schedule, rates.prototypes), optimizer.momentum, optimizer.nesterov, optimizer.weight_decay
+        ),
+    )
