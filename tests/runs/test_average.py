@@ -7,9 +7,9 @@ from urfr_tf.cli import main
 from urfr_tf.config.tree import from_dict, read_run_config, to_yaml
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import read_json
-from urfr_tf.runs.embedder import load, load_network
-from urfr_tf.runs.average import mix
 from urfr_tf.models.inference_graph import build_inference
+from urfr_tf.runs.average import mix
+from urfr_tf.runs.embedder import load, load_network
 from urfr_tf.runs.folder import WEIGHTS
 
 

@@ -13,10 +13,10 @@ import urfr_tf
 from urfr_tf import keys
 from urfr_tf.config.tree import from_dict, to_yaml
 from urfr_tf.errors import UrfrError
-from urfr_tf.runs.embedder import centre_crop, load
 from urfr_tf.layers import PReLU
 from urfr_tf.layers.cpu.prelu import in_bulk
 from urfr_tf.models.inference_graph import build_inference
+from urfr_tf.runs.embedder import centre_crop, load
 
 MODEL = {"backbone": "ir18", "width": 0.125, "input_size": 32, "embedding_dim": 16, "groups": 4}
 

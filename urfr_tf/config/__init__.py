@@ -1,0 +1,1 @@
+"""The configuration of an experiment: its tree of dataclasses, and the checks that a tree must pass."""

@@ -1,0 +1,1 @@
+"""The measuring engine: images become embeddings, scores and figures."""

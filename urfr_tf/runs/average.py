@@ -11,8 +11,8 @@ import numpy as np
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import read_json, replacing
-from urfr_tf.runs.embedder import load_network
 from urfr_tf.models.urface import embedding_network
+from urfr_tf.runs.embedder import load_network
 from urfr_tf.runs.folder import WEIGHTS, open_run, refuse_other_run
 from urfr_tf.runs.initial_weights import load_network_weights
 

@@ -7,8 +7,6 @@ from typing import Any
 from urfr_tf import keys
 from urfr_tf.config.tree import Experiment, from_dict
 from urfr_tf.files import replacing
-from urfr_tf.models.inference_graph import build_inference
-from urfr_tf.runs.folder import WEIGHTS, open_run, refuse_other_run
 from urfr_tf.foreign_weights.graph import accept_our_pixels, tidy
 from urfr_tf.foreign_weights.iresnet import iresnet_graph
 from urfr_tf.foreign_weights.keras_graph import keras_graph
@@ -16,6 +14,8 @@ from urfr_tf.foreign_weights.mapping import Proportions, load_graph, proportions
 from urfr_tf.foreign_weights.mxnet import read_mxnet, symbol_beside
 from urfr_tf.foreign_weights.onnx import read_onnx
 from urfr_tf.foreign_weights.torch_file import read_tensors
+from urfr_tf.models.inference_graph import build_inference
+from urfr_tf.runs.folder import WEIGHTS, open_run, refuse_other_run
 
 SCALE = 64.0  # CosFace's and ArcFace's s; a fixed confidence of one group.
 

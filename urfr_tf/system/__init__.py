@@ -1,0 +1,1 @@
+"""What this process can use and should say: memory, allocator, log level."""
