@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.foreign_weights.pickle_machine import Inert, run_pickle
+from urfr_tf.foreign_weights.pickle_machine import Inert, PickleRules, run_pickle
 
 DATA = {
     "text": "å",
@@ -20,7 +20,8 @@ DATA = {
 
 
 def run(content, functions=None):
-    return run_pickle(content, "a.pt", functions or {}, lambda identity: ("persistent", identity))
+    rules = PickleRules(functions or {}, lambda identity: ("persistent", identity))
+    return run_pickle(content, "a.pt", rules)
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

@@ -16,7 +16,7 @@ import numpy as np
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.foreign_weights.bounded import BoundedReader, read_file
-from urfr_tf.foreign_weights.pickle_machine import Inert, run_pickle
+from urfr_tf.foreign_weights.pickle_machine import Inert, PickleRules, run_pickle
 
 BFLOAT16 = "bfloat16"
 STORAGES = {
@@ -100,7 +100,7 @@ def _read_zip(content: bytes, where: str) -> dict[str, np.ndarray]:
         order = f"{folder}byteorder"
         if order in infos and archive.read(order) != b"little":
             raise UrfrError(f"{where} was written on a big-endian machine, which is not supported")
-        tree = run_pickle(archive.read(pickles[0]), where, FUNCTIONS, _persistent)
+        tree = run_pickle(archive.read(pickles[0]), where, _RULES)
         tensors = _named_tensors(tree, where)
         # Names may share a storage; a small file must not ask for a huge memory by that.
         if sum(math.prod(tensor.size) for tensor in tensors.values()) > len(content):
@@ -128,6 +128,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "torch._utils._rebuild_parameter": lambda tensor, *_: tensor,
     "collections.OrderedDict": lambda *_: {},
 }
+_RULES = PickleRules(FUNCTIONS, _persistent)
 
 
 def _named_tensors(tree: Any, where: str) -> dict[str, _Tensor]:

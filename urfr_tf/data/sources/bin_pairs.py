@@ -7,9 +7,9 @@ appear as several people: shards for looking at and for calibration, not for tra
 
 from collections.abc import Container, Iterator
 
-from urfr_tf.data.plain_pickle import read_plain
 from urfr_tf.data.sources.item import Item
 from urfr_tf.errors import UrfrError
+from urfr_tf.foreign_weights.plain_pickle import read_plain
 
 
 def read_bin(path: str) -> tuple[list[bytes], list[bool]]:
@@ -22,14 +22,16 @@ def read_bin(path: str) -> tuple[list[bytes], list[bool]]:
         UrfrError: the file cannot be read, or holds anything but a list of bytes and a list of booleans.
     """
     content = read_plain(path)
-    if not (
-        isinstance(content, tuple | list) and len(content) == 2 and all(isinstance(c, list) for c in content)
-    ):
+    lists = (
+        [value for value in content if isinstance(value, list)] if isinstance(content, tuple | list) else []
+    )
+    if not isinstance(content, tuple | list) or not len(content) == len(lists) == 2:
         raise UrfrError(f"expected two lists, images and answers, in {path}")
-    images, same = content
-    if not all(isinstance(image, bytes) for image in images):
+    images = [image for image in lists[0] if isinstance(image, bytes)]
+    same = [answer for answer in lists[1] if isinstance(answer, bool)]
+    if len(images) < len(lists[0]):
         raise UrfrError(f"expected encoded images as bytes in {path}")
-    if not all(isinstance(answer, bool) for answer in same):
+    if len(same) < len(lists[1]):
         raise UrfrError(f"expected booleans as answers in {path}")
     if not same or len(images) != 2 * len(same):
         raise UrfrError(

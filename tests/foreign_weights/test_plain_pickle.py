@@ -7,11 +7,9 @@ import subprocess
 
 import numpy as np
 import pytest
-from made_up import encoded, picture, records_of
 
-from urfr_tf.data.plain_pickle import parse_plain, read_plain
-from urfr_tf.data.sources import bin_pairs
 from urfr_tf.errors import UrfrError
+from urfr_tf.foreign_weights.plain_pickle import parse_plain, read_plain
 
 IMAGES = [b"", b"\xff\xd8\x80\0\n'\"", bytes(range(256)) * 3]
 SAME = [True, False, True]
@@ -152,34 +150,14 @@ def test_damaged_pickles_never_raise_anything_else():
     assert refused > 300
 
 
-def test_pairs_become_people_of_two_or_one_images(prepared, tmp_path):
-    images = [encoded(picture(i)) for i in range(6)]
-    path = stored(tmp_path, pickle.dumps((images, [True, False, True]), 2))
-    assert bin_pairs.read_bin(str(path)) == (images, [True, False, True])
-    folder, _ = prepared("bin", path)
-    people = {(identity, source) for _, identity, source, _, _ in records_of(folder)}
-    assert people == {
-        ("pair-000000", "000000"),
-        ("pair-000000", "000001"),
-        ("pair-000001-a", "000002"),
-        ("pair-000001-b", "000003"),
-        ("pair-000002", "000004"),
-        ("pair-000002", "000005"),
-    }
+def test_a_set_is_no_list():
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises(UrfrError, match="nothing but bytes, lists and booleans"):
+            parse_plain(pickle.dumps((frozenset([b"x"]), SAME), protocol), "it")
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ((IMAGES, SAME), "two images for each answer"),
-        (([], []), "two images for each answer"),
-        ([IMAGES], "two lists"),
-        (b"bytes", "two lists"),
-        ((IMAGES, b"no list"), "two lists"),
-        (([True] * 6, SAME), "encoded images as bytes"),
-        ((IMAGES * 2, [b"x"] * 3), "booleans"),
-    ],
-)
-def test_a_set_that_is_no_list_of_pairs_is_a_sentence(tmp_path, content, words):
-    with pytest.raises(UrfrError, match=words):
-        bin_pairs.read_bin(str(stored(tmp_path, pickle.dumps(content))))
+def test_a_name_that_is_a_deep_tuple_is_refused():
+    """Spelling a tuple 100,000 deep would exhaust the stack."""
+    content = b"\x80\x04)" + b"\x85" * 100_000 + b"\x8c\x01x\x93."
+    with pytest.raises(UrfrError, match="a name that is no text"):
+        parse_plain(content, "it")
