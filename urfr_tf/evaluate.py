@@ -14,12 +14,13 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.evaluation.degradations import Degradation
 from urfr_tf.evaluation.distractors import check_distractors, measure_distractors
 from urfr_tf.evaluation.embedding import Model, Pixels, embed
-from urfr_tf.evaluation.results import Result, Wish, joined
+from urfr_tf.evaluation.request import EvaluationRequest
+from urfr_tf.evaluation.results import Result, joined
 from urfr_tf.evaluation.scoring import Faces, check_score, faces_of
 from urfr_tf.evaluation.templates import check_templates, measure_templates
 from urfr_tf.evaluation.verification import check_pairs, measure_pairs
 from urfr_tf.files import replacing, write_bytes, write_json
-from urfr_tf.protocols.protocol import Distractors, Pairs, Several, Templates
+from urfr_tf.protocols.protocol import Distractors, PairLists, Pairs, Templates
 from urfr_tf.runs.card import THRESHOLD
 from urfr_tf.runs.folder import versions
 from urfr_tf.runs.thresholds import threshold_file
@@ -31,7 +32,7 @@ from urfr_tf.visualize.robustness import reject_figure, robustness_figure
 MOST_KEPT = 1 << 30
 """Bytes of pixels that are kept from one degradation to the next."""
 
-AnyProtocol = Pairs | Several | Templates | Distractors
+AnyProtocol = Pairs | PairLists | Templates | Distractors
 METRICS, SCORES = "metrics.json", "scores.npz"
 
 
@@ -121,7 +122,7 @@ class Evaluation:
 def evaluate(
     model: Model,
     protocol: AnyProtocol,
-    wish: Wish,
+    request: EvaluationRequest,
     settings: Settings,
     cache: str | os.PathLike[str] | None = None,
     on_progress: Callable[[int], Any] = lambda images: None,
@@ -131,7 +132,7 @@ def evaluate(
     Args:
         model: what `urfr_tf.load` gives.
         protocol: what is compared with what.
-        wish: what to report.
+        request: what to report.
         settings: crops and degradations.
         cache: folder where embeddings are kept, or None.
         on_progress: called with the number of images that were done.
@@ -139,7 +140,7 @@ def evaluate(
     Raises:
         UrfrError: a FAR with too few impostors, no image that can be embedded.
     """
-    check(protocol, wish)
+    check(protocol, request)
     crop = CropSettings(
         size=settings.size,
         align="none" if protocol.images.aligned else settings.align,
@@ -160,8 +161,8 @@ def evaluate(
 
     clean = faces(None)
     if settings.curve:
-        result = measure(protocol, clean, wish)
-        quick = replace(wish, replicates=0, thresholds=False)
+        result = measure(protocol, clean, request)
+        quick = replace(request, replicates=0, thresholds=False)
         clean_refused = set(result.refused)
         for degradation in settings.degradations:
             worse = measure(protocol, clean, quick, faces(degradation))
@@ -171,36 +172,38 @@ def evaluate(
             result.refused.update({f"{name}@{degradation}": why for name, why in new.items()})
     else:
         probes = faces(settings.degradations[0]) if settings.degradations else None
-        result = measure(protocol, clean, wish, probes)
+        result = measure(protocol, clean, request, probes)
     result.counts["refused_images"] = refused
     return result
 
 
-def check(protocol: AnyProtocol, wish: Wish) -> None:
+def check(protocol: AnyProtocol, request: EvaluationRequest) -> None:
     """Raises UrfrError for what can be refused before anything is embedded."""
-    check_score(wish.score)
+    check_score(request.score)
     if isinstance(protocol, Pairs):
-        check_pairs(protocol, wish)
-    elif isinstance(protocol, Several):
-        for part in protocol.parts.values():
-            check_pairs(part, wish)
+        check_pairs(protocol, request)
+    elif isinstance(protocol, PairLists):
+        for pairs in protocol.by_list.values():
+            check_pairs(pairs, request)
     elif isinstance(protocol, Templates):
-        check_templates(protocol, wish)
+        check_templates(protocol, request)
     else:
-        check_distractors(protocol, wish)
+        check_distractors(protocol, request)
 
 
-def measure(protocol: AnyProtocol, faces: Faces, wish: Wish, probes: Faces | None = None) -> Result:
+def measure(
+    protocol: AnyProtocol, faces: Faces, request: EvaluationRequest, probes: Faces | None = None
+) -> Result:
     """Figures of embedded images; `probes` are the same images degraded."""
     if isinstance(protocol, Pairs):
-        return measure_pairs(protocol, faces, wish, probes)
-    if isinstance(protocol, Several):
+        return measure_pairs(protocol, faces, request, probes)
+    if isinstance(protocol, PairLists):
         return joined(
-            {name: measure_pairs(part, faces, wish, probes) for name, part in protocol.parts.items()}
+            {name: measure_pairs(pairs, faces, request, probes) for name, pairs in protocol.by_list.items()}
         )
     if isinstance(protocol, Templates):
-        return measure_templates(protocol, faces, wish, probes)
-    return measure_distractors(protocol, faces, wish, probes)
+        return measure_templates(protocol, faces, request, probes)
+    return measure_distractors(protocol, faces, request, probes)
 
 
 def evaluate_embeddings(
@@ -231,11 +234,11 @@ def evaluate_embeddings(
     """
     if len(embedding) != protocol.images.count:
         raise UrfrError(f"expected embeddings of {protocol.images.count} images, but got {len(embedding)}")
-    wish = Wish(score, tuple(fars), thin, impostors)
-    check(protocol, wish)
+    request = EvaluationRequest(score, tuple(fars), thin, impostors)
+    check(protocol, request)
     if score != "cosine" and variance is None:
         raise UrfrError(f"expected variances for the {score} score, but got none")
-    return measure(protocol, faces_of(embedding, variance, found), wish)
+    return measure(protocol, faces_of(embedding, variance, found), request)
 
 
 def store_threshold(evaluation: Evaluation, protocol: AnyProtocol, model: Any, out: Path) -> list[Path]:
@@ -259,7 +262,7 @@ def store_threshold(evaluation: Evaluation, protocol: AnyProtocol, model: Any, o
     }
     places = [out / THRESHOLD]
     degraded = evaluation.about.get("degrade") and not by_strength(evaluation.result.metrics)
-    if isinstance(protocol, Pairs | Several) and not degraded:
+    if isinstance(protocol, Pairs | PairLists) and not degraded:
         places.append(threshold_file(model.kind, model.path))
     for place in places:
         write_json(place, content)

@@ -29,7 +29,7 @@ from experiments.reproduce.tables import SEARCHES, table
 from urfr_tf.data.preparation.crops import CropSettings
 from urfr_tf.evaluate import measure
 from urfr_tf.evaluation.embedding import embed
-from urfr_tf.evaluation.results import Wish
+from urfr_tf.evaluation.request import EvaluationRequest
 from urfr_tf.evaluation.scoring import CONFIDENCE, COSINE, LIKELIHOOD, NORM, WEIGHTED, Faces
 from urfr_tf.files import write_text
 from urfr_tf.protocols.ijbs import open_ijbs
@@ -75,8 +75,8 @@ def frames_of(model: Any, folder: Path, lost: float) -> Frames:
 def figures(frames: Frames, score: str, sharpness: float = 1.0, by_norm: bool = False) -> list[str]:
     """Cells: of S2S, then of S2B; `by_norm`: with the norm of the embedding in place of the confidences."""
     weight = NORM if by_norm else CONFIDENCE
-    wish = Wish(score, thin=True, replicates=0, sharpness=sharpness, weight=weight)
-    metrics = measure(frames.protocol, frames.faces, wish).metrics
+    request = EvaluationRequest(score, thin_far=True, replicates=0, sharpness=sharpness, weight=weight)
+    metrics = measure(frames.protocol, frames.faces, request).metrics
     return [f"{100 * metrics[name]:.1f}" for name in SEARCHES.values()]
 
 

@@ -8,7 +8,7 @@ import pytest
 from urfr_tf.errors import UrfrError
 from urfr_tf.evaluation import distractors as module
 from urfr_tf.evaluation.distractors import measure_distractors
-from urfr_tf.evaluation.results import Wish
+from urfr_tf.evaluation.request import EvaluationRequest
 from urfr_tf.evaluation.templates import measure_templates
 from urfr_tf.protocols.table import open_protocol
 
@@ -35,7 +35,7 @@ def tinyface(tmp_path):
 
 def test_tinyface_by_hand(tinyface, placed):
     protocol = open_protocol("tinyface", str(tinyface))
-    result = measure_templates(protocol, placed(protocol, TINY), Wish())
+    result = measure_templates(protocol, placed(protocol, TINY), EvaluationRequest())
     # Probe 1 at 10: 0 (10 away, mate), a at 30 (20), 40 (30, mate): rank 1, precision (1/1 + 2/3) / 2 = 5/6.
     # Probe 2 at 80: 100 is 20 away, and so is the distractor at 60: the tie counts against it: rank 2, 1/2.
     # Probe 10 was not found: last of 6, 1/6.
@@ -84,7 +84,9 @@ ANGLES = {
 def test_megaface_by_hand(mega, placed, monkeypatch, at_once):
     monkeypatch.setattr(module, "_SCORES_AT_ONCE", at_once)
     protocol = open_protocol("megaface", str(mega))
-    result = measure_distractors(protocol, placed(protocol, ANGLES), Wish(fars=(0.5, 0.25), thin=True))
+    result = measure_distractors(
+        protocol, placed(protocol, ANGLES), EvaluationRequest(fars=(0.5, 0.25), thin_far=True)
+    )
     # Distractors at 50 and 210. Searches of A: 0 -> 20: first (50 is farther); 0 -> 90: 50 is before: 2nd.
     # 20 -> 0: first; 20 -> 90: 2nd. 90 -> 0 and 90 -> 20: 50 (40 away) before both: 2nd. B: 200 -> 215: 15 away,
     # 210 is 10 away: 2nd. 215 -> 200: 15, 210 is 5: 2nd. So 2 of 8 first, all within 10.
@@ -108,14 +110,14 @@ def test_megaface_by_hand(mega, placed, monkeypatch, at_once):
 def test_megaface_thin_and_lost_images(mega, placed):
     protocol = open_protocol("megaface", str(mega))
     result = measure_distractors(
-        protocol, placed(protocol, {**ANGLES, "facescrub_images/A/1.png": None}), Wish()
+        protocol, placed(protocol, {**ANGLES, "facescrub_images/A/1.png": None}), EvaluationRequest()
     )
     # A1 is not found: as probe and as mate it comes after both distractors: rank 3. First: none of A's
     # (20 -> 90 is 2nd), none of B's.
     assert result.metrics == {"rank1": 0, "rank10": 1}
     assert set(result.refused) == {"tar@far=1e-4", "tar@far=1e-5", "tar@far=1e-6"}
     with pytest.raises(UrfrError, match=r"FAR 0\.1 is refused: 12 impostor pairs"):
-        measure_distractors(protocol, placed(protocol, ANGLES), Wish(fars=(0.1,)))
+        measure_distractors(protocol, placed(protocol, ANGLES), EvaluationRequest(fars=(0.1,)))
 
 
 def test_the_largest_scores_are_kept_over_blocks():

@@ -7,7 +7,8 @@ import pytest
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.evaluate import evaluate_embeddings
-from urfr_tf.evaluation.results import Wish, rate_name
+from urfr_tf.evaluation.request import EvaluationRequest
+from urfr_tf.evaluation.results import rate_name
 from urfr_tf.evaluation.scoring import faces_of
 from urfr_tf.evaluation.verification import measure_pairs
 from urfr_tf.protocols.pairs import generated
@@ -89,9 +90,9 @@ def test_intervals_and_thresholds_come_with_the_figures():
 
 def test_figures_alone_are_the_same_figures():
     embedding, pairs = crowd(2)
-    faces, wish = faces_of(embedding, None), Wish(fars=(0.1, 0.01), impostors="all")
-    whole = measure_pairs(pairs, faces, wish)
-    alone = measure_pairs(pairs, faces, dataclasses.replace(wish, replicates=0, thresholds=False))
+    faces, request = faces_of(embedding, None), EvaluationRequest(fars=(0.1, 0.01), impostors="all")
+    whole = measure_pairs(pairs, faces, request)
+    alone = measure_pairs(pairs, faces, dataclasses.replace(request, replicates=0, thresholds=False))
     assert alone.metrics == whole.metrics and whole.calibration and whole.intervals
     assert not alone.calibration and not alone.intervals and not alone.refused
 
@@ -133,10 +134,10 @@ def test_leaving_out_unsure_images_lowers_the_error():
     assert not evaluate_embeddings(embedding, pairs).reject  # without confidences there is no order
     # The same order by the norm gives the same curve; faces that are all alike in confidence have that one only.
     faces = faces_of(embedding, None, norm=np.where(noise, 1.0, 2.0))
-    by_norm = measure_pairs(pairs, faces, Wish(replicates=0)).reject
+    by_norm = measure_pairs(pairs, faces, EvaluationRequest(replicates=0)).reject
     assert by_norm["by_norm"] == reject["by_confidence"] and "by_confidence" not in by_norm
     rounded = 1 + 1e-7 * np.random.default_rng(1).random((1000, 1))
-    assert not measure_pairs(pairs, faces_of(embedding, rounded), Wish(replicates=0)).reject
+    assert not measure_pairs(pairs, faces_of(embedding, rounded), EvaluationRequest(replicates=0)).reject
 
 
 def test_images_without_an_embedding_count_as_misses():

@@ -104,5 +104,5 @@ def test_cfp_is_split_between_theta_a_and_the_test(tmp_path):
     assert sorted(path.name for path in (mined / "Data/Images").iterdir()) == ["001", "002"]
     assert sorted(path.name for path in (tested / "Data/Images").iterdir()) == ["003", "004"]
     protocol = open_cfp(str(tested))
-    assert set(protocol.parts["ff"].fold.tolist()) == {2}
-    assert protocol.parts["fp"].same.tolist() == [True, False]
+    assert set(protocol.by_list["ff"].fold.tolist()) == {2}
+    assert protocol.by_list["fp"].same.tolist() == [True, False]

@@ -32,13 +32,13 @@ def cfp(tmp_path, crowd):
     for kind, lines in names.items():
         text = "".join(f"{n} {name}\r\n" for n, name in enumerate(lines, 1))
         (root / "Protocol" / f"Pair_list_{kind}.txt").write_text(text)
-    for part in ("FF", "FP"):
+    for experiment in ("FF", "FP"):
         for fold in (1, 2):
-            folder = root / "Protocol" / "Split" / part / f"{fold:02d}"
+            folder = root / "Protocol" / "Split" / experiment / f"{fold:02d}"
             folder.mkdir(parents=True)
             people = range(5 * fold - 4, 5 * fold + 1)  # frontal 2 p - 1 and 2 p, profile p
-            same = [(2 * p - 1, 2 * p if part == "FF" else p) for p in people]
-            diff = [(2 * p - 1, 2 * p + 1 if part == "FF" else p % 10 + 1) for p in people if p < 10]
+            same = [(2 * p - 1, 2 * p if experiment == "FF" else p) for p in people]
+            diff = [(2 * p - 1, 2 * p + 1 if experiment == "FF" else p % 10 + 1) for p in people if p < 10]
             (folder / "same.txt").write_text("".join(f"{a},{b}\n" for a, b in same))
             (folder / "diff.txt").write_text("".join(f"{a},{b}\n" for a, b in diff))
     return root
@@ -48,7 +48,7 @@ def test_cfp_by_hand(cfp):
     protocol = open_protocol("cfp", str(cfp))
     keys = [item.key for item in protocol.images.stream()]
     assert len(keys) == 30
-    pairs = protocol.parts["fp"]
+    pairs = protocol.by_list["fp"]
     assert pairs.same.sum() == 10 and (~pairs.same).sum() == 9
     first = (keys[pairs.first[0]], keys[pairs.second[0]])
     assert first == ("001/frontal/01.jpg", "001/profile/01.jpg")
@@ -60,9 +60,9 @@ def test_cfp_of_a_folder_and_of_an_archive_agree(cfp, tmp_path):
     with tarfile.open(tmp_path / "cfp.tar", "w") as archive:
         archive.add(cfp, "cfp")
     folder, archive = open_protocol("cfp", str(cfp)), open_protocol("cfp", str(tmp_path / "cfp.tar"))
-    for part in ("ff", "fp"):
-        np.testing.assert_array_equal(folder.parts[part].first, archive.parts[part].first)
-        np.testing.assert_array_equal(folder.parts[part].same, archive.parts[part].same)
+    for experiment in ("ff", "fp"):
+        np.testing.assert_array_equal(folder.by_list[experiment].first, archive.by_list[experiment].first)
+        np.testing.assert_array_equal(folder.by_list[experiment].same, archive.by_list[experiment].same)
 
 
 def test_cfp_through_the_command(cfp, pixel_model, monkeypatch, tmp_path, capsys):
@@ -117,12 +117,12 @@ def test_the_real_half_of_cfp():
         pytest.skip("needs ../shared/data/cfp_dev.tar")
     protocol = open_protocol("cfp", str(REAL))
     assert protocol.images.count == 3500
-    for pairs in protocol.parts.values():
+    for pairs in protocol.by_list.values():
         # Five folds of 350 same and 350 different pairs; what the list says is what the folders say.
         assert len(pairs.same) == 3500 and pairs.same.sum() == 1750
         assert (pairs.same == (pairs.identity[pairs.first] == pairs.identity[pairs.second])).all()
     views = [item.key.split("/")[1] for item in protocol.images.stream()]
-    fp = protocol.parts["fp"]
+    fp = protocol.by_list["fp"]
     assert {views[row] for row in fp.first} == {"frontal"} and {views[row] for row in fp.second} == {
         "profile"
     }

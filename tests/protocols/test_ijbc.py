@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.evaluation.results import Wish
+from urfr_tf.evaluation.request import EvaluationRequest
 from urfr_tf.evaluation.scoring import faces_of
 from urfr_tf.evaluation.templates import check_templates, measure_templates, pool
 from urfr_tf.protocols.protocol import Identification, Images, Split, Templates, Verification
@@ -72,8 +72,8 @@ def degrees(protocol):
 
 def test_figures_by_hand(protocol, placed):
     faces = placed(protocol, degrees(protocol))
-    wish = Wish(fars=(0.5, 0.25), thin=True, replicates=0)
-    result = measure_templates(protocol, faces, wish)
+    request = EvaluationRequest(fars=(0.5, 0.25), thin_far=True, replicates=0)
+    result = measure_templates(protocol, faces, request)
     # Genuine: cos 35.12 = .818, cos 30 = .866, cos 50 = .643, -inf. Impostors: (1, 12) cos 60 = .5, (2, 11)
     # cos 54.88 = .575, (3, 14) -inf, (4, 13) cos 40 = .766. FAR 1/2: the 2nd largest, .575: 3 of 4. FAR 1/4: .766:
     # 2 of 4.
@@ -107,7 +107,9 @@ def test_probabilistic_aggregation_by_hand(protocol, placed):
     x, y = templates.embedding[number, 0]
     np.testing.assert_allclose(np.degrees(np.arctan2(y, x)), 29.90, atol=0.01)
     np.testing.assert_allclose(templates.variance[number], 0.1, rtol=1e-6)
-    result = measure_templates(protocol, faces, Wish("likelihood", (0.5,), thin=True, replicates=0))
+    result = measure_templates(
+        protocol, faces, EvaluationRequest("likelihood", (0.5,), thin_far=True, replicates=0)
+    )
     # With A's gallery: |f - f'|^2 = 2 - 2 cos 29.90 = .2662: -1/2 (.2662 / .2 + 2 log .2) = .9440.
     np.testing.assert_allclose(result.arrays["scores"][0], 0.9440, atol=2e-4)
 
@@ -117,8 +119,8 @@ def test_weighted_means_are_sharper_and_compared_by_cosine(protocol, placed):
     # atan2(100 sin 20 + 25 sin 50, 100 cos 20 + 25 cos 50) = 25.87 degrees from A's gallery, cosine .8998.
     still = {key: 0.2 for key in degrees(protocol) if key.endswith("s.jpg")}
     faces = placed(protocol, degrees(protocol), still)
-    wish = Wish("weighted", (0.5,), thin=True, replicates=0, sharpness=2.0)
-    result = measure_templates(protocol, faces, wish)
+    request = EvaluationRequest("weighted", (0.5,), thin_far=True, replicates=0, sharpness=2.0)
+    result = measure_templates(protocol, faces, request)
     np.testing.assert_allclose(result.arrays["scores"][0], 0.8998, atol=1e-4)
     # Nothing is weighed at sharpness 0: one medium each, the frames at 20 and the still at 50 degrees, so 35.
     plain = pool(protocol, faces, "weighted", sharpness=0.0)
@@ -131,8 +133,8 @@ def test_weights_by_the_norm(protocol, placed):
     faces = placed(protocol, degrees(protocol), {})
     still = np.array([item.key.endswith("s.jpg") for item in protocol.images.stream()])
     faces = faces._replace(norm=np.where(still, 5.0, 10.0).astype(np.float32))
-    wish = Wish("weighted", (0.5,), thin=True, replicates=0, sharpness=2.0, weight="norm")
-    result = measure_templates(protocol, faces, wish)
+    request = EvaluationRequest("weighted", (0.5,), thin_far=True, replicates=0, sharpness=2.0, weight="norm")
+    result = measure_templates(protocol, faces, request)
     np.testing.assert_allclose(result.arrays["scores"][0], 0.8998, atol=1e-4)
     # A lost face needs no norm; a found one does.
     lost = faces._replace(found=~still, norm=np.where(still, np.nan, 10.0))
@@ -144,7 +146,7 @@ def test_weights_by_the_norm(protocol, placed):
         ):
             pool(protocol, bad, "weighted", weight="norm")
     with pytest.raises(UrfrError, match="the weight confidence or norm, but got length"):
-        Wish("weighted", weight="length")
+        EvaluationRequest("weighted", weight="length")
 
 
 def test_a_probe_list_in_any_order_gives_the_same(tmp_path, placed):
@@ -153,8 +155,8 @@ def test_a_probe_list_in_any_order_gives_the_same(tmp_path, placed):
     path = tmp_path / "meta" / "ijbc_face_tid_mid.txt"
     path.write_text("".join(sorted(path.read_text().splitlines(keepends=True), reverse=True)))
     after = open_protocol("ijbc", data)
-    wish = Wish(fars=(0.5,), thin=True, replicates=0)
-    one, two = (measure_templates(p, placed(p, degrees(p)), wish).metrics for p in (before, after))
+    request = EvaluationRequest(fars=(0.5,), thin_far=True, replicates=0)
+    one, two = (measure_templates(p, placed(p, degrees(p)), request).metrics for p in (before, after))
     assert one == two
 
 
@@ -169,7 +171,9 @@ def test_subjects_are_guessed_where_no_list_gives_them(tmp_path, placed):
     assert not protocol.splits[0].identifications
     # Genuine pairs connect 1-11, 2-12, 3-13, 4-14: four people.
     assert len(set(protocol.subject)) == 4
-    result = measure_templates(protocol, placed(protocol, degrees(protocol)), Wish(fars=(0.5,), thin=True))
+    result = measure_templates(
+        protocol, placed(protocol, degrees(protocol)), EvaluationRequest(fars=(0.5,), thin_far=True)
+    )
     assert result.metrics == {"tar@far=5e-1": 0.75}
     assert result.intervals["tar@far=5e-1"][0] <= 0.75 <= result.intervals["tar@far=5e-1"][1]
 
@@ -228,9 +232,9 @@ def test_missing_lists_and_thin_fars_are_sentences(tmp_path):
         open_protocol("ijbb", str(tmp_path))
     protocol = open_protocol("ijbc", cropped(tmp_path))
     with pytest.raises(UrfrError, match=r"FAR 0\.1 is refused: 4 impostor pairs"):
-        check_templates(protocol, Wish(fars=(0.1,)))
+        check_templates(protocol, EvaluationRequest(fars=(0.1,)))
     with pytest.raises(UrfrError, match="for pairs of images"):
-        check_templates(protocol, Wish(impostors="all"))
+        check_templates(protocol, EvaluationRequest(impostors="all"))
     (tmp_path / "meta" / "ijbc_template_pair_label.txt").unlink()
     with pytest.raises(UrfrError, match="could not read"):
         open_protocol("ijbc", str(tmp_path))
@@ -254,7 +258,7 @@ def test_templates_have_thresholds_and_reject_curves():
     protocol = Templates(
         "x", Images(600, lambda: iter(())), rows, rows, rows, subject, (Split(pairs, (search,)),)
     )
-    result = measure_templates(protocol, faces, Wish(fars=(0.01,), replicates=0))
+    result = measure_templates(protocol, faces, EvaluationRequest(fars=(0.01,), replicates=0))
     (point,) = result.calibration
     # Half of the people, so a quarter of the pairs: some 5000 impostors choose, some 5000 are held out.
     assert point["far"] == 0.01 and 4500 < point["chosen_on"] < 5500 and 4500 < point["held_out"] < 5500
@@ -274,4 +278,4 @@ def test_a_gallery_of_one_person_is_a_sentence_before_anything_is_embedded(tmp_p
     path = tmp_path / "meta" / "ijbc_1N_gallery_G1.csv"
     path.write_text(path.read_text().replace("2,B,", "2,A,"))
     with pytest.raises(UrfrError, match="at least two people in ijbc, but one of its galleries has 1"):
-        check_templates(open_protocol("ijbc", data), Wish())
+        check_templates(open_protocol("ijbc", data), EvaluationRequest())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.evaluation.results import Wish
+from urfr_tf.evaluation.request import EvaluationRequest
 from urfr_tf.evaluation.templates import measure_templates
 from urfr_tf.protocols.table import open_protocol
 
@@ -70,7 +70,7 @@ def tree(tmp_path):
 def test_figures_by_hand(tree, placed):
     protocol = open_protocol("ijbs", str(tree))
     assert protocol.facts["templates_without_images"] == 1  # 4 in video 11
-    result = measure_templates(protocol, placed(protocol, CROPS), Wish(thin=True))
+    result = measure_templates(protocol, placed(protocol, CROPS), EvaluationRequest(thin_far=True))
     # Probes 1 at 20, 3 at 200, 2 at 85, 4 not found. Single: 1 (0), 3 (180), 2 (90) are first, 4 is last.
     assert result.metrics["s2s/rank1"] == 0.75
     # Booking: 1 at 20 exactly; nothing else changes.
@@ -88,7 +88,7 @@ def test_figures_by_hand(tree, placed):
 
 def test_too_few_strangers_are_refused_by_name(tree, placed):
     protocol = open_protocol("ijbs", str(tree))
-    result = measure_templates(protocol, placed(protocol, CROPS), Wish())
+    result = measure_templates(protocol, placed(protocol, CROPS), EvaluationRequest())
     assert "2 probes without a mate put 0 behind it" in result.refused["s2s/tpir@fpir=0.1"]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from urfr_tf.bench.score import GROUPS, WIDTH, made_up
-from urfr_tf.evaluation.results import Wish
+from urfr_tf.evaluation.request import EvaluationRequest
 from urfr_tf.evaluation.scoring import Faces
 from urfr_tf.evaluation.templates import measure_templates, pool
 from urfr_tf.protocols.protocol import Images, Split, Templates, Verification
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     start = time.perf_counter()
     pool(protocol, faces, "likelihood")
     pooled = time.perf_counter()
-    result = measure_templates(protocol, faces, Wish("likelihood"))
+    result = measure_templates(protocol, faces, EvaluationRequest("likelihood"))
     seconds = {"pool": pooled - start, "evaluate": time.perf_counter() - pooled}
     return {
         "machine": machine(),

@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
     from urfr_tf.data.progress import Progress
     from urfr_tf.errors import UrfrError
     from urfr_tf.evaluate import Evaluation, Settings, check, evaluate, store_threshold
-    from urfr_tf.evaluation.results import Wish
+    from urfr_tf.evaluation.request import EvaluationRequest
     from urfr_tf.protocols.table import open_protocol
     from urfr_tf.runs.embedder import load
     from urfr_tf.system.quiet import quiet_compiler
@@ -128,27 +128,27 @@ def run(args: argparse.Namespace) -> int:
         raise UrfrError(
             f"expected --{next(iter(own))} with --score weighted, but got the score {', '.join(scores)}"
         )
-    wishes = [
-        Wish(score, tuple(args.far), args.thin_far, args.impostors, rule=args.fusion, **own)
+    requests = [
+        EvaluationRequest(score, tuple(args.far), args.thin_far, args.impostors, fusion=args.fusion, **own)
         for score in scores
     ]
     conditions, curve = _conditions(args)
     faces = args.faces or usual_face(args.protocol)
     protocol = open_protocol(args.protocol, args.data, args.pairs, args.seed, args.per_person)
-    for wish in wishes:
-        check(protocol, wish)
+    for request in requests:
+        check(protocol, request)
     out = Path(args.out)
     quiet_compiler()
     # All at once, so that the last is refused before hours are spent on the first; one of two scores is loaded once.
     loaded = {path: load(path, bulk=True) for path in dict.fromkeys(path for _, path in models)}
-    for (_, path), wish in zip(models, wishes, strict=True):
+    for (_, path), request in zip(models, requests, strict=True):
         kind = loaded[path].kind
-        if wish.score == "weighted" and wish.weight == "norm" and kind != "run":
+        if request.score == "weighted" and request.weight == "norm" and kind != "run":
             raise UrfrError(
                 f"expected a run folder for --weight norm, but {path} is a {kind}, which gives no norm"
             )
     done = []
-    for (name, path), wish in zip(models, wishes, strict=True):
+    for (name, path), request in zip(models, requests, strict=True):
         model = loaded[path]
         align = args.align or model.alignment
         settings = Settings(
@@ -156,18 +156,22 @@ def run(args: argparse.Namespace) -> int:
         )
         progress = Progress(protocol.images.count * (1 + len(conditions)))
         cache = args.cache or out / ".embeddings"
-        result = evaluate(model, protocol, wish, settings, cache, progress.add)
+        result = evaluate(model, protocol, request, settings, cache, progress.add)
         progress.close()
         about: dict[str, Any] = {
             "align": "none" if protocol.images.aligned else align,
             "impostors": args.impostors,
             "degrade": [str(condition) for condition in conditions],
             "fingerprint": model.fingerprint,
-            **({"weight": wish.weight, "sharpness": wish.sharpness} if wish.score == "weighted" else {}),
+            **(
+                {"weight": request.weight, "sharpness": request.sharpness}
+                if request.score == "weighted"
+                else {}
+            ),
             "command": shlex.join(["urfr", *sys.argv[1:]]),
         }
-        evaluation = Evaluation(args.protocol, str(path), wish.score, result, about)
-        folder = out if len(models) == 1 else out / _file_name(f"{name}-{wish.score}")
+        evaluation = Evaluation(args.protocol, str(path), request.score, result, about)
+        folder = out if len(models) == 1 else out / _file_name(f"{name}-{request.score}")
         evaluation.write(folder)
         stored = store_threshold(evaluation, protocol, model, folder) if args.far else []
         done.append((name, evaluation, stored))

@@ -8,7 +8,8 @@ person against all pairs of a probe and a distractor. (Kemelmacher-Shlizerman et
 import numpy as np
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.evaluation.results import Result, Wish, rate_name
+from urfr_tf.evaluation.request import EvaluationRequest
+from urfr_tf.evaluation.results import Result, rate_name
 from urfr_tf.evaluation.scoring import Faces, check_of_images, cross_scores
 from urfr_tf.metrics.roc import Rate, impostors_behind
 from urfr_tf.protocols.protocol import Distractors
@@ -18,38 +19,38 @@ _MOST_KEPT = 50_000_000  # impostor scores kept to find a threshold among
 _SCORES_AT_ONCE = 1 << 25
 
 
-def check_distractors(protocol: Distractors, wish: Wish) -> None:
+def check_distractors(protocol: Distractors, request: EvaluationRequest) -> None:
     """Raises UrfrError where a FAR that was asked for is too thin, would keep too many scores, or for a score of templates."""
-    check_of_images(wish.score)
+    check_of_images(request.score)
     impostors = len(protocol.identity) * (protocol.images.count - len(protocol.identity))
-    for far in wish.fars:
-        if impostors_behind(impostors, far, wish.thin) > _MOST_KEPT:
+    for far in request.fars:
+        if impostors_behind(impostors, far, request.thin_far) > _MOST_KEPT:
             raise UrfrError(
                 f"FAR {far:g} of {impostors} impostor pairs is not supported: ask for a smaller one"
             )
-    if wish.impostors == "all":
+    if request.impostors == "all":
         raise UrfrError("--impostors all is for pairs of images; MegaFace's impostors are its distractors")
 
 
 def measure_distractors(
-    protocol: Distractors, faces: Faces, wish: Wish, probes: Faces | None = None
+    protocol: Distractors, faces: Faces, request: EvaluationRequest, probes: Faces | None = None
 ) -> Result:
-    """rank1, rank10 and TAR at the FARs of `wish`, or at 1e-4, 1e-5 and 1e-6 as far as they are supported.
+    """rank1, rank10 and TAR at the FARs of `request`, or at 1e-4, 1e-5 and 1e-6 as far as they are supported.
 
     Ties count against the probe. With `probes` (degraded), those search in clean mates and distractors.
 
     Raises:
         UrfrError: a FAR that was asked for is too thin.
     """
-    check_distractors(protocol, wish)
+    check_distractors(protocol, request)
     result = Result()
     count = len(protocol.identity)
     distractors = faces.some(np.arange(count, protocol.images.count))
     impostors = count * len(distractors.found)
     fars = {}
-    for far in wish.fars or FARS:
+    for far in request.fars or FARS:
         try:
-            fars[far] = impostors_behind(impostors, far, wish.thin)
+            fars[far] = impostors_behind(impostors, far, request.thin_far)
         except UrfrError as error:
             result.refused[rate_name("tar@far", far)] = str(error)
     fars = {far: behind for far, behind in fars.items() if behind <= _MOST_KEPT}
@@ -63,13 +64,13 @@ def measure_distractors(
     step = max(1, _SCORES_AT_ONCE // len(distractors.found))
     for start in range(0, count, step):
         rows = np.arange(start, min(start + step, count))
-        against = cross_scores(searching.some(rows), distractors, wish.score)
+        against = cross_scores(searching.some(rows), distractors, request.score)
         largest = _largest(largest, against, keep)
         for row, scores in zip(rows, against, strict=True):
             low, high = np.searchsorted(codes, [codes[row], codes[row] + 1], sorter=order)
             own = order[low:high][order[low:high] != row]
             if len(own):
-                mated = cross_scores(searching.some(np.array([row])), mates.some(own), wish.score)[0]
+                mated = cross_scores(searching.some(np.array([row])), mates.some(own), request.score)[0]
                 ordered = np.sort(scores)
                 ranks.append(1 + len(ordered) - np.searchsorted(ordered, mated, side="left"))
                 genuine.append(mated[own > row] if probes is None else mated)

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.evaluation.scoring import CONFIDENCE, WEIGHTS
-from urfr_tf.metrics.fusion import SHARPNESS, check_sharpness
+from urfr_tf.evaluation.request import EvaluationRequest
 from urfr_tf.metrics.roc import Rate, impostors_behind
 
 FARS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -65,60 +64,26 @@ def joined(parts: dict[str, Result]) -> Result:
     return whole
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What the user wants to know.
-
-    Attributes:
-        score: cosine, likelihood or, of templates, weighted.
-        fars: asked for by name, or empty for `FARS` as far as they are supported.
-        thin: give rates with fewer than 10 impostors behind them too, marked.
-        impostors: "listed", or "all": every cross-person pair of the set's images.
-        replicates: of the bootstrap at most; 0 for no intervals.
-        thresholds: whether operating thresholds are calibrated.
-        rule: variance of a fused template, "minimum" or "product".
-        sharpness: power of the weights, for the score `weighted`.
-        weight: of what, "confidence" or the "norm" of the embedding.
-    """
-
-    score: str = "cosine"
-    fars: tuple[float, ...] = ()
-    thin: bool = False
-    impostors: str = "listed"
-    replicates: int = 1000
-    thresholds: bool = True
-    rule: str = "minimum"
-    sharpness: float = SHARPNESS
-    weight: str = CONFIDENCE
-
-    def __post_init__(self) -> None:
-        check_sharpness(self.sharpness)
-        if self.impostors not in ("listed", "all"):
-            raise UrfrError(f"expected the impostors listed or all, but got {self.impostors}")
-        if self.weight not in WEIGHTS:
-            raise UrfrError(f"expected the weight {' or '.join(WEIGHTS)}, but got {self.weight}")
-
-
 def rate_name(kind: str, rate: float) -> str:
     """`tar@far=1e-3` for ("tar@far", 0.001)."""
     mantissa, exponent = f"{rate:.10e}".split("e")
     return f"{kind}={mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
 
 
-def supported_fars(wish: Wish, impostors: int, result: Result) -> list[float]:
+def supported_fars(request: EvaluationRequest, impostors: int, result: Result) -> list[float]:
     """The FARs to report; those of `FARS` that are too thin are noted as refused.
 
     Raises:
         UrfrError: a FAR that was asked for has too few impostors behind it.
     """
-    if wish.fars:
-        for far in wish.fars:
-            impostors_behind(impostors, far, wish.thin)
-        return list(wish.fars)
+    if request.fars:
+        for far in request.fars:
+            impostors_behind(impostors, far, request.thin_far)
+        return list(request.fars)
     kept = []
     for far in FARS:
         try:
-            impostors_behind(impostors, far, wish.thin)
+            impostors_behind(impostors, far, request.thin_far)
             kept.append(far)
         except UrfrError as error:
             result.refused[rate_name("tar@far", far)] = str(error)

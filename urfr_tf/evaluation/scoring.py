@@ -8,7 +8,7 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.metrics import cosine_of_pairs, cosine_score, likelihood_of_pairs, likelihood_score
 
 SCORES = COSINE, LIKELIHOOD, WEIGHTED = ("cosine", "likelihood", "weighted")
-WEIGHTS = CONFIDENCE, NORM = ("confidence", "norm")
+TEMPLATE_WEIGHTS = CONFIDENCE, NORM = ("confidence", "norm")
 """What says how much an image counts in a template of the score `weighted`."""
 
 

@@ -13,7 +13,8 @@ from urfr_tf.evaluation.reject_curves import (
     qualities,
     reject_curves,
 )
-from urfr_tf.evaluation.results import Result, Wish, supported_fars
+from urfr_tf.evaluation.request import EvaluationRequest
+from urfr_tf.evaluation.results import Result, supported_fars
 from urfr_tf.evaluation.scoring import (
     CONFIDENCE,
     COSINE,
@@ -82,9 +83,9 @@ def pool(
     return without_gaps(Faces(embedding, variance, np.isin(np.arange(count), present), norm))
 
 
-def check_templates(protocol: Templates, wish: Wish) -> None:
+def check_templates(protocol: Templates, request: EvaluationRequest) -> None:
     """Raises UrfrError where a FAR that was asked for is too thin or a gallery is of one person: before embedding."""
-    if wish.impostors == "all":
+    if request.impostors == "all":
         raise UrfrError(
             f"--impostors all is for pairs of images; {protocol.name} lists its pairs of templates"
         )
@@ -99,23 +100,25 @@ def check_templates(protocol: Templates, wish: Wish) -> None:
                         f"{people}: every probe would be found"
                     )
         if split.verification is not None:
-            supported_fars(wish, int(np.count_nonzero(~split.verification.same)), Result())
+            supported_fars(request, int(np.count_nonzero(~split.verification.same)), Result())
 
 
-def measure_templates(protocol: Templates, faces: Faces, wish: Wish, probes: Faces | None = None) -> Result:
+def measure_templates(
+    protocol: Templates, faces: Faces, request: EvaluationRequest, probes: Faces | None = None
+) -> Result:
     """All figures of a template protocol, averaged over its splits.
 
     Args:
         protocol: the protocol.
         faces: its images, embedded.
-        wish: what to report.
+        request: what to report.
         probes: the same images degraded, for the second template of each pair and for the probes of searches.
 
     Raises:
-        UrfrError: a FAR that was asked for has too few impostors behind it; norms are wished for and an image has none.
+        UrfrError: a FAR that was asked for has too few impostors behind it; norms are requested and an image has none.
     """
-    check_templates(protocol, wish)
-    how = (wish.score, wish.rule, wish.sharpness, wish.weight)
+    check_templates(protocol, request)
+    how = (request.score, request.fusion, request.sharpness, request.weight)
     gallery = pool(protocol, faces, *how)
     searched = gallery if probes is None else pool(protocol, probes, *how)
     seen = faces if probes is None else probes
@@ -133,9 +136,9 @@ def measure_templates(protocol: Templates, faces: Faces, wish: Wish, probes: Fac
     for split in protocol.splits:
         part = Result()
         if split.verification is not None:
-            _verify(protocol, split.verification, gallery, searched, quality, wish, part)
+            _verify(protocol, split.verification, gallery, searched, quality, request, part)
         for task in split.identifications:
-            _identify(protocol, task, gallery, searched, quality, wish, part)
+            _identify(protocol, task, gallery, searched, quality, request, part)
         parts.append(part)
     _combine(parts, result)
     return result
@@ -147,16 +150,16 @@ def _verify(
     gallery: Faces,
     probes: Faces,
     quality: dict[str, np.ndarray],
-    wish: Wish,
+    request: EvaluationRequest,
     result: Result,
 ) -> None:
     other = None if probes is gallery else probes
-    scores = pair_scores(gallery, task.first, task.second, wish.score, other)
+    scores = pair_scores(gallery, task.first, task.second, request.score, other)
     impostors = int(np.count_nonzero(~task.same))
     result.counts.update(genuine=len(scores) - impostors, impostors=impostors)
     people = np.unique(protocol.subject, return_inverse=True)[1]
     pair = people[task.first], people[task.second]
-    put_rates(scores, task.same, pair, wish, result, intervals=len(protocol.splits) == 1)
+    put_rates(scores, task.same, pair, request, result, intervals=len(protocol.splits) == 1)
     missed = missed_pairs(scores, task.same)
     if missed is not None:
         used = np.zeros(len(protocol.subject), bool)
@@ -175,11 +178,11 @@ def _identify(
     gallery: Faces,
     probes: Faces,
     quality: dict[str, np.ndarray],
-    wish: Wish,
+    request: EvaluationRequest,
     result: Result,
 ) -> None:
     whole = np.concatenate(task.galleries)
-    closed = find(protocol, task.probes, whole, gallery, probes, wish.score, task.precision)
+    closed = find(protocol, task.probes, whole, gallery, probes, request.score, task.precision)
     curve = match_curve(closed)
     for rank in task.ranks:
         if rank <= len(curve):
@@ -194,11 +197,13 @@ def _identify(
     result.reject[part] = reject_curves(closed.rank[mated] > 1, [mated], shown, None)
     searches = [closed]
     if len(task.galleries) > 1:
-        searches = [find(protocol, task.probes, part, gallery, probes, wish.score) for part in task.galleries]
+        searches = [
+            find(protocol, task.probes, part, gallery, probes, request.score) for part in task.galleries
+        ]
     for fpir in task.fpirs:
         name = f"{task.name}tpir@fpir={fpir:g}"
         try:
-            rates = [open_set(found, fpir, wish.thin) for found in searches]
+            rates = [open_set(found, fpir, request.thin_far) for found in searches]
         except UrfrError as error:
             result.refused[name] = str(error)
             continue

@@ -4,7 +4,8 @@ import numpy as np
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.evaluation.reject_curves import FAR, missed_pairs, qualities, reject_curves
-from urfr_tf.evaluation.results import Result, Wish, rate_name, supported_fars
+from urfr_tf.evaluation.request import EvaluationRequest
+from urfr_tf.evaluation.results import Result, rate_name, supported_fars
 from urfr_tf.evaluation.scoring import Faces, check_of_images, cross_scores, pair_scores
 from urfr_tf.metrics import tar_at_far, tar_interval, ten_fold_accuracy
 from urfr_tf.metrics.calibration import calibrate_halves, halves
@@ -38,13 +39,15 @@ def impostor_count(pairs: Pairs, impostors: str) -> int:
     return count
 
 
-def check_pairs(pairs: Pairs, wish: Wish) -> None:
+def check_pairs(pairs: Pairs, request: EvaluationRequest) -> None:
     """Raises UrfrError where a FAR that was asked for is too thin, or for a score of templates: before anything is embedded."""
-    check_of_images(wish.score)
-    supported_fars(wish, impostor_count(pairs, wish.impostors), Result())
+    check_of_images(request.score)
+    supported_fars(request, impostor_count(pairs, request.impostors), Result())
 
 
-def measure_pairs(pairs: Pairs, faces: Faces, wish: Wish, probes: Faces | None = None) -> Result:
+def measure_pairs(
+    pairs: Pairs, faces: Faces, request: EvaluationRequest, probes: Faces | None = None
+) -> Result:
     """All figures of a verification protocol.
 
     Accuracy is measured on `pairs.counted`. rank1, rank5, rank10 are closed-set identification: the first
@@ -53,14 +56,14 @@ def measure_pairs(pairs: Pairs, faces: Faces, wish: Wish, probes: Faces | None =
     Args:
         pairs: the protocol.
         faces: its images, embedded.
-        wish: what to report.
+        request: what to report.
         probes: the same images degraded, for the second image of each pair and the probes of the ranks.
 
     Raises:
         UrfrError: a FAR that was asked for has too few impostors behind it; bad pairs.
     """
     result = Result()
-    scores = pair_scores(faces, pairs.first, pairs.second, wish.score, probes).astype(np.float64)
+    scores = pair_scores(faces, pairs.first, pairs.second, request.score, probes).astype(np.float64)
     folds = ten_fold_accuracy(scores[pairs.counted], pairs.same[pairs.counted], pairs.fold[pairs.counted])
     result.metrics.update(accuracy=folds.accuracy, accuracy_stderr=folds.stderr)
     result.counts = {
@@ -68,16 +71,16 @@ def measure_pairs(pairs: Pairs, faces: Faces, wish: Wish, probes: Faces | None =
         "images_not_found": int(np.count_nonzero(~(faces.found if probes is None else probes.found))),
         "people": len(np.unique(pairs.people())),
         "genuine": int(np.count_nonzero(pairs.same)),
-        "impostors": impostor_count(pairs, wish.impostors),
+        "impostors": impostor_count(pairs, request.impostors),
         "pairs_in_folds": int(np.count_nonzero(pairs.counted)),
         "folds": len(folds.thresholds),
         **pairs.facts,
     }
-    _rates(pairs, faces, scores, wish, probes, result)
-    _ranks(pairs, faces, wish, probes, result)
-    if wish.impostors == "all":
+    _rates(pairs, faces, scores, request, probes, result)
+    _ranks(pairs, faces, request, probes, result)
+    if request.impostors == "all":
         # Last, as pictures show the first figures.
-        _listed_rates(scores, pairs.same, wish, result)
+        _listed_rates(scores, pairs.same, request, result)
     missed = missed_pairs(scores, pairs.same)
     if missed is not None:
         quality = qualities(faces if probes is None else probes)
@@ -91,31 +94,36 @@ def measure_pairs(pairs: Pairs, faces: Faces, wish: Wish, probes: Faces | None =
     return result
 
 
-def replicates_for(wish: Wish, pairs: int) -> int:
+def replicates_for(request: EvaluationRequest, pairs: int) -> int:
     """Resamples of the bootstrap that this many pairs allow in some seconds; 0 where they are too few."""
-    replicates = min(wish.replicates, _BOOTSTRAP_WORK // pairs)
+    replicates = min(request.replicates, _BOOTSTRAP_WORK // pairs)
     return replicates if replicates >= _LEAST_REPLICATES else 0
 
 
 def _rates(
-    pairs: Pairs, faces: Faces, scores: np.ndarray, wish: Wish, probes: Faces | None, result: Result
+    pairs: Pairs,
+    faces: Faces,
+    scores: np.ndarray,
+    request: EvaluationRequest,
+    probes: Faces | None,
+    result: Result,
 ) -> None:
     people = np.unique(pairs.people(), return_inverse=True)[1]  # numbers: there may be millions of pairs
     same, a, b = pairs.same, people[pairs.first], people[pairs.second]
     fold: np.ndarray | None = pairs.fold
-    if wish.impostors == "all":
-        cross, first, second = _all_impostors(people, faces, wish.score, probes)
+    if request.impostors == "all":
+        cross, first, second = _all_impostors(people, faces, request.score, probes)
         scores = np.concatenate([scores[same], cross])
         a, b = (np.concatenate([x[same], people[y]]) for x, y in ((a, first), (b, second)))
         same, fold = np.arange(len(scores)) < np.count_nonzero(same), None
-    put_rates(scores, same, (a, b), wish, result, fold)
+    put_rates(scores, same, (a, b), request, result, fold)
 
 
 def put_rates(
     scores: np.ndarray,
     same: np.ndarray,
     people: tuple[np.ndarray, np.ndarray],
-    wish: Wish,
+    request: EvaluationRequest,
     result: Result,
     fold: np.ndarray | None = None,
     intervals: bool = True,
@@ -124,19 +132,19 @@ def put_rates(
 
     Args:
         scores: float [P]. same: bool [P]. people: whole numbers [P], those of the first and of the second images.
-        wish: what to report. result: takes it. fold: int [P] or None, as `halves` takes them.
+        request: what to report. result: takes it. fold: int [P] or None, as `halves` takes them.
         intervals: False where the pairs are resampled otherwise.
 
     Raises:
         UrfrError: a FAR that was asked for has too few impostors behind it.
     """
-    half = halves(*people, fold) if wish.thresholds else None
-    for far in supported_fars(wish, int(np.count_nonzero(~same)), result):
+    half = halves(*people, fold) if request.thresholds else None
+    for far in supported_fars(request, int(np.count_nonzero(~same)), result):
         name = rate_name("tar@far", far)
-        result.put_rate(name, tar_at_far(scores, same, far, wish.thin))
-        replicates = replicates_for(wish, len(scores)) if intervals else 0
+        result.put_rate(name, tar_at_far(scores, same, far, request.thin_far))
+        replicates = replicates_for(request, len(scores)) if intervals else 0
         if replicates:
-            interval = tar_interval(scores, same, *people, far, replicates=replicates, thin=wish.thin)
+            interval = tar_interval(scores, same, *people, far, replicates=replicates, thin=request.thin_far)
             result.intervals[name] = [interval.low, interval.high]
         if half is None:
             continue
@@ -146,13 +154,13 @@ def put_rates(
             result.refused[rate_name("threshold@far", far)] = str(error)
 
 
-def _listed_rates(scores: np.ndarray, same: np.ndarray, wish: Wish, result: Result) -> None:
+def _listed_rates(scores: np.ndarray, same: np.ndarray, request: EvaluationRequest, result: Result) -> None:
     """Beside the rates over all cross-person pairs those over the listed ones, at FARs that these can give."""
     listed = int(np.count_nonzero(~same))
-    for far in wish.fars:
+    for far in request.fars:
         behind = round(listed * far)
-        if behind >= LEAST or (behind and wish.thin):
-            result.put_rate(rate_name("tar_listed@far", far), tar_at_far(scores, same, far, wish.thin))
+        if behind >= LEAST or (behind and request.thin_far):
+            result.put_rate(rate_name("tar_listed@far", far), tar_at_far(scores, same, far, request.thin_far))
 
 
 def _all_impostors(
@@ -171,7 +179,9 @@ def _all_impostors(
     return scores, first, second
 
 
-def _ranks(pairs: Pairs, faces: Faces, wish: Wish, probes: Faces | None, result: Result) -> None:
+def _ranks(
+    pairs: Pairs, faces: Faces, request: EvaluationRequest, probes: Faces | None, result: Result
+) -> None:
     if pairs.identity is None:
         return
     gallery = np.unique(pairs.identity, return_index=True)[1]
@@ -182,7 +192,7 @@ def _ranks(pairs: Pairs, faces: Faces, wish: Wish, probes: Faces | None, result:
     blocks = []
     for start in range(0, len(others), _PROBES):
         rows = others[start : start + _PROBES]
-        scores = cross_scores((probes or faces).some(rows), enrolled, wish.score)
+        scores = cross_scores((probes or faces).some(rows), enrolled, request.score)
         blocks.append(search(scores, pairs.identity[rows], pairs.identity[gallery]))
     curve = match_curve(join(blocks))
     result.metrics.update({f"rank{rank}": float(curve[rank - 1]) for rank in RANKS if rank <= len(curve)})

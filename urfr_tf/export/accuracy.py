@@ -7,7 +7,8 @@ from typing import Any
 from urfr_tf.data.preparation.crops import CropSettings
 from urfr_tf.errors import UrfrError
 from urfr_tf.evaluation.embedding import embed
-from urfr_tf.evaluation.results import Wish, rate_name
+from urfr_tf.evaluation.request import EvaluationRequest
+from urfr_tf.evaluation.results import rate_name
 from urfr_tf.evaluation.verification import impostor_count, measure_pairs
 from urfr_tf.export.parity import Limit
 from urfr_tf.protocols.lfw import open_lfw
@@ -83,7 +84,9 @@ def measure_faces(pairs: Pairs, model: Embedder, crops: Embedder, cache: Path) -
         lossless=True,
     )
     faces, _ = embed(model, pairs.images, settings, cache)
-    result = measure_pairs(pairs, faces, Wish(fars=(far,), impostors=_impostors(pairs), replicates=0))
+    result = measure_pairs(
+        pairs, faces, EvaluationRequest(fars=(far,), impostors=_impostors(pairs), replicates=0)
+    )
     if not result.calibration:
         raise UrfrError(f"no threshold for FAR {far:g}: {'; '.join(result.refused.values())}")
     return {

@@ -15,13 +15,13 @@ from urfr_tf.data.sources.archive import files
 from urfr_tf.data.sources.item import read_item
 from urfr_tf.errors import UrfrError
 from urfr_tf.protocols.pairs import Everyone, of_items
-from urfr_tf.protocols.protocol import Pairs, Several
+from urfr_tf.protocols.protocol import PairLists, Pairs
 
 _MOST_BYTES = 16 * 1024 * 1024
 _SPLIT = re.compile(r"Split/(FF|FP)/([0-9]{1,4})/(same|diff)\.txt")
 
 
-def open_cfp(data: str) -> Several:
+def open_cfp(data: str) -> PairLists:
     """Both experiments, `ff` and `fp`, over the images that they name; folds are those that are there.
 
     Raises:
@@ -31,32 +31,31 @@ def open_cfp(data: str) -> Several:
     numbered = {kind: _numbered(texts, kind, data) for kind in ("F", "P")}
     images, identity, keys = of_items(cfp.items(data, Everyone()), data)
     place = {key: row for row, key in enumerate(keys)}
-    parts = {}
-    for part, kinds in (("FF", ("F", "F")), ("FP", ("F", "P"))):
+    by_list = {}
+    for experiment, kinds in (("FF", ("F", "F")), ("FP", ("F", "P"))):
         lists = [numbered[kind] for kind in kinds]
         rows, same, fold = [], [], []
-        for number, text in sorted(_folds(texts, part, data).items()):
+        for number, text in sorted(_folds(texts, experiment, data).items()):
             for answer in ("same", "diff"):
-                for line, pair in enumerate(
-                    _lines(text[answer], f"{part}/{number}/{answer}.txt in {data}"), 1
-                ):
-                    where = f"line {line} of {part}/{number}/{answer}.txt in {data}"
+                listing = f"{experiment}/{number}/{answer}.txt in {data}"
+                for line, pair in enumerate(_lines(text[answer], listing), 1):
+                    where = f"line {line} of {listing}"
                     rows.append([_row(i, names, place, where) for i, names in zip(pair, lists, strict=True)])
                     same.append(answer == "same")
                     fold.append(int(number))
         first, second = np.array(rows, np.int64).T
-        every = np.ones(len(rows), bool)
-        parts[part.lower()] = Pairs(
-            f"cfp-{part.lower()}", images, first, second, np.array(same), np.array(fold), identity, every
+        name, counted = experiment.lower(), np.ones(len(rows), bool)
+        by_list[name] = Pairs(
+            f"cfp-{name}", images, first, second, np.array(same), np.array(fold), identity, counted
         )
-    return Several("cfp", images, parts)
+    return PairLists("cfp", images, by_list)
 
 
 def _protocol_files(data: str) -> dict[str, str]:
     texts = {}
     for item in files(data, _MOST_BYTES):
-        _, found, name = f"/{item.key}".rpartition("/Protocol/")
-        if found and item.problem is None:
+        _, separator, name = f"/{item.key}".rpartition("/Protocol/")
+        if separator and item.problem is None:
             try:
                 texts[name] = read_item(item, _MOST_BYTES).decode("utf-8", "replace")
             except ImageError as refusal:
@@ -79,21 +78,21 @@ def _numbered(texts: dict[str, str], kind: str, data: str) -> dict[int, str]:
     return names
 
 
-def _folds(texts: dict[str, str], part: str, data: str) -> dict[str, dict[str, str]]:
+def _folds(texts: dict[str, str], experiment: str, data: str) -> dict[str, dict[str, str]]:
     folds: dict[str, dict[str, str]] = {}
     for name, text in texts.items():
         match = _SPLIT.fullmatch(name)
-        if match and match[1] == part:
+        if match and match[1] == experiment:
             folds.setdefault(match[2], {})[match[3]] = text
     for number, fold in folds.items():
         if len(fold) != 2:
             missing = "diff" if "same" in fold else "same"
             raise UrfrError(
-                f"expected Protocol/Split/{part}/{number}/{missing}.txt in {data}, but it is not there"
+                f"expected Protocol/Split/{experiment}/{number}/{missing}.txt in {data}, but it is not there"
             )
     if not folds:
         raise UrfrError(
-            f"expected CFP's Protocol/Split/{part}/01/same.txt and so on in {data}, but found none"
+            f"expected CFP's Protocol/Split/{experiment}/01/same.txt and so on in {data}, but found none"
         )
     return folds
 

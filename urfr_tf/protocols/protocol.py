@@ -115,12 +115,12 @@ class Templates:
 
 
 @dataclass(frozen=True)
-class Several:
+class PairLists:
     """Lists of pairs over the same images (CFP's frontal-frontal and frontal-profile), by name."""
 
     name: str
     images: Images
-    parts: dict[str, Pairs]
+    by_list: dict[str, Pairs]
 
 
 def connected(count: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:

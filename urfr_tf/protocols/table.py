@@ -9,7 +9,7 @@ from urfr_tf.protocols.ijbs import open_ijbs
 from urfr_tf.protocols.lfw import open_lfw
 from urfr_tf.protocols.megaface import open_megaface
 from urfr_tf.protocols.pairs import PER_PERSON, open_pairs
-from urfr_tf.protocols.protocol import Distractors, Pairs, Several, Templates
+from urfr_tf.protocols.protocol import Distractors, PairLists, Pairs, Templates
 from urfr_tf.protocols.tinyface import open_tinyface
 
 _TAKES_PAIRS = ("pairs", "lfw", "synthetic")
@@ -17,7 +17,7 @@ _TAKES_PAIRS = ("pairs", "lfw", "synthetic")
 
 def open_protocol(
     name: str, data: str, pairs_file: str | None = None, seed: int = 0, per_person: int = PER_PERSON
-) -> Pairs | Several | Templates | Distractors:
+) -> Pairs | PairLists | Templates | Distractors:
     """Reads a protocol's lists; images are not touched yet.
 
     Args:

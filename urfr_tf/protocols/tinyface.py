@@ -27,27 +27,27 @@ def open_tinyface(data: str) -> Templates:
     inner = os.path.join(data, "Testing_Set")
     root = inner if os.path.isdir(inner) else data
     builder = Builder("tinyface", root)
-    parts = {}
-    for part in ("Probe", "Gallery_Match", "Gallery_Distractor"):
-        folder = os.path.join(root, part)
+    templates = {}
+    for folder_name in ("Probe", "Gallery_Match", "Gallery_Distractor"):
+        folder = os.path.join(root, folder_name)
         if not os.path.isdir(folder):
-            raise UrfrError(f"expected TinyFace's {part} in {root}, but it is not there")
+            raise UrfrError(f"expected TinyFace's {folder_name} in {root}, but it is not there")
         names = sorted((n for n in os.listdir(folder) if n.lower().endswith(_SUFFIXES)), key=natural_key)
         if not names:
             raise UrfrError(f"expected images in {folder}, but there is none")
-        parts[part] = np.array([_template(builder, part, name) for name in names])
-    gallery = np.concatenate([parts["Gallery_Match"], parts["Gallery_Distractor"]])
-    builder.facts["distractors"] = len(parts["Gallery_Distractor"])
-    task = Identification("", parts["Probe"], (gallery,), ranks=(1, 5, 20), fpirs=(), precision=True)
+        templates[folder_name] = np.array([_add_template(builder, folder_name, name) for name in names])
+    gallery = np.concatenate([templates["Gallery_Match"], templates["Gallery_Distractor"]])
+    builder.facts["distractors"] = len(templates["Gallery_Distractor"])
+    task = Identification("", templates["Probe"], (gallery,), ranks=(1, 5, 20), fpirs=(), precision=True)
     return builder.build((Split(None, (task,)),))
 
 
-def _template(builder: Builder, part: str, name: str) -> int:
+def _add_template(builder: Builder, folder_name: str, name: str) -> int:
     identity, mark, _ = name.partition("_")
-    if part == "Gallery_Distractor":
+    if folder_name == "Gallery_Distractor":
         identity = ""
     elif not (mark and identity.isdigit()):
-        raise UrfrError(f"expected names ID_n.jpg in {builder.root}/{part}, but got {name!r}")
-    number = builder.template(f"{part}/{name}", identity)
-    builder.add(number, f"{part}/{name}", "")
+        raise UrfrError(f"expected names ID_n.jpg in {builder.root}/{folder_name}, but got {name!r}")
+    number = builder.template(f"{folder_name}/{name}", identity)
+    builder.add(number, f"{folder_name}/{name}", "")
     return number

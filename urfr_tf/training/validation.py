@@ -7,7 +7,7 @@ import numpy as np
 
 from urfr_tf import keys
 from urfr_tf.data.stream.pipeline import evaluation_dataset
-from urfr_tf.evaluation.results import Wish
+from urfr_tf.evaluation.request import EvaluationRequest
 from urfr_tf.evaluation.scoring import faces_of
 from urfr_tf.evaluation.verification import impostor_count, measure_pairs
 from urfr_tf.protocols.pairs import open_pairs
@@ -35,13 +35,15 @@ def verification_measure(shards: str, crop_size: int) -> Callable[[Callable[...,
     """
     protocol = open_pairs(shards)
     cross = _few_people(protocol.identity)
-    wish = Wish("cosine", impostors="all" if cross else "listed", replicates=0, thresholds=False)
-    impostor_count(protocol, wish.impostors)
+    request = EvaluationRequest(
+        "cosine", impostors="all" if cross else "listed", replicates=0, thresholds=False
+    )
+    impostor_count(protocol, request.impostors)
 
     def measure(embed: Callable[..., Any]) -> dict[str, float]:
         outputs = [embed(images) for images, _ in labelled_images(shards, crop_size)]
         embedding = np.concatenate([output[keys.EMBEDDING] for output in outputs])
-        metrics = measure_pairs(protocol, faces_of(embedding, None), wish).metrics
+        metrics = measure_pairs(protocol, faces_of(embedding, None), request).metrics
         return {
             name: float(value)
             for name, value in metrics.items()
