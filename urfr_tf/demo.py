@@ -86,7 +86,7 @@ def command(*words: str) -> None:
 
 def evaluate_systems(run: Path, data: Path) -> None:
     """Measures the trained model, the untrained network and eigenfaces on the unseen people."""
-    from urfr_tf.config.tree import read_run_config
+    from urfr_tf.config.load_config import read_run_config
     from urfr_tf.evaluate import Evaluation, evaluate_embeddings
     from urfr_tf.evaluation.eigenfaces import Eigenfaces
     from urfr_tf.models.inference_graph import build_inference

@@ -94,7 +94,7 @@ def _train(
         )
     groups = config.uncertainty.grouping if config.task == "uncertainty" else {}
     steps_per_epoch = config.train.steps_per_epoch or steps_per_pass(
-        config.data.train, config.data.batch_size, parts=config.data.parts, **groups
+        config.data.train, config.data.batch_size, parts=config.data.worker_shares, **groups
     )
     total_steps = steps_per_epoch * config.train.epochs
     description = describe(config, manifest, steps_per_epoch, strategy.num_replicas_in_sync)

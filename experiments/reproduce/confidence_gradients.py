@@ -86,7 +86,7 @@ def measure(run: Path) -> dict[str, dict[str, float]]:
     """On the run's own shards: kind of image -> `found`, `down` (shares), `push` (mean) and `level` (median s, as a multiple of that on clean images)."""
     from experiments.finetune.quality import Network
     from urfr_tf.augment.choose import VARIATIONS
-    from urfr_tf.config.tree import read_run_config
+    from urfr_tf.config.load_config import read_run_config
     from urfr_tf.data.manifest import load_manifest
     from urfr_tf.visualize.run_pictures import CLEAN, sample_kind
 

@@ -3,7 +3,7 @@
 import pytest
 from paths import ROOT
 
-from urfr_tf.config.tree import from_dict, load_config, to_yaml
+from urfr_tf.config.load_config import from_dict, load_config, to_yaml
 from urfr_tf.errors import UrfrError
 
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))

@@ -10,7 +10,7 @@ from experiments.finetune.plan import IMPORTED, ROWS, evaluation_name, finetune_
 from experiments.reproduce.collect import NOT_RUN, Evaluations
 from experiments.reproduce.plan import Wish
 from urfr_tf.cli import build_parser
-from urfr_tf.config.tree import load_config
+from urfr_tf.config.load_config import load_config
 
 SOURCES = {name: f"/data/{name}" for name in ("lfw", "pairs", "gender", "cfp", "weights")}
 TAR = "tar@far=1e-3"

@@ -17,7 +17,7 @@ from experiments.reproduce.jobs import wanted
 from experiments.reproduce.plan import CONFIGS, ROWS, Wish, aliases
 from experiments.reproduce.small import small_plan
 from urfr_tf.cli import build_parser
-from urfr_tf.config.tree import load_config
+from urfr_tf.config.load_config import load_config
 
 SOURCES = {name: f"/data/{name}" for name in ("lfw", "pairs", "gender", "cfp", "ms1m", "celeba", *TESTS)}
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import urfr_tf
-from urfr_tf.config.tree import from_dict, read_run_config, to_yaml
+from urfr_tf.config.load_config import from_dict, read_run_config, to_yaml
 from urfr_tf.errors import UrfrError
 from urfr_tf.export import export_run as module
 from urfr_tf.export.accuracy import change, check_faces, far_of, open_faces

@@ -11,7 +11,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 import urfr_tf
 from urfr_tf.commands import export as command
-from urfr_tf.config.tree import from_dict, read_run_config, to_yaml
+from urfr_tf.config.load_config import from_dict, read_run_config, to_yaml
 from urfr_tf.errors import UrfrError
 from urfr_tf.export import export_run as module
 from urfr_tf.export.export_run import export_run

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from urfr_tf import keys
-from urfr_tf.config.tree import from_dict
+from urfr_tf.config.load_config import from_dict
 from urfr_tf.errors import UrfrError
 from urfr_tf.models.layer_groups import backbone_layers, layer_rates
 from urfr_tf.models.urface_trainer import URFace

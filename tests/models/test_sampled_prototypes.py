@@ -7,7 +7,7 @@ import small_urface as small
 import tensorflow as tf
 
 from urfr_tf import keys
-from urfr_tf.config.tree import from_dict
+from urfr_tf.config.load_config import from_dict
 from urfr_tf.errors import UrfrError
 from urfr_tf.models.partial_prototypes import PartialPrototypes
 

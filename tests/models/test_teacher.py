@@ -7,7 +7,7 @@ import tensorflow as tf
 from stepping import step_of
 
 from urfr_tf import keys
-from urfr_tf.config.tree import from_dict, load_config
+from urfr_tf.config.load_config import from_dict, load_config
 from urfr_tf.errors import UrfrError
 from urfr_tf.models.inference_graph import build_inference
 from urfr_tf.runs.folder import WEIGHTS, open_run

@@ -7,7 +7,7 @@ import tensorflow as tf
 from stepping import step_of
 
 from urfr_tf import keys
-from urfr_tf.config.tree import from_dict
+from urfr_tf.config.load_config import from_dict
 from urfr_tf.training.optimizers import build_schedule
 from urfr_tf.training.tasks.recognition import build_model, compile_model
 

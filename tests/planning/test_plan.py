@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from urfr_tf.bench.photographs import write_photographs
-from urfr_tf.config.tree import from_dict
+from urfr_tf.config.load_config import from_dict
 from urfr_tf.data.manifest import load_manifest
 from urfr_tf.errors import UrfrError
 from urfr_tf.planning import room
@@ -123,10 +123,10 @@ def test_a_backbone_that_is_frozen_to_the_end_has_no_slots_and_no_gradients(plan
 
 
 def test_workers_share_the_batch_the_shards_and_the_replicas(planned, tmp_path):
-    """4 shards of 64 images in 4 parts over 2 workers: each reads half of the bytes, buffers 2 x 8 of its records."""
+    """4 shards of 64 images in 4 shares over 2 workers: each reads half of the bytes, buffers 2 x 8 of its records."""
     write_photographs(tmp_path, 256, 40, shards=4)
     of_shard = {path: path.stat().st_size for path in load_manifest(tmp_path).shard_paths}
-    tree = {"train": str(tmp_path), "parts": len(of_shard), "shuffle_buffer": 8}
+    tree = {"train": str(tmp_path), "worker_shares": len(of_shard), "shuffle_buffer": 8}
     config = small(data=tree, runtime={"strategy": "multi_worker_mirrored"}, train={"steps_per_epoch": 0})
     assert replicas_of(config, None, 2) == (0, 2)
     data = facts_of_data(config, None, None)
@@ -141,8 +141,8 @@ def test_workers_share_the_batch_the_shards_and_the_replicas(planned, tmp_path):
     for workers in (1, 2):
         records = pipeline_bytes(config, data, workers) - pixels // workers
         assert records == pytest.approx(8 * len(sizes) / workers * record, abs=1)
-    with pytest.raises(UrfrError, match="divides the replicas and data.parts: 2 and"):
-        replicas_of(small(data={"parts": 1}, runtime={"strategy": "multi_worker_mirrored"}), None, 2)
+    with pytest.raises(UrfrError, match="divides the replicas and data.worker_shares: 2 and"):
+        replicas_of(small(data={"worker_shares": 1}, runtime={"strategy": "multi_worker_mirrored"}), None, 2)
 
 
 def test_what_must_be_kept_rules_settings_out_without_a_plan(planned):

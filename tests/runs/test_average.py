@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from urfr_tf.cli import main
-from urfr_tf.config.tree import from_dict, read_run_config, to_yaml
+from urfr_tf.config.load_config import from_dict, read_run_config, to_yaml
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import read_json
 from urfr_tf.models.inference_graph import build_inference

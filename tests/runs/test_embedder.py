@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import urfr_tf
 from urfr_tf import keys
-from urfr_tf.config.tree import from_dict, to_yaml
+from urfr_tf.config.load_config import from_dict, to_yaml
 from urfr_tf.errors import UrfrError
 from urfr_tf.layers import PReLU
 from urfr_tf.layers.cpu.prelu import in_bulk

@@ -2,7 +2,7 @@
 
 import pytest
 
-from urfr_tf.config.tree import from_dict, to_yaml
+from urfr_tf.config.load_config import from_dict, to_yaml
 from urfr_tf.errors import UrfrError
 from urfr_tf.training import precision
 

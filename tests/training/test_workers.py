@@ -13,7 +13,7 @@ import pytest
 from running import ROOT, assert_close_state, assert_same_state, command, done
 
 pytestmark = pytest.mark.timeout(3000)
-TWO = ("data.parts=2", "runtime.strategy=multi_worker_mirrored")
+TWO = ("data.worker_shares=2", "runtime.strategy=multi_worker_mirrored")
 # Rounding has no time to grow; the average, C_v and everything else of the tiny configuration is on.
 SHORT = ("train.epochs=1", "train.steps_per_epoch=5")
 LONG = (*TWO, "train.epochs=4", "train.checkpoint_steps=3")
@@ -81,7 +81,7 @@ def test_two_workers_end_with_the_weights_of_one_process(config, tmp_path):
     """Synchronised batch norms, the same global batches, gradients summed: equal but for rounding."""
     two, one = tmp_path / "two", tmp_path / "one"
     finish(started(config, two, (*SHORT, *TWO)), two)
-    done(config, one, *SHORT, "data.parts=2", "runtime.replicas=1")
+    done(config, one, *SHORT, "data.worker_shares=2", "runtime.replicas=1")
     assert_close_state(one, two)
     # Only the chief writes, and speaks.
     files = [sorted(p.name for p in run.rglob("*") if not p.name.startswith(".")) for run in (one, two)]
@@ -163,9 +163,9 @@ def resumed_at(run):
 
 
 def test_parts_that_do_not_go_into_the_workers_are_a_sentence(config, tmp_path):
-    from urfr_tf.config.tree import load_config
+    from urfr_tf.config.load_config import load_config
     from urfr_tf.errors import UrfrError
     from urfr_tf.training.tasks.batches import configured_batches
 
-    with pytest.raises(UrfrError, match="data.parts as a multiple of the 2 workers, but got 1"):
+    with pytest.raises(UrfrError, match="data.worker_shares as a multiple of the 2 workers, but got 1"):
         configured_batches(load_config(config), 0, 0, 2)

@@ -21,7 +21,7 @@ import tensorflow as tf
 from urfr_tf.bench.peers import peers_environment
 from urfr_tf.bench.peers import run as run_program
 from urfr_tf.bench.spread import spread
-from urfr_tf.config.tree import from_dict
+from urfr_tf.config.load_config import from_dict
 from urfr_tf.files import size_of
 from urfr_tf.models.inference_graph import build_inference
 from urfr_tf.runs.folder import machine, versions

@@ -17,7 +17,8 @@ from typing import Any
 from urfr_tf.bench.peers import run as run_program
 from urfr_tf.bench.spread import spread
 from urfr_tf.bench.step_point import CLASSES, forward_multiply_adds, product, training
-from urfr_tf.config.tree import Experiment, from_dict
+from urfr_tf.config.load_config import from_dict
+from urfr_tf.config.tree import Experiment
 from urfr_tf.runs.folder import machine, versions
 from urfr_tf.training.optimizers import build_schedule
 from urfr_tf.training.tasks.recognition import build_model, compile_model

@@ -16,7 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from urfr_tf import keys
-from urfr_tf.config.tree import Experiment, from_dict
+from urfr_tf.config.load_config import from_dict
+from urfr_tf.config.tree import Experiment
 from urfr_tf.export.fold_batch_norm import fold
 from urfr_tf.models.inference_graph import build_inference
 from urfr_tf.system import memory

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     """
     import json
 
-    from urfr_tf.config.tree import load_config
+    from urfr_tf.config.load_config import load_config
     from urfr_tf.training.precision import resolve
 
     config, _ = resolve(load_config(args.config, args.set))

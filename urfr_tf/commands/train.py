@@ -16,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains; returns 0."""
-    from urfr_tf.config.tree import load_config
+    from urfr_tf.config.load_config import load_config
 
     config = load_config(args.config, args.set)
     from urfr_tf.train import train

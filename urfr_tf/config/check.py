@@ -7,6 +7,7 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
+from urfr_tf.config.renamed_keys import RENAMED_KEYS
 from urfr_tf.errors import UrfrError
 
 BACKBONES = ("ir10", "ir18", "ir34", "ir50", "ir100", "mobilefacenet")
@@ -29,6 +30,8 @@ def check_types(cls: type, tree: dict[str, Any], prefix: str, where: str) -> Non
     for key, value in tree.items():
         full = f"{prefix}{key}"
         if key not in names:
+            if full in RENAMED_KEYS:
+                raise UrfrError(f"{full} in {where} has a new name: write {RENAMED_KEYS[full]}")
             raise UrfrError(f"unknown key {full} in {where}; known here: {', '.join(names)}")
         hint = hints[key]
         if dataclasses.is_dataclass(hint):
@@ -127,12 +130,12 @@ def check_sense(config: Any, where: str) -> None:
     need(data.shuffle_buffer >= 1, f"data.shuffle_buffer must be at least 1, but got {data.shuffle_buffer}")
     need(not data.turned or config.augment.pose > 0, "data.turned needs a probability in augment.pose")
     need(
-        data.parts >= 1 and data.batch_size % data.parts == 0,
-        f"data.parts must be at least 1 and divide data.batch_size, but got {data.parts} and {data.batch_size}",
+        data.worker_shares >= 1 and data.batch_size % data.worker_shares == 0,
+        f"data.worker_shares must be at least 1 and divide data.batch_size, but got {data.worker_shares} and {data.batch_size}",
     )
     need(
-        data.parts == 1 or not config.runtime.data_service,
-        "data.parts and runtime.data_service exclude each other: the service deals out the work itself",
+        data.worker_shares == 1 or not config.runtime.data_service,
+        "data.worker_shares and runtime.data_service exclude each other: the service deals out the work itself",
     )
     need(config.train.epochs >= 1, f"train.epochs must be at least 1, but got {config.train.epochs}")
     need(config.train.steps_per_epoch >= 0, "train.steps_per_epoch must not be negative")

@@ -179,7 +179,7 @@ def pipeline_bytes(config: Experiment, data: Data, workers: int = 1) -> int:
     total = batch * (in_work + _WAITING) + (_POSE if pose else 0)
     images = -(-(data.images or 0) // workers)
     if data.images and data.shard_bytes:
-        buffers = config.data.shuffle_buffer * (config.data.parts // workers)
+        buffers = config.data.shuffle_buffer * (config.data.worker_shares // workers)
         total += min(buffers, images) * data.shard_bytes // data.images
     if config.data.cache and data.image_size:
         total += images * data.image_size**2 * 3

@@ -23,7 +23,8 @@ def replicas_of(config: Experiment, wanted: int | None, workers: int = 1) -> tup
     """(GPUs of this machine, R): what was asked for, `runtime.replicas`, or one a GPU of each worker.
 
     Raises:
-        UrfrError: R is below 1 or does not divide the batch, or the workers do not divide it or `data.parts`.
+        UrfrError: R is below 1 or does not divide the batch, or the workers do not divide it or
+            `data.worker_shares`.
     """
     gpus = len(tf.config.list_physical_devices("GPU"))
     here = max(1, gpus) * workers if config.runtime.strategy != "off" else 1
@@ -33,10 +34,10 @@ def replicas_of(config: Experiment, wanted: int | None, workers: int = 1) -> tup
             f"expected a number of replicas that divides data.batch_size: {config.data.batch_size}, "
             f"but got {replicas}"
         )
-    if workers < 1 or replicas % workers or config.data.parts % workers:
+    if workers < 1 or replicas % workers or config.data.worker_shares % workers:
         raise UrfrError(
-            f"expected a number of workers that divides the replicas and data.parts: {replicas} and "
-            f"{config.data.parts}, but got {workers}"
+            f"expected a number of workers that divides the replicas and data.worker_shares: {replicas} and "
+            f"{config.data.worker_shares}, but got {workers}"
         )
     return 0 if config.runtime.replicas else gpus, replicas
 
@@ -60,7 +61,7 @@ def facts_of_data(config: Experiment, classes: int | None, images: int | None) -
         images=manifest.images,
         image_size=manifest.image_size,
         shard_bytes=sum(path.stat().st_size for path in manifest.shard_paths),
-        steps=steps_per_pass(folder, config.data.batch_size, parts=config.data.parts, **groups),
+        steps=steps_per_pass(folder, config.data.batch_size, parts=config.data.worker_shares, **groups),
     )
 
 
@@ -136,7 +137,7 @@ def worker_shard_bytes(planned: Plan) -> int | None:
     config, workers = planned.config, planned.workers
     if workers == 1 or planned.data.shard_bytes is None:
         return planned.data.shard_bytes
-    manifest, parts = load_manifest(config.data.train), config.data.parts
+    manifest, parts = load_manifest(config.data.train), config.data.worker_shares
     of_part = [
         sum(path.stat().st_size for path in part_of(manifest, part, parts).shard_paths)
         for part in range(parts)

@@ -4,7 +4,8 @@ import dataclasses
 import subprocess
 from typing import Any
 
-from urfr_tf.config.tree import Experiment, from_dict
+from urfr_tf.config.load_config import from_dict
+from urfr_tf.config.tree import Experiment
 from urfr_tf.errors import UrfrError
 from urfr_tf.planning.estimate import Data, Plan, plan
 from urfr_tf.system import memory

@@ -10,7 +10,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from urfr_tf.config.tree import Experiment, to_yaml
+from urfr_tf.config.load_config import to_yaml
+from urfr_tf.config.tree import Experiment
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import read_json
 

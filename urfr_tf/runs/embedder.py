@@ -133,7 +133,7 @@ def load_network(run: str | os.PathLike[str]) -> tuple[Any, dict[str, Any], Any]
     Raises:
         UrfrError: no configuration, no weights yet, or weights that do not fit the configuration.
     """
-    from urfr_tf.config.tree import read_run_config
+    from urfr_tf.config.load_config import read_run_config
     from urfr_tf.models.inference_graph import build_inference
     from urfr_tf.runs.card import run_card
     from urfr_tf.runs.folder import WEIGHTS

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from urfr_tf import __version__
-from urfr_tf.config.tree import Experiment, read_run_config, to_yaml
+from urfr_tf.config.load_config import read_run_config, to_yaml
+from urfr_tf.config.tree import Experiment
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import read_json, write_json, write_text
 
@@ -92,15 +93,19 @@ def open_run(run_dir: Path, config: Experiment, facts: dict[str, Any]) -> None:
     Raises:
         UrfrError: the folder belongs to another configuration; the first key that differs is named.
     """
+    before: dict[str, object] = {}
+    after = flatten(config.as_dict())
     if (run_dir / "config.yaml").exists():
-        before, after = flatten(read_run_config(run_dir).as_dict()), flatten(config.as_dict())
+        before = flatten(read_run_config(run_dir).as_dict())
         for key in sorted(before.keys() | after.keys()):
             if before.get(key) != after.get(key) and not key.startswith(_MAY_CHANGE):
                 raise UrfrError(
                     f"{run_dir} holds a run with {key}: {before.get(key)}, but {after.get(key)} was asked for; "
                     "choose another --run-dir or the same configuration"
                 )
-    write_text(run_dir / "config.yaml", to_yaml(config))
+    # A file that says the same stays byte for byte: the model's fingerprint is over it, and old keys may be in it.
+    if before != after:
+        write_text(run_dir / "config.yaml", to_yaml(config))
     write_json(
         run_dir / "run.json",
         {

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from urfr_tf import keys
-from urfr_tf.config.tree import Experiment, from_dict
+from urfr_tf.config.load_config import from_dict
+from urfr_tf.config.tree import Experiment
 from urfr_tf.files import replacing
 from urfr_tf.foreign_weights.graph import accept_our_pixels, tidy
 from urfr_tf.foreign_weights.iresnet import iresnet_graph

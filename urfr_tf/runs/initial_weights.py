@@ -5,7 +5,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from urfr_tf.config.tree import Experiment, read_run_config
+from urfr_tf.config.load_config import read_run_config
+from urfr_tf.config.tree import Experiment
 from urfr_tf.errors import UrfrError
 from urfr_tf.layers import SubEmbedding
 from urfr_tf.models.inference_graph import build_inference

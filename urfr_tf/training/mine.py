@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from urfr_tf import keys
-from urfr_tf.config.tree import read_run_config
+from urfr_tf.config.load_config import read_run_config
 from urfr_tf.data import records
 from urfr_tf.data.attribute_tables import read_attributes
 from urfr_tf.data.manifest import Manifest, load_manifest

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from urfr_tf.config.tree import Experiment, from_dict, read_run_config
+from urfr_tf.config.load_config import from_dict, read_run_config
+from urfr_tf.config.tree import Experiment
 
 AUTO = "auto"
 _PROCESSOR = Path("/proc/cpuinfo")

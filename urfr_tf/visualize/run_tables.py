@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from urfr_tf.config.renamed_keys import rename_old_keys
 from urfr_tf.visualize.page import Cell
 from urfr_tf.visualize.report import Table
 from urfr_tf.visualize.result_tables import metric_title, ordered
@@ -72,7 +73,7 @@ def _settings(source: Source) -> dict[str, str]:
     except (yaml.YAMLError, RecursionError) as error:
         source.missing.append(f"{path} does not parse as YAML: {str(error).splitlines()[0]}.")
         return {}
-    return flatten(tree) if isinstance(tree, dict) else {}
+    return flatten(rename_old_keys(tree)) if isinstance(tree, dict) else {}
 
 
 def difference_table(sources: Sequence[Source]) -> Table | None:

@@ -64,10 +64,10 @@ def test_a_part_opens_its_own_files_only(four):
 
 
 def test_one_process_joins_the_parts_that_two_workers_take(four, tiny_config, shards):
-    from urfr_tf.config.tree import load_config
+    from urfr_tf.config.load_config import load_config
     from urfr_tf.training.tasks.batches import configured_batches
 
-    config = load_config(tiny_config, [f"data.train={four}", "data.parts=2"])
+    config = load_config(tiny_config, [f"data.train={four}", "data.worker_shares=2"])
     whole = next(iter(configured_batches(config, 3)))
     halves = [next(iter(configured_batches(config, 3, worker, 2))) for worker in (0, 1)]
     joined = tf.nest.map_structure(lambda *values: tf.concat(values, 0), *halves)
@@ -75,7 +75,7 @@ def test_one_process_joins_the_parts_that_two_workers_take(four, tiny_config, sh
 
 
 def test_more_parts_than_shards_and_groups_by_person(four):
-    with pytest.raises(UrfrError, match="at least data.parts = 8 shards, but .* has 4"):
+    with pytest.raises(UrfrError, match="at least data.worker_shares = 8 shards, but .* has 4"):
         training_dataset(four, batch_size=8, crop_size=40, seed=0, parts=8)
-    with pytest.raises(UrfrError, match="data.parts: 1 where images are grouped"):
+    with pytest.raises(UrfrError, match="data.worker_shares: 1 where images are grouped"):
         training_dataset(four, batch_size=4, crop_size=40, seed=0, parts=2, images_per_identity=2)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from urfr_tf import keys
-from urfr_tf.config.tree import load_config
+from urfr_tf.config.load_config import load_config
 from urfr_tf.data.stream.pipeline import evaluation_dataset
 from urfr_tf.errors import UrfrError
 from urfr_tf.training.tasks.class_means import class_means

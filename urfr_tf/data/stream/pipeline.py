@@ -233,7 +233,7 @@ def _steps(
         )
     if parts > 1:
         if images_per_identity > 1:
-            raise UrfrError("expected data.parts: 1 where images are grouped by person, but got more")
+            raise UrfrError("expected data.worker_shares: 1 where images are grouped by person, but got more")
         return steps_of_parts(manifest, batch_size, parts)
     groups = manifest.counts // images_per_identity
     if groups_per_identity:

@@ -48,11 +48,11 @@ def steps_of_parts(manifest: Manifest, batch_size: int, parts: int) -> int:
     """
     if len(manifest.shard_paths) < parts:
         raise UrfrError(
-            f"expected at least data.parts = {parts} shards, but {manifest.folder} has "
+            f"expected at least data.worker_shares = {parts} shards, but {manifest.folder} has "
             f"{len(manifest.shard_paths)}; urfr prepare --shards makes more"
         )
     if batch_size % parts:
-        raise UrfrError(f"expected a batch that data.parts divides, but got {batch_size} and {parts}")
+        raise UrfrError(f"expected a batch that data.worker_shares divides, but got {batch_size} and {parts}")
     share = batch_size // parts
     smallest = min(int(manifest.shard_records[part].sum()) for part in dealt(manifest.shard_records, parts))
     if smallest < share:

@@ -13,7 +13,7 @@ def configured_batches(
     """Batches from a step on: ({image, label}, {variation}); see `training_dataset`.
 
     Args:
-        config: the experiment; its `data.parts` lie one behind the other in the global batch.
+        config: the experiment; its `data.worker_shares` lie one behind the other in the global batch.
         start_step: the first step.
         worker: which of the `workers`; it gets its places of each global batch, from its own parts' files.
         workers: processes of the training; all places of the batch are one worker's.
@@ -22,10 +22,10 @@ def configured_batches(
     Raises:
         UrfrError: the parts cannot be dealt out to the workers.
     """
-    parts = config.data.parts
+    parts = config.data.worker_shares
     if parts % workers:
         raise UrfrError(
-            f"expected data.parts as a multiple of the {workers} workers, but got {parts}; "
+            f"expected data.worker_shares as a multiple of the {workers} workers, but got {parts}; "
             "it is a part of what the stream of batches is, so it is not chosen for you"
         )
     share = parts // workers
