@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -45,6 +46,19 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 def size_of(path: Path) -> int:
     """Bytes of a file, or of all files under a folder."""
     return sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file as 64 hexadecimal digits; the file is read in blocks of 1 MiB.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:

@@ -16,6 +16,7 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.export import export_run as module
 from urfr_tf.export.export_run import export_run
 from urfr_tf.export.parity import LIMITS, Limit
+from urfr_tf.runs import embedder
 from urfr_tf.runs.card import run_card
 from urfr_tf.runs.embedder import fingerprint, load, network_embedder
 
@@ -92,7 +93,7 @@ def test_a_tflite_file_on_every_core_gives_the_same(out, monkeypatch):
     images = np.random.default_rng(6).integers(0, 256, [5, 36, 36, 3], np.uint8)
     expected = load(out / "model.tflite")(images)
     for cores in (1, 3, 8):  # eight interpreters, five images
-        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        monkeypatch.setattr(embedder, "count_cores", lambda cores=cores: cores)
         model = load(out / "model.tflite", bulk=True)
         for _ in range(2):
             outputs = model(images)

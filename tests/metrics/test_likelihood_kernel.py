@@ -84,7 +84,7 @@ def test_the_same_bits_whatever_the_memory_and_the_threads(kernel, monkeypatch):
     whole = scores(kernel, a, va, b, vb)
     # 4 groups of 8 + 2 numbers are 160 bytes a row: blocks of 6 rows, the least, and of 12.
     for memory, threads in ((1, 3), (160 * 12, 1), (1 << 30, 2)):
-        monkeypatch.setattr(os, "cpu_count", lambda threads=threads: threads)
+        monkeypatch.setattr(likelihood_kernel, "count_cores", lambda threads=threads: threads)
         np.testing.assert_array_equal(scores(kernel, a, va, b, vb, memory), whole)
     # Nor does it matter which other rows and columns are asked for, where the scale is the same.
     scale, runs = likelihood.product_runs(va, vb)

@@ -21,6 +21,7 @@ from urfr_tf.planning.estimate import Data, pipeline_bytes, plan
 from urfr_tf.planning.report import as_json, facts_of_data, hours, replicas_of, spell, worker_shard_bytes
 from urfr_tf.planning.room import Room, alternatives, check
 from urfr_tf.system import memory
+from urfr_tf.system.cores import count_cores
 
 RATE = {"learning_rate": {"type": "constant", "constant": {"learning_rate": 0.01}}}
 TREE = {
@@ -136,7 +137,7 @@ def test_workers_share_the_batch_the_shards_and_the_replicas(planned, tmp_path):
     assert "shards of a worker" in spell(both, Room(None, False), None)
     # Of the process one replica is there, and half of the batch of pixels.
     assert Room(None, False).needed(both) == planned.memory.of_process(1)
-    pixels = 8 * 32 * 32 * 3 * 4 * (4 * len(os.sched_getaffinity(0)) + 2)
+    pixels = 8 * 32 * 32 * 3 * 4 * (4 * count_cores() + 2)
     record = sum(sizes) / 256
     for workers in (1, 2):
         records = pipeline_bytes(config, data, workers) - pixels // workers

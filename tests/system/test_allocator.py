@@ -8,7 +8,7 @@ import pytest
 # where the block went back to the kernel, and none where it was kept.
 SCRIPT = """
 import ctypes, resource, sys
-from urfr_tf.data.allocator import keep_freed_memory
+from urfr_tf.system.allocator import keep_freed_memory
 kept = keep_freed_memory() if sys.argv[1] == "keep" else False
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]

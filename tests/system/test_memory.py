@@ -9,7 +9,7 @@ from urfr_tf.system import memory
 
 # 64 MiB are written and given back: the peak keeps them, the present does not.
 SCRIPT = """
-from urfr_tf import memory
+from urfr_tf.system import memory
 before = memory.resident()
 block = bytearray(b"1" * (64 << 20))
 during = memory.resident()

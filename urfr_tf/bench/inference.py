@@ -7,7 +7,6 @@ neither belongs to the lock file. Weights are drawn at random: speed does not de
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from urfr_tf.config.load_config import from_dict
 from urfr_tf.files import size_of
 from urfr_tf.models.inference_graph import build_inference
 from urfr_tf.runs.folder import machine, versions
+from urfr_tf.system.cores import count_cores
 from urfr_tf.training.precision import BFLOAT16, processor_flags
 
 SIZE = 112
@@ -51,7 +51,7 @@ Times = dict[str, list[float]]
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measures; see interface.md for the keys. Seconds are those of one call."""
     peers = peers_environment()
-    threads = args.threads or os.cpu_count()
+    threads = args.threads or count_cores()
     seconds: dict[str, dict[str, float]] = {}
     ratios: dict[str, float] = {}
     sizes: dict[str, int] = {}

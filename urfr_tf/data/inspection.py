@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from urfr_tf.data.manifest import Manifest
-from urfr_tf.data.preparation.shard_writer import file_sha256
 from urfr_tf.errors import UrfrError, reason_of
+from urfr_tf.files import file_sha256
 
 # Images per person are counted in bins of 1, 2, 3-4, 5-8, ...: data sets have long tails.
 _BINS = 20

@@ -4,7 +4,6 @@ The crops are those of `urfr prepare` before they are encoded: the largest centr
 that MTCNN finds, warped to the template.
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from urfr_tf.data.ordered_map import grouped, in_order
 from urfr_tf.data.preparation.crops import CropSettings, centre_square, decode, load
 from urfr_tf.data.sources.item import Item
 from urfr_tf.errors import UrfrError
+from urfr_tf.system.cores import count_cores
 
 if TYPE_CHECKING:
     from urfr_tf.faces.detect import Detector
@@ -49,7 +49,7 @@ def crops(paths: Iterable[str], align: str, size: int) -> Iterator[Photograph]:
 
         detector = Detector(batch=_GROUP)
     settings = CropSettings(size=size, align=align)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(count_cores()) as pool:
         items = (Item("", path, file=path) for path in paths)
         loaded = in_order(pool, lambda item: load(item, settings), items, 2 * _GROUP)
         for group in grouped(loaded, _GROUP, _GROUP_PIXELS, lambda one: one.pixels):

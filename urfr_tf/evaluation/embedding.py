@@ -28,6 +28,7 @@ from urfr_tf.evaluation.degradations import Degradation
 from urfr_tf.evaluation.scoring import Faces, faces_of
 from urfr_tf.files import replacing
 from urfr_tf.protocols.protocol import Images
+from urfr_tf.system.cores import count_cores
 
 PIECE = 512
 _BATCH = 64
@@ -96,7 +97,7 @@ def embed(
     found = np.zeros(images.count, bool)
     refused: Counter[str] = Counter()
     start = 0
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(count_cores()) as pool:
         stream = images.stream()
         while piece := list(itertools.islice(stream, PIECE)):
             rows = slice(start, start + len(piece))

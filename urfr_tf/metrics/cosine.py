@@ -1,6 +1,5 @@
 """Cosine of two embeddings, in pairs or all against all."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.metrics.checks import checked_rows, floats
+from urfr_tf.system.cores import count_cores
 
 _PAIRS = 2048  # listed pairs worked on together: their embeddings stay in the cache
 
@@ -66,6 +66,6 @@ def cosine_of_pairs(embedding: Any, first: Any, second: Any) -> np.ndarray:
         here = slice(start, start + _PAIRS)
         scores[here] = np.einsum("nd,nd->n", unit[first[here]], unit[second[here]])
 
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(count_cores()) as threads:
         list(threads.map(work, range(0, len(first), _PAIRS)))
     return scores

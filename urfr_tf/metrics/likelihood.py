@@ -8,7 +8,6 @@ compiler, `likelihood_kernel.py` does it in one pass; otherwise, and in float64,
 """
 
 import functools
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,6 +18,7 @@ import tensorflow as tf
 from urfr_tf.errors import UrfrError
 from urfr_tf.metrics import likelihood_kernel
 from urfr_tf.metrics.checks import checked_rows, floats
+from urfr_tf.system.cores import count_cores
 
 _MEMORY = 64 << 20
 _ROWS, _COLUMNS = 256, 2048
@@ -108,7 +108,7 @@ def _listed(
         terms = distance / total + a.shape[2] * np.log(total)
         scores[start : start + _PAIRS] = -0.5 * terms.sum(axis=1)
 
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(count_cores()) as threads:
         list(threads.map(work, range(0, len(first), _PAIRS)))
     return scores
 

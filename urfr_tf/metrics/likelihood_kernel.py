@@ -6,7 +6,6 @@
 
 import ctypes
 import functools
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from urfr_tf.system.cores import count_cores
 
 ROWS = 6  # of a tile, in every copy of the kernel
 _BLOCK = 384  # rows that are packed together, and that a panel of columns is read for
@@ -98,7 +99,7 @@ def all_pairs(
     depth, columns = groups * (width + 2), library.urfr_columns(lanes)
     right = _aligned(-(-len(b) // columns) * columns * depth)
     scores = _aligned(len(a) * len(b)).reshape(len(a), len(b))
-    threads = os.cpu_count() or 1
+    threads = count_cores()
     most = min(_BLOCK, -(-len(a) // threads) + ROWS - 1, memory // (4 * depth * threads))
     block = most // ROWS * ROWS or ROWS
 

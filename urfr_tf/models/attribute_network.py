@@ -4,6 +4,7 @@ import keras
 
 from urfr_tf import keys
 from urfr_tf.layers import PReLU
+from urfr_tf.models.pixels import normalize_pixels
 
 CHANNELS = (64, 128, 256, 512)  # supplement, section B
 FEATURES = "features"
@@ -25,7 +26,7 @@ def attribute_network(attributes: int, input_size: int, *, synchronized: bool = 
         {attribute: logits float32 [B, A], features: float32 [B, 512]}.
     """
     image = keras.Input([input_size, input_size, 3], name=keys.IMAGE, dtype="float32")
-    x = keras.layers.Rescaling(1 / 128.0, offset=-127.5 / 128.0, name="normalise")(image)
+    x = normalize_pixels(image)
     for number, filters in enumerate(CHANNELS, start=1):
         x = keras.layers.Conv2D(
             filters,

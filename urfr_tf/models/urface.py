@@ -7,6 +7,7 @@ from urfr_tf import keys
 from urfr_tf.config.tree import ConfidenceConfig, ModelConfig
 from urfr_tf.layers import Confidence, Prototypes, SubEmbedding
 from urfr_tf.models.ir import ir_network
+from urfr_tf.models.pixels import normalize_pixels
 
 FEATURES = "features"
 
@@ -30,7 +31,7 @@ def embedding_network(
     """
     size = model.input_size
     image = keras.Input([size, size, 3], name=keys.IMAGE, dtype="float32")
-    x = keras.layers.Rescaling(1 / 128.0, offset=-127.5 / 128.0, name="normalise")(image)
+    x = normalize_pixels(image)
     x = _backbone(x, model, synchronized)
     features = keras.layers.Flatten(name=FEATURES)(x)
     embedding = SubEmbedding(

@@ -6,7 +6,6 @@ measured, see docs/scale.md.
 
 import dataclasses
 import math
-import os
 from typing import Any
 
 import keras
@@ -18,6 +17,7 @@ from urfr_tf.planning.build import build_model, inference_bytes, inputs, kept_pe
 from urfr_tf.planning.liveness import peak_bytes
 from urfr_tf.planning.trace import Traced, trace, variable_bytes
 from urfr_tf.system import memory
+from urfr_tf.system.cores import count_cores
 
 # Executors, threads, compiled kernels and the optimised graph of a process that trains on CPUs.
 _RUNTIME = 150 * 2**20
@@ -175,7 +175,7 @@ def pipeline_bytes(config: Experiment, data: Data, workers: int = 1) -> int:
     side = config.model.input_size
     batch = config.data.batch_size // workers * side * side * 3 * 4
     pose = "pose" in config.augmentations
-    in_work = (_IN_WORK_POSE if pose else _IN_WORK) * len(os.sched_getaffinity(0))
+    in_work = (_IN_WORK_POSE if pose else _IN_WORK) * count_cores()
     total = batch * (in_work + _WAITING) + (_POSE if pose else 0)
     images = -(-(data.images or 0) // workers)
     if data.images and data.shard_bytes:

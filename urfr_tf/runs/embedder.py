@@ -13,8 +13,9 @@ import numpy as np
 
 from urfr_tf import keys
 from urfr_tf.errors import UrfrError, reason_of
-from urfr_tf.files import read_json
+from urfr_tf.files import file_sha256, read_json
 from urfr_tf.runs.thresholds import own_threshold
+from urfr_tf.system.cores import count_cores
 
 CARD = "assets/urfr.json"
 MOST_COPIES = 1 << 30
@@ -206,12 +207,8 @@ def fingerprint(paths: Iterable[Path], root: Path) -> str:
     """sha256 (hex) over the names below `root` and the contents of files, in the order of the names."""
     digest = hashlib.sha256()
     for path in sorted(paths):
-        content = hashlib.sha256()
-        with open(path, "rb") as file:
-            while block := file.read(1 << 20):
-                content.update(block)
         digest.update(path.relative_to(root).as_posix().encode("utf-8", "surrogateescape") + b"\0")
-        digest.update(content.digest())
+        digest.update(bytes.fromhex(file_sha256(path)))
     return digest.hexdigest()
 
 
@@ -275,7 +272,7 @@ def _load_tflite(path: Path, bulk: bool) -> Embedder:
     from urfr_tf.runs.tflite_file import read_tflite
 
     content, card = read_tflite(path)
-    cores = os.cpu_count() or 1
+    cores = count_cores()
     # One core for each image is 1.2 times as fast as all cores for one after the other (docs/export.md).
     count = max(1, min(cores, MOST_COPIES // len(content))) if bulk else 1
     try:

@@ -18,6 +18,7 @@ from urfr_tf.config.load_config import read_run_config, to_yaml
 from urfr_tf.config.tree import Experiment
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import read_json, write_json, write_text
+from urfr_tf.system.cores import count_cores
 
 WEIGHTS = "inference.weights.h5"
 # A finished or interrupted run may go on longer or elsewhere; anything else would be another run.
@@ -51,7 +52,6 @@ def versions() -> dict[str, str]:
 
 def machine() -> str:
     """Processor model and number of cores, as far as the system tells."""
-    import os
 
     model = platform.processor() or platform.machine()
     try:
@@ -59,7 +59,7 @@ def machine() -> str:
         model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         pass
-    return f"{model}, {len(os.sched_getaffinity(0))} cores"
+    return f"{model}, {count_cores()} cores"
 
 
 def git_commit() -> str:

@@ -1,13 +1,12 @@
 """Imported weights -> a run folder: the one place where readers, configuration and model meet."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from urfr_tf import keys
 from urfr_tf.config.load_config import from_dict
 from urfr_tf.config.tree import Experiment
-from urfr_tf.files import replacing
+from urfr_tf.files import file_sha256, replacing
 from urfr_tf.foreign_weights.graph import accept_our_pixels, tidy
 from urfr_tf.foreign_weights.iresnet import iresnet_graph
 from urfr_tf.foreign_weights.keras_graph import keras_graph
@@ -51,7 +50,7 @@ def import_weights(source: str, weights: str, out: Path, channels: str | None = 
     accept_our_pixels(output, blue_first)
     found = proportions(output, input_size)
 
-    digest = _sha256(Path(weights))
+    digest = file_sha256(weights)
     refuse_other_run(out, "imported", "sha256", digest, "import of these weights")
     config = configuration(found, f"import of {weights}")
     model = build_inference(config)
@@ -70,7 +69,7 @@ def import_weights(source: str, weights: str, out: Path, channels: str | None = 
         "unused": unused,
     }
     if source == "insightface":
-        facts["symbol_sha256"] = _sha256(symbol_beside(weights))
+        facts["symbol_sha256"] = file_sha256(symbol_beside(weights))
     open_run(out, config, {"imported": facts})
     with replacing(out / WEIGHTS) as beside:
         model.save_weights(str(beside))
@@ -92,11 +91,3 @@ def configuration(found: Proportions, where: str) -> Experiment:
         "optimizer": {"learning_rate": {"type": "constant", "constant": {"learning_rate": 0.01}}},
     }
     return from_dict(tree, where)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()

@@ -6,7 +6,6 @@ continues and leaves the same bytes; memory does not grow with the number of ima
 """
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +33,7 @@ from urfr_tf.data.preparation.journal import Journal
 from urfr_tf.data.progress import Progress
 from urfr_tf.data.sources.item import Item
 from urfr_tf.errors import UrfrError
+from urfr_tf.system.cores import count_cores
 
 _BATCH = 1024
 
@@ -99,7 +99,7 @@ def _read_all(job: Job, journal: Journal, say: Callable[[str], None]) -> None:
     if done:
         say(f"continuing: {done} of {total} images are done")
     progress = Progress(total, done)
-    workers = os.cpu_count() or 1
+    workers = count_cores()
     pending: set[bytes] = set()
     with ThreadPoolExecutor(workers) as pool:
         try:

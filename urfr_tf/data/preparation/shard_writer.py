@@ -1,6 +1,5 @@
 """Writes the folder that everything else reads: TFRecord shards, manifest, classes, refused."""
 
-import hashlib
 import importlib.metadata
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -9,7 +8,7 @@ from typing import Any
 
 from urfr_tf.data.preparation.crops import Crop
 from urfr_tf.errors import UrfrError, reason_of
-from urfr_tf.files import replacing, write_bytes, write_json
+from urfr_tf.files import file_sha256, replacing, write_bytes, write_json
 
 FORMAT = "urfr-shards/1"
 MANIFEST = "manifest.json"
@@ -78,15 +77,6 @@ def write_records(beside: Path, path: Path, records: Iterable[bytes]) -> int:
 def shard_entry(file: str, records: int, size: int, sha256: str) -> dict[str, Any]:
     """A shard's entry in the manifest."""
     return {"file": file, "records": records, "bytes": size, "sha256": sha256}
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, read in pieces."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def write_classes(folder: Path, counts: dict[str, int]) -> None:

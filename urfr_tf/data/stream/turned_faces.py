@@ -6,7 +6,6 @@ record of its shard, in their order; `turned.json` is written last and binds the
 """
 
 import functools
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,13 +26,14 @@ from urfr_tf.data.stream.random_crop import decode_all, known_points
 from urfr_tf.errors import UrfrError, reason_of
 from urfr_tf.files import read_json, replacing, write_json
 from urfr_tf.system.allocator import keep_freed_memory
+from urfr_tf.system.cores import count_cores
 
 FORMAT = "urfr-turned/1"
 FOLDER = "turned"
 MAX_COPIES = 64
 _SETTINGS, _RESULT = "settings.json", "turned.json"
 _BATCH = 64
-_THREADS = os.cpu_count() or 1
+_THREADS = count_cores()
 _QUALITY = 95
 
 
