@@ -8,7 +8,7 @@ import pytest
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.visualize.canvas import new_figure, png
-from urfr_tf.visualize.page import Measured, number_text
+from urfr_tf.visualize.cells import Measured, number_text
 from urfr_tf.visualize.report import Note, Picture, Table, render_report, write_report
 
 NASTY = "<script>alert(1)</script>\"'&"
@@ -95,6 +95,26 @@ def test_every_text_is_escaped():
     assert page.all("img")[0]["alt"] == NASTY
     # title, h1, lead, caption, 2 headings of columns, 1 of a row, 1 cell, note, figcaption, 4 of the Note.
     assert "".join(page.texts).count(NASTY) == 14
+
+
+def test_text_stays_inside_its_attribute():
+    """Every attribute that holds outside text: the picture's alt and the wide picture's label."""
+    escaping = '" onload="alert(1)" x="'
+    wide = Picture(escaping, escaping, small_picture().figure, wide=True)
+    table = Table(escaping, [escaping], [[escaping]], escaping)
+    page = Elements(render_report(escaping, [table], [wide], [Note(escaping, command=escaping)], escaping))
+    assert page.all("img")[0]["alt"] == escaping
+    (box,) = (attributes for attributes in page.all("div") if "aria-label" in attributes)
+    assert box["aria-label"] == escaping
+    names = {name for _, attributes in page.found for name in attributes}
+    assert not names & {"onload", "x"}
+
+
+def test_text_is_no_template():
+    """What looks like Jinja2's own marks in a file name or a note is text like any other."""
+    text = "{{ 1 + 1 }} {% raw %}"
+    page = Elements(render_report(text, [Table(text, [text], [[text]])], [], [Note(text, text, text, text)]))
+    assert "".join(page.texts).count(text) == 9
 
 
 def test_nothing_is_fetched_and_no_script_runs():

@@ -1,8 +1,8 @@
 import pytest
 
 from urfr_tf.visualize import result_tables, run_tables
+from urfr_tf.visualize.cells import Measured
 from urfr_tf.visualize.notes import notes as notes_of
-from urfr_tf.visualize.page import Measured
 from urfr_tf.visualize.sources import read_source
 
 

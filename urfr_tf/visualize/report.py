@@ -1,17 +1,22 @@
-"""One self-contained HTML file about a run or several: tables, then pictures, then how to get them again."""
+"""One self-contained HTML file about a run or several: tables, then pictures, then how to get them again.
 
+The page itself is in `templates/`. Everything that comes from outside is escaped there by Jinja2.
+"""
+
+import base64
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import write_text
-from urfr_tf.visualize import canvas, page
-from urfr_tf.visualize.page import Cell, Measured
-
-__all__ = ["Cell", "Measured", "Note", "Picture", "Table", "render_report", "write_report"]
+from urfr_tf.visualize import canvas
+from urfr_tf.visualize.cells import Cell, number_text
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,10 @@ class Table:
     rows: Sequence[Sequence[Cell]]
     note: str = ""
     best: frozenset[tuple[int, int]] = field(default_factory=frozenset)
+
+    def is_numeric(self, column: int) -> bool:
+        """Whether a column holds numbers only, so that its heading is aligned as numbers are."""
+        return column > 0 and not any(isinstance(row[column], str) for row in self.rows)
 
 
 @dataclass(frozen=True)
@@ -71,10 +80,62 @@ def picture_png(picture: Picture) -> bytes:
     return picture.figure
 
 
+def replace_unprintable(value: object) -> object:
+    """Replaces what cannot stand in an HTML file: lone surrogates (odd file names) and NUL."""
+    if not isinstance(value, str):
+        return value
+    text = value.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    # Markup has been escaped already. As plain text it would be escaped twice.
+    return Markup(text) if isinstance(value, Markup) else text
+
+
+def cell_text(cell: Cell) -> str:
+    """A cell as text; empty for what was not measured."""
+    if cell is None:
+        return ""
+    return cell if isinstance(cell, str) else number_text(cell)
+
+
+def heading_html(cell: Cell) -> Markup:
+    """A row's heading. A long dotted name may break after a dot rather than within a word."""
+    # No entity of `escape` holds these four characters.
+    return Markup(re.sub(r"([._/:])", r"\1<wbr>", str(escape(replace_unprintable(cell_text(cell))))))
+
+
+def command_html(command: str) -> Markup:
+    """A command. Its options stay whole where the line breaks: "-" and "-set" would be hard to read."""
+    text = str(escape(replace_unprintable(command)))
+    return Markup(re.sub(r"(?<!\S)-[\w-]+", r'<span class="option">\g<0></span>', text))
+
+
+def png_base64(picture: Picture) -> str:
+    """The picture as base64, for a `data:` address."""
+    return base64.b64encode(picture_png(picture)).decode("ascii")
+
+
+def template_environment() -> Environment:
+    """The templates of the report, with autoescape for every one of them."""
+    environment = Environment(
+        loader=PackageLoader("urfr_tf.visualize"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        finalize=replace_unprintable,
+    )
+    environment.filters.update(
+        cell_text=cell_text,
+        heading_html=heading_html,
+        command_html=command_html,
+        png_base64=png_base64,
+    )
+    return environment
+
+
 def render_report(
     title: str, tables: Sequence[Table], figures: Sequence[Picture], notes: Sequence[Note], lead: str = ""
 ) -> str:
-    """The report as HTML text; the same arguments give the same text.
+    """Renders the report as HTML text; the same arguments give the same text.
 
     Raises:
         UrfrError: a row has more or fewer cells than the table has columns, a picture is no PNG.
@@ -86,29 +147,8 @@ def render_report(
                     f"expected {len(table.columns)} cells in each row of the table {table.caption!r}, "
                     f"got {len(row)}"
                 )
-    inner_tables = "".join(
-        page.table_html(f"table-{index}", table.caption, table.columns, table.rows, table.best, table.note)
-        for index, table in enumerate(tables, 1)
-    )
-    inner_pictures = "".join(
-        page.picture_html(picture_png(picture), picture.alt, picture.caption, picture.wide)
-        for picture in figures
-    )
-    inner_notes = "".join(
-        page.note_html(note.heading, note.text, note.command, note.detail, note.detail_name) for note in notes
-    )
-    sections = [
-        ("tables", "Tables", inner_tables or "<p>No table could be made; the last section says why.</p>"),
-        (
-            "pictures",
-            "Pictures",
-            f'<div class="pictures">\n{inner_pictures}</div>\n'
-            if figures
-            else "<p>No picture could be made; the last section says why.</p>",
-        ),
-        ("method", "How the numbers were obtained", inner_notes or "<p>Nothing was noted.</p>"),
-    ]
-    return page.page_html(title, lead, sections, "Written by urfr report; this file needs no network.")
+    template = template_environment().get_template("report.html")
+    return template.render(title=title, lead=lead, tables=tables, pictures=figures, notes=notes)
 
 
 def write_report(

@@ -5,8 +5,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from urfr_tf.visualize.cells import Cell, Measured
 from urfr_tf.visualize.degraded import DEGRADED, STDERR, UNITS
-from urfr_tf.visualize.page import Cell, Measured
 from urfr_tf.visualize.report import Table
 from urfr_tf.visualize.sources import Evaluation, Source
 

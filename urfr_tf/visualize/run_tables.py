@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 
 from urfr_tf.config.renamed_keys import rename_old_keys
-from urfr_tf.visualize.page import Cell
+from urfr_tf.visualize.cells import Cell
 from urfr_tf.visualize.report import Table
 from urfr_tf.visualize.result_tables import metric_title, ordered
 from urfr_tf.visualize.sources import Source
