@@ -1,7 +1,7 @@
 """The Beam pipeline gives what the model gives, and refuses what is no photograph.
 
 Needs apache-beam, which is not in the lock file's environment:
-    PYTHONPATH=$PWD /tmp/beam_env/bin/python -m pytest tests/test_embed_beam.py
+    PYTHONPATH=$PWD /tmp/beam_env/bin/python -m pytest tests/embedding/test_beam.py
 """
 
 import cv2

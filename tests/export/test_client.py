@@ -5,7 +5,7 @@ official API's servicer and runs the SavedModel's own signatures. The same file 
 of the same export:
 
     URFR_TEST_GRPC=host:8500 URFR_TEST_REST=host:8501 URFR_TEST_MODEL=EXPORT/saved_model/1 \\
-        python -m pytest tests/urfr_tf/export/test_client.py
+        python -m pytest tests/export/test_client.py
 """
 
 import base64

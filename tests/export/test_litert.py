@@ -1,7 +1,7 @@
 """The TFLite files in ai-edge-litert 2.3, whose protobuf does not go with the lock file.
 
 python -m venv /tmp/litert && /tmp/litert/bin/pip install ai-edge-litert==2.3.0
-URFR_LITERT_PYTHON=/tmp/litert/bin/python python -m pytest -m slow tests/urfr_tf/export/test_litert.py
+URFR_LITERT_PYTHON=/tmp/litert/bin/python python -m pytest -m slow tests/export/test_litert.py
 """
 
 import json
@@ -63,7 +63,7 @@ def test_same_outputs(litert, network, card, images, expected, quantize, tmp_pat
     litert(PROGRAM, *(tmp_path / name for name in ("model.tflite", "images.npy", "out.npz")))
     with np.load(tmp_path / "out.npz") as found:
         measured = measure(expected, dict(found))
-    # The limits of tests/urfr_tf/export/test_tflite.py: sub-embeddings of four numbers each.
+    # The limits of tests/export/test_tflite.py: sub-embeddings of four numbers each.
     limits = {"none": (0.99999, 1e-5), "float16": (0.999, 1e-2), "dynamic": (0.97, 0.1), "int8": (0.9, 0.2)}
     assert measured["worst_cosine"] > limits[quantize][0]
     assert measured["worst_confidence_error"] < limits[quantize][1]

@@ -3,7 +3,7 @@
 Needs a second environment, since the lock file holds TensorFlow 2.15:
 
     python -m venv /tmp/tf_new && /tmp/tf_new/bin/pip install tensorflow==2.21.0
-    URFR_NEWEST_PYTHON=/tmp/tf_new/bin/python python -m pytest -m slow tests/urfr_tf/export/test_newest_tensorflow.py
+    URFR_NEWEST_PYTHON=/tmp/tf_new/bin/python python -m pytest -m slow tests/export/test_newest_tensorflow.py
 """
 
 import json

@@ -1,7 +1,7 @@
 """PyTorch and ONNX import against PyTorch itself, with real checkpoints and exports; needs torch.
 
 python3.11 -m venv /tmp/torch && /tmp/torch/bin/pip install torch==2.13.0 onnx==1.18.0
-PYTHONPATH=.venv/lib/python3.11/site-packages /tmp/torch/bin/python -m pytest -m "" tests/weights/test_torch_parity.py
+PYTHONPATH=.venv/lib/python3.11/site-packages /tmp/torch/bin/python -m pytest -m "" tests/foreign_weights/test_torch_parity.py
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The report as HTML text; the browser's view of it is tests/test_report_browser.py."""
+"""The report as HTML text; the browser's view of it is tests/visualize/test_report_browser.py."""
 
 import base64
 import re

@@ -171,8 +171,8 @@ def test_places_that_are_wrong_are_sentences(prepared, tmp_path):
 
 KILLED = """
 import os, signal, sys
-from urfr_tf.data import journal, prepare
-from urfr_tf.data.crops import CropSettings
+from urfr_tf.data.preparation import journal, prepare
+from urfr_tf.data.preparation.crops import CropSettings
 from urfr_tf.data.sources import open_source
 
 prepare._BATCH = 32
