@@ -1,59 +1,18 @@
 """Imports point one way; heavy ones stay out of the command line; one module knows tensorflow-addons."""
 
-import ast
+import runpy
 import subprocess
 import sys
 
 import pytest
+from house import FILES, FLOOR, FLOORS, PACKAGE, imported, room_of, rooms_imported
 from paths import ROOT
 
-PACKAGE = ROOT / "urfr_tf"
-# The floors of the house, from the ground up. A room (a folder of urfr_tf or a module directly in it) imports from
-# itself and from floors below its own, never from a neighbour. A leaf takes plain arguments, so the configuration
-# is on the same floor as the leaves. Of the names of urfr_tf itself ours takes the version alone: `load` is for users.
-FLOORS = (
-    ("errors", "keys"),
-    ("files", "system"),
-    ("config", "faces", "foreign_weights", "layers", "losses", "metrics"),
-    ("augment", "models"),
-    ("data",),
-    ("protocols", "runs"),
-    ("embedding", "evaluation"),
-    ("visualize",),
-    ("export", "training"),
-    ("bench", "evaluate", "planning", "train"),
-    ("cli",),
-    ("commands", "demo"),
-)
-FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 # What users call: the package itself may import the one thing that it offers.
 OFFERED = {"__init__": {"runs"}}
 # `python -m urfr_tf.train` is `urfr train`: it goes through the command line before TensorFlow is imported.
 UPWARDS = {("urfr_tf/train.py", "cli")}
 HEAVY = ("tensorflow", "keras", "numpy", "cv2", "matplotlib", "official", "sklearn", "yaml")
-FILES = sorted(PACKAGE.rglob("*.py"))
-
-
-def imported(path, top_level_only=False):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = tree.body if top_level_only else list(ast.walk(tree))
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{path}: an import that begins with a dot hides which room it is from"
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def room_of(path):
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-
-
-def rooms_imported(path):
-    """First component below urfr_tf of everything of ours that a file imports."""
-    names = (name.split(".") for name in imported(path))
-    return {name[1] for name in names if name[0] == "urfr_tf" and len(name) > 1} - {"__version__"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -108,3 +67,12 @@ def test_help_loads_no_heavy_module():
 def test_no_file_is_longer_than_one_sitting():
     long = {p.name: n for p in FILES if (n := len(p.read_text(encoding="utf-8").splitlines())) > 400}
     assert not long
+
+
+def test_the_picture_of_the_house_is_of_these_imports():
+    """docs/explanation/draw_architecture.py, run now, gives the picture that is committed."""
+    script = ROOT / "docs" / "explanation" / "draw_architecture.py"
+    names = runpy.run_path(str(script))
+    assert names["draw"]() == names["OUT"].read_text(encoding="utf-8"), (
+        f"run python {script.relative_to(ROOT)}"
+    )
