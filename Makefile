@@ -34,7 +34,7 @@ help:
 
 venv: $(VENV)/.ready
 
-$(VENV)/.ready: requirements/lock.txt setup.py $(wildcard urfr_tf/metrics/*.[ch])
+$(VENV)/.ready: requirements/lock.txt setup.py pyproject.toml $(wildcard urfr_tf/metrics/*.[ch])
 	@if [ ! -x $(BIN)/python ] && [ -z "$(PYTHON)" ]; then \
 		echo "urfr_tf needs Python 3.10 or 3.11 with venv, and none was found: run 'make uv-venv' (uv brings its own Python; 'pip install uv'), or build the Dockerfile." >&2; exit 1; fi
 	@[ -x $(BIN)/python ] || { echo "making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }

@@ -9,6 +9,7 @@ import importlib
 import sys
 
 from urfr_tf.errors import UrfrError
+from urfr_tf.system.extras import name_missing_extra
 from urfr_tf.system.quiet import quiet_libraries
 
 COMMANDS = (
@@ -52,7 +53,8 @@ def main(argv: list[str] | None = None) -> int:
     quiet_libraries()
     args = build_parser().parse_args(argv)
     try:
-        return args.command_run(args) or 0
+        with name_missing_extra("this command"):
+            return args.command_run(args) or 0
     except UrfrError as error:
         if args.debug:
             raise

