@@ -1,11 +1,15 @@
 """urfr_tf: universal face representations (URFace, CVPR 2020) in TensorFlow/Keras."""
 
-from typing import Any
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from urfr_tf.runs.embedder import Embedder
 
 __version__ = "0.1.0"
 
 
-def load(path: str) -> Any:
+def load(path: "str | os.PathLike[str]") -> "Embedder":
     """Loads a run folder, a SavedModel folder or a .tflite file as one callable.
 
     Args:
@@ -18,6 +22,6 @@ def load(path: str) -> Any:
     Raises:
         UrfrError: there is no model at `path`, or it is not one of the three.
     """
-    from urfr_tf.runs.embedder import load as load_model
+    from urfr_tf.runs.load_model import load_model
 
     return load_model(path)

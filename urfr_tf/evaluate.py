@@ -21,9 +21,8 @@ from urfr_tf.evaluation.templates import check_templates, measure_templates
 from urfr_tf.evaluation.verification import check_pairs, measure_pairs
 from urfr_tf.files import replacing, write_bytes, write_json
 from urfr_tf.protocols.protocol import Distractors, PairLists, Pairs, Templates
-from urfr_tf.runs.card import THRESHOLD
-from urfr_tf.runs.folder import versions
-from urfr_tf.runs.thresholds import threshold_file
+from urfr_tf.runs.folder import collect_versions
+from urfr_tf.runs.thresholds import THRESHOLD_FILE, threshold_path, write_threshold
 from urfr_tf.visualize.canvas import png
 from urfr_tf.visualize.degraded import by_strength
 from urfr_tf.visualize.reject_pictures import curves_of
@@ -89,7 +88,7 @@ class Evaluation:
             "calibration": self.result.calibration,
             "reject": self.result.reject,
             **self.about,
-            "versions": versions(),
+            "versions": collect_versions(),
         }
 
     def figures(self) -> dict[str, Figure]:
@@ -242,7 +241,7 @@ def evaluate_embeddings(
 
 
 def store_threshold(evaluation: Evaluation, protocol: AnyProtocol, model: Any, out: Path) -> list[Path]:
-    """Writes threshold.json beside metrics.json and, for `urfr compare`, to the model (`threshold_file`).
+    """Writes threshold.json beside metrics.json and, for `urfr compare`, to the model (`threshold_path`).
 
     It names the fingerprint and the kind (run, saved_model, tflite) of the model it was calibrated for. The
     model's own stays as it was where templates were compared or probes degraded: it is for two photographs.
@@ -253,17 +252,10 @@ def store_threshold(evaluation: Evaluation, protocol: AnyProtocol, model: Any, o
     point = evaluation.threshold()
     if point is None:
         return []
-    content = {
-        "score": evaluation.score,
-        **point,
-        "protocol": evaluation.protocol,
-        "kind": model.kind,
-        "fingerprint": model.fingerprint,
-    }
-    places = [out / THRESHOLD]
+    paths = [out / THRESHOLD_FILE]
     degraded = evaluation.about.get("degrade") and not by_strength(evaluation.result.metrics)
     if isinstance(protocol, Pairs | PairLists) and not degraded:
-        places.append(threshold_file(model.kind, model.path))
-    for place in places:
-        write_json(place, content)
-    return places
+        paths.append(threshold_path(model.kind, model.path))
+    for path in paths:
+        write_threshold(path, model, evaluation.score, evaluation.protocol, point)
+    return paths

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.evaluation.degradations import Degradation, degradations
-from urfr_tf.runs.embedder import load_network
+from urfr_tf.runs.load_run import load_network
 
 COPIES = 2
 """Degraded copies of a training image."""

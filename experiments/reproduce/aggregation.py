@@ -34,7 +34,7 @@ from urfr_tf.evaluation.scoring import CONFIDENCE, COSINE, LIKELIHOOD, NORM, WEI
 from urfr_tf.files import write_text
 from urfr_tf.protocols.ijbs import open_ijbs
 from urfr_tf.protocols.protocol import Templates
-from urfr_tf.runs.embedder import load
+from urfr_tf.runs.load_model import load_model
 
 SHARPNESS, NORM_POWERS = (1, 2, 3, 4, 6, 8, 12), (1, 4, 6, 8, 12)
 
@@ -180,7 +180,7 @@ def main() -> None:
     args = parser.parse_args()
     quiet_compiler()
     named, heaped = (
-        [(name, load(run, bulk=True), Path(tests)) for name, run, tests in listed]
+        [(name, load_model(run, bulk=True), Path(tests)) for name, run, tests in listed]
         for listed in (args.run, args.heap)
     )
     write_text(args.out, "\n".join(lines(named, heaped)))

@@ -13,7 +13,7 @@ from urfr_tf.files import read_json, replacing, write_json
 from urfr_tf.metrics import tar_at_far
 from urfr_tf.protocols.pairs import open_pairs
 from urfr_tf.runs.embedder import Embedder
-from urfr_tf.runs.folder import versions
+from urfr_tf.runs.folder import collect_versions
 from urfr_tf.training.validation import labelled_images
 from urfr_tf.visualize.embedding_map import project
 from urfr_tf.visualize.run_pictures import embed, sample_kinds, sample_people
@@ -72,7 +72,7 @@ def by_gender(model: Embedder, score: str, validation: str, shards: str, table: 
             "counts": counts,
             "threshold": threshold,
             "fingerprint": model.fingerprint,
-            "versions": versions(),
+            "versions": collect_versions(),
         },
     )
 
@@ -144,7 +144,7 @@ def for_pictures(model: Embedder, shards: str, out: Path) -> None:
             "counts": {"images": len(people.labels), "people": len(np.unique(people.labels))},
             "threshold": None,
             "fingerprint": model.fingerprint,
-            "versions": versions(),
+            "versions": collect_versions(),
         },
     )
 

@@ -27,7 +27,8 @@ from experiments.reproduce.plan import score_name
 from urfr_tf.cli import main as urfr
 from urfr_tf.export.export_run import PARITY
 from urfr_tf.files import read_json
-from urfr_tf.runs.embedder import load, run_fingerprint
+from urfr_tf.runs.fingerprints import fingerprint_run
+from urfr_tf.runs.load_model import load_model
 
 GENDER, PICTURES = "gender", "pictures"
 
@@ -42,7 +43,7 @@ def exported(run: Path) -> str:
     path = out / "model.tflite"
     parity = read_json(out / PARITY) if (out / PARITY).is_file() else {}
     weights = parity.get(path.name, {}).get("weights_sha256")
-    if not path.is_file() or weights != run_fingerprint(run):
+    if not path.is_file() or weights != fingerprint_run(run):
         code = urfr(["export", "--run", str(run), "--out", str(out), "--format", "tflite"])
         if code:
             sys.exit(code)
@@ -69,8 +70,8 @@ def main() -> int:
     tested = exported(args.run) if args.tflite else str(args.run)
     failed = []
     cache = args.out / ".embeddings"  # some tests and scores are of the same images
-    listed = [(args.tests, tested, load(tested).fingerprint)]
-    listed += [(args.run_tests, str(args.run), run_fingerprint(args.run))] if args.run_tests else []
+    listed = [(args.tests, tested, load_model(tested).fingerprint)]
+    listed += [(args.run_tests, str(args.run), fingerprint_run(args.run))] if args.run_tests else []
     for path, subject, fingerprint in listed:
         tests = json.loads(path.read_text(encoding="utf-8"))
         for (name, words), score in itertools.product(tests.items(), args.score):
@@ -82,7 +83,7 @@ def main() -> int:
                 if urfr([*command, "--cache", str(cache)]):
                     failed.append(f"{name} by {score}")
     shutil.rmtree(cache, ignore_errors=True)
-    model = load(tested, bulk=True) if args.people or args.train else None
+    model = load_model(tested, bulk=True) if args.people or args.train else None
     if model and args.people and args.gender and args.validation:
         by_gender(model, args.score[0], args.validation, args.people, args.gender, args.out / GENDER)
     if model and args.train:

@@ -74,11 +74,11 @@ def test_command(files, monkeypatch, capsys):
     parser = argparse.ArgumentParser()
     command.arguments(parser)
     words = ["--model", "M", str(files / "a.png"), str(files / "b.png")]
-    monkeypatch.setattr("urfr_tf.runs.embedder.load", lambda path: model_of())
+    monkeypatch.setattr("urfr_tf.runs.load_model.load_model", lambda path: model_of())
     assert command.run(parser.parse_args(words)) == 0
     assert "no threshold calibrated" in capsys.readouterr().out
     monkeypatch.setattr(
-        "urfr_tf.runs.embedder.load", lambda path: model_of({"score": "cosine", "threshold": 0.9})
+        "urfr_tf.runs.load_model.load_model", lambda path: model_of({"score": "cosine", "threshold": 0.9})
     )
     assert command.run(parser.parse_args(words)) == 0
     assert "same person: no" in capsys.readouterr().out

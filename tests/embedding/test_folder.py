@@ -193,7 +193,7 @@ def test_listing_is_sorted_and_by_suffix(folder):
 
 
 def test_command(folder, colours, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("urfr_tf.runs.embedder.load", lambda path: model_of())
+    monkeypatch.setattr("urfr_tf.runs.load_model.load_model", lambda path: model_of())
     parser = argparse.ArgumentParser()
     command.arguments(parser)
     words = ["--model", "M", "--images", str(folder), "--out", str(tmp_path / "o.npz")]

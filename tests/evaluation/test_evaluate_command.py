@@ -5,16 +5,16 @@ import json
 import numpy as np
 import pytest
 
-import urfr_tf.runs.embedder
+import urfr_tf.runs.load_model
 from urfr_tf.cli import main
-from urfr_tf.runs.thresholds import own_threshold
+from urfr_tf.runs.thresholds import find_threshold
 from urfr_tf.visualize.degraded import by_strength
 
 
 @pytest.fixture
 def evaluate(pixel_model, crowd, monkeypatch, tmp_path):
     """Runs the command with the model in place of whatever --model names."""
-    monkeypatch.setattr(urfr_tf.runs.embedder, "load", lambda path, bulk: pixel_model)
+    monkeypatch.setattr(urfr_tf.runs.load_model, "load_model", lambda path, bulk: pixel_model)
 
     def command(*more, protocol="pairs", data=crowd, out="out"):
         words = ["evaluate", "--model", "m", "--protocol", protocol, "--data", data, "--out", tmp_path / out]
@@ -51,13 +51,13 @@ def test_embedded_once_for_every_score(evaluate, pixel_model, tmp_path, capsys):
 
 
 def test_no_model_is_evaluated_before_all_were_found(pixel_model, crowd, monkeypatch, tmp_path, capsys):
-    own, loaded, gone = urfr_tf.runs.embedder.load, [], str(tmp_path / "gone")
+    own, loaded, gone = urfr_tf.runs.load_model.load_model, [], str(tmp_path / "gone")
 
     def load(path, bulk):
         loaded.append(path)
         return pixel_model if path == "a" else own(path, bulk)
 
-    monkeypatch.setattr(urfr_tf.runs.embedder, "load", load)
+    monkeypatch.setattr(urfr_tf.runs.load_model, "load_model", load)
     words = ["evaluate", "--protocol", "pairs", "--data", crowd, "--out", tmp_path / "rows"]
     assert main([str(word) for word in [*words, "--model", "one=a", "two=a", gone]]) == 1
     assert f"{gone} does not exist" in capsys.readouterr().err
@@ -66,7 +66,7 @@ def test_no_model_is_evaluated_before_all_were_found(pixel_model, crowd, monkeyp
 
 
 def test_rows_of_several_models_come_out_of_one_command(pixel_model, crowd, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(urfr_tf.runs.embedder, "load", lambda path, bulk: pixel_model)
+    monkeypatch.setattr(urfr_tf.runs.load_model, "load_model", lambda path, bulk: pixel_model)
     words = ["evaluate", "--protocol", "pairs", "--data", crowd, "--out", tmp_path / "rows", "--json"]
     words += ["--model", "Baseline=a", "all + PA=b", "--score", "cosine", "likelihood"]
     assert main([str(word) for word in words]) == 0
@@ -95,8 +95,8 @@ def test_an_export_keeps_its_own_threshold(evaluate, pixel_model, tmp_path):
     assert not (tmp_path / "run").exists()
     # Beside the file, where urfr compare looks; another file of the same name has no threshold.
     own = json.loads((tmp_path / "run.threshold.json").read_text())
-    assert own_threshold("tflite", pixel_model.path, pixel_model.fingerprint, None) == own
-    assert own_threshold("tflite", pixel_model.path, "another", None) is None
+    assert find_threshold("tflite", pixel_model.path, pixel_model.fingerprint, None) == own
+    assert find_threshold("tflite", pixel_model.path, "another", None) is None
     pixel_model.kind = "saved_model"
     assert evaluate("--far", "1e-1") == 0
     assert (tmp_path / "run" / "assets.extra" / "threshold.json").is_file()
@@ -104,9 +104,9 @@ def test_an_export_keeps_its_own_threshold(evaluate, pixel_model, tmp_path):
 
 def test_an_export_does_not_take_the_threshold_of_its_run(tmp_path):
     run = {"score": "cosine", "threshold": 0.4, "fingerprint": "of the run"}
-    assert own_threshold("run", tmp_path, "of the run", run) == run
-    assert own_threshold("saved_model", tmp_path, "of the export", run) is None
-    assert own_threshold("run", tmp_path, "of the run trained on", run) is None
+    assert find_threshold("run", tmp_path, "of the run", run) == run
+    assert find_threshold("saved_model", tmp_path, "of the export", run) is None
+    assert find_threshold("run", tmp_path, "of the run trained on", run) is None
 
 
 def test_degraded_probes_leave_the_models_threshold(evaluate, tmp_path):
@@ -202,7 +202,7 @@ def test_templates_through_the_command(evaluate, crowd, pixel_model, tmp_path, c
     assert "a run folder for --weight norm, but m is a tflite" in capsys.readouterr().err
     assert not (tmp_path / "norm").exists()
     pixel_model.kind = "run"
-    pixel_model.with_norm = lambda images: {**pixel_model(images), "norm": np.ones(len(images))}
+    pixel_model.embed_with_norm = lambda images: {**pixel_model(images), "norm": np.ones(len(images))}
     assert evaluate(*by_norm, protocol="tinyface", data=tmp_path / "tiny", out="norm") == 0
     assert {"weight": "norm", "sharpness": 2.0}.items() <= read(tmp_path / "norm").items()
     assert evaluate(protocol="tinyface", data=tmp_path / "tiny") == 0

@@ -10,7 +10,7 @@ from experiments.finetune.quality import at_random, inputs, regression
 from experiments.finetune.why import PAGE, alike, apart, crops_of, main, rank_correlation, tar, told_apart
 from urfr_tf import keys
 from urfr_tf.protocols.pairs import open_pairs
-from urfr_tf.runs.embedder import load
+from urfr_tf.runs.load_model import load_model
 
 
 def test_rank_correlation_is_spearmans_averaged():
@@ -94,7 +94,7 @@ def test_the_page_of_a_run(tiny_run, shards, tmp_path, monkeypatch):
     assert cells["confidence, share of clean"][0] == "1.000"
     assert all(0 <= float(cell) <= 1 for cell in cells["TAR, groups by true quality"][1:])
     # the figure of clean images, from the run as it is served
-    model, pairs = load(tiny_run), open_pairs(str(shards))
+    model, pairs = load_model(tiny_run), open_pairs(str(shards))
     output = model(crops_of(str(shards), model.input_size))
     groups = output[keys.EMBEDDING].reshape(pairs.images.count, model.groups, -1) * np.sqrt(model.groups)
     expected = tar(groups, groups, np.ones(groups.shape[:2]), pairs, pairs.people())

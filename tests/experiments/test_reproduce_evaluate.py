@@ -12,7 +12,7 @@ from experiments.reproduce.evaluate import exported, main
 from experiments.reproduce.plan import score_name
 from urfr_tf.cli import main as command_line
 from urfr_tf.evaluation.scoring import faces_of
-from urfr_tf.runs.embedder import load
+from urfr_tf.runs.load_model import load_model
 
 
 def test_accepted_shares_by_hand():
@@ -65,12 +65,12 @@ def test_the_tflite_file_is_made_once_and_tested(tiny_run, shards, tmp_path, mon
         assert main() == 0
         times.append(path.stat().st_mtime_ns)
     content = json.loads((tmp_path / "row" / "one" / "metrics.json").read_text())
-    assert content["fingerprint"] == load(path).fingerprint and str(path) in content["command"]
+    assert content["fingerprint"] == load_model(path).fingerprint and str(path) in content["command"]
     (tmp_path / "run_tests.json").write_text(tests.read_text().replace('"one"', '"by_run"'))
     monkeypatch.setattr(sys, "argv", [*sys.argv, "--run-tests", str(tmp_path / "run_tests.json")])
     assert main() == 0
     content = json.loads((tmp_path / "row" / "by_run" / "metrics.json").read_text())
-    assert content["fingerprint"] == load(run).fingerprint and f"--model {run}" in content["command"]
+    assert content["fingerprint"] == load_model(run).fingerprint and f"--model {run}" in content["command"]
     assert times[0] == times[1]
     with h5py.File(run / "inference.weights.h5", "r+") as file:
         array = next(value for value in values(file) if value.size > 1)

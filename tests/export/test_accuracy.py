@@ -14,7 +14,7 @@ from urfr_tf.export import export_run as module
 from urfr_tf.export.accuracy import change, check_faces, far_of, open_faces
 from urfr_tf.export.export_run import EMBEDDINGS, export_run
 from urfr_tf.export.parity import LIMITS, Limit
-from urfr_tf.runs.card import run_card
+from urfr_tf.runs.run_card import make_run_card
 
 PEOPLE, EACH = 12, 6
 
@@ -43,7 +43,7 @@ def run(network, tmp_path_factory):
     network.save_weights(folder / "inference.weights.h5")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            module, "load_network", lambda run: (network, run_card(run, read_run_config(run)), config)
+            module, "load_network", lambda run: (network, make_run_card(run, read_run_config(run)), config)
         )
         yield folder
 

@@ -16,9 +16,11 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.export import export_run as module
 from urfr_tf.export.export_run import export_run
 from urfr_tf.export.parity import LIMITS, Limit
-from urfr_tf.runs import embedder
-from urfr_tf.runs.card import run_card
-from urfr_tf.runs.embedder import fingerprint, load, network_embedder
+from urfr_tf.runs import load_tflite
+from urfr_tf.runs.fingerprints import fingerprint_files
+from urfr_tf.runs.load_model import load_model
+from urfr_tf.runs.load_run import make_embedder
+from urfr_tf.runs.run_card import make_run_card
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def run(config, network, tmp_path_factory):
 def tiny(config, network):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            module, "load_network", lambda run: (network, run_card(run, read_run_config(run)), config)
+            module, "load_network", lambda run: (network, make_run_card(run, read_run_config(run)), config)
         )
         yield
 
@@ -70,7 +72,7 @@ def test_places_and_parity_file(out, run):
     for report in parity.values():
         assert report["worst_cosine"] >= report["limits"]["cosine"]
         assert report["worst_confidence_error"] <= report["limits"]["confidence"]
-        assert report["weights_sha256"] == fingerprint(
+        assert report["weights_sha256"] == fingerprint_files(
             [run / "config.yaml", run / "inference.weights.h5"], run
         )
         assert report["images"] == 64
@@ -79,7 +81,7 @@ def test_places_and_parity_file(out, run):
 def test_every_format_gives_the_same(out, run):
     images = np.random.default_rng(5).integers(0, 256, [5, 36, 36, 3], np.uint8)
     network, card, _ = module.load_network(run)
-    expected = network_embedder(run, network, card)(images)
+    expected = make_embedder(run, network, card)(images)
     for path in (out / "saved_model" / "1", out / "model.tflite"):
         model = urfr_tf.load(path)
         assert (model.aligned_size, model.alignment, model.threshold["threshold"]) == (36, "mtcnn", 0.3)
@@ -91,10 +93,10 @@ def test_every_format_gives_the_same(out, run):
 
 def test_a_tflite_file_on_every_core_gives_the_same(out, monkeypatch):
     images = np.random.default_rng(6).integers(0, 256, [5, 36, 36, 3], np.uint8)
-    expected = load(out / "model.tflite")(images)
+    expected = load_model(out / "model.tflite")(images)
     for cores in (1, 3, 8):  # eight interpreters, five images
-        monkeypatch.setattr(embedder, "count_cores", lambda cores=cores: cores)
-        model = load(out / "model.tflite", bulk=True)
+        monkeypatch.setattr(load_tflite, "count_cores", lambda cores=cores: cores)
+        model = load_model(out / "model.tflite", bulk=True)
         for _ in range(2):
             outputs = model(images)
             for name, value in expected.items():
@@ -228,7 +230,7 @@ def test_a_new_version_stands_beside_the_old(run, tmp_path):
 @pytest.mark.slow
 def test_a_trained_run(tiny_run, shards, tmp_path, tiny):
     """Everything real: a run that was trained, its own configuration, every format."""
-    from urfr_tf.runs.embedder import load_network
+    from urfr_tf.runs.load_run import load_network
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "load_network", load_network)

@@ -94,7 +94,7 @@ def test_one_image_is_its_own_template():
 
 
 def test_centre_crop_is_that_of_the_loader():
-    from urfr_tf.runs.embedder import centre_crop as of_loader
+    from urfr_tf.runs.embedder import center_crop as of_loader
 
     images = np.random.default_rng(0).integers(0, 256, [2, 19, 22, 3], np.uint8)
     np.testing.assert_array_equal(centre_crop(tf.constant(images), 16), of_loader(images, 16))

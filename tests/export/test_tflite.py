@@ -11,7 +11,7 @@ import urfr_tf
 from urfr_tf.errors import UrfrError
 from urfr_tf.export.parity import measure
 from urfr_tf.export.tflite import QUANTIZATIONS, convert, operators
-from urfr_tf.runs.tflite_file import read_tflite, with_card
+from urfr_tf.runs.tflite_file import add_card, read_tflite
 
 
 @pytest.fixture(scope="module")
@@ -132,8 +132,8 @@ def test_operators_that_tflite_has_not_are_named(make_network, card):
 
 
 def test_card_is_replaced_not_added(files, images):
-    content = with_card(files["none"].read_bytes(), {"name": "other ü"})
-    content = with_card(content, {"name": "third ü"})
+    content = add_card(files["none"].read_bytes(), {"name": "other ü"})
+    content = add_card(content, {"name": "third ü"})
     path = files["none"].with_name("third.tflite")
     path.write_bytes(content)
     assert urfr_tf.load(path).card == {"name": "third ü"}

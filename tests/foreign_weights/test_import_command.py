@@ -11,7 +11,7 @@ import pytest
 from urfr_tf import load
 from urfr_tf.commands import import_
 from urfr_tf.errors import UrfrError
-from urfr_tf.runs.embedder import load_network
+from urfr_tf.runs.load_run import load_network
 
 
 def run(*words):

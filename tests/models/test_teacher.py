@@ -10,7 +10,8 @@ from urfr_tf import keys
 from urfr_tf.config.load_config import from_dict, load_config
 from urfr_tf.errors import UrfrError
 from urfr_tf.models.inference_graph import build_inference
-from urfr_tf.runs.folder import WEIGHTS, open_run
+from urfr_tf.runs.folder import open_run
+from urfr_tf.runs.network_weights import WEIGHTS
 from urfr_tf.training.optimizers import build_schedule
 from urfr_tf.training.tasks.recognition import build_model, compile_model
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from paths import SHARED
 
-import urfr_tf.runs.embedder
+import urfr_tf.runs.load_model
 from urfr_tf.cli import main
 from urfr_tf.errors import UrfrError
 from urfr_tf.protocols.table import open_protocol
@@ -66,7 +66,7 @@ def test_cfp_of_a_folder_and_of_an_archive_agree(cfp, tmp_path):
 
 
 def test_cfp_through_the_command(cfp, pixel_model, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(urfr_tf.runs.embedder, "load", lambda path, bulk: pixel_model)
+    monkeypatch.setattr(urfr_tf.runs.load_model, "load_model", lambda path, bulk: pixel_model)
     command = [
         "evaluate",
         "--model",
@@ -138,7 +138,7 @@ def test_bin_pairs(crowd, pixel_model, monkeypatch, tmp_path):
     assert (
         pairs.first[:2].tolist() == [0, 2] and pairs.second[:2].tolist() == [1, 3] and pairs.identity is None
     )
-    monkeypatch.setattr(urfr_tf.runs.embedder, "load", lambda path, bulk: pixel_model)
+    monkeypatch.setattr(urfr_tf.runs.load_model, "load_model", lambda path, bulk: pixel_model)
     command = [
         "evaluate",
         "--model",

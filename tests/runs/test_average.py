@@ -8,9 +8,10 @@ from urfr_tf.config.load_config import from_dict, read_run_config, to_yaml
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import read_json
 from urfr_tf.models.inference_graph import build_inference
-from urfr_tf.runs.average import mix
-from urfr_tf.runs.embedder import load, load_network
-from urfr_tf.runs.folder import WEIGHTS
+from urfr_tf.runs.average import average_with_start
+from urfr_tf.runs.load_model import load_model
+from urfr_tf.runs.load_run import load_network
+from urfr_tf.runs.network_weights import WEIGHTS
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def test_weights_are_the_average(tiny_run, tuned, tmp_path, share, capsys):
 
 def test_it_is_a_run_like_any_other(tuned, tmp_path):
     out = tmp_path / "out"
-    mix(tuned, 0.5, out)
+    average_with_start(tuned, 0.5, out)
     facts = read_json(out / "run.json")
     assert facts["mixed"] == {
         "run": str(tuned),
@@ -48,20 +49,20 @@ def test_it_is_a_run_like_any_other(tuned, tmp_path):
     }
     assert facts["image_size"] == read_json(tuned / "run.json")["image_size"]
     size = read_run_config(out).model.input_size
-    assert np.isfinite(load(out)(np.zeros([2, size, size, 3], np.float32))["embedding"]).all()
-    mix(tuned, 0.1, out)  # the same run again
+    assert np.isfinite(load_model(out)(np.zeros([2, size, size, 3], np.float32))["embedding"]).all()
+    average_with_start(tuned, 0.1, out)  # the same run again
     assert read_json(out / "run.json")["mixed"]["share"] == 0.1
 
 
 def test_what_cannot_be_mixed(tiny_run, tuned, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(UrfrError, match="share from 0 to 1, but got 1.5"):
-        mix(tuned, 1.5, out)
+        average_with_start(tuned, 1.5, out)
     with pytest.raises(UrfrError, match="started from drawn weights"):
-        mix(tiny_run, 0.5, out)
+        average_with_start(tiny_run, 0.5, out)
     assert not out.exists()
     out.mkdir()
     (out / "notes.txt").write_text("mine")
     with pytest.raises(UrfrError, match="is not empty and holds no mixture"):
-        mix(tuned, 0.5, out)
+        average_with_start(tuned, 0.5, out)
     assert [path.name for path in out.iterdir()] == ["notes.txt"]

@@ -16,7 +16,8 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.layers import PReLU
 from urfr_tf.layers.cpu.prelu import in_bulk
 from urfr_tf.models.inference_graph import build_inference
-from urfr_tf.runs.embedder import centre_crop, load
+from urfr_tf.runs.embedder import center_crop
+from urfr_tf.runs.load_model import load_model
 
 MODEL = {"backbone": "ir18", "width": 0.125, "input_size": 32, "embedding_dim": 16, "groups": 4}
 
@@ -67,7 +68,7 @@ def test_run_gives_what_the_network_gives(run, network, images):
 
 
 def test_in_bulk_it_gives_the_same_for_every_size_of_a_batch(run, images):
-    plain, bulk = load(run), load(run, bulk=True)
+    plain, bulk = load_model(run), load_model(run, bulk=True)
     assert bulk.fingerprint == plain.fingerprint
     for count in (3, 1):
         expected, got = plain(images[:count]), bulk(images[:count])
@@ -122,13 +123,13 @@ def test_wrong_images_are_refused(run, bad, words):
 def test_centre_crop_rounds_up_and_left():
     image = np.arange(5 * 4).reshape(1, 5, 4, 1)
     # 5 - 2 = 3 rows to cut: 1 above and 2 below; 4 - 2 = 2 columns: 1 on either side.
-    np.testing.assert_array_equal(centre_crop(image, 2)[0, :, :, 0], [[5, 6], [9, 10]])
+    np.testing.assert_array_equal(center_crop(image, 2)[0, :, :, 0], [[5, 6], [9, 10]])
 
 
 def test_a_run_knows_the_length_before_the_normalisation(run, network):
     model = urfr_tf.load(run)
     images = np.random.default_rng(5).integers(0, 256, [3, 32, 32, 3], np.uint8)
-    outputs = model.with_norm(images)
+    outputs = model.embed_with_norm(images)
     head = network.get_layer(keys.EMBEDDING)
     features = keras.Model(network.input, head.input)({"image": tf.constant(images, tf.float32)}).numpy()
     flat = features @ head.dense.kernel.numpy()
@@ -136,7 +137,7 @@ def test_a_run_knows_the_length_before_the_normalisation(run, network):
     flat = (flat - norm.moving_mean) / np.sqrt(norm.moving_variance + norm.epsilon) + norm.beta
     np.testing.assert_allclose(outputs["norm"], np.linalg.norm(flat, axis=1), rtol=1e-4)
     assert set(model(images)) == {"embedding", "confidence", "variance"}
-    assert model.with_norm(images[:0])["norm"].shape == (0,)
+    assert model.embed_with_norm(images[:0])["norm"].shape == (0,)
 
 
 def test_fingerprint_follows_the_weights(run, network, tmp_path):

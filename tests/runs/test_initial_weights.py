@@ -9,8 +9,8 @@ from urfr_tf.config.load_config import load_config, read_run_config
 from urfr_tf.layers import SubEmbedding
 from urfr_tf.models.inference_graph import build_inference
 from urfr_tf.models.urface import embedding_network
-from urfr_tf.runs.folder import WEIGHTS
-from urfr_tf.runs.initial_weights import can_widen, load_network_weights, widen
+from urfr_tf.runs.initial_weights import can_widen, copy_initial_weights, widen_embedding
+from urfr_tf.runs.network_weights import WEIGHTS
 
 
 def head(groups, dim, features, seed, **settings):
@@ -28,7 +28,7 @@ def head(groups, dim, features, seed, **settings):
 def test_products_of_embeddings_stay_when_the_head_is_made_wider(batch_norm):
     narrow, wide = head(1, 6, 10, 0, batch_norm=batch_norm), head(4, 8, 10, 1)
     x = np.random.default_rng(2).normal(size=[7, 10]).astype(np.float32)
-    widen(narrow, wide, np.random.default_rng(3))
+    widen_embedding(narrow, wide, np.random.default_rng(3))
     before, after = np.float64(narrow.flat(x)), np.float64(wide.flat(x))
     assert after.shape == (7, 32)
     np.testing.assert_allclose(after @ after.T, before @ before.T, rtol=1e-4, atol=1e-4)
@@ -53,7 +53,7 @@ def test_a_run_goes_on_with_more_numbers_a_face(tiny_config, tiny_run, capsys):
     wider = f"model.embedding_dim={4 * dim}"
     config = load_config(tiny_config, [f"initial_weights={tiny_run}", wider, "head.start=class_means"])
     network = embedding_network(config.model, config.confidence)
-    load_network_weights(network, config)
+    copy_initial_weights(network, config)
     assert f"embedding {dim} wide made {4 * dim} wide" in capsys.readouterr().out
     source = build_inference(theirs)
     source.load_weights(str(tiny_run / WEIGHTS))
@@ -68,5 +68,5 @@ def test_a_run_goes_on_with_more_numbers_a_face(tiny_config, tiny_run, capsys):
     assert before.shape == (5, dim) and after.shape == (5, 4 * dim) and groups == config.model.groups
     np.testing.assert_allclose(after @ after.T, before @ before.T, rtol=1e-3, atol=1e-3)
     again = embedding_network(config.model, config.confidence)
-    load_network_weights(again, config)
+    copy_initial_weights(again, config)
     np.testing.assert_array_equal(flat(again), after)  # drawn by the seed

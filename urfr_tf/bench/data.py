@@ -26,7 +26,7 @@ from urfr_tf.data.manifest import load_manifest
 from urfr_tf.data.stream.pipeline import training_dataset
 from urfr_tf.data.stream.random_crop import decode, decode_all
 from urfr_tf.data.stream.turned_faces import turn_shards
-from urfr_tf.runs.folder import machine, versions
+from urfr_tf.runs.folder import collect_versions, describe_machine
 
 # The paper's sizes and probability (method, sections 1 and 3).
 IMAGE_SIZE, CROP_SIZE, PROBABILITY = 110, 100, 0.3
@@ -68,8 +68,8 @@ def _measure(folder: str, rounds: int) -> dict[str, Any]:
     own = zip(wall["own_decode"], wall["all"], strict=True)
     ratios["all_over_own_decode"] = statistics.median(d / s for d, s in own)
     return {
-        "machine": machine(),
-        "versions": versions(),
+        "machine": describe_machine(),
+        "versions": collect_versions(),
         "seconds": {name: spread(values) for name, values in wall.items()},
         "processor_seconds": {name: spread(values) for name, values in processor.items()},
         "ratios": ratios,

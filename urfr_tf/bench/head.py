@@ -13,7 +13,7 @@ from typing import Any
 from urfr_tf.bench.peers import run as run_program
 from urfr_tf.bench.spread import spread
 from urfr_tf.errors import UrfrError
-from urfr_tf.runs.folder import machine, versions
+from urfr_tf.runs.folder import collect_versions, describe_machine
 from urfr_tf.system import memory
 
 BATCH, GROUPS, DIM = 64, 16, 32
@@ -79,8 +79,8 @@ def measure(
             points[name] = json.loads(said.splitlines()[-1])
             before.append((count, points[name]["peak_bytes"]))
     return {
-        "machine": machine(),
-        "versions": versions(),
+        "machine": describe_machine(),
+        "versions": collect_versions(),
         "batch": BATCH,
         "seconds": {name: spread(point["seconds"]) for name, point in points.items()},
         "ratios": ratios(points, kinds, classes),

@@ -17,7 +17,7 @@ from urfr_tf.evaluation.request import EvaluationRequest
 from urfr_tf.evaluation.scoring import Faces
 from urfr_tf.evaluation.templates import measure_templates, pool
 from urfr_tf.protocols.protocol import Images, Split, Templates, Verification
-from urfr_tf.runs.folder import machine, versions
+from urfr_tf.runs.folder import collect_versions, describe_machine
 
 IMAGES, MEDIA, TEMPLATES, PAIRS, GENUINE = 469_375, 138_836, 23_124, 15_658_489, 19_557
 
@@ -31,8 +31,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     result = measure_templates(protocol, faces, EvaluationRequest("likelihood"))
     seconds = {"pool": pooled - start, "evaluate": time.perf_counter() - pooled}
     return {
-        "machine": machine(),
-        "versions": versions(),
+        "machine": describe_machine(),
+        "versions": collect_versions(),
         "seconds": {name: {"min": value, "median": value, "max": value} for name, value in seconds.items()},
         "ratios": {"pool_over_evaluate": seconds["pool"] / seconds["evaluate"]},
         "memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,

@@ -23,7 +23,7 @@ from urfr_tf.bench.spread import spread
 from urfr_tf.config.load_config import from_dict
 from urfr_tf.files import size_of
 from urfr_tf.models.inference_graph import build_inference
-from urfr_tf.runs.folder import machine, versions
+from urfr_tf.runs.folder import collect_versions, describe_machine
 from urfr_tf.system.cores import count_cores
 from urfr_tf.training.precision import BFLOAT16, processor_flags
 
@@ -82,10 +82,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     for key in ("int8_over_float32", "dynamic_over_float32", "tflite_over_onnxruntime"):
         ratios[key] = ratios[f"ir50_{key}_batch1"]
     return {
-        "machine": machine(),
+        "machine": describe_machine(),
         "instructions": [name for name in _INSTRUCTIONS if name in processor_flags()],
         "threads": threads,
-        "versions": {**versions(), **peers.versions},
+        "versions": {**collect_versions(), **peers.versions},
         "seconds": seconds,
         "ratios": ratios,
         "bytes": sizes,

@@ -15,7 +15,7 @@ import numpy as np
 
 from urfr_tf.bench.spread import spread
 from urfr_tf.metrics import likelihood_kernel, likelihood_score
-from urfr_tf.runs.folder import machine, versions
+from urfr_tf.runs.folder import collect_versions, describe_machine
 
 TEMPLATES, GROUPS, WIDTH = 10_000, 16, 32
 _DIRECT_ROWS = 20
@@ -59,8 +59,8 @@ def measure(templates: int, rounds: int) -> dict[str, Any]:
     ratio = [slow / fast for slow, fast in zip(seconds["likelihood"], seconds["gemm"], strict=True)]
     gain = [slow / fast for slow, fast in zip(seconds["direct_float64"], seconds["likelihood"], strict=True)]
     return {
-        "machine": machine(),
-        "versions": versions(),
+        "machine": describe_machine(),
+        "versions": collect_versions(),
         "engine": "tensorflow" if kernel is None else likelihood_kernel.NAMES[kernel.lanes],
         "seconds": {name: spread(values) for name, values in seconds.items()},
         "ratios": {

@@ -19,7 +19,7 @@ from urfr_tf.bench.spread import spread
 from urfr_tf.bench.step_point import CLASSES, forward_multiply_adds, product, training
 from urfr_tf.config.load_config import from_dict
 from urfr_tf.config.tree import Experiment
-from urfr_tf.runs.folder import machine, versions
+from urfr_tf.runs.folder import collect_versions, describe_machine
 from urfr_tf.training.optimizers import build_schedule
 from urfr_tf.training.tasks.recognition import build_model, compile_model
 
@@ -45,8 +45,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             images.update({f"{name}_{part}": value for part, value in rates(point).items()})
             ratios.update({f"{name}_{part}_share_of_peak": value for part, value in shares(point).items()})
     return {
-        "machine": machine(),
-        "versions": versions(),
+        "machine": describe_machine(),
+        "versions": collect_versions(),
         "seconds": {name: spread(values) for name, values in seconds.items()},
         "ratios": ratios,
         "images_per_second": images,

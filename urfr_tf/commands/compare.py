@@ -22,9 +22,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Compares; raises UrfrError with a sentence."""
     from urfr_tf.embedding.compare import compare_photographs
-    from urfr_tf.runs.embedder import load
+    from urfr_tf.runs.load_model import load_model
 
-    model = load(args.model)
+    model = load_model(args.model)
     result = compare_photographs(model, args.a, args.b, args.align or model.alignment)
     if args.json:
         print(json.dumps(result, allow_nan=False))

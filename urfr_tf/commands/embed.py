@@ -30,9 +30,9 @@ def run(args: argparse.Namespace) -> int:
     """Embeds; raises UrfrError with a sentence."""
     from urfr_tf.data.progress import Progress
     from urfr_tf.embedding.folder import embed_images
-    from urfr_tf.runs.embedder import load
+    from urfr_tf.runs.load_model import load_model
 
-    model = load(args.model)
+    model = load_model(args.model)
     align = args.align or model.alignment
     progress: Progress | None = None
     before = 0

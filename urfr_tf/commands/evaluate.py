@@ -113,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
     from urfr_tf.evaluate import Evaluation, Settings, check, evaluate, store_threshold
     from urfr_tf.evaluation.request import EvaluationRequest
     from urfr_tf.protocols.table import open_protocol
-    from urfr_tf.runs.embedder import load
+    from urfr_tf.runs.load_model import load_model
     from urfr_tf.system.quiet import quiet_compiler
 
     if args.per_person < 0:
@@ -140,7 +140,7 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     quiet_compiler()
     # All at once, so that the last is refused before hours are spent on the first; one of two scores is loaded once.
-    loaded = {path: load(path, bulk=True) for path in dict.fromkeys(path for _, path in models)}
+    loaded = {path: load_model(path, bulk=True) for path in dict.fromkeys(path for _, path in models)}
     for (_, path), request in zip(models, requests, strict=True):
         kind = loaded[path].kind
         if request.score == "weighted" and request.weight == "norm" and kind != "run":

@@ -18,8 +18,8 @@ def run(args: argparse.Namespace) -> int:
     """Averages; raises UrfrError with a sentence."""
     from pathlib import Path
 
-    from urfr_tf.runs.average import mix
+    from urfr_tf.runs.average import average_with_start
 
-    facts = mix(Path(args.run_dir), args.share, Path(args.out))
+    facts = average_with_start(Path(args.run_dir), args.share, Path(args.out))
     print(f"{args.out}: {1 - args.share:g} of {args.run_dir} and {args.share:g} of {facts['start']}")
     return 0

@@ -65,10 +65,10 @@ def run(args: argparse.Namespace) -> int:
     again = ["urfr", "report", "--run" if args.run else "--eval", *folders, "--out", str(out)]
     drawn = []
     if args.data:
-        from urfr_tf.runs.embedder import load
+        from urfr_tf.runs.load_model import load_model
         from urfr_tf.visualize.run_pictures import run_pictures, write_people_projector
 
-        models = {source.name: load(str(source.folder)) for source in sources}
+        models = {source.name: load_model(str(source.folder)) for source in sources}
         shown = run_pictures(models, args.data, args.images)
         if args.projector:
             write_people_projector(args.projector, models[sources[0].name], args.data)

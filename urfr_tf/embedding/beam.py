@@ -18,7 +18,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from urfr_tf import keys
 from urfr_tf.errors import UrfrError
-from urfr_tf.runs.embedder import Embedder, load
+from urfr_tf.runs.embedder import Embedder
+from urfr_tf.runs.load_model import load_model
 
 _Result = tuple[str, np.ndarray | None, np.ndarray | None]
 
@@ -32,7 +33,7 @@ class EmbedderHandler(ModelHandler[tuple[str, np.ndarray], _Result, Embedder]):
 
     def load_model(self) -> Embedder:
         """The model, once in each process."""
-        return load(self.model)
+        return load_model(self.model)
 
     def run_inference(
         self, batch: Sequence[tuple[str, np.ndarray]], model: Embedder, inference_args: Any = None
@@ -98,7 +99,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--align", choices=["mtcnn", "none"])
     args, rest = parser.parse_known_args(argv)
     try:
-        model = load(args.model)
+        model = load_model(args.model)
     except UrfrError as error:
         print(f"urfr_tf.embedding.beam: {error}", file=sys.stderr)
         return 1

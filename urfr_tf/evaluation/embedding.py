@@ -176,7 +176,7 @@ def _compute(
         keys.NORM: np.full(count, np.nan, np.float32),
     }
     # Only some models know the length of the embedding before it was normalised.
-    embedded = getattr(model, "with_norm", model)
+    embedded = getattr(model, "embed_with_norm", model)
     for first in range(0, len(pixels.rows), _BATCH):
         batch = slice(first, first + _BATCH)
         rows, images = pixels.rows[batch], pixels.images[batch]

@@ -23,8 +23,10 @@ from urfr_tf import keys
 from urfr_tf.errors import UrfrError
 from urfr_tf.export.warmup import MODEL
 from urfr_tf.files import read_json
-from urfr_tf.runs.embedder import CARD, Embedder, saved_model_fingerprint
-from urfr_tf.runs.thresholds import own_threshold
+from urfr_tf.runs.card import CARD_IN_SAVED_MODEL, ModelCard
+from urfr_tf.runs.embedder import Embedder
+from urfr_tf.runs.fingerprints import fingerprint_saved_model
+from urfr_tf.runs.thresholds import find_threshold
 
 T = TypeVar("T")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
@@ -81,7 +83,7 @@ class Client:
         encoded = [cv2.imencode(".png", crop[:, :, ::-1])[1].tobytes() for crop in crops]
         return self.predict("encoded", {"image_bytes": np.array(encoded, object)})
 
-    def embedder(self, card: dict[str, Any]) -> Embedder:
+    def embedder(self, card: ModelCard) -> Embedder:
         """The server as what `urfr_tf.load` gives; `card` is that of the export it serves (`served_card`).
 
         An export's card carries the threshold of its run, which was calibrated with other files: it does not
@@ -105,7 +107,7 @@ class Client:
         )
 
 
-def served_card(path: str | os.PathLike[str]) -> dict[str, Any]:
+def served_card(path: str | os.PathLike[str]) -> ModelCard:
     """The card of the export that a server serves, with the threshold of that very export, or None.
 
     Args:
@@ -123,13 +125,13 @@ def served_card(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(card, dict):
         raise UrfrError(f"expected the card of an export (assets/urfr.json), but got {path}")
     folder = Path(path).resolve().parent.parent
-    whole = (folder / "saved_model.pb").is_file() and Path(path).resolve() == folder / CARD
-    served = saved_model_fingerprint(folder) if whole else ""
-    threshold = own_threshold("saved_model" if whole else "server", folder, served, card.get("threshold"))
+    whole = (folder / "saved_model.pb").is_file() and Path(path).resolve() == folder / CARD_IN_SAVED_MODEL
+    served = fingerprint_saved_model(folder) if whole else ""
+    threshold = find_threshold("saved_model" if whole else "server", folder, served, card.get("threshold"))
     return {**card, "served": served, "threshold": threshold}
 
 
-def _digest(card: dict[str, Any]) -> str:
+def _digest(card: ModelCard) -> str:
     return hashlib.sha256(json.dumps(card, sort_keys=True, default=str).encode("utf-8")).hexdigest()
 
 

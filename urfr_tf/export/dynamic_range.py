@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 
-from urfr_tf.runs.tflite_file import of_kind, pack, unpack
+from urfr_tf.runs.tflite_file import find_operators, pack, unpack
 
 _KIND, _TYPE = schema.BuiltinOperator, schema.TensorType
 
@@ -21,8 +21,8 @@ def float_weights(content: bytes) -> bytes:
     model = unpack(content)
     for graph in model.subgraphs:
         # One scale for each channel: the last axis of [1, h, w, C], the first of [C, h, w, 3].
-        found = [(each, -1) for each in of_kind(model, graph, _KIND.DEPTHWISE_CONV_2D)]
-        found += [(each, 0) for each in of_kind(model, graph, _KIND.CONV_2D)[:1]]
+        found = [(each, -1) for each in find_operators(model, graph, _KIND.DEPTHWISE_CONV_2D)]
+        found += [(each, 0) for each in find_operators(model, graph, _KIND.CONV_2D)[:1]]
         for operator, axis in found:
             source, weights = (graph.tensors[index] for index in operator.inputs[:2])
             if (source.type, weights.type) != (_TYPE.FLOAT32, _TYPE.INT8):
@@ -46,7 +46,7 @@ def one_range_an_image(content: bytes) -> bytes:
     model = unpack(content)
     for graph in model.subgraphs:
         pointwise = [
-            each for each in of_kind(model, graph, _KIND.CONV_2D) if _quantised_pointwise(graph, each)
+            each for each in find_operators(model, graph, _KIND.CONV_2D) if _quantised_pointwise(graph, each)
         ]
         operators: list[Any] = []
         for operator in graph.operators:

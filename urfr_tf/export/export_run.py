@@ -19,9 +19,10 @@ from urfr_tf.export.saved_model import write_saved_model
 from urfr_tf.export.tflite import QUANTIZATIONS, convert
 from urfr_tf.export.warmup import write_warmup
 from urfr_tf.files import disk_error, read_json, size_of, write_bytes, write_json
-from urfr_tf.runs.embedder import Embedder, load, load_network, network_embedder
-from urfr_tf.runs.folder import versions
-from urfr_tf.runs.thresholds import threshold_file
+from urfr_tf.runs.folder import collect_versions
+from urfr_tf.runs.load_model import load_model
+from urfr_tf.runs.load_run import load_network, make_embedder
+from urfr_tf.runs.thresholds import threshold_path, write_threshold
 
 PARITY = "parity.json"
 PARITY_IMAGES = 64
@@ -80,7 +81,7 @@ def export_run(
     run, out = Path(run), Path(out)
     pairs = open_faces(faces) if faces else None
     network, card, config = load_network(run)
-    keras_model = network_embedder(run, network, card)
+    keras_model = make_embedder(run, network, card)
     count = PARITY_IMAGES + (CALIBRATION_IMAGES if quantize == "int8" else 0)
     if quantization_aware:
         count = PARITY_IMAGES + TRAINING_IMAGES
@@ -94,7 +95,7 @@ def export_run(
         **card,
         "licence": licence,
         "weights_sha256": keras_model.fingerprint,
-        "versions": versions(),
+        "versions": collect_versions(),
     }
     target = out / (f"saved_model/{version}" if form == "saved_model" else "model.tflite")
     name = {"saved_model": "SavedModel", "tflite": "TFLite file"}[form] + f" with --quantize {quantize}"
@@ -116,7 +117,7 @@ def export_run(
 
                 served = adapt(network, measured, quantization_aware)
             write_bytes(made, convert(served, card, quantize, measured[:CALIBRATION_IMAGES]))
-        export = load(made)
+        export = load_model(made)
         apart = measure(keras_model(checked), export(checked))
 
         def where() -> str:
@@ -136,7 +137,9 @@ def export_run(
         size = size_of(made)
         _put(made, target, scratch / "old")
         if pairs is not None:
-            _keep_threshold(export, target, pairs.name, parity["faces"]["export"]["calibration"])
+            # Next to the export itself, where `urfr compare` finds it.
+            point = parity["faces"]["export"]["calibration"]
+            write_threshold(threshold_path(export.kind, target), export, "cosine", pairs.name, point)
     parameters = sum(int(np.prod(weight.shape)) * weight.dtype.size for weight in network.weights)
     report = {
         "format": form,
@@ -160,12 +163,6 @@ def _said_where(where: Callable[[], str]) -> Iterator[None]:
         yield
     except UrfrError as error:
         raise UrfrError(f"{error}; {where()}") from error
-
-
-def _keep_threshold(export: Embedder, target: Path, protocol: str, point: dict[str, Any]) -> None:
-    """Writes the export's own threshold where `urfr compare` finds it."""
-    about = {"protocol": protocol, "kind": export.kind, "fingerprint": export.fingerprint}
-    write_json(threshold_file(export.kind, target), {"score": "cosine", **point, **about})
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from typing import Any
 
 from tensorflow.lite.python import schema_py_generated as schema
 
-from urfr_tf.runs.tflite_file import of_kind, unpack
+from urfr_tf.runs.tflite_file import find_operators, unpack
 
 _KIND = schema.BuiltinOperator
 _PRODUCTS = _KIND.CONV_2D, _KIND.FULLY_CONNECTED
@@ -24,7 +24,7 @@ def float_outputs(content: bytes) -> list[str]:
     """
     model = unpack(content)
     graph = model.subgraphs[0]
-    products = set(of_kind(model, graph, _KIND.FULLY_CONNECTED))
+    products = set(find_operators(model, graph, _KIND.FULLY_CONNECTED))
     flat: set[int] = set()
     names: list[str] = []
     for operator in graph.operators:
@@ -55,8 +55,11 @@ def unquantised_outputs(content: bytes) -> list[str]:
     """
     model = unpack(content)
     graph = model.subgraphs[0]
-    kept = [*of_kind(model, graph, _KIND.PRELU), *of_kind(model, graph, _KIND.DEPTHWISE_CONV_2D)]
-    products = [each for kind in _PRODUCTS for each in of_kind(model, graph, kind)]
+    kept = [
+        *find_operators(model, graph, _KIND.PRELU),
+        *find_operators(model, graph, _KIND.DEPTHWISE_CONV_2D),
+    ]
+    products = [each for kind in _PRODUCTS for each in find_operators(model, graph, kind)]
     readers: dict[int, list[Any]] = {}
     for operator in graph.operators:
         for index in operator.inputs:

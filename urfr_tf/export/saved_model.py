@@ -13,13 +13,10 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from urfr_tf import keys
 from urfr_tf.export.signatures import centre_crop, cosine_score, decode_crop, fuse_templates, likelihood_score
 from urfr_tf.files import write_text
+from urfr_tf.runs.card import CARD_NAME, ModelCard
 
-CARD = "urfr.json"
 
-
-def write_saved_model(
-    network: keras.Model, folder: Path, card: dict[str, Any], *, frozen: bool = False
-) -> None:
+def write_saved_model(network: keras.Model, folder: Path, card: ModelCard, *, frozen: bool = False) -> None:
     """Writes `network` with its signatures into a new folder.
 
     The object that `tf.saved_model.load` gives back is also callable on float32 [B, H, W, 3] and has
@@ -35,7 +32,7 @@ def write_saved_model(
     """
     servable = build_servable(network, frozen=frozen)
     with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / CARD
+        path = Path(scratch) / CARD_NAME
         write_text(path, json.dumps(card, indent=1, sort_keys=True, allow_nan=False) + "\n")
         servable.card = tf.saved_model.Asset(str(path))
         tf.saved_model.save(servable, str(folder), signatures=servable.signature_functions)

@@ -18,13 +18,14 @@ from urfr_tf.export.equalize import EQUALIZED_ON, equalize
 from urfr_tf.export.fold_batch_norm import fold
 from urfr_tf.export.kept_float import float_outputs, unquantised_outputs
 from urfr_tf.export.whole_map import whole_maps
-from urfr_tf.runs.tflite_file import with_card
+from urfr_tf.runs.card import ModelCard
+from urfr_tf.runs.tflite_file import add_card
 
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
 
 
 def convert(
-    network: keras.Model, card: dict[str, Any], quantize: str = "none", images: np.ndarray | None = None
+    network: keras.Model, card: ModelCard, quantize: str = "none", images: np.ndarray | None = None
 ) -> bytes:
     """Converts the inference model.
 
@@ -74,7 +75,7 @@ def convert(
         content = _converted(lambda: mlir_quantize(calibrated, denylisted_nodes=left))
     if quantize == "dynamic" and depthwise:
         content = one_range_an_image(float_weights(content))
-    return with_card(content, {**card, "quantize": quantize})
+    return add_card(content, {**card, "quantize": quantize})
 
 
 def operators(content: bytes) -> list[str]:

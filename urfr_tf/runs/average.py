@@ -1,37 +1,48 @@
 """A fine-tuned network averaged with the one that it started from.
 
-Fine-tuning gains on what it trains with and forgets some of what it does not; between the two sets of weights
-lies a network that keeps most of both (WiSE-FT: Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
+Fine-tuning improves on the kind of images that it trains with and loses some accuracy on others. Averages of the
+weights before and after keep most of both (WiSE-FT: Wortsman et al., "Robust fine-tuning of zero-shot models",
+CVPR 2022).
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.files import read_json, replacing
+from urfr_tf.files import read_json
 from urfr_tf.models.urface import embedding_network
-from urfr_tf.runs.embedder import load_network
-from urfr_tf.runs.folder import WEIGHTS, open_run, refuse_other_run
-from urfr_tf.runs.initial_weights import load_network_weights
+from urfr_tf.runs.folder import open_run, refuse_other_run
+from urfr_tf.runs.initial_weights import copy_initial_weights
+from urfr_tf.runs.load_run import load_network
+from urfr_tf.runs.network_weights import save_network_weights
 
-_OF_A_RUN = ("versions", "seed", "commit", "command")
+_FACTS_OF_A_RUN = ("versions", "seed", "commit", "command")
 
 
-def mix(run: Path, share: float, out: Path) -> dict[str, Any]:
+class MixtureFacts(TypedDict):
+    """What run.json keeps under `mixed`."""
+
+    run: str
+    """The fine-tuned run."""
+    start: str
+    """The run that it started from."""
+    share: float
+    """Of the start in the average."""
+
+
+def average_with_start(run: Path, share: float, out: Path) -> MixtureFacts:
     """Writes the run folder `out` with (1 - share) of the weights of `run` and `share` of those it started from.
 
-    Batch norms should have stood still (`train.freeze_batch_norm: all`): statistics of two networks do not
-    average. A confidence head or an embedding that started anew counts with that start.
+    Fine-tune with frozen batch norms (`train.freeze_batch_norm: all`) first: the average of the statistics of two
+    networks does not fit the averaged network. A confidence head or an embedding that did not fit the start is
+    averaged with its own initial weights.
 
     Args:
-        run: a run with `initial_weights`, which must still be there.
+        run: a run with `initial_weights`; the folder that they are from must still exist.
         share: from 0, the run itself, to 1, its start.
-        out: the run folder; new, or a mixture of the same run.
-
-    Returns:
-        What run.json keeps under `mixed`.
+        out: the run folder; new, or an earlier average of the same run.
 
     Raises:
         UrfrError: the run did not start from another, or `out` holds another run; nothing is written.
@@ -45,12 +56,13 @@ def mix(run: Path, share: float, out: Path) -> dict[str, Any]:
         )
     refuse_other_run(out, "mixed", "run", str(run.resolve()), f"mixture of {run}")
     start = embedding_network(config.model, config.confidence)
-    load_network_weights(start, config)
-    for variable, beginning in zip(network.weights, start.weights, strict=True):
-        variable.assign((1 - share) * variable + np.float32(share) * beginning)
-    facts = {"run": str(run.resolve()), "start": config.initial_weights, "share": share}
-    before = {name: fact for name, fact in read_json(run / "run.json").items() if name not in _OF_A_RUN}
-    open_run(out, config, {**before, "mixed": facts})
-    with replacing(out / WEIGHTS) as beside:
-        network.save_weights(str(beside))
+    copy_initial_weights(start, config)
+    for variable, start_variable in zip(network.weights, start.weights, strict=True):
+        variable.assign((1 - share) * variable + np.float32(share) * start_variable)
+    facts: MixtureFacts = {"run": str(run.resolve()), "start": config.initial_weights, "share": share}
+    other_facts = {
+        name: fact for name, fact in read_json(run / "run.json").items() if name not in _FACTS_OF_A_RUN
+    }
+    open_run(out, config, {**other_facts, "mixed": facts})
+    save_network_weights(network, out)
     return facts

@@ -1,86 +1,67 @@
 """What a model says about itself: the facts that somebody needs who has only its files.
 
-`urfr export` puts the card into the SavedModel (`assets/urfr.json`) and the TFLite file (metadata
-`urfr.json`); a run folder's card is made from its configuration.
+`urfr export` puts the card into the SavedModel (`assets/urfr.json`) and into the TFLite file (metadata
+`urfr.json`). The card of a run folder is made from its configuration.
 """
 
-import hashlib
-import json
-import math
-from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
-from urfr_tf.config.load_config import to_yaml
-from urfr_tf.config.tree import Experiment
 from urfr_tf.errors import UrfrError
-from urfr_tf.files import read_json
+from urfr_tf.runs.thresholds import Threshold
 
-FORMAT = "urfr-model/1"
-THRESHOLD = "threshold.json"
-SCORES = ("cosine", "likelihood")
+CARD_NAME = "urfr.json"
+CARD_IN_SAVED_MODEL = f"assets/{CARD_NAME}"
 
 
-def run_card(run: Path, config: Experiment) -> dict[str, Any]:
-    """The card of a run folder.
+class Alignment(TypedDict):
+    """How the crops of the training were aligned."""
 
-    Returns:
-        name, input_size (S), groups (K), dim (D), pixels, alignment (size of the aligned crop in
-        pixels, template, its five points), threshold (of `threshold.json`, or None), config_sha256.
+    size: int
+    """Side of the crops in pixels."""
+    template: str | None
+    """Name of the template, or None where faces were not aligned."""
+    points: list[list[float]] | None
+    """Where the five points of the template lie in such a crop, [x, y] each."""
+
+
+class ModelCard(TypedDict, total=False):
+    """The card; a foreign TFLite file has none of the keys, a run folder those before `licence`."""
+
+    format: str
+    name: str
+    input_size: int
+    """S, the side of the network's input in pixels."""
+    groups: int
+    """K."""
+    dim: int
+    """D."""
+    pixels: str
+    """What the pixels must be, in words."""
+    alignment: Alignment
+    threshold: Threshold | None
+    """Of the run; see `urfr_tf.runs.thresholds` for the models that it counts for."""
+    config_sha256: str
+
+    licence: str
+    weights_sha256: str
+    """Fingerprint of the run that was exported."""
+    versions: dict[str, str]
+    quantize: str
+    frozen: bool
+    served: str
+    """Fingerprint of the SavedModel behind a server, "" where it is not known."""
+
+
+def card_of_json(content: object, origin: object) -> ModelCard:
+    """Accepts parsed JSON as a card.
+
+    Args:
+        content: what the parser gave.
+        origin: where it was read, for the message.
 
     Raises:
-        UrfrError: `threshold.json` is there but mangled.
+        UrfrError: `content` is not an object.
     """
-    return {
-        "format": FORMAT,
-        "name": config.name,
-        "input_size": config.model.input_size,
-        "groups": config.model.groups,
-        "dim": config.model.embedding_dim,
-        "pixels": "RGB, 0..255, as decoded: the model normalises; larger images are cropped about their centre",
-        "alignment": _alignment(run, config),
-        "threshold": read_threshold(run / THRESHOLD) if (run / THRESHOLD).is_file() else None,
-        "config_sha256": hashlib.sha256(to_yaml(config).encode("utf-8")).hexdigest(),
-    }
-
-
-def read_threshold(path: Path) -> dict[str, Any]:
-    """A calibrated threshold: {"score": "cosine" or "likelihood", "threshold": number, ...}.
-
-    The two keys are those of `metrics.json`; a pair is the same person where score >= threshold.
-
-    Raises:
-        UrfrError: another score, or no finite number.
-    """
-    content = read_json(path)
-    try:
-        good = content["score"] in SCORES and math.isfinite(content["threshold"])
-    except (KeyError, TypeError):
-        good = False
-    if not good:
-        raise UrfrError(
-            f'expected {{"score": "cosine" or "likelihood", "threshold": number}} in {path}, '
-            f"but got {json.dumps(content)[:100]}"
-        )
-    return content
-
-
-def _alignment(run: Path, config: Experiment) -> dict[str, Any]:
-    """Size and template of the crops that the network was trained on."""
-    for path in (run / "run.json", Path(config.data.train or run) / "manifest.json"):
-        if not path.is_file():
-            continue
-        facts = read_json(path)
-        if isinstance(facts, dict) and isinstance(facts.get("image_size"), int):
-            template = facts.get("template")
-            return {
-                "size": facts["image_size"],
-                "template": template,
-                "points": _points(facts["image_size"]) if template else None,
-            }
-    return {"size": config.model.input_size, "template": None, "points": None}
-
-
-def _points(size: int) -> list[list[float]]:
-    from urfr_tf.faces.template import five_points
-
-    return [[round(float(x), 4), round(float(y), 4)] for x, y in five_points(size)]
+    if not isinstance(content, dict):
+        raise UrfrError(f"expected an object in {origin}, but got {type(content).__name__}")
+    return cast(ModelCard, content)

@@ -9,9 +9,9 @@ import io
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from urfr_tf import __version__
 from urfr_tf.config.load_config import read_run_config, to_yaml
@@ -20,7 +20,6 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.files import read_json, write_json, write_text
 from urfr_tf.system.cores import count_cores
 
-WEIGHTS = "inference.weights.h5"
 # A finished or interrupted run may go on longer or elsewhere; anything else would be another run.
 _MAY_CHANGE = (
     "train.epochs",
@@ -31,8 +30,8 @@ _MAY_CHANGE = (
 )
 
 
-def versions() -> dict[str, str]:
-    """Versions of what a number depends on."""
+def collect_versions() -> dict[str, str]:
+    """Collects the versions of what a number depends on, and the machine."""
     names = (
         "tensorflow",
         "keras",
@@ -41,18 +40,17 @@ def versions() -> dict[str, str]:
         "numpy",
         "opencv-python-headless",
     )
-    found = {"urfr_tf": __version__, "python": platform.python_version(), "machine": machine()}
+    versions = {"urfr_tf": __version__, "python": platform.python_version(), "machine": describe_machine()}
     for name in names:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = "missing"
-    return found
+            versions[name] = "missing"
+    return versions
 
 
-def machine() -> str:
-    """Processor model and number of cores, as far as the system tells."""
-
+def describe_machine() -> str:
+    """Names the processor model and the number of cores, as far as the system knows them."""
     model = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -62,8 +60,8 @@ def machine() -> str:
     return f"{model}, {count_cores()} cores"
 
 
-def git_commit() -> str:
-    """The commit of this code, with `+changes` where the tree is dirty; `unknown` outside git."""
+def find_git_commit() -> str:
+    """Finds the commit of this code, with `+changes` where the tree is dirty; `unknown` outside git."""
     here = Path(__file__).resolve().parent
     try:
         commit = subprocess.run(
@@ -82,21 +80,21 @@ def git_commit() -> str:
     return commit + ("+changes" if changed else "")
 
 
-def open_run(run_dir: Path, config: Experiment, facts: dict[str, Any]) -> None:
+def open_run(run_dir: Path, config: Experiment, facts: Mapping[str, object]) -> None:
     """Creates a run folder, or makes sure that the one there is the same run.
 
     Args:
         run_dir: the folder.
         config: the resolved configuration.
-        facts: what else run.json keeps (classes, images, steps).
+        facts: what else run.json keeps, for instance classes, images, steps.
 
     Raises:
         UrfrError: the folder belongs to another configuration; the first key that differs is named.
     """
     before: dict[str, object] = {}
-    after = flatten(config.as_dict())
+    after = flatten_tree(config.as_dict())
     if (run_dir / "config.yaml").exists():
-        before = flatten(read_run_config(run_dir).as_dict())
+        before = flatten_tree(read_run_config(run_dir).as_dict())
         for key in sorted(before.keys() | after.keys()):
             if before.get(key) != after.get(key) and not key.startswith(_MAY_CHANGE):
                 raise UrfrError(
@@ -109,9 +107,9 @@ def open_run(run_dir: Path, config: Experiment, facts: dict[str, Any]) -> None:
     write_json(
         run_dir / "run.json",
         {
-            "versions": versions(),
+            "versions": collect_versions(),
             "seed": config.seed,
-            "commit": git_commit(),
+            "commit": find_git_commit(),
             "command": " ".join(sys.argv),
             **facts,
         },
@@ -136,33 +134,38 @@ def refuse_other_run(out: Path, kind: str, name: str, value: str, what: str) -> 
     if not any(out.iterdir()):
         return
     facts = read_json(out / "run.json") if (out / "run.json").is_file() else {}
-    found = facts.get(kind) if isinstance(facts, dict) else None
-    if not isinstance(found, dict) or found.get(name) != value:
+    work = facts.get(kind) if isinstance(facts, dict) else None
+    if not isinstance(work, dict) or work.get(name) != value:
         raise UrfrError(f"{out} is not empty and holds no {what}; choose another --out")
 
 
-def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dictionaries as one, with dotted keys."""
-    flat: dict[str, Any] = {}
+def flatten_tree(tree: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    """Turns nested dictionaries into one with dotted keys, and tuples into lists."""
+    flat: dict[str, object] = {}
     for key, value in tree.items():
         if isinstance(value, dict):
-            flat.update(flatten(value, f"{prefix}{key}."))
+            flat.update(flatten_tree(value, f"{prefix}{key}."))
         else:
             flat[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
     return flat
 
 
 class EpochLog:
-    """log.csv: one row an epoch, rewritten whole, with the rows of a resumed run cut to what counts."""
+    """log.csv: one row an epoch. The file is rewritten as a whole.
+
+    Args:
+        path: the file.
+        finished_epochs: what a resumed run has finished; rows of later epochs are dropped.
+    """
 
     def __init__(self, path: Path, finished_epochs: int) -> None:
         self.path = path
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[Mapping[str, object]] = []
         if path.exists():
             with open(path, encoding="utf-8", newline="") as file:
                 self.rows = [row for row in csv.DictReader(file) if int(row["epoch"]) <= finished_epochs]
 
-    def add(self, row: dict[str, Any]) -> None:
+    def add(self, row: Mapping[str, object]) -> None:
         """Appends one epoch; new columns are allowed."""
         self.rows.append(row)
         columns = list(dict.fromkeys(key for each in self.rows for key in each))

@@ -15,7 +15,8 @@ from urfr_tf.foreign_weights.mxnet import read_mxnet, symbol_beside
 from urfr_tf.foreign_weights.onnx import read_onnx
 from urfr_tf.foreign_weights.torch_file import read_tensors
 from urfr_tf.models.inference_graph import build_inference
-from urfr_tf.runs.folder import WEIGHTS, open_run, refuse_other_run
+from urfr_tf.runs.folder import open_run, refuse_other_run
+from urfr_tf.runs.network_weights import WEIGHTS
 
 SCALE = 64.0  # CosFace's and ArcFace's s; a fixed confidence of one group.
 

@@ -7,16 +7,19 @@ every file is first read by the flatbuffer's Python classes, whose reads are bou
 import json
 import os
 import struct
-from typing import Any
+from typing import TYPE_CHECKING
 
 from urfr_tf.errors import UrfrError
+from urfr_tf.runs.card import CARD_NAME, ModelCard, card_of_json
+
+if TYPE_CHECKING:
+    from tensorflow.lite.python.schema_py_generated import ModelT, OperatorT, SubGraphT
 
 IDENTIFIER = b"TFL3"
-CARD = "urfr.json"
 _LARGEST_CARD = 1 << 20
 
 
-def read_tflite(path: str | os.PathLike[str]) -> tuple[bytes, dict[str, Any]]:
+def read_tflite(path: str | os.PathLike[str]) -> tuple[bytes, ModelCard]:
     """Reads and checks a TFLite file.
 
     Returns:
@@ -36,7 +39,7 @@ def read_tflite(path: str | os.PathLike[str]) -> tuple[bytes, dict[str, Any]]:
         )
     try:
         model = unpack(content)
-        card = _card(model)
+        card = _read_card(model, path)
     except (struct.error, IndexError, ValueError, TypeError, OverflowError, MemoryError) as error:
         raise UrfrError(
             f"expected a whole TensorFlow Lite file, but {path} ({len(content)} bytes) is truncated or damaged"
@@ -46,8 +49,12 @@ def read_tflite(path: str | os.PathLike[str]) -> tuple[bytes, dict[str, Any]]:
     return content, card
 
 
-def with_card(content: bytes, card: dict[str, Any]) -> bytes:
-    """The same model with `card` as JSON in its metadata, under the name `urfr.json`."""
+def add_card(content: bytes, card: ModelCard) -> bytes:
+    """Writes `card` as JSON into the metadata of a TFLite file, under the name `urfr.json`.
+
+    Returns:
+        The bytes of the new file. A card that was there before is replaced.
+    """
     import numpy as np
     from tensorflow.lite.python import schema_py_generated as schema
 
@@ -55,14 +62,14 @@ def with_card(content: bytes, card: dict[str, Any]) -> bytes:
     metadata, buffer = schema.MetadataT(), schema.BufferT()
     text = json.dumps(card, ensure_ascii=False, sort_keys=True, allow_nan=False)
     buffer.data = np.frombuffer(text.encode("utf-8"), np.uint8)
-    metadata.name, metadata.buffer = CARD, len(model.buffers)
+    metadata.name, metadata.buffer = CARD_NAME, len(model.buffers)
     model.buffers = [*model.buffers, buffer]
-    model.metadata = [m for m in model.metadata or [] if _text(m.name) != CARD] + [metadata]
+    model.metadata = [m for m in model.metadata or [] if _text(m.name) != CARD_NAME] + [metadata]
     return pack(model, len(content))
 
 
-def unpack(content: bytes) -> Any:
-    """The file as objects of the flatbuffer's schema (`schema_py_generated.ModelT`).
+def unpack(content: bytes) -> "ModelT":
+    """Reads the file as objects of the flatbuffer's schema (`schema_py_generated.ModelT`).
 
     Raises:
         struct.error, IndexError, ValueError: something in it points outside of it.
@@ -72,8 +79,13 @@ def unpack(content: bytes) -> Any:
     return schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
 
 
-def pack(model: Any, size: int) -> bytes:
-    """The bytes of what `unpack` gives; `size` is about how many, so that its buffer need not grow."""
+def pack(model: "ModelT", size: int) -> bytes:
+    """Writes what `unpack` gives as bytes.
+
+    Args:
+        model: the objects.
+        size: about how many bytes there will be, so that the buffer need not grow.
+    """
     import flatbuffers
 
     builder = flatbuffers.Builder(size + 4096)
@@ -81,22 +93,19 @@ def pack(model: Any, size: int) -> bytes:
     return bytes(builder.Output())
 
 
-def of_kind(model: Any, graph: Any, kind: int) -> list[Any]:
-    """The graph's operators of one of `schema.BuiltinOperator`'s kinds, in the order in which they run."""
+def find_operators(model: "ModelT", graph: "SubGraphT", kind: int) -> "list[OperatorT]":
+    """Finds the operators of one kind (`schema.BuiltinOperator`) in a graph, in the order in which they run."""
     codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
     return [operator for operator in graph.operators if codes[operator.opcodeIndex] == kind]
 
 
-def _card(model: Any) -> dict[str, Any]:
+def _read_card(model: "ModelT", path: str | os.PathLike[str]) -> ModelCard:
     for entry in model.metadata or []:
-        if _text(entry.name) == CARD:
+        if _text(entry.name) == CARD_NAME:
             text = bytes(bytearray(model.buffers[entry.buffer].data))
-            card = json.loads(text[:_LARGEST_CARD].decode("utf-8"))
-            if not isinstance(card, dict):
-                raise ValueError("the card is not an object")
-            return card
+            return card_of_json(json.loads(text[:_LARGEST_CARD].decode("utf-8")), f"the metadata of {path}")
     return {}
 
 
-def _text(name: Any) -> str:
+def _text(name: object) -> str:
     return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)

@@ -1,42 +1,135 @@
-"""The operating threshold of a model: where it is kept, and whether it is this model's own.
+"""The operating threshold of a model: where it is stored, how it is written and read, which model it is of.
 
-A threshold belongs to the very files it was calibrated with: another quantisation, or the same run trained
-on, gives other scores. `urfr evaluate --far` writes it beside the model, with the model's fingerprint.
+A threshold belongs to the files that it was calibrated with. Another quantization, or the same run after more
+training, gives other scores. `urfr evaluate --far` therefore writes it next to the model with the model's fingerprint.
 """
 
+import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Protocol, TypedDict, cast
 
-from urfr_tf.runs.card import THRESHOLD, read_threshold
+from urfr_tf.errors import UrfrError
+from urfr_tf.files import read_json, write_json
 
-
-def threshold_file(kind: str, path: str | Path) -> Path:
-    """Where a model keeps its threshold: in the run, in the SavedModel's assets.extra, beside the .tflite file.
-
-    TensorFlow Serving ignores assets.extra, and no fingerprint covers it.
-    """
-    place = Path(path)
-    if kind == "tflite":
-        return place.with_name(f"{place.name}.{THRESHOLD}")
-    return place / "assets.extra" / THRESHOLD if kind == "saved_model" else place / THRESHOLD
+THRESHOLD_FILE = "threshold.json"
+_SCORES = ("cosine", "likelihood")
 
 
-def own_threshold(
-    kind: str, path: str | Path, fingerprint: str, carried: dict[str, Any] | None
-) -> dict[str, Any] | None:
-    """The threshold of a model, {"score", "threshold", ...}, or None.
+class _Verdict(TypedDict):
+    """What a threshold needs: two photographs show one person where `score` >= `threshold`."""
+
+    score: str
+    threshold: float
+
+
+class Threshold(_Verdict, total=False):
+    """A threshold and where it comes from; one that was written by hand may have the first two keys only."""
+
+    protocol: str
+    kind: str
+    fingerprint: str
+    far: float
+
+
+class CalibratedModel(Protocol):
+    """What a threshold is bound to: an `Embedder`, or anything with the same attributes."""
+
+    @property
+    def kind(self) -> str:
+        """`run`, `saved_model`, `tflite` or `server`."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the files that the outputs depend on."""
+
+
+def threshold_path(kind: str, path: str | Path) -> Path:
+    """Names the file for the threshold of a model.
+
+    It is in the run folder, in the `assets.extra` of a SavedModel, or next to a .tflite file. TensorFlow Serving
+    ignores `assets.extra`, and no fingerprint covers it.
 
     Args:
-        kind: run, saved_model, tflite, or server, which has no file at its address: what is carried counts.
+        kind: `run`, `saved_model` or `tflite`.
+        path: of the model.
+    """
+    model = Path(path)
+    if kind == "tflite":
+        return model.with_name(f"{model.name}.{THRESHOLD_FILE}")
+    return model / "assets.extra" / THRESHOLD_FILE if kind == "saved_model" else model / THRESHOLD_FILE
+
+
+def write_threshold(
+    path: Path, model: CalibratedModel, score: str, protocol: str, point: Mapping[str, object]
+) -> None:
+    """Writes the threshold that was calibrated with a model.
+
+    Args:
+        path: the file, see `threshold_path`.
+        model: the model that gave the scores; its kind and fingerprint are stored.
+        score: `cosine` or `likelihood`.
+        protocol: name of the protocol that gave the impostors.
+        point: `threshold`, `far` and what else is known about the operating point.
+
+    Raises:
+        UrfrError: the disk is full or the folder cannot be written.
+    """
+    origin = {"protocol": protocol, "kind": model.kind, "fingerprint": model.fingerprint}
+    write_json(path, {"score": score, **point, **origin})
+
+
+def read_threshold(path: Path) -> Threshold:
+    """Reads a threshold file.
+
+    Raises:
+        UrfrError: not JSON, another score than `cosine` or `likelihood`, or no finite number.
+    """
+    content = read_json(path)
+    try:
+        valid = content["score"] in _SCORES and math.isfinite(content["threshold"])
+    except (KeyError, TypeError):
+        valid = False
+    if not valid:
+        raise UrfrError(
+            f'expected {{"score": "cosine" or "likelihood", "threshold": number}} in {path}, '
+            f"but got {json.dumps(content)[:100]}"
+        )
+    return cast(Threshold, content)
+
+
+def read_run_threshold(run: Path) -> Threshold | None:
+    """Reads the threshold that a run folder holds, of whatever weights; None where there is none.
+
+    Raises:
+        UrfrError: the file is mangled.
+    """
+    path = threshold_path("run", run)
+    return read_threshold(path) if path.is_file() else None
+
+
+def find_threshold(
+    kind: str, path: str | Path, fingerprint: str, from_card: Threshold | None
+) -> Threshold | None:
+    """Finds the threshold that was calibrated with the files of a model.
+
+    Args:
+        kind: `run`, `saved_model`, `tflite` or `server`. A server has no file at its address: the card counts.
         path: of the model.
         fingerprint: of the model.
-        carried: what its card carries; an export's card has that of its run, which was calibrated with
-            other files and does not count.
+        from_card: what its card says. The card of an export has the threshold of its run, which was
+            calibrated with other files and is not returned.
+
+    Returns:
+        The threshold, or None where there is none or it is of another model. One without a fingerprint, written
+        by hand, is returned.
 
     Raises:
         UrfrError: the file of the threshold is mangled.
     """
-    place = None if kind == "server" else threshold_file(kind, path)
-    found = read_threshold(place) if place and place.is_file() else carried
-    # One written by hand names no fingerprint, and is taken.
-    return found if found and found.get("fingerprint", fingerprint) == fingerprint else None
+    file = None if kind == "server" else threshold_path(kind, path)
+    threshold = read_threshold(file) if file and file.is_file() else from_card
+    if threshold and threshold.get("fingerprint", fingerprint) == fingerprint:
+        return threshold
+    return None

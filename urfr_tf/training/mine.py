@@ -14,7 +14,7 @@ from urfr_tf.data.stream.pipeline import evaluation_dataset
 from urfr_tf.data.stream.soft_labels import write_soft_labels
 from urfr_tf.errors import UrfrError
 from urfr_tf.models.attribute_network import attribute_network
-from urfr_tf.runs.folder import WEIGHTS
+from urfr_tf.runs.network_weights import WEIGHTS
 
 _BATCH = 64
 

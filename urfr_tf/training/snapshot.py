@@ -11,7 +11,7 @@ import tensorflow as tf
 from urfr_tf import keys
 from urfr_tf.files import replacing
 from urfr_tf.layers.cpu.prelu import in_bulk
-from urfr_tf.runs.folder import WEIGHTS
+from urfr_tf.runs.network_weights import WEIGHTS
 
 
 class Snapshot:

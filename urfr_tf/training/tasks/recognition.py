@@ -20,7 +20,7 @@ from urfr_tf.models.partial_prototypes import PartialPrototypes
 from urfr_tf.models.prototype_step import Momentum
 from urfr_tf.models.urface import embedding_network, training_outputs
 from urfr_tf.models.urface_trainer import ADV, CLS, REGULARIZER, TEACHER, Teacher, URFace
-from urfr_tf.runs.initial_weights import load_network_weights
+from urfr_tf.runs.initial_weights import copy_initial_weights
 from urfr_tf.training.addons import Scaled
 from urfr_tf.training.optimizers import build_optimizer
 from urfr_tf.training.strategy import replicated
@@ -69,7 +69,7 @@ def build_model(
     """The training model and the embedding network inside it, with the weights of another run unless not `load`."""
     network = embedding_network(config.model, config.confidence, synchronized=synchronized)
     groups = config.model.groups
-    fresh = load_network_weights(network, config) if config.initial_weights and load else []
+    fresh = copy_initial_weights(network, config) if config.initial_weights and load else []
     teacher = None
     if config.loss.teacher:
         if keys.EMBEDDING in fresh:

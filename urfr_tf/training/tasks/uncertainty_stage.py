@@ -17,7 +17,7 @@ from urfr_tf.losses import mutual_likelihood
 from urfr_tf.models.inference_graph import build_inference, inference_outputs
 from urfr_tf.models.uncertainty_trainer import UncertaintyModel
 from urfr_tf.models.urface import FEATURES, embedding_network
-from urfr_tf.runs.initial_weights import load_network_weights
+from urfr_tf.runs.initial_weights import copy_initial_weights
 from urfr_tf.training.optimizers import build_optimizer
 from urfr_tf.training.tasks.batches import configured_batches
 from urfr_tf.training.tasks.task import Parts
@@ -29,7 +29,7 @@ def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.di
     del manifest
     with strategy.scope():
         model, network = build_model(config, schedule)
-        load_network_weights(network, config)
+        copy_initial_weights(network, config)
     learned = {variable.ref() for variable in model.theta}
     fixed = [variable for variable in network.weights if variable.ref() not in learned]
     checksum = digest(fixed)

@@ -1,0 +1,68 @@
+"""The weights of a run: the one place that names, writes and reads `inference.weights.h5`."""
+
+import os
+from pathlib import Path
+
+import h5py
+import keras
+
+from urfr_tf.errors import UrfrError, reason_of
+from urfr_tf.files import replacing
+
+WEIGHTS = "inference.weights.h5"
+_LONGEST_REASON = 300
+
+
+def save_network_weights(network: keras.Model, run: str | os.PathLike[str]) -> None:
+    """Writes the weights of an inference network into a run folder, whole or not at all.
+
+    Raises:
+        UrfrError: the disk is full or the folder cannot be written. Older weights stay as they were.
+    """
+    with replacing(Path(run) / WEIGHTS) as tmp_path:
+        network.save_weights(str(tmp_path))
+
+
+def load_network_weights(network: keras.Model, run: str | os.PathLike[str]) -> None:
+    """Reads the weights of a run folder into a network of the same structure.
+
+    Args:
+        network: what the `config.yaml` of the run describes, with any weights.
+        run: the run folder.
+
+    Raises:
+        UrfrError: no weights yet, a damaged file, or weights of another network.
+    """
+    path = Path(run) / WEIGHTS
+    if not path.is_file():
+        raise UrfrError(
+            f"expected {WEIGHTS} in {run}, but there is none: it is written when the first epoch ends"
+        )
+    try:
+        count = _count_arrays(path)
+    except Exception as error:  # h5py raises OSError, RuntimeError or KeyError on damaged files.
+        raise UrfrError(f"expected Keras weights in {path}, but the file is truncated or damaged") from error
+    # Keras loads a file with other arrays than the network has without an error.
+    if count != len(network.weights):
+        raise UrfrError(
+            f"{path} holds {count} arrays, but {Path(run) / 'config.yaml'} describes a network "
+            f"of {len(network.weights)}: they are not of the same model"
+        )
+    try:
+        network.load_weights(str(path))
+    except Exception as error:  # Keras raises ValueError, KeyError or OSError, by the kind of damage.
+        raise UrfrError(
+            f"the weights in {path} do not fit {Path(run) / 'config.yaml'}: {reason_of(error)[:_LONGEST_REASON]}"
+        ) from error
+
+
+def _count_arrays(path: Path) -> int:
+    count = 0
+
+    def visit(name: str, item: object) -> None:
+        nonlocal count
+        count += isinstance(item, h5py.Dataset)
+
+    with h5py.File(path, "r") as file:
+        file.visititems(visit)
+    return count
