@@ -1,12 +1,12 @@
 """Imported weights -> a run folder: the one place where readers, configuration and model meet."""
 
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from urfr_tf import keys
 from urfr_tf.config.load_config import from_dict
 from urfr_tf.config.tree import Experiment
-from urfr_tf.files import file_sha256, replacing
+from urfr_tf.files import file_sha256
 from urfr_tf.foreign_weights.graph import accept_our_pixels, tidy
 from urfr_tf.foreign_weights.iresnet import iresnet_graph
 from urfr_tf.foreign_weights.keras_graph import keras_graph
@@ -16,12 +16,36 @@ from urfr_tf.foreign_weights.onnx import read_onnx
 from urfr_tf.foreign_weights.torch_file import read_tensors
 from urfr_tf.models.inference_graph import build_inference
 from urfr_tf.runs.folder import open_run, refuse_other_run
-from urfr_tf.runs.network_weights import WEIGHTS
+from urfr_tf.runs.network_weights import save_network_weights
 
-SCALE = 64.0  # CosFace's and ArcFace's s; a fixed confidence of one group.
+SCALE = 64.0
+"""The s of CosFace and ArcFace, as the fixed confidence of one group."""
 
 
-def import_weights(source: str, weights: str, out: Path, channels: str | None = None) -> dict[str, Any]:
+class _ImportFacts(TypedDict):
+    source: str
+    file: str
+    sha256: str
+    channels: str
+    backbone: str
+    width: float
+    input_size: int
+    embedding_dim: int
+    numbers: int
+    """How many weights were copied."""
+    folded: int
+    """How many batch norms the file has folded into the convolutions before them."""
+    unused: list[str]
+    """Names of the tensors that the network does not need."""
+
+
+class ImportFacts(_ImportFacts, total=False):
+    """What run.json keeps under `imported`."""
+
+    symbol_sha256: str
+
+
+def import_weights(source: str, weights: str, out: Path, channels: str | None = None) -> ImportFacts:
     """Reads `weights`, builds our model of the same structure, and writes the run folder `out`.
 
     The run has one group and a fixed confidence: the imported embedding, normalised as a whole.
@@ -31,9 +55,6 @@ def import_weights(source: str, weights: str, out: Path, channels: str | None = 
         weights: the file.
         out: the run folder; new, or an import of the same file.
         channels: `rgb` or `bgr`, what the network was trained on; None takes it from the format.
-
-    Returns:
-        What run.json keeps under `imported`.
 
     Raises:
         UrfrError: the file cannot be read or does not fit, or `out` holds another run; nothing is written.
@@ -49,22 +70,22 @@ def import_weights(source: str, weights: str, out: Path, channels: str | None = 
     blue_first = channels == "bgr" if channels else blue_first
     output, folded = tidy(output)
     accept_our_pixels(output, blue_first)
-    found = proportions(output, input_size)
+    network = proportions(output, input_size)
 
     digest = file_sha256(weights)
     refuse_other_run(out, "imported", "sha256", digest, "import of these weights")
-    config = configuration(found, f"import of {weights}")
+    config = make_configuration(network, f"import of {weights}")
     model = build_inference(config)
     numbers = load_graph(output, keras_graph(model, keys.EMBEDDING))
-    facts = {
+    facts: ImportFacts = {
         "source": source,
         "file": str(Path(weights).resolve()),
         "sha256": digest,
         "channels": "bgr" if blue_first else "rgb",
-        "backbone": found.backbone,
-        "width": found.width,
-        "input_size": found.input_size,
-        "embedding_dim": found.embedding_dim,
+        "backbone": network.backbone,
+        "width": network.width,
+        "input_size": network.input_size,
+        "embedding_dim": network.embedding_dim,
         "numbers": numbers,
         "folded": folded,
         "unused": unused,
@@ -72,20 +93,26 @@ def import_weights(source: str, weights: str, out: Path, channels: str | None = 
     if source == "insightface":
         facts["symbol_sha256"] = file_sha256(symbol_beside(weights))
     open_run(out, config, {"imported": facts})
-    with replacing(out / WEIGHTS) as beside:
-        model.save_weights(str(beside))
+    save_network_weights(model, out)
     return facts
 
 
-def configuration(found: Proportions, where: str) -> Experiment:
-    """The experiment of an imported network; its training settings are those of a start, not of its past."""
+def make_configuration(network: Proportions, where: str) -> Experiment:
+    """Makes the experiment of an imported network.
+
+    Its training settings are a start for fine-tuning. How the network was trained is not known.
+
+    Args:
+        network: the structure that was found in the file.
+        where: names the origin in errors.
+    """
     tree = {
         "name": "imported",
         "model": {
-            "backbone": found.backbone,
-            "width": found.width,
-            "input_size": found.input_size,
-            "embedding_dim": found.embedding_dim,
+            "backbone": network.backbone,
+            "width": network.width,
+            "input_size": network.input_size,
+            "embedding_dim": network.embedding_dim,
             "groups": 1,
         },
         "confidence": {"learned": False, "initial": SCALE},

@@ -14,7 +14,7 @@ from urfr_tf.data.stream.pipeline import evaluation_dataset
 from urfr_tf.data.stream.soft_labels import write_soft_labels
 from urfr_tf.errors import UrfrError
 from urfr_tf.models.attribute_network import attribute_network
-from urfr_tf.runs.network_weights import WEIGHTS
+from urfr_tf.runs.network_weights import load_network_weights
 
 _BATCH = 64
 
@@ -44,13 +44,7 @@ def mine(
     if unknown := [name for name in names if name not in known]:
         raise UrfrError(f"expected attributes out of {', '.join(known)}, but got {', '.join(unknown)}")
     network = attribute_network(len(known), config.model.input_size)
-    path = Path(run) / WEIGHTS
-    if not path.is_file():
-        raise UrfrError(f"expected {path} of a trained run, but there is none")
-    try:
-        network.load_weights(str(path))
-    except (ValueError, OSError, KeyError) as error:
-        raise UrfrError(f"the weights {path} do not fit the run's config.yaml: {str(error)[:200]}") from error
+    load_network_weights(network, run)
     predict = tf.function(lambda image: tf.sigmoid(network({keys.IMAGE: image})[keys.ATTRIBUTE]))
     size = config.model.input_size
     stream = evaluation_dataset(shards, batch_size=_BATCH, crop_size=size, scale_to=scale_to)

@@ -9,9 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from urfr_tf import keys
-from urfr_tf.files import replacing
 from urfr_tf.layers.cpu.prelu import in_bulk
-from urfr_tf.runs.network_weights import WEIGHTS
+from urfr_tf.runs.network_weights import save_network_weights
 
 
 class Snapshot:
@@ -53,8 +52,7 @@ class Snapshot:
 
     def save(self, run_dir: Path) -> None:
         """Writes inference.weights.h5 of the last refresh, whole or not at all."""
-        with replacing(run_dir / WEIGHTS) as beside:
-            self.inference.save_weights(str(beside))
+        save_network_weights(self.inference, run_dir)
 
     def embed(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """float32 [B, S, S, 3] -> the outputs of the inference graph."""
