@@ -110,7 +110,7 @@ class Evaluation:
             UrfrError: the disk is full or the folder cannot be written.
         """
         folder = Path(out)
-        with replacing(folder / SCORES) as beside, open(beside, "wb") as file:
+        with replacing(folder / SCORES) as tmp_path, open(tmp_path, "wb") as file:
             np.savez(file, **self.result.arrays)  # type: ignore[arg-type]
         for name, figure in self.figures().items():
             write_bytes(folder / name, png(figure))

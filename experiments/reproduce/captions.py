@@ -126,7 +126,7 @@ def for_pictures(model: Embedder, shards: str, out: Path) -> None:
     kinds = sample_kinds(shards, model.input_size, KIND_IMAGES)
     confidence = {f"confidence_{kind}": embed(model, faces)[keys.CONFIDENCE] for kind, faces in kinds.items()}
     out.mkdir(parents=True, exist_ok=True)
-    with replacing(out / SCORES) as beside, open(beside, "wb") as file:
+    with replacing(out / SCORES) as tmp_path, open(tmp_path, "wb") as file:
         np.savez(
             file,
             points=project(embedding),

@@ -232,9 +232,9 @@ def _embed_with(output, pixels, blue_first=False, input_size=None):
 @functools.cache
 def _model(found):
     from urfr_tf.models.inference_graph import build_inference
-    from urfr_tf.runs.import_weights import configuration
+    from urfr_tf.runs.import_weights import make_configuration
 
-    return build_inference(configuration(found, "a test"))
+    return build_inference(make_configuration(found, "a test"))
 
 
 @pytest.fixture(scope="session")

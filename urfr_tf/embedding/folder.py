@@ -115,8 +115,8 @@ def embed_images(
                 f"none of the {work.total} images of {source} could be embedded "
                 f"({'; '.join(f'{n} {reason}' for reason, n in work.refused.most_common(3))}); nothing was written"
             )
-        with replacing(out) as beside:
-            _pack(folder, beside)
+        with replacing(out) as tmp_path:
+            _pack(folder, tmp_path)
     except OSError as error:
         raise disk_error(error, out) from error
     shutil.rmtree(folder, ignore_errors=True)

@@ -219,5 +219,5 @@ def _read(path: Path | None, count: int, model: Model) -> dict[str, np.ndarray] 
 
 
 def _write(path: Path, kept: dict[str, np.ndarray]) -> None:
-    with replacing(path) as beside, open(beside, "wb") as file:
+    with replacing(path) as tmp_path, open(tmp_path, "wb") as file:
         np.savez(file, **kept)  # type: ignore[arg-type]

@@ -44,15 +44,15 @@ def write_shard(path: Path, crops: Iterable[Crop], labels: dict[str, int]) -> di
             points = None if crop.points is None else list(crop.points)
             yield serialize(crop.encoded, labels[crop.identity], crop.identity, crop.key, points)
 
-    with replacing(path) as beside:
-        records = write_records(beside, path, serialized())
-        digest = file_sha256(beside)
-        size = beside.stat().st_size
+    with replacing(path) as tmp_path:
+        records = write_records(tmp_path, path, serialized())
+        digest = file_sha256(tmp_path)
+        size = tmp_path.stat().st_size
     return shard_entry(path.name, records, size, digest)
 
 
-def write_records(beside: Path, path: Path, records: Iterable[bytes]) -> int:
-    """Writes records to the file that `replacing` has put beside `path`; gives their number.
+def write_records(tmp_path: Path, path: Path, records: Iterable[bytes]) -> int:
+    """Writes records to the file that `replacing` gives for `path`, and returns their number.
 
     Raises:
         UrfrError: the disk is full or the folder cannot be written.
@@ -61,7 +61,7 @@ def write_records(beside: Path, path: Path, records: Iterable[bytes]) -> int:
 
     count = 0
     try:
-        with tf.io.TFRecordWriter(str(beside)) as writer:
+        with tf.io.TFRecordWriter(str(tmp_path)) as writer:
             for record in records:
                 writer.write(record)
                 count += 1
@@ -94,7 +94,7 @@ def tally(texts: Iterable[str]) -> dict[str, int]:
 def write_listing(path: Path, rows: Iterable[tuple[str, str]]) -> dict[str, int]:
     """A list for people: name, tab, sentence; streamed. Gives the number of each kind of sentence."""
     kinds: Counter[str] = Counter()
-    with replacing(path) as beside, open(beside, "w", encoding="utf-8") as file:
+    with replacing(path) as tmp_path, open(tmp_path, "w", encoding="utf-8") as file:
         for name, text in rows:
             file.write(f"{name}\t{text}\n")
             kinds[text.partition(":")[0]] += 1

@@ -77,8 +77,8 @@ def turn_shards(
         for copy, of_copy in enumerate(_paths(manifest, copies)):
             for shard, path in enumerate(of_copy):
                 if not path.is_file():
-                    with replacing(path) as beside:
-                        write_records(beside, path, _turned(manifest, shard, (seed, copy), pool))
+                    with replacing(path) as tmp_path:
+                        write_records(tmp_path, path, _turned(manifest, shard, (seed, copy), pool))
                 sizes[_key(path)] = path.stat().st_size
                 on_progress(int(manifest.shard_records[shard]))
     write_json(folder / _RESULT, {**settings, "bytes": sizes})
