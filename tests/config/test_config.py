@@ -56,6 +56,41 @@ def test_refused_by_full_name(path, override, message):
         load_config(path, [override])
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["loss.margin=abc"], r"loss\.margin in --set loss\.margin=abc expects float, but got 'abc'"),
+        (["loss.margn=3"], r"unknown key loss\.margn in --set loss\.margn=3"),
+        (["loss.margin.x=3"], r"loss\.margin in --set loss\.margin\.x=3 expects float"),
+        (["data.parts=2"], r"data\.parts in --set data\.parts=2 has a new name"),
+        (["model.groups=7"], r"but got 512 and 7 \(--set model\.groups=7\)$"),
+        (["seed=2", "model={groups: 7}"], r"but got 512 and 7 \(--set model=\{groups: 7\}\)$"),
+        (
+            ["model.groups=16", "model.embedding_dim=500"],
+            r"\(--set model\.groups=16, --set model\.embedding_dim=500\)$",
+        ),
+        (["loss.margin=-1", "loss.margin=-2"], r"but got -2 \(--set loss\.margin=-2\)$"),
+        (["optimizer.warmup.type=foo"], r"\(--set optimizer\.warmup\.type=foo\)$"),
+    ],
+)
+def test_an_error_in_an_override_names_the_override(path, overrides, message):
+    with pytest.raises(UrfrError, match=message):
+        load_config(path, overrides)
+
+
+def test_an_error_in_the_file_names_the_file(path):
+    path.write_text(path.read_text() + "model: {groups: 7}\n")
+    with pytest.raises(UrfrError, match=r"but got 512 and 7 \(.*x\.yaml\)$"):
+        load_config(path, ["seed=2"])
+
+
+def test_an_override_of_a_group_replaces_the_group(path):
+    path.write_text(path.read_text() + "augment: {blur: 0.5}\nloss: {margin: 3}\n")
+    config = load_config(path, ["augment={pose: 0.25}", "loss.cls=1"])
+    assert config.augmentations == {"pose": 0.25}
+    assert (config.loss.margin, config.loss.cls) == (3, 1)
+
+
 def test_too_few_groups_for_the_masks():
     """2 groups have binomial(2, 1) = 2 different halves; three variations need three."""
     tree = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from urfr_tf.cli import build_parser
-from urfr_tf.config.check import SIZED
+from urfr_tf.config.tree import SIZED
 from urfr_tf.data.images import decode_image
 from urfr_tf.data.preparation.crops import CropSettings
 from urfr_tf.data.sources.item import Item

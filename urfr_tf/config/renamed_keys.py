@@ -1,26 +1,24 @@
-"""Keys that have another name than before, so that run folders written before can still be read and resumed."""
+"""Keys that have a new name. Run folders that were written with the old one can still be read and resumed."""
 
 import copy
 from collections.abc import Mapping
-from typing import Any
 
 RENAMED_KEYS: Mapping[str, str] = {"data.parts": "data.worker_shares"}
 """Old dotted key -> new dotted key.
 
-The table is applied to the `config.yaml` of run folders only. In a file that a user writes, an old key is an error
-that names the new one.
+The table is applied to the `config.yaml` of run folders only. In a file that a user writes, an old key is an
+error that names the new one.
 """
 
 
-def rename_old_keys(tree: Mapping[str, Any]) -> dict[str, Any]:
+def rename_old_keys(tree: Mapping[str, object]) -> dict[str, object]:
     """Returns a copy of a run's configuration in which every old key has its new name.
 
     Args:
         tree: the nested mappings of a run's `config.yaml`.
 
     Returns:
-        The tree with the new names. An old key is left alone where the new one is there too, and is then refused
-        like any unknown key.
+        The tree with the new names. An old key stays where the new one is there too, and is refused later.
     """
     renamed = copy.deepcopy(dict(tree))
     for old, new in RENAMED_KEYS.items():
@@ -32,9 +30,9 @@ def rename_old_keys(tree: Mapping[str, Any]) -> dict[str, Any]:
     return renamed
 
 
-def _group(tree: dict[str, Any], names: list[str]) -> dict[str, Any] | None:
+def _group(tree: dict[str, object], names: list[str]) -> dict[str, object] | None:
     """The group of keys at a path, or None where there is none."""
-    group: Any = tree
+    group: object = tree
     for name in names:
         group = group.get(name) if isinstance(group, dict) else None
     return group if isinstance(group, dict) else None

@@ -1,161 +1,217 @@
-"""One experiment is one tree of dataclasses: every key of a configuration, with its default.
+"""One experiment is one tree of dataclasses: every key with its default, its meaning and its range.
 
-The dataclasses are tf-models-official's `Config`. `load_config.py` reads them from YAML, and `check.py` checks
-what that library does not: the type of every value, and combinations that cannot work.
+The dataclasses are tf-models-official's `Config`. `load_config.py` reads them from YAML. `check.py` checks
+what that library does not: the type of every value, its range, and combinations that cannot work.
 """
 
 import dataclasses
 
 from official.modeling import hyperparams, optimization
 
-from urfr_tf.config.check import AUGMENTATIONS, SIZED
+from urfr_tf.config.setting import (
+    AT_LEAST_ONE,
+    NOT_NEGATIVE,
+    POSITIVE,
+    PROBABILITY,
+    Limits,
+    describe,
+    setting,
+)
+
+AUGMENTATIONS = ("blur", "occlusion", "pose", "resolution")
+SIZED = {"blur": (3, 31), "resolution": (8, 64)}
+"""Augmentations whose sizes can be set, and between which bounds."""
+_RATE = Limits(above=0, advice="train.freeze_backbone_epochs freezes")
+_DECAY = Limits(minimum=0, below=1)
+_SHARE = Limits(above=0, maximum=1, noun="a share")
 
 
 @dataclasses.dataclass
 class DataConfig(hyperparams.Config):
-    """Where the shards are and how a batch is drawn. `batch_size` is global, over all replicas.
+    """Where the shards are, and how a batch is drawn from them."""
 
-    `turned` takes the faces that `augment.pose` turns from those that `urfr turn` has put beside the shards.
-    The shards are divided into `worker_shares`. Each share fills the same number of places in every batch, and a
-    worker reads only the files of its shares. Each share has a `shuffle_buffer` of its own.
-    """
-
-    train: str = ""
-    validation: str = ""
-    batch_size: int = 64
-    shuffle_buffer: int = 16384
-    worker_shares: int = 1
-    cache: bool = False
-    flip: bool = True
-    turned: bool = False
-    soft_labels: list[str] = dataclasses.field(default_factory=list)
+    train: str = setting("", "Folder of the shards to train on, made by `urfr prepare`.")
+    validation: str = setting("", "Folder of the shards to measure on after an epoch; empty for none.")
+    batch_size: int = setting(64, "Images of a batch over all replicas.", limits=AT_LEAST_ONE)
+    shuffle_buffer: int = setting(
+        16384, "Images that each worker share shuffles at a time.", limits=AT_LEAST_ONE
+    )
+    worker_shares: int = setting(
+        1,
+        "Number of shares that the shards are divided into. Each share fills the same number of places in "
+        "every batch, and a worker reads only the files of its shares.",
+        limits=AT_LEAST_ONE,
+    )
+    cache: bool = setting(False, "Keep the decoded images in memory.")
+    flip: bool = setting(True, "Mirror each image with a probability of one half.")
+    turned: bool = setting(
+        False,
+        "Take the faces that `augment.pose` turns from those that `urfr turn` wrote next to the shards.",
+    )
+    soft_labels: list[str] = dataclasses.field(
+        default_factory=list,
+        metadata=describe("Names of the mined variations, as `urfr mine` wrote them next to the shards."),
+    )
 
 
 @dataclasses.dataclass
 class AugmentConfig(hyperparams.Config):
-    """Probability of each variation on each image; 0 leaves it out (method, section 3).
+    """Probability of each variation on each image; 0 leaves it out (method, section 3)."""
 
-    `light` changes brightness and contrast; it is not of the paper and no variation of the decorrelation.
-    `blur_sizes` are the smallest and the largest kernel, both odd, and `resolution_sizes` the fewest and the most
-    pixels a side: the paper's, each size equally likely.
-    """
-
-    blur: float = 0.0
-    occlusion: float = 0.0
-    pose: float = 0.0
-    resolution: float = 0.0
-    light: float = 0.0
-    blur_sizes: list[int] = dataclasses.field(default_factory=lambda: [3, 11])
-    resolution_sizes: list[int] = dataclasses.field(default_factory=lambda: [16, 64])
+    blur: float = setting(0.0, "Probability of a Gaussian blur.", limits=PROBABILITY)
+    occlusion: float = setting(0.0, "Probability of an occluded area.", limits=PROBABILITY)
+    pose: float = setting(0.0, "Probability of a face that is turned in depth.", limits=PROBABILITY)
+    resolution: float = setting(0.0, "Probability of a lower resolution.", limits=PROBABILITY)
+    light: float = setting(
+        0.0,
+        "Probability of another brightness and contrast. It is not in the paper, and decorrelation does not "
+        "see it.",
+        limits=PROBABILITY,
+    )
+    blur_sizes: list[int] = dataclasses.field(
+        default_factory=lambda: [3, 11],
+        metadata=describe(
+            "The smallest and the largest kernel of the blur, both odd. Each size is equally likely.",
+            limits=Limits(*SIZED["blur"]),
+        ),
+    )
+    resolution_sizes: list[int] = dataclasses.field(
+        default_factory=lambda: [16, 64],
+        metadata=describe(
+            "The fewest and the most pixels a side of the resolution. Each size is equally likely.",
+            limits=Limits(*SIZED["resolution"]),
+        ),
+    )
 
 
 @dataclasses.dataclass
 class ModelConfig(hyperparams.Config):
-    """The network: `embedding_dim` is D, `groups` is K; `width` scales the backbone's channels."""
+    """The network."""
 
-    backbone: str = "ir100"
-    width: float = 1.0
-    input_size: int = 100
-    embedding_dim: int = 512
-    groups: int = 16
+    backbone: str = setting(
+        "ir100",
+        "The convolutional network.",
+        choices=("ir10", "ir18", "ir34", "ir50", "ir100", "mobilefacenet"),
+    )
+    width: float = setting(1.0, "Factor on the number of channels of the backbone.", limits=POSITIVE)
+    input_size: int = setting(
+        100, "Side of the crop that the network sees, in pixels.", limits=Limits(minimum=32, unit="px")
+    )
+    embedding_dim: int = setting(512, "D, the length of the embedding.", limits=AT_LEAST_ONE)
+    groups: int = setting(16, "K, the number of sub-embeddings.", limits=AT_LEAST_ONE)
 
 
 @dataclasses.dataclass
 class ConfidenceConfig(hyperparams.Config):
-    """The confidence head and its start (method, section 2).
+    """The confidence head and its start (method, section 2)."""
 
-    `learned: false` fixes s at `initial`: with `groups: 1` that is CosFace of scale s. `hold_steps`
-    keeps s at `initial`, then the head learns at `rate` times the learning rate. `norm` shows it the norm of the features.
-    """
-
-    learned: bool = True
-    norm: bool = False
-    initial: float = 48.0
-    minimum: float = 1.0
-    maximum: float = 245.0
-    hold_steps: int = 0
-    rate: float = 1.0
+    learned: bool = setting(
+        True, "Learn the confidences. If false, s is `initial`; with one group this is CosFace of scale s."
+    )
+    norm: bool = setting(False, "Show the confidence head the norm of the features as well.")
+    initial: float = setting(48.0, "The confidence s of every image at the start.")
+    minimum: float = setting(1.0, "The smallest s.")
+    maximum: float = setting(245.0, "The largest s.")
+    hold_steps: int = setting(0, "Number of steps for which s is held at `initial`.", limits=NOT_NEGATIVE)
+    rate: float = setting(
+        1.0, "Factor on the learning rate of the confidence head after `hold_steps`.", limits=NOT_NEGATIVE
+    )
 
 
 @dataclasses.dataclass
 class HeadConfig(hyperparams.Config):
-    """Many identities: which prototypes a step compares with, and where they lie (docs/scale.md).
+    """Many identities: which prototypes a step compares with, and where they are stored (docs/scale.md)."""
 
-    A step takes the batch's identities and, of the others, the share `sample_rate` or, if it is not 0,
-    `sample_count` of them. `sharded` gives each replica C / R prototypes with their momentum. `start` is
-    `random`, or `class_means` of the embeddings of `initial_weights`.
-    """
-
-    sharded: bool = False
-    sample_rate: float = 1.0
-    sample_count: int = 0
-    start: str = "random"
+    sharded: bool = setting(False, "Give each of R replicas C / R prototypes with their momentum.")
+    sample_rate: float = setting(
+        1.0, "Share of the identities that are not in the batch which a step compares with.", limits=_SHARE
+    )
+    sample_count: int = setting(
+        0, "Number of these identities instead of a share; 0 for `sample_rate`.", limits=NOT_NEGATIVE
+    )
+    start: str = setting(
+        "random",
+        "How the prototypes start: at random, or as class means of the embeddings of `initial_weights`.",
+        choices=("random", "class_means"),
+    )
 
     @property
     def partial(self) -> bool:
-        """Whether the prototypes lie beside the graph; otherwise they are an ordinary layer."""
+        """Whether the prototypes are stored outside of the graph. Otherwise they are an ordinary layer."""
         return self.sharded or self.sample_rate < 1 or self.sample_count > 0
 
 
 @dataclasses.dataclass
 class LossConfig(hyperparams.Config):
-    """Margin in logit units, and the weight of each term (method, sections 2 and 4).
+    """The margin and the weight of each loss term (method, sections 2 and 4)."""
 
-    `teacher`, which is not the paper's, weighs the distance between the embedding of an augmented image and what
-    the network of `initial_weights` made of that image before augmentation (docs/finetuning.md).
-    """
-
-    margin: float = 30.0
-    margin_warmup_steps: int = 0
-    regularizer: float = 0.001
-    cls: float = 2.0
-    adv: float = 2.0
-    teacher: float = 0.0
+    margin: float = setting(
+        30.0, "Margin in units of the logits: CosFace's margin times s.", limits=NOT_NEGATIVE
+    )
+    margin_warmup_steps: int = setting(
+        0, "Number of steps in which the margin grows from 0.", limits=NOT_NEGATIVE
+    )
+    regularizer: float = setting(0.001, "Weight of the regularizer of the confidences.", limits=NOT_NEGATIVE)
+    cls: float = setting(2.0, "Weight of the classification loss of decorrelation.", limits=NOT_NEGATIVE)
+    adv: float = setting(2.0, "Weight of the adversarial loss of decorrelation.", limits=NOT_NEGATIVE)
+    teacher: float = setting(
+        0.0,
+        "Weight of the distance between the embedding of an augmented image and the embedding that the "
+        "network of `initial_weights` gives for it before augmentation. It is not in the paper "
+        "(docs/finetuning.md).",
+        limits=NOT_NEGATIVE,
+    )
 
 
 @dataclasses.dataclass
 class DecorrelationConfig(hyperparams.Config):
-    """Variation decorrelation; `classifier_rate` is the learning rate of C_v.
+    """Variation decorrelation."""
 
-    `average` weighs L_cls and L_adv as means over their T and T (T - 1) terms, in place of the paper's sums: the
-    identification keeps its share of the step whatever the number T of variations (docs/configs.md).
-    """
-
-    enabled: bool = False
-    average: bool = False
-    mask_seed: int = 0
-    classifier_rate: float = 0.1
+    enabled: bool = setting(False, "Train with variation decorrelation.")
+    average: bool = setting(
+        False,
+        "Weigh the two losses as means over their T and T (T - 1) terms instead of the paper's sums, so that "
+        "the weight of the identification does not depend on the number T of variations (docs/configs.md).",
+    )
+    mask_seed: int = setting(0, "Seed of the masks that assign groups to variations.")
+    classifier_rate: float = setting(0.1, "Learning rate of the variation classifier C_v.")
 
 
 @dataclasses.dataclass
 class AttributesConfig(hyperparams.Config):
-    """theta_A (task: attributes): targets are `data.soft_labels`; the adversary keeps `adversary` out.
+    """The attribute network theta_A (task: attributes). Its targets are `data.soft_labels`."""
 
-    `adversary` is none, identity (the label of the shards) or domain: the soft label named `domain` is then
-    no target, but tells images with attributes (0) from those of the set to be mined (1), whose
-    attributes are not known and do not count. `balanced` weighs the two classes of each attribute as if they were equally frequent.
-    """
-
-    adversary: str = "identity"
-    adversary_weight: float = 0.1
-    adversary_rate: float = 0.1
-    balanced: bool = False
-    domain: str = ""
+    adversary: str = setting(
+        "identity",
+        "What the features must not tell: nothing, the identity, or the set of the image (`domain`).",
+        choices=("none", "identity", "domain"),
+    )
+    adversary_weight: float = setting(0.1, "Weight of the adversarial loss.")
+    adversary_rate: float = setting(0.1, "Learning rate of the adversary.")
+    balanced: bool = setting(
+        False, "Weigh the two classes of each attribute as if they were equally frequent."
+    )
+    domain: str = setting(
+        "",
+        "With `adversary: domain`, the soft label that is 0 for images with known attributes and 1 for "
+        "images of the set to be mined, whose attributes do not count. It is not a target.",
+    )
 
 
 @dataclasses.dataclass
 class UncertaintyConfig(hyperparams.Config):
-    """The uncertainty stage (task: uncertainty): batches of groups of `images_per_identity` images of a person.
+    """The uncertainty stage (task: uncertainty). Its batches hold groups of images of one person."""
 
-    An epoch takes at most `groups_per_identity` groups of each person; 1 is class-balanced, 0 takes all.
-    """
-
-    images_per_identity: int = 4
-    groups_per_identity: int = 0
+    images_per_identity: int = setting(4, "Number of images of a group.", limits=Limits(minimum=2))
+    groups_per_identity: int = setting(
+        0,
+        "Largest number of groups of a person in an epoch. 1 is class-balanced, 0 takes all.",
+        limits=NOT_NEGATIVE,
+    )
 
     @property
     def grouping(self) -> dict[str, int]:
-        """What the pipeline calls these settings."""
+        """These settings as the arguments of the input pipeline."""
         return {
             "images_per_identity": self.images_per_identity,
             "groups_per_identity": self.groups_per_identity,
@@ -166,25 +222,31 @@ class UncertaintyConfig(hyperparams.Config):
 class LayerRatesConfig(hyperparams.Config):
     """Factors on the learning rate, and on the weight decay that follows it, for fine-tuning.
 
-    `backbone` is the factor of the backbone's last layer and `backbone_first` that of its first, the same
-    if it is left out; the layers between lie on a geometric line. The confidence head has `confidence.rate`.
+    The confidence head has `confidence.rate`.
     """
 
-    backbone: float = 1.0
-    backbone_first: float | None = None
-    embedding: float = 1.0
-    prototypes: float = 1.0
+    backbone: float = setting(1.0, "Factor of the last layer of the backbone.", limits=_RATE)
+    backbone_first: float | None = setting(
+        None,
+        "Factor of the first layer of the backbone. The layers between are on a geometric line. Without it "
+        "all layers have `backbone`.",
+        limits=_RATE,
+    )
+    embedding: float = setting(1.0, "Factor of the embedding layer.", limits=_RATE)
+    prototypes: float = setting(1.0, "Factor of the prototypes.", limits=_RATE)
 
 
 @dataclasses.dataclass
 class OptimizerConfig(hyperparams.Config):
-    """SGD with momentum. `weight_decay` is in the usual coupled units: 5e-4 is 5e-4 of L2."""
+    """SGD with momentum."""
 
-    momentum: float = 0.9
-    nesterov: bool = False
-    weight_decay: float = 5e-4
-    clip_norm: float = 0.0
-    ema_decay: float = 0.0
+    momentum: float = setting(0.9, "Momentum of SGD.", limits=_DECAY)
+    nesterov: bool = setting(False, "Use Nesterov's momentum.")
+    weight_decay: float = setting(5e-4, "Weight decay in the usual coupled units: 5e-4 is an L2 of 5e-4.")
+    clip_norm: float = setting(0.0, "Largest norm of all gradients together; 0 for no clipping.")
+    ema_decay: float = setting(
+        0.0, "Decay of the moving average of the weights that is evaluated; 0 for none.", limits=_DECAY
+    )
     layer_rates: LayerRatesConfig = dataclasses.field(default_factory=LayerRatesConfig)
     learning_rate: optimization.LrConfig = dataclasses.field(default_factory=optimization.LrConfig)
     warmup: optimization.WarmupConfig = dataclasses.field(default_factory=optimization.WarmupConfig)
@@ -192,49 +254,74 @@ class OptimizerConfig(hyperparams.Config):
 
 @dataclasses.dataclass
 class TrainConfig(hyperparams.Config):
-    """Length of the run. `steps_per_epoch: 0` is one pass over the data an epoch.
+    """Length of the run, what it saves, and what it freezes."""
 
-    `accumulate` is in how many micro-batches, one after the other, a replica takes its part of
-    `data.batch_size`. For the first `freeze_backbone_epochs` the heads learn alone. `freeze_batch_norm` keeps statistics, scale
-    and offset of batch norms as they are: of `none`, of the `backbone`, or of `all`, the embedding's too.
-    """
-
-    epochs: int = 18
-    steps_per_epoch: int = 0
-    checkpoint_steps: int = 0
-    keep_checkpoints: int = 3
-    validate_every: int = 1
-    tensorboard: bool = True
-    accumulate: int = 1
-    freeze_backbone_epochs: int = 0
-    freeze_batch_norm: str = "none"
+    epochs: int = setting(18, "Number of epochs.", limits=AT_LEAST_ONE)
+    steps_per_epoch: int = setting(
+        0, "Number of steps of an epoch; 0 for one pass over the data.", limits=NOT_NEGATIVE
+    )
+    checkpoint_steps: int = setting(
+        0, "Number of steps between checkpoints inside an epoch; 0 for one at the end of each epoch only."
+    )
+    keep_checkpoints: int = setting(3, "Number of checkpoints that are kept.", limits=AT_LEAST_ONE)
+    validate_every: int = setting(
+        1, "Number of epochs between measurements on `data.validation`; the last is measured too."
+    )
+    tensorboard: bool = setting(True, "Write figures and pictures for TensorBoard.")
+    accumulate: int = setting(
+        1, "Number of micro-batches in which a replica takes its share of a batch.", limits=AT_LEAST_ONE
+    )
+    freeze_backbone_epochs: int = setting(
+        0, "Number of first epochs in which only the heads learn.", limits=NOT_NEGATIVE
+    )
+    freeze_batch_norm: str = setting(
+        "none",
+        "Which batch norms keep their statistics, scale and offset: those of the backbone, or all, with the "
+        "embedding's.",
+        choices=("none", "backbone", "all"),
+    )
 
 
 @dataclasses.dataclass
 class RuntimeConfig(hyperparams.Config):
-    """Where it runs. `replicas` > 0 is that many logical CPU devices (testing); 0 is all GPUs.
+    """Where the run runs."""
 
-    `precision: auto` is what the machine is fastest in (`urfr_tf/training/precision.py`); config.yaml of the run names it.
-    `tpu` is the name or address of the TPU of `strategy: tpu`, empty for the one of this machine.
-    `data_service` is HOST:PORT of a `urfr data-service dispatcher` whose workers make the batches.
-    """
-
-    strategy: str = "mirrored"
-    replicas: int = 0
-    precision: str = "auto"
-    deterministic: bool = True
-    tpu: str = ""
-    data_service: str = ""
+    strategy: str = setting(
+        "mirrored",
+        "How the work is divided among devices and machines.",
+        choices=("off", "mirrored", "multi_worker_mirrored", "tpu"),
+    )
+    replicas: int = setting(
+        0, "Number of logical CPU devices, for tests; 0 for all GPUs.", limits=NOT_NEGATIVE
+    )
+    precision: str = setting(
+        "auto",
+        "Numeric precision. `auto` is the fastest of this machine, and config.yaml of the run names it.",
+        choices=("auto", "float32", "mixed_bfloat16", "mixed_float16"),
+    )
+    deterministic: bool = setting(
+        True, "Use deterministic operations, so that a run can be repeated bit for bit."
+    )
+    tpu: str = setting(
+        "", "Name or address of the TPU of `strategy: tpu`; empty for the one of this machine."
+    )
+    data_service: str = setting(
+        "", "HOST:PORT of a `urfr data-service dispatcher` whose workers make the batches; empty for none."
+    )
 
 
 @dataclasses.dataclass
 class Experiment(hyperparams.Config):
     """The root of the tree."""
 
-    name: str = "urface"
-    task: str = "recognition"
-    seed: int = 0
-    initial_weights: str = ""
+    name: str = setting("urface", "Name of the experiment.")
+    task: str = setting(
+        "recognition",
+        "What is trained: the face embedding, the attribute network, or the confidence head alone.",
+        choices=("recognition", "attributes", "uncertainty"),
+    )
+    seed: int = setting(0, "Seed of weights, order and augmentation.")
+    initial_weights: str = setting("", "Run folder whose network this one starts from; empty for none.")
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
@@ -262,8 +349,8 @@ class Experiment(hyperparams.Config):
     @property
     def attribute_targets(self) -> list[str]:
         """The soft labels that theta_A learns: all but the adversary's domain."""
-        apart = self.attributes.domain if self.attributes.adversary == "domain" else None
-        return [name for name in self.data.soft_labels if name != apart]
+        domain = self.attributes.domain if self.attributes.adversary == "domain" else None
+        return [name for name in self.data.soft_labels if name != domain]
 
     @property
     def variations(self) -> tuple[str, ...]:
