@@ -91,7 +91,7 @@ def evaluate_systems(run: Path, data: Path) -> None:
     from urfr_tf.evaluation.eigenfaces import Eigenfaces
     from urfr_tf.models.inference_graph import build_inference
     from urfr_tf.protocols.pairs import open_pairs
-    from urfr_tf.training.strategy import set_up
+    from urfr_tf.training.strategy import set_up_strategy
 
     unseen = str(data / "unseen")
     command(
@@ -99,7 +99,7 @@ def evaluate_systems(run: Path, data: Path) -> None:
         "--far", *(str(far) for far in FARS), "--out", str(run / "evaluation" / "trained"),
     )  # fmt: skip
     config = read_run_config(run)
-    set_up(config.runtime, config.seed)
+    set_up_strategy(config.runtime, config.seed)
     network = build_inference(config)
     images = crops(unseen, config.model.input_size)
     output = network.predict({"image": images}, verbose=0)

@@ -7,13 +7,12 @@ if __name__ == "__main__":  # Before TensorFlow is imported, which reads its log
 
     sys.exit(main(["train", *sys.argv[1:]]))
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from urfr_tf import keys
@@ -24,230 +23,257 @@ from urfr_tf.errors import TryAgainError, UrfrError, reason_of
 from urfr_tf.models.diagnose_nan import non_finite
 from urfr_tf.runs.folder import EpochLog, open_run
 from urfr_tf.system.quiet import quiet_compiler
-from urfr_tf.training.addons import progress_bar
-from urfr_tf.training.batch_layout import spell_batch
+from urfr_tf.training.addons import LearningRate, progress_bar
 from urfr_tf.training.callbacks import Checkpoint, LogEpoch, StopOnNonFinite, Validate
-from urfr_tf.training.checkpoints import restore_latest
+from urfr_tf.training.checkpoints import checkpoint_manager, describe_last_good, restore_latest
+from urfr_tf.training.description import describe_training
 from urfr_tf.training.optimizers import build_schedule
-from urfr_tf.training.precision import resolve
-from urfr_tf.training.preemption import Preemption, StopWhenAsked
+from urfr_tf.training.precision import resolve_precision
+from urfr_tf.training.preemption import Preemption, StopOnPreemption
+from urfr_tf.training.segments import Segment, split_into_segments
 from urfr_tf.training.snapshot import Snapshot
-from urfr_tf.training.strategy import set_up
-from urfr_tf.training.tasks import attributes, recognition
-from urfr_tf.training.tasks import uncertainty_stage as uncertainty
-from urfr_tf.training.tasks.task import Parts
+from urfr_tf.training.strategy import set_up_strategy
+from urfr_tf.training.tasks import attributes, recognition, uncertainty_stage
+from urfr_tf.training.tasks.task import FloatArray, Task
 from urfr_tf.training.workers import Workers
 
 TASKS = {
-    "recognition": recognition.build,
-    "attributes": attributes.build,
-    "uncertainty": uncertainty.build,
+    "recognition": recognition.build_task,
+    "attributes": attributes.build_task,
+    "uncertainty": uncertainty_stage.build_task,
 }
 
 
-def train(config: Experiment, run_dir: str | Path) -> Path:
-    """Trains, or goes on with what the run folder holds; returns the run folder.
+@dataclasses.dataclass(frozen=True)
+class Process:
+    """One of the processes of a training.
 
-    The batches are a function of the seed and the step, and the checkpoint holds everything else, so
-    an interrupted run ends with the weights of an unbroken one.
+    Attributes:
+        run_dir: the run folder; its checkpoints are restored.
+        write_dir: where this process writes; the run folder if it is the only process or the chief.
+        strategy: the distribution strategy.
+        workers: all processes of the training.
+        preemption: notes whether SIGTERM came.
+    """
+
+    run_dir: Path
+    write_dir: Path
+    strategy: tf.distribute.Strategy
+    workers: Workers
+    preemption: Preemption
+
+
+@dataclasses.dataclass(frozen=True)
+class Loop:
+    """What the calls of `fit` and their callbacks share.
+
+    Attributes:
+        config: the configuration, with a precision that is named.
+        task: the model in training and what goes with it.
+        schedule: the learning rate.
+        steps_per_epoch: steps of an epoch.
+        snapshot: the network as it would be served now.
+        manager: saves the checkpoints.
+    """
+
+    config: Experiment
+    task: Task
+    schedule: LearningRate
+    steps_per_epoch: int
+    snapshot: Snapshot
+    manager: tf.train.CheckpointManager
+
+
+def train(config: Experiment, run_dir: str | Path) -> Path:
+    """Trains a configuration, or continues the training in the run folder; returns the run folder.
+
+    The batches are a function of the seed and the step, and the checkpoint holds everything else. An
+    interrupted run therefore ends with the weights of an unbroken one.
 
     Raises:
-        UrfrError: bad data, a run folder of another configuration, a loss that is not finite, a full
+        UrfrError: bad data, a run folder of another configuration, a loss that is not finite, or a full
             disk. What was finished is kept.
-        TryAgainError: SIGTERM came, and the checkpoint of the step at hand is saved; or another worker is
-            gone.
+        TryAgainError: SIGTERM came and the checkpoint of the current step is saved, or another worker was
+            lost.
     """
     run_dir = Path(run_dir)
-    config, why = resolve(config, run_dir)
-    strategy = set_up(config.runtime, config.seed)
+    config, precision_reason = resolve_precision(config, run_dir)
+    strategy = set_up_strategy(config.runtime, config.seed)
     quiet_compiler()
     workers = Workers(strategy)
-    with Preemption() as preemption, workers.folder(run_dir) as own:
-        _train(config, why, strategy, workers, preemption, run_dir, own)
+    with Preemption() as preemption, workers.write_dir(run_dir) as write_dir:
+        process = Process(run_dir, write_dir, strategy, workers, preemption)
+        run_training(config, f"{config.runtime.precision}: {precision_reason}", process)
     return run_dir
 
 
-def _train(
-    config: Experiment,
-    why: str,
-    strategy: tf.distribute.Strategy,
-    workers: Workers,
-    preemption: Preemption,
-    run_dir: Path,
-    own: Path,
-) -> None:
-    """As `train`.
+def run_training(config: Experiment, precision: str, process: Process) -> None:
+    """Trains as `train` does.
 
     Args:
-        config: with a precision that is named.
-        why: it is that precision.
-        strategy: that is set up.
-        workers: the processes.
-        preemption: what SIGTERM is noted in.
-        run_dir: where the checkpoints to be restored are.
-        own: where this process writes; the run folder if it is the only one or the chief.
+        config: the configuration, with a precision that is named.
+        precision: its precision and why it was chosen, for the log.
+        process: this process.
     """
-    manifest = load_manifest(config.data.train)
-    if manifest.classes < 2:
-        raise UrfrError(
-            f"expected at least two identities in {config.data.train}, but it holds {manifest.classes}"
-        )
-    groups = config.uncertainty.grouping if config.task == "uncertainty" else {}
-    steps_per_epoch = config.train.steps_per_epoch or steps_per_pass(
-        config.data.train, config.data.batch_size, parts=config.data.worker_shares, **groups
-    )
+    manifest = load_identities(config.data.train)
+    steps_per_epoch = count_steps(config)
     total_steps = steps_per_epoch * config.train.epochs
-    description = describe(config, manifest, steps_per_epoch, strategy.num_replicas_in_sync)
+    description = describe_training(config, manifest, steps_per_epoch, process.strategy.num_replicas_in_sync)
     schedule = build_schedule(config.optimizer, total_steps)
-    parts = TASKS[config.task](config, manifest, schedule, strategy)
-    facts: dict[str, Any] = {"classes": manifest.classes, "images": manifest.images, "steps": total_steps}
-    facts |= {"precision": f"{config.runtime.precision}: {why}"}
-    facts |= {"image_size": manifest.image_size, "template": manifest.raw.get("template")}
-    open_run(own, config, facts)
+    task = TASKS[config.task](config, manifest, schedule, process.strategy)
+    open_run(process.write_dir, config, run_facts(manifest, total_steps, precision))
 
-    model = parts.model
-    snapshot = Snapshot(model, parts.shared, parts.fresh)
-    checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
-    if model.second_optimizer is not None:
-        checkpoint.second_optimizer = model.second_optimizer
-    manager = tf.train.CheckpointManager(
-        checkpoint,
-        str(own / "checkpoints"),
-        max_to_keep=config.train.keep_checkpoints,
-        checkpoint_name="step",
-    )
-    restored = restore_latest(checkpoint, str(run_dir / "checkpoints"))
-    step = int(model.step.numpy())
+    snapshot = Snapshot(task.model, task.inference, task.inference_copy)
+    manager = checkpoint_manager(task.model, process.write_dir, config.train.keep_checkpoints)
+    restored = restore_latest(manager.checkpoint, str(process.run_dir / "checkpoints"))
+    step = int(task.model.step.numpy())
     if restored and step >= total_steps:
-        print(f"{run_dir} is complete: {step} steps; nothing to do")
+        print(f"{process.run_dir} is complete: {step} steps; nothing to do")
         return
     if restored:
         print(f"resuming from {restored}: step {step} of {total_steps}")
-    print(f"precision {config.runtime.precision}: {why}")
+    print(f"precision {precision}")
     print(description, flush=True)
 
-    if parts.begin and not restored:
-        snapshot.refresh()
-        parts.begin(snapshot.embed)
-    if parts.measure and parts.measure_first and not restored:
-        snapshot.refresh()
-        print(f"before: {_spell(parts.measure(snapshot.embed))}")
-    callbacks = build_callbacks(config, parts, schedule, snapshot, manager, own, steps_per_epoch)
-    callbacks.append(
-        StopWhenAsked(preemption, manager, config.train.epochs, workers.any, workers.check_steps)
+    if not restored:
+        begin_run(task, snapshot)
+    loop = Loop(config, task, schedule, steps_per_epoch, snapshot, manager)
+    callbacks = build_callbacks(loop, process)
+    for segment in split_into_segments(
+        step, steps_per_epoch, config.train.epochs, config.train.freeze_backbone_epochs
+    ):
+        fit_segment(loop, process, callbacks, segment)
+    if task.after_last_step:
+        task.after_last_step()
+
+
+def load_identities(shards: str) -> Manifest:
+    """Loads the manifest of the training data.
+
+    Raises:
+        UrfrError: the data are damaged, or hold fewer than two identities.
+    """
+    manifest = load_manifest(shards)
+    if manifest.classes < 2:
+        raise UrfrError(f"expected at least two identities in {shards}, but it holds {manifest.classes}")
+    return manifest
+
+
+def count_steps(config: Experiment) -> int:
+    """Returns the steps of an epoch: as configured, or one pass over the data."""
+    groups = config.uncertainty.grouping if config.task == "uncertainty" else {}
+    return config.train.steps_per_epoch or steps_per_pass(
+        config.data.train, config.data.batch_size, parts=config.data.worker_shares, **groups
     )
-    frozen = config.train.freeze_backbone_epochs
-    for initial, last, steps in segments(step, steps_per_epoch, config.train.epochs, frozen):
-        if frozen:
-            model.freeze_backbone(initial < frozen)
-        with strategy.scope():
-            model.make_slots()
-        try:
-            model.fit(
-                workers.batches(partial(parts.batches, int(model.step.numpy()))),
-                initial_epoch=initial,
-                epochs=last,
-                steps_per_epoch=steps,
-                callbacks=callbacks,
-                verbose=0,
-            )
-        except (tf.errors.OpError, UrfrError) as error:
-            cause = error.__cause__ if isinstance(error, UrfrError) else error
-            if cause is not None and workers.lost(cause):
-                raise TryAgainError(
-                    f"another worker was lost ({reason_of(cause)}); the same command on all workers continues"
-                ) from error
-            if isinstance(error, UrfrError):
-                raise
-            raise UrfrError(_plain(error, config.data.train, manager.latest_checkpoint)) from error
-    if parts.after:
-        parts.after()
 
 
-def _spell(values: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+def run_facts(manifest: Manifest, total_steps: int, precision: str) -> dict[str, object]:
+    """Returns what run.json says of the data and of this training."""
+    return {
+        "classes": manifest.classes,
+        "images": manifest.images,
+        "steps": total_steps,
+        "precision": precision,
+        "image_size": manifest.image_size,
+        "template": manifest.raw.get("template"),
+    }
 
 
-def _plain(error: tf.errors.OpError, shards: str, good: str | None) -> str:
-    kept = f"the last good checkpoint is {good}" if good else "there was no checkpoint yet"
-    if isinstance(error, tf.errors.DataLossError):
-        return (
-            f"a shard in {shards} is damaged ({reason_of(error)}); {kept}; 'urfr inspect {shards}' names it"
-        )
-    return f"training stopped: {reason_of(error)}; {kept}"
+def begin_run(task: Task, snapshot: Snapshot) -> None:
+    """Does what a task wants before the first step of a new run."""
+    if task.before_first_step:
+        snapshot.refresh()
+        task.before_first_step(snapshot.embed)
+    if task.measure and task.measure_first:
+        snapshot.refresh()
+        metrics = task.measure(snapshot.embed)
+        print("before: " + ", ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
 
 
-def build_callbacks(
-    config: Experiment,
-    parts: Parts,
-    schedule: Any,
-    snapshot: Snapshot,
-    manager: tf.train.CheckpointManager,
-    run_dir: Path,
-    steps_per_epoch: int,
-) -> list[keras.callbacks.Callback]:
-    """Callbacks in the order in which they must act at the end of an epoch."""
+def build_callbacks(loop: Loop, process: Process) -> list[keras.callbacks.Callback]:
+    """Builds the callbacks in the order in which they must act at the end of an epoch."""
+    config, task, snapshot, manager = loop.config, loop.task, loop.snapshot, loop.manager
     callbacks: list[keras.callbacks.Callback] = [
         StopOnNonFinite(
-            steps_per_epoch,
-            lambda: manager.latest_checkpoint,
-            lambda step: non_finite(parts.model, next(iter(parts.batches(step - 1)))),
+            loop.steps_per_epoch,
+            manager,
+            lambda step: non_finite(task.model, next(iter(task.batches(step - 1)))),
         )
     ]
-    if sys.stdout.isatty():  # First, so that its line is closed before the epoch's figures are printed.
+    if sys.stdout.isatty():  # Before `LogEpoch`, so that the bar's line is closed when that prints.
         callbacks.append(progress_bar())
-    if parts.measure:
-        callbacks.append(Validate(snapshot, parts.measure, config.train.validate_every, config.train.epochs))
-    finished = int(parts.model.step.numpy()) // steps_per_epoch
-    log = EpochLog(run_dir / "log.csv", finished)
+    if task.measure:
+        callbacks.append(Validate(snapshot, task.measure, config.train.validate_every, config.train.epochs))
+    finished = int(task.model.step.numpy()) // loop.steps_per_epoch
+    log = EpochLog(process.write_dir / "log.csv", finished)
     learned = config.task == "recognition" and config.confidence.learned
-    initial = config.confidence.initial if learned else None
-    callbacks.append(LogEpoch(log, schedule, initial))
+    callbacks.append(LogEpoch(log, loop.schedule, config.confidence.initial if learned else None))
     if config.train.tensorboard:
-        from urfr_tf.training.tensorboard import WriteTensorBoard  # brings matplotlib
+        from urfr_tf.training.tensorboard import WriteTensorBoard  # It imports matplotlib.
 
-        callbacks.append(
-            WriteTensorBoard(run_dir / "tensorboard", snapshot, sample_batch(parts), config.variations)
-        )
-    callbacks.append(Checkpoint(manager, snapshot, run_dir, config.train.checkpoint_steps))
+        folder = process.write_dir / "tensorboard"
+        callbacks.append(WriteTensorBoard(folder, snapshot, sample_batch(task), config.variations))
+    callbacks.append(Checkpoint(manager, snapshot, process.write_dir, config.train.checkpoint_steps))
+    callbacks.append(StopOnPreemption(process.preemption, manager, config.train.epochs, process.workers))
     return callbacks
 
 
-def sample_batch(parts: Parts) -> Callable[[], tuple[np.ndarray, np.ndarray]]:
-    """A function that gives the first training batch after augmentation: images, variation labels."""
+def sample_batch(task: Task) -> Callable[[], tuple[FloatArray, FloatArray]]:
+    """Returns a function that gives images and variation labels of the first batch after augmentation."""
 
-    def sample() -> tuple[np.ndarray, np.ndarray]:
-        inputs, targets = next(iter(parts.batches(0)))
+    def sample() -> tuple[FloatArray, FloatArray]:
+        inputs, targets = next(iter(task.batches(0)))
         return inputs[keys.IMAGE].numpy(), targets[keys.VARIATION].numpy()
 
     return sample
 
 
-def segments(step: int, steps_per_epoch: int, epochs: int, frozen: int = 0) -> list[tuple[int, int, int]]:
-    """(initial_epoch, epochs, steps_per_epoch) of each call of fit.
+def fit_segment(
+    loop: Loop, process: Process, callbacks: list[keras.callbacks.Callback], segment: Segment
+) -> None:
+    """Trains the epochs of one segment.
 
-    The rest of a broken epoch comes first; no call goes over the end of the first `frozen` epochs.
+    Raises:
+        UrfrError: a step failed; the message names the last good checkpoint.
+        TryAgainError: another worker was lost, or SIGTERM came.
     """
-    epoch, inside = divmod(step, steps_per_epoch)
-    calls = []
-    if inside:
-        calls.append((epoch, epoch + 1, steps_per_epoch - inside))
-        epoch += 1
-    for end in sorted({min(frozen, epochs), epochs}):
-        if epoch < end:
-            calls.append((epoch, end, steps_per_epoch))
-            epoch = end
-    return calls
+    task, workers = loop.task, process.workers
+    frozen_epochs = loop.config.train.freeze_backbone_epochs
+    if task.freeze_backbone and frozen_epochs:
+        task.freeze_backbone(segment.first_epoch < frozen_epochs)
+    with process.strategy.scope():
+        task.model.make_slots()
+    try:
+        task.model.fit(
+            workers.distribute(partial(task.batches, int(task.model.step.numpy()))),
+            initial_epoch=segment.first_epoch,
+            epochs=segment.end_epoch,
+            steps_per_epoch=segment.steps,
+            callbacks=callbacks,
+            verbose=0,
+        )
+    except tf.errors.OpError as error:
+        if workers.is_loss(error):
+            raise lost_worker_error(error) from error
+        raise step_error(error, loop.config.data.train, loop.manager) from error
+    except UrfrError as error:
+        if error.__cause__ is not None and workers.is_loss(error.__cause__):
+            raise lost_worker_error(error.__cause__) from error
+        raise
 
 
-def describe(config: Experiment, manifest: Manifest, steps_per_epoch: int, replicas: int) -> str:
-    """What is about to be trained, in one line."""
-    model = config.model
-    network = f"{model.backbone} at {model.input_size} px, D {model.embedding_dim}, K {model.groups}"
-    if config.task == "attributes":
-        network = f"theta_A at {model.input_size} px for {', '.join(config.attribute_targets)}"
-    return (
-        f"training {config.name}: {manifest.images} images of {manifest.classes} identities, {network}, "
-        f"{config.runtime.precision}, {spell_batch(config, replicas)}, "
-        f"{config.train.epochs} epochs of {steps_per_epoch} steps"
+def lost_worker_error(cause: BaseException) -> TryAgainError:
+    """Returns what is raised where another worker is gone."""
+    return TryAgainError(
+        f"another worker was lost ({reason_of(cause)}); the same command on all workers continues"
     )
+
+
+def step_error(error: tf.errors.OpError, shards: str, manager: tf.train.CheckpointManager) -> UrfrError:
+    """Returns what is raised where TensorFlow fails in a step, with the checkpoint to continue from."""
+    reason, checkpoint = reason_of(error), describe_last_good(manager)
+    if isinstance(error, tf.errors.DataLossError):
+        return UrfrError(
+            f"a shard in {shards} is damaged ({reason}); {checkpoint}; 'urfr inspect {shards}' names it"
+        )
+    return UrfrError(f"training stopped: {reason}; {checkpoint}")

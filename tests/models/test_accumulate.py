@@ -9,7 +9,7 @@ import tensorflow as tf
 from urfr_tf import keys
 from urfr_tf.config.load_config import from_dict
 from urfr_tf.errors import UrfrError
-from urfr_tf.training.batch_layout import spell_batch
+from urfr_tf.training.description import describe_batch
 from urfr_tf.training.optimizers import build_schedule
 from urfr_tf.training.tasks.recognition import build_model, compile_model
 
@@ -61,12 +61,12 @@ def test_a_network_with_frozen_batch_norms_equals_one_batch():
 
 
 def test_the_global_batch_is_spelt_out():
-    assert spell_batch(config(2), 2) == "global batch 8 = 2 replica(s) x 2 micro-batches x 2 images"
-    assert spell_batch(config(1), 1) == "global batch 8 = 1 replica(s) x 8 images"
+    assert describe_batch(config(2), 2) == "global batch 8 = 2 replica(s) x 2 micro-batches x 2 images"
+    assert describe_batch(config(1), 1) == "global batch 8 = 1 replica(s) x 8 images"
     with pytest.raises(
         UrfrError, match="multiple of the replicas times train.accumulate, but got 8, 3 and 2"
     ):
-        spell_batch(config(2), 3)
+        describe_batch(config(2), 3)
 
 
 def test_what_does_not_divide_is_refused():

@@ -25,7 +25,7 @@ def configured(name):
     ],
 )
 def test_what_a_machine_gets(capabilities, flags, expected):
-    assert precision.of_machine(capabilities, frozenset(flags)) == expected
+    assert precision.choose_precision(capabilities, frozenset(flags)) == expected
 
 
 def test_flags_are_read_from_the_first_core(tmp_path, monkeypatch):
@@ -39,16 +39,16 @@ def test_flags_are_read_from_the_first_core(tmp_path, monkeypatch):
 def test_a_new_run_takes_the_machines_and_keeps_it(tmp_path, monkeypatch):
     monkeypatch.setattr(precision, "compute_capabilities", list)
     monkeypatch.setattr(precision, "processor_flags", lambda: frozenset({"amx_bf16"}))
-    chosen, reason = precision.resolve(configured("auto"), tmp_path)
+    chosen, reason = precision.resolve_precision(configured("auto"), tmp_path)
     assert (chosen.runtime.precision, reason) == ("mixed_bfloat16", "the processor has amx_bf16")
     # The folder of a run that began elsewhere, in float32.
     (tmp_path / "config.yaml").write_text(to_yaml(configured("float32")))
-    chosen, reason = precision.resolve(configured("auto"), tmp_path)
+    chosen, reason = precision.resolve_precision(configured("auto"), tmp_path)
     assert (chosen.runtime.precision, reason) == ("float32", "as this run began")
 
 
 def test_a_named_precision_stays():
     config = configured("mixed_float16")
-    assert precision.resolve(config) == (config, "as configured")
+    assert precision.resolve_precision(config) == (config, "as configured")
     with pytest.raises(UrfrError, match=r"runtime\.precision is one of auto, float32"):
         configured("float8")

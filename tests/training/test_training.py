@@ -12,7 +12,7 @@ import tensorflow as tf
 from running import ROOT, assert_close_state, assert_same_state, command, cut_back, done, rows, start
 
 from urfr_tf.errors import reason_of
-from urfr_tf.train import segments
+from urfr_tf.training.segments import split_into_segments
 
 pytestmark = pytest.mark.timeout(3000)
 
@@ -141,17 +141,17 @@ def test_log_holds_every_term_and_each_confidence(tiny_run):
 
 
 def test_segments_finish_the_broken_epoch_first():
-    assert segments(0, 10, 3) == [(0, 3, 10)]
-    assert segments(10, 10, 3) == [(1, 3, 10)]
-    assert segments(14, 10, 3) == [(1, 2, 6), (2, 3, 10)]
-    assert segments(27, 10, 3) == [(2, 3, 3)]
+    assert split_into_segments(0, 10, 3) == [(0, 3, 10)]
+    assert split_into_segments(10, 10, 3) == [(1, 3, 10)]
+    assert split_into_segments(14, 10, 3) == [(1, 2, 6), (2, 3, 10)]
+    assert split_into_segments(27, 10, 3) == [(2, 3, 3)]
 
 
 def test_segments_stop_where_the_backbone_is_released():
-    assert segments(0, 10, 3, 1) == [(0, 1, 10), (1, 3, 10)]
-    assert segments(4, 10, 3, 2) == [(0, 1, 6), (1, 2, 10), (2, 3, 10)]
-    assert segments(20, 10, 3, 2) == [(2, 3, 10)]
-    assert segments(0, 10, 3, 5) == [(0, 3, 10)]
+    assert split_into_segments(0, 10, 3, 1) == [(0, 1, 10), (1, 3, 10)]
+    assert split_into_segments(4, 10, 3, 2) == [(0, 1, 6), (1, 2, 10), (2, 3, 10)]
+    assert split_into_segments(20, 10, 3, 2) == [(2, 3, 10)]
+    assert split_into_segments(0, 10, 3, 5) == [(0, 3, 10)]
 
 
 def test_the_reason_of_an_error_comes_after_its_stack_trace():

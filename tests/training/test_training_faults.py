@@ -13,7 +13,7 @@ import pytest
 import running
 from running import ROOT, command
 
-from urfr_tf.training.checkpoints import damage, stored
+from urfr_tf.training.checkpoints import find_damage, list_checkpoints
 
 start = partial(running.start, timeout=400)
 
@@ -59,16 +59,16 @@ def test_one_class_only(tiny_config, people, tmp_path):
 def test_torn_checkpoint_is_passed_over(tiny_config, tiny_run, tmp_path):
     """The newest is cut short: the one before is taken, and the end is the same."""
     run = shutil.copytree(tiny_run, tmp_path / "run")
-    newest, before = stored(str(run / "checkpoints"))[:2]
+    newest, before = list_checkpoints(str(run / "checkpoints"))[:2]
     data = Path(f"{newest}.data-00000-of-00001")
     data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
-    assert damage(newest) is not None
-    assert damage(before) is None
+    assert find_damage(newest) is not None
+    assert find_damage(before) is None
     result = start(tiny_config, run)
     assert result.returncode == 0, result.stderr
     assert "is damaged" in result.stderr
     assert f"resuming from {before}" in result.stdout
-    assert damage(newest) is None
+    assert find_damage(newest) is None
 
 
 def test_checkpoint_of_another_model(tiny_config, tiny_run, tmp_path):
@@ -88,8 +88,8 @@ def test_full_disk_keeps_the_last_good_checkpoint(tiny_config, tmp_path):
         pytest.skip("mounting a tmpfs is not allowed here")
     try:
         message = said(start(tiny_config, disk / "run", "train.epochs=8"))
-        good = stored(str(disk / "run" / "checkpoints"))
-        whole = [path for path in good if damage(path) is None]
+        good = list_checkpoints(str(disk / "run" / "checkpoints"))
+        whole = [path for path in good if find_damage(path) is None]
         assert "could not write" in message or "disk is full" in message
         assert whole
     finally:

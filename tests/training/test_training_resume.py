@@ -9,13 +9,13 @@ import time
 import pytest
 from running import ROOT, assert_close_state, assert_same_state, command, cut_back, done, state
 
-from urfr_tf.training.checkpoints import stored
+from urfr_tf.training.checkpoints import list_checkpoints
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
 
 def newest(run):
-    found = stored(str(run / "checkpoints"))
+    found = list_checkpoints(str(run / "checkpoints"))
     return int(found[0].rsplit("-", 1)[1]) if found else 0
 
 

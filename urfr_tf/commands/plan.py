@@ -39,9 +39,9 @@ def run(args: argparse.Namespace) -> int:
     import json
 
     from urfr_tf.config.load_config import load_config
-    from urfr_tf.training.precision import resolve
+    from urfr_tf.training.precision import resolve_precision
 
-    config, _ = resolve(load_config(args.config, args.set))
+    config, _ = resolve_precision(load_config(args.config, args.set))
     from urfr_tf.planning.estimate import plan
     from urfr_tf.planning.report import as_json, facts_of_data, replicas_of, spell
     from urfr_tf.planning.room import check, room_here

@@ -14,9 +14,7 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.planning.estimate import Data, Plan
 from urfr_tf.planning.room import Room
 from urfr_tf.system.memory import spell as spell_bytes
-
-# What the trainer imports belongs to what a training holds before it builds anything.
-from urfr_tf.training.batch_layout import spell_batch
+from urfr_tf.training.description import describe_batch
 
 
 def replicas_of(config: Experiment, wanted: int | None, workers: int = 1) -> tuple[int, int]:
@@ -154,7 +152,7 @@ def _title(planned: Plan) -> str:
         what = f"{config.name}: {config.task} of {planned.data.classes:,} identities at {config.model.input_size} px"
     return (
         f"{what}, {config.runtime.precision}, {planned.workers} worker(s), "
-        f"{spell_batch(config, planned.replicas)}"
+        f"{describe_batch(config, planned.replicas)}"
     )
 
 

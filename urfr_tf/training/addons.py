@@ -1,10 +1,11 @@
 """The one module that imports tensorflow-addons, which has reached its end of life.
 
-Taken from it: SGD with decoupled weight decay, the moving average of weights, and the progress bar.
+It gives SGD with decoupled weight decay, the moving average of weights, and the progress bar.
 """
 
 import warnings
-from typing import Any
+from collections.abc import Mapping
+from typing import TypeAlias
 
 import keras
 import tensorflow as tf
@@ -13,22 +14,31 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its end-of-life notice, printed at every import
     import tensorflow_addons as tfa
 
+LearningRate: TypeAlias = tf.keras.optimizers.schedules.LearningRateSchedule | float
+# What a legacy Keras optimizer computes once for each (device, type): the rate, the decay and so on.
+ApplyState: TypeAlias = Mapping[tuple[str, tf.DType], dict[str, tf.Tensor]]
+
 
 @keras.saving.register_keras_serializable(package="urfr_tf")
 class Scaled(tf.keras.optimizers.schedules.LearningRateSchedule):
-    """A learning-rate schedule times a constant: decoupled weight decay must follow the rate."""
+    """A learning-rate schedule times a constant, because decoupled weight decay must follow the rate.
 
-    def __init__(self, schedule: tf.keras.optimizers.schedules.LearningRateSchedule | float, factor: float):
+    Args:
+        schedule: the learning rate.
+        factor: the constant.
+    """
+
+    def __init__(self, schedule: LearningRate, factor: float) -> None:
         self.schedule = schedule
         self.factor = factor
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        """The value at `step`, a float32 scalar."""
+        """Returns the value at `step`, a float32 scalar."""
         rate = self.schedule(step) if callable(self.schedule) else self.schedule
         return self.factor * tf.cast(rate, tf.float32)
 
     def get_config(self) -> dict[str, object]:
-        """The constructor's arguments."""
+        """Returns the constructor's arguments."""
         return {"schedule": self.schedule, "factor": self.factor}
 
 
@@ -36,32 +46,36 @@ class Scaled(tf.keras.optimizers.schedules.LearningRateSchedule):
 class NamedSGDW(tfa.optimizers.SGDW):
     """SGD with decoupled weight decay that spares variables by name.
 
-    The original compares references: under MirroredStrategy it meets a mirrored variable's component,
-    finds it in no list, and decays nothing. A name is the same on every replica. Batch norms, PReLU
-    slopes and biases are spared.
+    tensorflow-addons compares references. Under MirroredStrategy it meets a mirrored variable's component, finds
+    it in no list, and decays nothing. A name is the same on every replica. Batch norms, PReLU slopes and biases
+    are spared.
 
     Args:
-        layer_rates: name of a layer, the first part of its variables' names -> factor on the learning rate
-            and on the decay, which follows it; 1 where it is not named.
+        weight_decay: the decoupled factor, a schedule or a number.
+        layer_rates: name of a layer, with which its variables' names begin -> factor on the learning rate and
+            on the decay, which follows it; 1 where it is not named.
+        options: the other arguments of `tfa.optimizers.SGDW`.
     """
 
     _SPARED = ("gamma", "beta", "alpha", "bias")
 
-    def __init__(self, *args: Any, layer_rates: dict[str, float] | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self, weight_decay: LearningRate, layer_rates: dict[str, float] | None = None, **options: object
+    ) -> None:
+        super().__init__(weight_decay, **options)
         self.layer_rates = layer_rates or {}
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+    def get_config(self) -> dict[str, object]:
+        """Returns the constructor's arguments."""
         return {**super().get_config(), "layer_rates": self.layer_rates}
 
     def _rate_of(self, var: tf.Variable) -> float:
         return self.layer_rates.get(var.name.split("/")[0], 1.0)
 
     def _do_use_weight_decay(self, var: tf.Variable) -> bool:
-        return not any(part in var.name for part in self._SPARED)
+        return not any(word in var.name for word in self._SPARED)
 
-    def _decay_weights_op(self, var: tf.Variable, apply_state: Any = None) -> Any:
+    def _decay_weights_op(self, var: tf.Variable, apply_state: ApplyState | None = None) -> tf.Operation:
         rate = self._rate_of(var)
         if rate == 1.0 or not self._do_use_weight_decay(var):
             return super()._decay_weights_op(var, apply_state=apply_state)
@@ -69,7 +83,9 @@ class NamedSGDW(tfa.optimizers.SGDW):
         state = (apply_state or {}).get((device, dtype)) or self._fallback_apply_state(device, dtype)
         return var.assign_sub(rate * state["wd_t"] * var, self._use_locking)
 
-    def _resource_apply_dense(self, grad: tf.Tensor, var: tf.Variable, apply_state: Any = None) -> Any:
+    def _resource_apply_dense(
+        self, grad: tf.Tensor, var: tf.Variable, apply_state: ApplyState | None = None
+    ) -> tf.Operation:
         # Momentum is linear in rate times gradient, so this is a learning rate of its own.
         rate = self._rate_of(var)
         scaled = grad if rate == 1.0 else grad * tf.cast(rate, grad.dtype)
@@ -77,7 +93,7 @@ class NamedSGDW(tfa.optimizers.SGDW):
 
 
 def sgdw(
-    learning_rate: tf.keras.optimizers.schedules.LearningRateSchedule | float,
+    learning_rate: LearningRate,
     *,
     momentum: float,
     nesterov: bool,
@@ -85,7 +101,7 @@ def sgdw(
     ema_decay: float = 0.0,
     layer_rates: dict[str, float] | None = None,
 ) -> tf.keras.optimizers.legacy.Optimizer:
-    """SGD with momentum and decoupled weight decay, and optionally a moving average of the weights.
+    """Builds SGD with momentum, decoupled weight decay, and optionally a moving average of the weights.
 
     Args:
         learning_rate: a schedule or a number.
@@ -111,7 +127,7 @@ def sgdw(
 
 
 def progress_bar() -> tf.keras.callbacks.Callback:
-    """The progress bar for a terminal: steps, rate, time left; the figures follow at the epoch's end."""
+    """Builds the progress bar for a terminal: steps, rate and time left."""
     return tfa.callbacks.TQDMProgressBar(
         show_overall_progress=False,
         epoch_bar_format="{n_fmt}/{total_fmt} {bar} {rate_fmt}, {remaining} left",

@@ -1,39 +1,66 @@
-"""Finding the newest whole checkpoint, and restoring it."""
+"""Checkpoints of a training: what they hold, saving them, and restoring the newest whole one."""
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
 
 from urfr_tf.errors import UrfrError
+from urfr_tf.training.tasks.task import TrainingModel
+
+
+def checkpoint_manager(model: TrainingModel, write_dir: Path, max_to_keep: int) -> tf.train.CheckpointManager:
+    """Returns what saves the model and its optimizers as `checkpoints/step-N` in a folder."""
+    checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
+    if model.second_optimizer is not None:
+        checkpoint.second_optimizer = model.second_optimizer
+    return tf.train.CheckpointManager(
+        checkpoint, str(write_dir / "checkpoints"), max_to_keep=max_to_keep, checkpoint_name="step"
+    )
+
+
+def save_checkpoint(manager: tf.train.CheckpointManager, step: int) -> None:
+    """Saves the checkpoint of a step. The one before stays valid when this one fails.
+
+    Raises:
+        UrfrError: the checkpoint could not be written (disk full, no permission).
+    """
+    try:
+        manager.save(checkpoint_number=step)
+    except (tf.errors.OpError, OSError) as error:
+        reason = str(getattr(error, "message", error)).splitlines()[0]
+        last_good = manager.latest_checkpoint
+        raise UrfrError(
+            f"could not write the checkpoint of step {step} in {manager.directory}: {reason}; "
+            + (f"the last good checkpoint is {last_good}" if last_good else "there is no earlier one")
+        ) from error
 
 
 def restore_latest(checkpoint: tf.train.Checkpoint, folder: str) -> str | None:
-    """Restores the newest checkpoint that reads back whole; a torn one is named and passed over.
+    """Restores the newest checkpoint that reads back whole. A damaged one is named and skipped.
 
     Args:
         checkpoint: what to restore.
-        folder: where the checkpoints are.
+        folder: the folder of the checkpoints.
 
     Returns:
         The path that was restored, or None where there is no checkpoint.
 
     Raises:
-        UrfrError: every checkpoint is torn, or they belong to another model.
+        UrfrError: every checkpoint is damaged, or they belong to another model.
     """
-    paths = stored(folder)
+    paths = list_checkpoints(folder)
     for path in paths:
-        problem = damage(path)
-        if problem:
+        damage = find_damage(path)
+        if damage:
             print(
-                f"warning: the checkpoint {path} is damaged ({problem}); trying the one before",
+                f"warning: the checkpoint {path} is damaged ({damage}); trying the one before",
                 file=sys.stderr,
             )
             continue
         try:
             status = checkpoint.restore(path).assert_existing_objects_matched()
-            # An optimizer takes its share when it makes its slots; one that never does is nothing to warn of.
+            # An optimizer restores its slots when it creates them. One that never does is nothing to warn of.
             status.expect_partial()
         except (ValueError, AssertionError, tf.errors.OpError) as error:
             raise UrfrError(
@@ -45,21 +72,27 @@ def restore_latest(checkpoint: tf.train.Checkpoint, folder: str) -> str | None:
     return None
 
 
-def stored(folder: str) -> list[str]:
-    """Checkpoints that lie in a folder, newest first, whether or not its `checkpoint` file names them.
+def describe_last_good(manager: tf.train.CheckpointManager) -> str:
+    """Returns which checkpoint a training that failed can continue from."""
+    path = manager.latest_checkpoint
+    return f"the last good checkpoint is {path}" if path else "there was no checkpoint yet"
 
-    TensorFlow renames a checkpoint's index into place first and names it in that file afterwards; a
-    process killed in between would lose the newest one.
+
+def list_checkpoints(folder: str) -> list[str]:
+    """Returns the checkpoints in a folder, newest first, whether or not its `checkpoint` file names them.
+
+    TensorFlow renames a checkpoint's index into place first and names it in that file afterwards. A process
+    killed in between would lose the newest one.
     """
-    found = [path for path in Path(folder).glob("step-*.index") if path.stem.split("-")[-1].isdigit()]
-    found.sort(key=lambda path: int(path.stem.split("-")[-1]), reverse=True)
-    return [str(path.with_suffix("")) for path in found]
+    indices = [path for path in Path(folder).glob("step-*.index") if path.stem.split("-")[-1].isdigit()]
+    indices.sort(key=lambda path: int(path.stem.split("-")[-1]), reverse=True)
+    return [str(path.with_suffix("")) for path in indices]
 
 
-def damage(path: str) -> str | None:
-    """Reads every tensor of a checkpoint (TensorFlow checks their CRC); what is wrong, or None."""
+def find_damage(path: str) -> str | None:
+    """Reads every tensor of a checkpoint, whose CRC TensorFlow checks; returns what is wrong, or None."""
     try:
-        reader: Any = tf.train.load_checkpoint(path)
+        reader = tf.train.load_checkpoint(path)
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
     except Exception as error:

@@ -1,19 +1,17 @@
 """From the optimizer's settings to a schedule and an optimizer (method, section 7)."""
 
-from typing import Any
-
 import tensorflow as tf
 from official.modeling import optimization
 
 from urfr_tf.config.tree import OptimizerConfig
 from urfr_tf.errors import UrfrError
-from urfr_tf.training.addons import sgdw
+from urfr_tf.training.addons import LearningRate, sgdw
 
 
-def build_schedule(config: OptimizerConfig, total_steps: int) -> Any:
-    """The learning rate as tf-models-official builds it, warm-up included.
+def build_schedule(config: OptimizerConfig, total_steps: int) -> LearningRate:
+    """Builds the learning rate with its warm-up, by tf-models-official.
 
-    `decay_steps` that is left out (cosine, polynomial, exponential) becomes `total_steps`.
+    Where `decay_steps` is left out (cosine, polynomial, exponential), it becomes `total_steps`.
 
     Raises:
         UrfrError: the schedule lacks a value that it needs.
@@ -34,21 +32,25 @@ def build_schedule(config: OptimizerConfig, total_steps: int) -> Any:
     return factory.build_learning_rate()
 
 
-def rate_at(schedule: Any, step: int) -> float:
-    """The learning rate at one step."""
+def rate_at(schedule: LearningRate, step: int) -> float:
+    """Returns the learning rate at one step."""
     return float(schedule(tf.constant(step)) if callable(schedule) else schedule)
 
 
 def build_optimizer(
     config: OptimizerConfig,
-    schedule: Any,
+    schedule: LearningRate,
     *,
     half_precision: bool,
     layer_rates: dict[str, float] | None = None,
-) -> Any:
-    """SGD with decoupled weight decay, averaged weights if asked for, loss scaling in float16.
+) -> tf.keras.optimizers.legacy.Optimizer:
+    """Builds SGD with decoupled weight decay, with averaged weights and loss scaling where configured.
 
-    `layer_rates` is the factor on the learning rate of each layer by its name; 1 where it is not named.
+    Args:
+        config: the optimizer's settings.
+        schedule: the learning rate.
+        half_precision: whether the model computes in float16, which needs loss scaling.
+        layer_rates: name of a layer -> factor on its learning rate; 1 where it is not named.
     """
     optimizer = sgdw(
         schedule,

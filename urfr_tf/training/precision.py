@@ -11,31 +11,34 @@ _PROCESSOR = Path("/proc/cpuinfo")
 BFLOAT16 = ("amx_bf16", "avx512_bf16")
 
 
-def resolve(config: Experiment, run_dir: str | Path | None = None) -> tuple[Experiment, str]:
-    """The configuration with a precision in the place of `auto`, and why it is that one.
+def resolve_precision(config: Experiment, run_dir: str | Path | None = None) -> tuple[Experiment, str]:
+    """Replaces the precision `auto` by the one that fits this machine.
 
-    A run that is resumed keeps the precision that its folder names, on whatever machine.
+    A run that is resumed keeps the precision that its folder names, on any machine.
 
     Args:
-        config: any; one that names a precision comes back as it is.
-        run_dir: the run's folder, if there is one.
+        config: a configuration; one that names a precision is returned unchanged.
+        run_dir: the run folder, if there is one.
+
+    Returns:
+        The configuration, and the reason for its precision.
     """
     if config.runtime.precision != AUTO:
         return config, "as configured"
     if run_dir is not None and (Path(run_dir) / "config.yaml").is_file():
         precision, reason = read_run_config(run_dir).runtime.precision, "as this run began"
     else:
-        precision, reason = of_machine(compute_capabilities(), processor_flags())
+        precision, reason = choose_precision(compute_capabilities(), processor_flags())
     tree = config.as_dict()
     return from_dict(
         {**tree, "runtime": {**tree["runtime"], "precision": precision}}, "runtime.precision"
     ), reason
 
 
-def of_machine(capabilities: list[tuple[int, int]], flags: frozenset[str]) -> tuple[str, str]:
-    """(precision, reason) for GPUs of these compute capabilities, or for a processor with these flags.
+def choose_precision(capabilities: list[tuple[int, int]], flags: frozenset[str]) -> tuple[str, str]:
+    """Returns (precision, reason) for GPUs of these compute capabilities, or a processor with these flags.
 
-    Tensor cores know bfloat16 from 8.0 (Ampere) on, float16 from 7.0 (Volta) on; the weakest GPU counts.
+    Tensor cores know bfloat16 from 8.0 (Ampere) on, float16 from 7.0 (Volta) on. The weakest GPU counts.
     """
     if capabilities:
         weakest = min(capabilities)
@@ -50,7 +53,7 @@ def of_machine(capabilities: list[tuple[int, int]], flags: frozenset[str]) -> tu
 
 
 def compute_capabilities() -> list[tuple[int, int]]:
-    """Of each GPU; (0, 0) where TensorFlow does not tell."""
+    """Returns the compute capability of each GPU; (0, 0) where TensorFlow does not tell."""
     import tensorflow as tf
 
     details = [
@@ -60,7 +63,10 @@ def compute_capabilities() -> list[tuple[int, int]]:
 
 
 def processor_flags() -> frozenset[str]:
-    """What the processor's first core says that it can do (ARM calls it features); empty where the system does not tell."""
+    """Returns the instruction sets of the processor's first core (ARM calls them features).
+
+    Empty where the system does not tell.
+    """
     try:
         lines = _PROCESSOR.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

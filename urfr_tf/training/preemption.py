@@ -1,99 +1,104 @@
-"""SIGTERM, by which clusters announce that a machine is taken away: checkpoint, then a code of its own."""
+"""SIGTERM, by which clusters announce that a machine is taken away: save a checkpoint, then exit with 75."""
 
 import signal
 import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Any
 
 import keras
 import tensorflow as tf
 
 from urfr_tf.errors import TryAgainError
-from urfr_tf.training.callbacks import save_checkpoint
+from urfr_tf.training.callbacks import Logs
+from urfr_tf.training.checkpoints import save_checkpoint
+from urfr_tf.training.workers import Workers
 
 
 class Preemption:
-    """Within its `with` block SIGTERM ends the process with `TryAgainError` as soon as nothing is lost by it.
+    """Turns SIGTERM into `TryAgainError` within its `with` block, at a moment when no work is lost.
 
-    While `held` is set, as it is during `fit`, the signal is only noted, and whoever holds it asks `asked`.
-    Signals reach the main thread only; in another one nothing is changed.
+    Python handles signals in the main thread only. In another thread nothing is changed.
+
+    Attributes:
+        requested: whether SIGTERM came.
+        deferred: whether the signal is only noted, as during `fit`. `StopOnPreemption` then asks `requested`
+            after each step. Otherwise the signal raises at once.
     """
 
     def __init__(self) -> None:
-        self.asked = False
-        self.held = False
-        self._before: Any = None
+        self.requested = False
+        self.deferred = False
+        self._previous: Callable[[int, FrameType | None], object] | int | None = None
 
     def __enter__(self) -> "Preemption":
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
+            self._previous = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
             self.listen()
         return self
 
     def listen(self) -> None:
-        """Takes the signal (again): TensorFlow's coordination of several workers takes it for itself."""
-        if self._before is not None:
-            signal.signal(signal.SIGTERM, self._received)
+        """Installs the handler, again after TensorFlow's coordination of several workers has replaced it."""
+        if self._previous is not None:
+            signal.signal(signal.SIGTERM, self._receive)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGTERM, self._before)
+        if self._previous is not None:
+            signal.signal(signal.SIGTERM, self._previous)
 
-    def _received(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
-        if not self.held:
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
+        if not self.deferred:
             raise TryAgainError("told to stop (SIGTERM) between steps; the same command continues")
 
 
-class StopWhenAsked(keras.callbacks.Callback):
-    """Saves after the step in which SIGTERM came, or after the epoch if it was its last, and stops.
+class StopOnPreemption(keras.callbacks.Callback):
+    """Saves a checkpoint after the step in which SIGTERM came, and stops.
+
+    After the last step of an epoch, the checkpoint of the epoch is saved already. All workers stop at the same
+    step.
 
     Args:
-        preemption: what the signal is noted in.
-        manager: of the checkpoints.
-        epochs: of the whole run.
-        agree: whether any worker was asked, from whether this one was; all workers must stop at the same step.
-        every: in how many steps the workers ask one another.
+        preemption: notes whether SIGTERM came.
+        manager: saves the checkpoints.
+        epochs: epochs of the whole training.
+        workers: the processes of the training.
     """
 
     def __init__(
-        self,
-        preemption: Preemption,
-        manager: tf.train.CheckpointManager,
-        epochs: int,
-        agree: Callable[[bool], bool] = bool,
-        every: int = 1,
+        self, preemption: Preemption, manager: tf.train.CheckpointManager, epochs: int, workers: Workers
     ) -> None:
         super().__init__()
         self.preemption = preemption
         self.manager = manager
         self.epochs = epochs
-        self.agree = agree
-        self.every = every
+        self.workers = workers
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """From now on there is something to save."""
-        self.preemption.held = True
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Defers the signal, because from now on there is something to save."""
+        self.preemption.deferred = True
         self.preemption.listen()
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """The end of an epoch is left to `on_epoch_end`, so that its row is in the log."""
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Saves and stops inside an epoch. Its end is left to `on_epoch_end`, so that its row is in the log."""
         step = int(self.model.step.numpy())
-        if batch + 1 < self.params["steps"] and step % self.every == 0 and self.agree(self.preemption.asked):
+        inside = batch + 1 < self.params["steps"]
+        if inside and step % self.workers.check_steps == 0 and self._is_requested():
             save_checkpoint(self.manager, step)
             self._stop(step)
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """To be called after the epoch's own checkpoint; the last epoch ends as if nothing had come."""
-        if epoch + 1 < self.epochs and self.agree(self.preemption.asked):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Stops after the checkpoint of the epoch, but not after the last epoch."""
+        if epoch + 1 < self.epochs and self._is_requested():
             self._stop(int(self.model.step.numpy()))
 
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Outside `fit` the last checkpoint holds everything."""
-        self.preemption.held = False
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Lets the signal act at once again, because outside `fit` the last checkpoint holds everything."""
+        self.preemption.deferred = False
+
+    def _is_requested(self) -> bool:
+        return self.workers.any_true(self.preemption.requested)
 
     def _stop(self, step: int) -> None:
         raise TryAgainError(

@@ -11,16 +11,17 @@ from urfr_tf.errors import UrfrError
 _COMPUTE = {"float32": tf.float32, "mixed_bfloat16": tf.bfloat16, "mixed_float16": tf.float16}
 
 
-def set_up(runtime: RuntimeConfig, seed: int) -> tf.distribute.Strategy:
+def set_up_strategy(runtime: RuntimeConfig, seed: int) -> tf.distribute.Strategy:
     """Seeds everything, sets the precision policy, and returns the strategy.
 
-    Without GPUs, and with `replicas: 0`, it is TensorFlow's default strategy; `replicas: N` is N
-    logical CPU devices, for testing what N GPUs would do. `multi_worker_mirrored` finds its processes in
-    TF_CONFIG and waits for all of them. `tpu` is untested: nobody here has one.
+    - Without GPUs and with `replicas: 0`, it is TensorFlow's default strategy.
+    - `replicas: N` makes N logical CPU devices, to test what N GPUs would do.
+    - `multi_worker_mirrored` finds its processes in TF_CONFIG and waits for all of them.
+    - `tpu` was never tested.
 
     Raises:
-        UrfrError: TensorFlow was used before in this process with another number of devices; no TPU, or no
-            cluster of that description.
+        UrfrError: TensorFlow was used before in this process with another number of devices, or there is no
+            TPU or cluster as configured.
     """
     keras.utils.set_random_seed(seed)
     if runtime.deterministic:
@@ -42,24 +43,25 @@ def set_up(runtime: RuntimeConfig, seed: int) -> tf.distribute.Strategy:
         raise UrfrError(f"could not set up runtime.strategy: {runtime.strategy}: {words}") from error
 
 
-def replicated(strategy: tf.distribute.Strategy) -> bool:
-    """Whether batch norms must synchronise: under any mirrored strategy, even of one replica.
+def needs_synchronized_norms(strategy: tf.distribute.Strategy) -> bool:
+    """Returns whether batch norms must be synchronized: under any mirrored strategy, even of one replica.
 
-    The fused batch norm of a single device estimates the moving variance with N - 1, the synchronised
-    one with N; so one and two replicas of a mirrored strategy agree.
+    The fused batch norm of a single device estimates the moving variance with N - 1, the synchronized one with
+    N. This way one and two replicas of a mirrored strategy agree.
     """
     return strategy.num_replicas_in_sync > 1 or isinstance(strategy, tf.distribute.MirroredStrategy)
 
 
 def _logical_cpus(count: int) -> list[str]:
     cpu = tf.config.list_physical_devices("CPU")[0]
-    wanted = [tf.config.LogicalDeviceConfiguration() for _ in range(count)]
+    devices = [tf.config.LogicalDeviceConfiguration() for _ in range(count)]
     try:
-        tf.config.set_logical_device_configuration(cpu, wanted)
+        tf.config.set_logical_device_configuration(cpu, devices)
     except RuntimeError as error:
-        found = len(tf.config.list_logical_devices("CPU"))
-        if found < count:
+        running = len(tf.config.list_logical_devices("CPU"))
+        if running < count:
             raise UrfrError(
-                f"runtime.replicas asks for {count} logical CPU devices, but TensorFlow already runs with {found}"
+                f"runtime.replicas asks for {count} logical CPU devices, "
+                f"but TensorFlow already runs with {running}"
             ) from error
     return [f"CPU:{i}" for i in range(count)]

@@ -1,11 +1,10 @@
-"""Several processes of one training: which is which, who writes the run folder, how they stop together."""
+"""The processes of one training: their order, who writes the run folder, and how they agree to stop."""
 
 import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
 
@@ -21,12 +20,15 @@ _CHECK_STEPS = 8
 
 
 class Workers:
-    """The processes of TF_CONFIG under MultiWorkerMirroredStrategy; under any other strategy there is one.
+    """The processes of TF_CONFIG under MultiWorkerMirroredStrategy, or this one under any other strategy.
+
+    Args:
+        strategy: the distribution strategy.
 
     Attributes:
-        count: how many.
-        index: this one's place; 0 is the chief.
-        check_steps: in how many steps they ask one another whether to stop.
+        count: number of processes.
+        index: the place of this process among them; 0 is the chief.
+        check_steps: every so many steps they ask one another whether to stop.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy) -> None:
@@ -41,52 +43,54 @@ class Workers:
             self.check_steps = _CHECK_STEPS if self.count > 1 else 1
 
     @contextlib.contextmanager
-    def folder(self, run_dir: Path) -> Iterator[Path]:
-        """Where this process writes: the chief into the run folder, the others where it is thrown away.
+    def write_dir(self, run_dir: Path) -> Iterator[Path]:
+        """Gives the folder that this process writes into: the chief the run folder, the others a temporary one.
 
         All must save, because reading a variable with a value on each replica is a collective operation.
-        What the others print on standard output is left out.
+        The standard output of the others is discarded.
         """
         if self.index == 0:
             yield run_dir
             return
         with (
             tempfile.TemporaryDirectory(prefix="urfr-worker-") as folder,
-            open(os.devnull, "w", encoding="utf-8") as nowhere,
-            contextlib.redirect_stdout(nowhere),
+            open(os.devnull, "w", encoding="utf-8") as devnull,
+            contextlib.redirect_stdout(devnull),
         ):
             yield Path(folder)
 
-    def any(self, asked: bool) -> bool:
-        """Whether any process was asked, the same answer in all of them; all must call it."""
+    def any_true(self, value: bool) -> bool:
+        """Returns whether `value` is true in any process, the same answer in all; all must call it."""
         if self.count == 1:
-            return asked
+            return value
 
-        def total() -> Any:
+        def total() -> tf.Tensor:
             context = tf.distribute.get_replica_context()
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.constant(float(asked)))
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.constant(float(value)))
 
         return float(self._strategy.experimental_local_results(self._strategy.run(total))[0]) > 0
 
-    def batches(self, make: Callable[[int, int], tf.data.Dataset]) -> Any:
-        """The stream for `fit`.
+    def distribute(
+        self, make_batches: Callable[[int, int], tf.data.Dataset]
+    ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
+        """Returns the stream for `fit`.
 
         Args:
-            make: (worker, workers) -> that worker's places of the global batches.
+            make_batches: (worker, workers) -> that worker's places of the global batches.
         """
         if self.count == 1:
-            return make(0, 1)
+            return make_batches(0, 1)
         replicas = self._strategy.num_replicas_in_sync // self.count
 
-        def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
-            stream = make(self.index, self.count)
+        def batches_of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            stream = make_batches(self.index, self.count)
             if replicas == 1:
                 return stream
             size = tf.nest.flatten(stream.element_spec)[0].shape[0]
             return stream.rebatch(size // replicas, drop_remainder=True)
 
-        return self._strategy.distribute_datasets_from_function(of_worker)
+        return self._strategy.distribute_datasets_from_function(batches_of_worker)
 
-    def lost(self, error: BaseException | None) -> bool:
-        """Whether an error of a step says that another process is gone."""
+    def is_loss(self, error: BaseException) -> bool:
+        """Returns whether an error of a step means that another process is gone."""
         return self.count > 1 and isinstance(error, _LOST)

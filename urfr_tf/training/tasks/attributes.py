@@ -1,8 +1,6 @@
 """The task `attributes`: theta_A, whose soft predictions become further variation labels."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import keras
 import numpy as np
@@ -15,26 +13,33 @@ from urfr_tf.data.stream.pipeline import evaluation_dataset
 from urfr_tf.data.stream.soft_labels import check_soft_labels
 from urfr_tf.models.attribute_network import FEATURES, attribute_network
 from urfr_tf.models.attribute_trainer import AttributeModel
+from urfr_tf.training.addons import LearningRate
 from urfr_tf.training.optimizers import build_optimizer
-from urfr_tf.training.strategy import replicated
+from urfr_tf.training.strategy import needs_synchronized_norms
 from urfr_tf.training.tasks.batches import configured_batches
-from urfr_tf.training.tasks.task import Parts
+from urfr_tf.training.tasks.task import Batch, Embed, FloatArray, Measure, Task, Tensors
 
 
-def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.distribute.Strategy) -> Parts:
-    """The compiled attribute network, its adversary, and its measure on people it does not see."""
+def build_task(
+    config: Experiment, manifest: Manifest, schedule: LearningRate, strategy: tf.distribute.Strategy
+) -> Task:
+    """Builds the compiled attribute network, its adversary, and its measure on people outside training."""
     names = config.attribute_targets
     size = config.model.input_size
-    weights = class_weights(_labelled(config)) if config.attributes.balanced else None
+    weights = class_weights(read_training_labels(config)) if config.attributes.balanced else None
     with strategy.scope():
         model, network = build_model(
-            config, manifest.classes, schedule, synchronized=replicated(strategy), weights=weights
+            config,
+            manifest.classes,
+            schedule,
+            synchronized=needs_synchronized_norms(strategy),
+            weights=weights,
         )
     measure = accuracy_measure(config.data.validation, names, size) if config.data.validation else None
-    return Parts(
+    return Task(
         model=model,
-        shared=network,
-        fresh=attribute_network(len(names), size),
+        inference=network,
+        inference_copy=attribute_network(len(names), size),
         batches=partial(attribute_batches, config),
         measure=measure,
     )
@@ -43,12 +48,20 @@ def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.di
 def build_model(
     config: Experiment,
     classes: int,
-    schedule: Any,
+    schedule: LearningRate,
     *,
     synchronized: bool,
-    weights: np.ndarray | None = None,
+    weights: FloatArray | None = None,
 ) -> tuple[AttributeModel, keras.Model]:
-    """The compiled training model and the attribute network inside it; inside the strategy's scope."""
+    """Builds the compiled training model and the attribute network inside it, in the strategy's scope.
+
+    Args:
+        config: the experiment.
+        classes: the number of identities, which the adversary `identity` tells apart.
+        schedule: the learning rate.
+        synchronized: whether batch norms are synchronized over replicas.
+        weights: float32 [2, A], the weights of class 0 and 1 of each attribute; None for 1.
+    """
     network = attribute_network(
         len(config.attribute_targets), config.model.input_size, synchronized=synchronized
     )
@@ -74,9 +87,10 @@ def build_model(
 def attribute_batches(
     config: Experiment, start_step: int, worker: int = 0, workers: int = 1
 ) -> tf.data.Dataset:
-    """As in recognition; with the adversary `domain`, the label is the domain, which is no target then.
+    """Returns the batches of recognition, changed for the adversary `domain`.
 
-    The targets hold besides which images have attributes: float32 [B], 0 or 1.
+    With that adversary the label is the domain instead of the identity, and the domain is no target. The targets
+    also say which images have attributes, as `labelled` float32 [B], 0 or 1.
     """
     stream = configured_batches(config, start_step, worker, workers)
     if config.attributes.adversary != "domain":
@@ -85,7 +99,7 @@ def attribute_batches(
     column = names.index(config.attributes.domain)
     others = [index for index, name in enumerate(names) if name in config.attribute_targets]
 
-    def by_domain(inputs: dict, targets: dict) -> tuple[dict, dict]:
+    def label_by_domain(inputs: Tensors, targets: Tensors) -> Batch:
         values = targets[keys.VARIATION]
         domain = values[:, column] > 0.5
         targets = {
@@ -94,19 +108,19 @@ def attribute_batches(
         }
         return {**inputs, keys.LABEL: tf.cast(domain, tf.int64)}, targets
 
-    return stream.map(by_domain, num_parallel_calls=tf.data.AUTOTUNE)
+    return stream.map(label_by_domain, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def _labelled(config: Experiment) -> np.ndarray:
-    """The targets of the training images that have them, float32 [N, A]."""
-    values = truth(config.data.train, config.attribute_targets)
+def read_training_labels(config: Experiment) -> FloatArray:
+    """Reads the targets of the training images that have them, float32 [N, A]."""
+    values = read_soft_labels(config.data.train, config.attribute_targets)
     if config.attributes.adversary == "domain":
-        values = values[truth(config.data.train, [config.attributes.domain])[:, 0] <= 0.5]
+        values = values[read_soft_labels(config.data.train, [config.attributes.domain])[:, 0] <= 0.5]
     return values
 
 
-def truth(shards: str, names: list[str]) -> np.ndarray:
-    """The soft labels that lie beside shards, float32 [N, A] in the order of the records."""
+def read_soft_labels(shards: str, names: list[str]) -> FloatArray:
+    """Reads soft labels from a folder of shards, float32 [N, A] in the order of the records."""
     manifest = load_manifest(shards)
     columns = [
         np.concatenate([np.fromfile(path, "<f4") for path in check_soft_labels(manifest, name)])
@@ -115,30 +129,29 @@ def truth(shards: str, names: list[str]) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def class_weights(labels: np.ndarray) -> np.ndarray:
-    """Weights that make both classes of each attribute count alike: 1 / (2 share), float32 [2, A]."""
+def class_weights(labels: FloatArray) -> FloatArray:
+    """Returns weights that make both classes of each attribute count alike: 1 / (2 share), float32 [2, A]."""
     positive = np.clip(labels.mean(axis=0), 1e-3, 1 - 1e-3)
-    return np.stack([0.5 / (1 - positive), 0.5 / positive]).astype(np.float32)
+    weights: FloatArray = np.stack([0.5 / (1 - positive), 0.5 / positive]).astype(np.float32)
+    return weights
 
 
-def accuracy_measure(
-    shards: str, names: list[str], crop_size: int
-) -> Callable[[Callable[..., Any]], dict[str, float]]:
-    """Per attribute: accuracy, accuracy of each class, and their mean (balanced), on labelled shards."""
-    wanted = truth(shards, names)
+def accuracy_measure(shards: str, names: list[str], crop_size: int) -> Measure:
+    """Returns a measure: `attribute_accuracy` on the images of labelled shards."""
+    truth = read_soft_labels(shards, names)
 
-    def measure(predict: Callable[..., Any]) -> dict[str, float]:
+    def measure(predict: Embed) -> dict[str, float]:
         logits = [
             predict(batch[keys.IMAGE])[keys.ATTRIBUTE]
             for batch in evaluation_dataset(shards, batch_size=64, crop_size=crop_size)
         ]
-        return attribute_accuracy(np.concatenate(logits), wanted, names)
+        return attribute_accuracy(np.concatenate(logits), truth, names)
 
     return measure
 
 
-def attribute_accuracy(logits: np.ndarray, truth: np.ndarray, names: list[str]) -> dict[str, float]:
-    """Accuracy of each attribute: overall, of class 0 and 1, and balanced.
+def attribute_accuracy(logits: FloatArray, truth: FloatArray, names: list[str]) -> dict[str, float]:
+    """Computes the accuracy of each attribute: overall, of class 0 and of class 1, and their mean (balanced).
 
     Args:
         logits: float [N, A].
@@ -147,13 +160,13 @@ def attribute_accuracy(logits: np.ndarray, truth: np.ndarray, names: list[str]) 
     """
     values: dict[str, float] = {}
     for column, name in enumerate(names):
-        wanted, got = truth[:, column] > 0.5, logits[:, column] > 0
-        values[f"{name}_accuracy"] = float(np.mean(wanted == got))
+        expected, predicted = truth[:, column] > 0.5, logits[:, column] > 0
+        values[f"{name}_accuracy"] = float(np.mean(expected == predicted))
         shares = []
         for value in (0, 1):
-            chosen = wanted == bool(value)
-            if chosen.any():
-                shares.append(float(np.mean(got[chosen] == bool(value))))
+            of_class = expected == bool(value)
+            if of_class.any():
+                shares.append(float(np.mean(predicted[of_class] == bool(value))))
                 values[f"{name}_accuracy_{value}"] = shares[-1]
         values[f"{name}_balanced"] = float(np.mean(shares))
     return values

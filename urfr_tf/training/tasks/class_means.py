@@ -1,36 +1,36 @@
-"""Prototypes that start as the class means of the embeddings: for fine-tuning to other identities."""
-
-from collections.abc import Callable
-from typing import Any
+"""Class means of the embeddings, with which prototypes start when a network is fine-tuned to new identities."""
 
 import numpy as np
+import numpy.typing as npt
 
 from urfr_tf import keys
 from urfr_tf.data.manifest import load_manifest
 from urfr_tf.data.stream.pipeline import evaluation_dataset
+from urfr_tf.training.tasks.task import Embed, FloatArray
 
 _BATCH = 64
 
 
-def class_means(embed: Callable[..., Any], shards: str, crop_size: int, groups: int) -> np.ndarray:
-    """The mean embedding of each class, every group of it normalised.
+def class_means(embed: Embed, shards: str, crop_size: int, groups: int) -> FloatArray:
+    """Computes the mean embedding of each class and normalizes each of its groups.
 
     Args:
-        embed: float32 [B, S, S, 3] -> dict with `embedding` float [B, D].
-        shards: folder of shards; every image is embedded once, cropped in the centre.
+        embed: returns `embedding` float [B, D] for images.
+        shards: folder of shards; every image is embedded once, cropped at its center.
         crop_size: S.
         groups: K.
 
     Returns:
         float32 [C, D], each of the K groups of norm 1.
     """
-    sums: np.ndarray | None = None
+    sums: npt.NDArray[np.float64] | None = None
     for batch in evaluation_dataset(shards, batch_size=_BATCH, crop_size=crop_size):
         embedding = np.asarray(embed(batch[keys.IMAGE])[keys.EMBEDDING], np.float64)
         if sums is None:
             sums = np.zeros([load_manifest(shards).classes, embedding.shape[1]])
         np.add.at(sums, batch[keys.LABEL].numpy(), embedding)
     assert sums is not None  # a manifest holds at least one image
-    grouped = sums.reshape(len(sums), groups, -1)
-    norms = np.linalg.norm(grouped, axis=2, keepdims=True)
-    return (grouped / np.maximum(norms, 1e-12)).reshape(sums.shape).astype(np.float32)
+    by_group = sums.reshape(len(sums), groups, -1)
+    norms = np.linalg.norm(by_group, axis=2, keepdims=True)
+    means: FloatArray = (by_group / np.maximum(norms, 1e-12)).reshape(sums.shape).astype(np.float32)
+    return means

@@ -1,8 +1,6 @@
-"""The task `recognition`: URFace training, of which the CosFace baseline is a configuration."""
+"""The task `recognition`: URFace training. The CosFace baseline is one of its configurations."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -21,39 +19,43 @@ from urfr_tf.models.prototype_step import Momentum
 from urfr_tf.models.urface import embedding_network, training_outputs
 from urfr_tf.models.urface_trainer import ADV, CLS, REGULARIZER, TEACHER, Teacher, URFace
 from urfr_tf.runs.initial_weights import copy_initial_weights
-from urfr_tf.training.addons import Scaled
+from urfr_tf.training.addons import LearningRate, Scaled
 from urfr_tf.training.optimizers import build_optimizer
-from urfr_tf.training.strategy import replicated
+from urfr_tf.training.strategy import needs_synchronized_norms
 from urfr_tf.training.tasks.batches import configured_batches
 from urfr_tf.training.tasks.class_means import class_means
-from urfr_tf.training.tasks.task import Parts
+from urfr_tf.training.tasks.task import Embed, Task
 from urfr_tf.training.validation import verification_measure
 
 
-def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.distribute.Strategy) -> Parts:
-    """The compiled model and what goes with it."""
+def build_task(
+    config: Experiment, manifest: Manifest, schedule: LearningRate, strategy: tf.distribute.Strategy
+) -> Task:
+    """Builds the compiled model and what goes with it."""
     with strategy.scope():
         model, network = build_model(
             config,
             manifest.classes,
-            synchronized=replicated(strategy),
+            synchronized=needs_synchronized_norms(strategy),
             replicas=strategy.num_replicas_in_sync,
         )
         compile_model(config, model, schedule)
     measure = None
     if config.data.validation:
         measure = verification_measure(config.data.validation, config.model.input_size)
-    return Parts(
+    class_means_start = config.head.start == "class_means"
+    return Task(
         model=model,
-        shared=keras.Model(network.input, inference_outputs(network)),
-        fresh=build_inference(config),
+        inference=keras.Model(network.input, inference_outputs(network)),
+        inference_copy=build_inference(config),
         batches=partial(configured_batches, config),
-        begin=partial(start_at_class_means, config, model) if config.head.start == "class_means" else None,
+        before_first_step=partial(start_at_class_means, config, model) if class_means_start else None,
         measure=measure,
+        freeze_backbone=model.freeze_backbone,
     )
 
 
-def start_at_class_means(config: Experiment, model: URFace, embed: Callable[..., Any]) -> None:
+def start_at_class_means(config: Experiment, model: URFace, embed: Embed) -> None:
     """Sets the prototypes to the class means of the embeddings as they are now."""
     means = class_means(embed, config.data.train, config.model.input_size, config.model.groups)
     if model.prototypes is None:
@@ -118,7 +120,7 @@ def partial_prototypes(config: Experiment, classes: int, replicas: int) -> Parti
     )
 
 
-def compile_model(config: Experiment, model: URFace, schedule: Any) -> None:
+def compile_model(config: Experiment, model: URFace, schedule: LearningRate) -> None:
     """Gives the model its losses and optimizers; must run inside the strategy's scope."""
     loss, optimizer = config.loss, config.optimizer
     second = None

@@ -1,12 +1,14 @@
-"""The task `uncertainty`: fine-tunes the confidence head alone, and proves it (method, section 6)."""
+"""The task `uncertainty`: fine-tunes the confidence head alone, and proves that nothing else moved.
+
+Section 6 of docs/method.md describes it.
+"""
 
 import hashlib
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from urfr_tf import keys
@@ -18,45 +20,56 @@ from urfr_tf.models.inference_graph import build_inference, inference_outputs
 from urfr_tf.models.uncertainty_trainer import UncertaintyModel
 from urfr_tf.models.urface import FEATURES, embedding_network
 from urfr_tf.runs.initial_weights import copy_initial_weights
+from urfr_tf.training.addons import LearningRate
 from urfr_tf.training.optimizers import build_optimizer
 from urfr_tf.training.tasks.batches import configured_batches
-from urfr_tf.training.tasks.task import Parts
+from urfr_tf.training.tasks.task import Embed, FloatArray, Measure, Task
 from urfr_tf.training.validation import labelled_images
 
 
-def build(config: Experiment, manifest: Manifest, schedule: Any, strategy: tf.distribute.Strategy) -> Parts:
-    """The confidence head in training over a network that does not move."""
+def build_task(
+    config: Experiment, manifest: Manifest, schedule: LearningRate, strategy: tf.distribute.Strategy
+) -> Task:
+    """Builds the training of the confidence head over a network that does not move."""
     del manifest
     with strategy.scope():
         model, network = build_model(config, schedule)
         copy_initial_weights(network, config)
     learned = {variable.ref() for variable in model.theta}
     fixed = [variable for variable in network.weights if variable.ref() not in learned]
-    checksum = digest(fixed)
-
-    def prove() -> None:
-        if digest(fixed) != checksum:
-            raise UrfrError(
-                "weights outside the confidence head moved in the uncertainty stage; this is a defect"
-            )
-        print(f"{len(fixed)} weights outside the confidence head are unchanged: sha256 {checksum[:16]}")
-
     measure = None
     if config.data.validation:
         measure = pair_likelihood(config.data.validation, config.model.input_size, config.model.groups)
-    return Parts(
+    return Task(
         model=model,
-        shared=keras.Model(network.input, inference_outputs(network)),
-        fresh=build_inference(config),
+        inference=keras.Model(network.input, inference_outputs(network)),
+        inference_copy=build_inference(config),
         batches=partial(configured_batches, config, **config.uncertainty.grouping),
         measure=measure,
         measure_first=True,
-        after=prove,
+        after_last_step=partial(check_unchanged, fixed, digest_variables(fixed)),
     )
 
 
-def build_model(config: Experiment, schedule: Any) -> tuple[UncertaintyModel, keras.Model]:
-    """The compiled training model and the embedding network inside it; inside the strategy's scope."""
+def check_unchanged(variables: list[tf.Variable], checksum: str) -> None:
+    """Prints that the weights outside the confidence head are unchanged.
+
+    Args:
+        variables: those weights.
+        checksum: their digest before training.
+
+    Raises:
+        UrfrError: one of them moved.
+    """
+    if digest_variables(variables) != checksum:
+        raise UrfrError(
+            "weights outside the confidence head moved in the uncertainty stage; this is a defect"
+        )
+    print(f"{len(variables)} weights outside the confidence head are unchanged: sha256 {checksum[:16]}")
+
+
+def build_model(config: Experiment, schedule: LearningRate) -> tuple[UncertaintyModel, keras.Model]:
+    """Builds the compiled training model and the embedding network inside it, in the strategy's scope."""
     network = embedding_network(config.model, config.confidence)
     features = network.get_layer(FEATURES).output
     outputs = {keys.EMBEDDING: network.output[keys.EMBEDDING], FEATURES: features}
@@ -67,26 +80,24 @@ def build_model(config: Experiment, schedule: Any) -> tuple[UncertaintyModel, ke
     return model, network
 
 
-def digest(variables: list[tf.Variable]) -> str:
-    """sha256 (hex) over the values of variables, in their order."""
+def digest_variables(variables: list[tf.Variable]) -> str:
+    """Computes the SHA-256 (hex) of the values of variables, in their order."""
     total = hashlib.sha256()
     for variable in variables:
         total.update(np.ascontiguousarray(variable.numpy()).tobytes())
     return total.hexdigest()
 
 
-def pair_likelihood(
-    shards: str, crop_size: int, groups: int
-) -> Callable[[Callable[..., Any]], dict[str, float]]:
-    """The mean negative mutual likelihood of genuine pairs of people outside training."""
+def pair_likelihood(shards: str, crop_size: int, groups: int) -> Measure:
+    """Returns a measure: the mean negative mutual likelihood of genuine pairs of people outside training."""
 
-    def measure(embed: Callable[..., Any]) -> dict[str, float]:
+    def measure(embed: Embed) -> dict[str, float]:
         embedding, variance, labels = [], [], []
-        for images, of_batch in labelled_images(shards, crop_size):
+        for images, batch_labels in labelled_images(shards, crop_size):
             output = embed(images)
             embedding.append(output[keys.EMBEDDING])
             variance.append(output[keys.VARIANCE])
-            labels.append(of_batch)
+            labels.append(batch_labels)
         joined = np.concatenate(embedding)
         unit = joined.reshape(len(joined), groups, -1) * groups**0.5
         return {
@@ -96,8 +107,15 @@ def pair_likelihood(
     return measure
 
 
-def genuine_mean(embedding: np.ndarray, variance: np.ndarray, labels: np.ndarray) -> float:
-    """Mean over all genuine pairs, person by person: no [N, N] array exists.
+def genuine_mean(embedding: FloatArray, variance: FloatArray, labels: npt.NDArray[np.int64]) -> float:
+    """Computes the mean negative mutual likelihood of all genuine pairs.
+
+    It goes person by person, so that no [N, N] array is needed.
+
+    Args:
+        embedding: float [N, K, d].
+        variance: float [N, K].
+        labels: int [N].
 
     Raises:
         UrfrError: no person has two images.
