@@ -18,7 +18,8 @@ import tensorflow as tf
 from urfr_tf import keys
 from urfr_tf.config.tree import Experiment
 from urfr_tf.data.manifest import Manifest, load_manifest
-from urfr_tf.data.stream.pipeline import steps_per_pass
+from urfr_tf.data.stream.settings import Sampling
+from urfr_tf.data.stream.training_stream import steps_per_pass
 from urfr_tf.errors import TryAgainError, UrfrError, reason_of
 from urfr_tf.models.diagnose_nan import non_finite
 from urfr_tf.runs.folder import EpochLog, open_run
@@ -163,7 +164,7 @@ def count_steps(config: Experiment) -> int:
     """Returns the steps of an epoch: as configured, or one pass over the data."""
     groups = config.uncertainty.grouping if config.task == "uncertainty" else {}
     return config.train.steps_per_epoch or steps_per_pass(
-        config.data.train, config.data.batch_size, parts=config.data.worker_shares, **groups
+        config.data.train, Sampling(config.data.batch_size, **groups), config.data.worker_shares
     )
 
 

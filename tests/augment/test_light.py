@@ -2,10 +2,10 @@
 
 import numpy as np
 import tensorflow as tf
+from streams import training_stream
 
 from urfr_tf import keys
 from urfr_tf.augment.light import GAIN, OFFSET, draw_light, relight
-from urfr_tf.data.stream.pipeline import training_dataset
 
 SEED = tf.constant([3, 4], tf.int64)
 
@@ -33,14 +33,14 @@ def test_draws_are_in_their_ranges_and_evenly_spread():
 
 def test_the_pipeline_relights_and_labels_nothing(shards):
     def first(light):
-        stream = training_dataset(
-            str(shards),
+        stream = training_stream(
+            shards,
             batch_size=8,
             crop_size=40,
             seed=1,
             probabilities={"blur": 0.5},
             light=light,
-            original=True,
+            keep_original=True,
         )
         (inputs, targets), *_ = stream.take(1).as_numpy_iterator()
         return inputs, targets[keys.VARIATION]

@@ -3,7 +3,7 @@
 The other modules of this package are pure: (images, parameters) -> images. Only this one flips coins.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
@@ -24,7 +24,7 @@ SIZES = {
 _ROUND = 16
 
 
-def check_probabilities(probabilities: dict[str, float]) -> tuple[str, ...]:
+def check_probabilities(probabilities: Mapping[str, float]) -> tuple[str, ...]:
     """The names in `probabilities` in the order of their labels.
 
     Raises:
@@ -41,10 +41,10 @@ def check_probabilities(probabilities: dict[str, float]) -> tuple[str, ...]:
 def augment(
     images: tf.Tensor,
     seed: tf.Tensor,
-    probabilities: dict[str, float],
+    probabilities: Mapping[str, float],
     points: tf.Tensor | None = None,
     ready: tuple[str, ...] = (),
-    sizes: dict[str, tuple[int, int]] | None = None,
+    sizes: Mapping[str, tuple[int, int]] | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Applies each variation to each image independently with its probability (method, section 3).
 
@@ -79,7 +79,9 @@ def augment(
     return tf.cast(images, tf.float32), stacked
 
 
-def choose(count: int | tf.Tensor, seed: tf.Tensor, probabilities: dict[str, float]) -> dict[str, tf.Tensor]:
+def choose(
+    count: int | tf.Tensor, seed: tf.Tensor, probabilities: Mapping[str, float]
+) -> dict[str, tf.Tensor]:
     """Which of `count` images `augment` varies with this seed: variation -> bool [count]."""
     coins = dict(zip(VARIATIONS, _seeds(seed)[: len(VARIATIONS)], strict=True))
     return {
@@ -94,7 +96,7 @@ def _seeds(seed: tf.Tensor) -> list[tf.Tensor]:
 
 
 def _recipe(
-    name: str, seed: tf.Tensor, points: tf.Tensor | None, sizes: dict[str, tuple[int, int]]
+    name: str, seed: tf.Tensor, points: tf.Tensor | None, sizes: Mapping[str, tuple[int, int]]
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """The variation as a function of some of the images and their indices in the batch."""
 

@@ -23,8 +23,9 @@ from urfr_tf.bench.photographs import write_photographs
 from urfr_tf.bench.spread import spread
 from urfr_tf.data import records
 from urfr_tf.data.manifest import load_manifest
-from urfr_tf.data.stream.pipeline import training_dataset
 from urfr_tf.data.stream.random_crop import decode, decode_all
+from urfr_tf.data.stream.settings import Augmentation, Sampling, StreamSettings
+from urfr_tf.data.stream.training_stream import training_dataset
 from urfr_tf.data.stream.turned_faces import turn_shards
 from urfr_tf.runs.folder import collect_versions, describe_machine
 
@@ -78,12 +79,13 @@ def _measure(folder: str, rounds: int) -> dict[str, Any]:
 
 def _augmented(folder: str, variations: tuple[str, ...], turned: bool) -> tf.data.Dataset:
     return training_dataset(
-        folder,
-        batch_size=_BATCH,
-        crop_size=CROP_SIZE,
-        seed=0,
-        probabilities=dict.fromkeys(variations, PROBABILITY),
-        turned=turned,
+        StreamSettings(
+            shards=folder,
+            crop_size=CROP_SIZE,
+            seed=0,
+            sampling=Sampling(_BATCH),
+            augmentation=Augmentation(probabilities=dict.fromkeys(variations, PROBABILITY), turned=turned),
+        )
     )
 
 

@@ -17,7 +17,7 @@ def shard_images(shards: str, size: int, count: int) -> np.ndarray:
     Raises:
         UrfrError: no folder of shards, or its images are smaller than `size`.
     """
-    from urfr_tf.data.stream.pipeline import evaluation_dataset
+    from urfr_tf.data.stream.evaluation_stream import evaluation_dataset
 
     batches = evaluation_dataset(shards, batch_size=32, crop_size=size)
     images = [batch[keys.IMAGE].numpy() for batch in batches.take(-(-count // 32))]

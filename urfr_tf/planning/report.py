@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from urfr_tf.config.tree import Experiment
 from urfr_tf.data.manifest import load_manifest
-from urfr_tf.data.stream.pipeline import steps_per_pass
-from urfr_tf.data.stream.worker_shares import part_of
+from urfr_tf.data.stream.settings import Sampling, WorkerShare
+from urfr_tf.data.stream.training_stream import steps_per_pass
+from urfr_tf.data.stream.worker_shares import select_share
 from urfr_tf.errors import UrfrError
 from urfr_tf.planning.estimate import Data, Plan
 from urfr_tf.planning.room import Room
@@ -59,7 +60,7 @@ def facts_of_data(config: Experiment, classes: int | None, images: int | None) -
         images=manifest.images,
         image_size=manifest.image_size,
         shard_bytes=sum(path.stat().st_size for path in manifest.shard_paths),
-        steps=steps_per_pass(folder, config.data.batch_size, parts=config.data.worker_shares, **groups),
+        steps=steps_per_pass(folder, Sampling(config.data.batch_size, **groups), config.data.worker_shares),
     )
 
 
@@ -135,13 +136,13 @@ def worker_shard_bytes(planned: Plan) -> int | None:
     config, workers = planned.config, planned.workers
     if workers == 1 or planned.data.shard_bytes is None:
         return planned.data.shard_bytes
-    manifest, parts = load_manifest(config.data.train), config.data.worker_shares
-    of_part = [
-        sum(path.stat().st_size for path in part_of(manifest, part, parts).shard_paths)
-        for part in range(parts)
+    manifest, shares = load_manifest(config.data.train), config.data.worker_shares
+    sizes = [
+        sum(path.stat().st_size for path in select_share(manifest, WorkerShare(share, shares)).shard_paths)
+        for share in range(shares)
     ]
-    each = parts // workers
-    return max(sum(of_part[first : first + each]) for first in range(0, parts, each))
+    each = shares // workers
+    return max(sum(sizes[first : first + each]) for first in range(0, shares, each))
 
 
 def _title(planned: Plan) -> str:

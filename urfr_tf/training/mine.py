@@ -10,7 +10,7 @@ from urfr_tf.config.load_config import read_run_config
 from urfr_tf.data import records
 from urfr_tf.data.attribute_tables import read_attributes
 from urfr_tf.data.manifest import Manifest, load_manifest
-from urfr_tf.data.stream.pipeline import evaluation_dataset
+from urfr_tf.data.stream.evaluation_stream import evaluation_dataset
 from urfr_tf.data.stream.soft_labels import write_soft_labels
 from urfr_tf.errors import UrfrError
 from urfr_tf.models.attribute_network import attribute_network

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from urfr_tf import keys
-from urfr_tf.data.stream.pipeline import evaluation_dataset
+from urfr_tf.data.stream.evaluation_stream import evaluation_dataset
 from urfr_tf.evaluation.request import EvaluationRequest
 from urfr_tf.evaluation.scoring import faces_of
 from urfr_tf.evaluation.verification import impostor_count, measure_pairs

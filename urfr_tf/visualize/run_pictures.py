@@ -13,7 +13,9 @@ import tensorflow as tf
 from urfr_tf import keys
 from urfr_tf.augment.choose import VARIATIONS, augment
 from urfr_tf.data.manifest import load_manifest
-from urfr_tf.data.stream.pipeline import evaluation_dataset, training_dataset
+from urfr_tf.data.stream.evaluation_stream import evaluation_dataset
+from urfr_tf.data.stream.settings import Augmentation, Sampling, StreamSettings
+from urfr_tf.data.stream.training_stream import training_dataset
 from urfr_tf.errors import UrfrError
 from urfr_tf.runs.embedder import Embedder
 from urfr_tf.visualize.confidence_figure import change_figure, confidence_change, confidence_figure
@@ -77,14 +79,8 @@ def sample_kind(
     """
     count = min(count, load_manifest(shards).images)
     batch = min(BATCH, count)
-    stream = training_dataset(
-        shards,
-        batch_size=batch,
-        crop_size=size,
-        seed=seed,
-        flip=False,
-        probabilities=None if kind == CLEAN else {kind: 1.0},
-    )
+    augmentation = Augmentation(flip=False, probabilities={} if kind == CLEAN else {kind: 1.0})
+    stream = training_dataset(StreamSettings(shards, size, seed, Sampling(batch), augmentation))
     drawn = [inputs for inputs, _ in stream.take(-(-count // batch))]
     faces, labels = (
         np.concatenate([inputs[key].numpy() for inputs in drawn])[:count] for key in (keys.IMAGE, keys.LABEL)

@@ -5,9 +5,11 @@ import collections
 import cv2
 import numpy as np
 import pytest
+from streams import training_stream
 
 from urfr_tf import keys
-from urfr_tf.data.stream.pipeline import steps_per_pass, training_dataset
+from urfr_tf.data.stream.settings import Sampling
+from urfr_tf.data.stream.training_stream import steps_per_pass
 
 IMAGES = (3, 5, 9, 1)
 
@@ -33,7 +35,7 @@ def uneven(tmp_path_factory):
 def groups(shards, steps, most, cache):
     """The label of each group of two, in some steps of one group each."""
     settings = {"images_per_identity": 2, "groups_per_identity": most, "cache": cache}
-    stream = training_dataset(shards, batch_size=2, crop_size=40, seed=1, **settings)
+    stream = training_stream(shards, batch_size=2, crop_size=40, seed=1, **settings)
     batches = [inputs[keys.LABEL].numpy() for inputs, _ in stream.take(steps)]
     assert all(a == b for a, b in batches)
     return [int(a) for a, _ in batches]
@@ -50,7 +52,7 @@ def groups(shards, steps, most, cache):
 )
 def test_groups_of_each_person_in_a_pass(uneven, most, expected, cache):
     steps = sum(expected.values())
-    assert steps_per_pass(uneven, 2, 2, most) == steps
+    assert steps_per_pass(uneven, Sampling(2, images_per_identity=2, groups_per_identity=most)) == steps
     labels = groups(uneven, 3 * steps, most, cache)
     for number in range(3):
         assert collections.Counter(labels[number * steps : (number + 1) * steps]) == expected
@@ -59,7 +61,7 @@ def test_groups_of_each_person_in_a_pass(uneven, most, expected, cache):
 def test_other_images_come_in_the_next_pass(uneven):
     """The person with nine images brings two of them; over 20 passes most of the nine have come."""
     settings = {"images_per_identity": 2, "groups_per_identity": 1}
-    stream = training_dataset(uneven, batch_size=2, crop_size=40, seed=1, flip=False, **settings)
+    stream = training_stream(uneven, batch_size=2, crop_size=40, seed=1, flip=False, **settings)
     seen = set()
     for inputs, _ in stream.take(60):
         if int(inputs[keys.LABEL][0]) == 2:

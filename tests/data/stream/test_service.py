@@ -12,11 +12,11 @@ import pytest
 import tensorflow as tf
 from made_up import numbered_shards
 from paths import ROOT
+from streams import training_stream
 
 from urfr_tf import keys
 from urfr_tf.data.manifest import load_manifest
 from urfr_tf.data.stream import service as module
-from urfr_tf.data.stream.pipeline import training_dataset
 from urfr_tf.data.stream.soft_labels import write_soft_labels
 from urfr_tf.errors import UrfrError
 
@@ -41,8 +41,8 @@ def shards(tmp_path_factory):
 
 def batches(shards, port=None, step=0, **settings):
     """Batch after batch as (numbers of its images, its bytes); red at the left of row 0 is the number."""
-    stream = training_dataset(
-        str(shards),
+    stream = training_stream(
+        shards,
         batch_size=BATCH,
         crop_size=SIDE,
         seed=3,

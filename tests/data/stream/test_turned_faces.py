@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from made_up import encoded, numbered_shards, picture
+from streams import training_stream
 
 from urfr_tf import keys
 from urfr_tf.augment.choose import YAW_DEGREES
@@ -16,7 +17,7 @@ from urfr_tf.augment.pose import random_turn, turn
 from urfr_tf.data.manifest import load_manifest
 from urfr_tf.data.preparation.crops import Crop
 from urfr_tf.data.preparation.shard_writer import shard_name, write_classes, write_manifest, write_shard
-from urfr_tf.data.stream.pipeline import training_dataset
+from urfr_tf.data.stream.settings import WorkerShare
 from urfr_tf.data.stream.turned_faces import turn_shards, turned_paths
 from urfr_tf.errors import UrfrError
 from urfr_tf.faces.template import five_points
@@ -62,8 +63,8 @@ def turned_paths_unchecked(manifest):
 
 
 def batches(folder, count, start=0, **settings):
-    stream = training_dataset(
-        str(folder),
+    stream = training_stream(
+        folder,
         **{
             "batch_size": BATCH,
             "crop_size": SIDE,
@@ -108,16 +109,16 @@ def test_in_memory_and_resumed_streams_are_the_same(marked):
     assert content(batches(marked, 25, cache=True, **varied)) == unbroken
 
 
-def test_a_part_of_the_data_meets_the_turned_faces_of_its_own_shards(marked):
-    # 35, 34 and 34 records: shard 0 is part 0, the two others are part 1.
-    for part, own in enumerate((range(35), range(35, IMAGES))):
-        settings = {"part": part, "parts": 2, "probabilities": {"pose": 1.0}}
+def test_a_share_of_the_data_meets_the_turned_faces_of_its_own_shards(marked):
+    # 35, 34 and 34 records: shard 0 is share 0, the two others are share 1.
+    for index, numbers in enumerate((range(35), range(35, IMAGES))):
+        settings = {"worker_share": WorkerShare(index, 2), "probabilities": {"pose": 1.0}}
         for inputs, targets in batches(marked, 4, **settings):
             pixel = inputs[keys.IMAGE][:, 0, 0].astype(int)
             assert (targets[keys.VARIATION] == 1.0).all()
             assert (pixel[:, 2] == MARK).all()
             assert (pixel[:, 0] % PEOPLE == inputs[keys.LABEL]).all()
-            assert set(pixel[:, 0].tolist()) <= set(own)
+            assert set(pixel[:, 0].tolist()) <= set(numbers)
 
 
 def test_the_other_coins_stay_as_they_are(marked):

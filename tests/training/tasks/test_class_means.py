@@ -5,7 +5,7 @@ import pytest
 
 from urfr_tf import keys
 from urfr_tf.config.load_config import load_config
-from urfr_tf.data.stream.pipeline import evaluation_dataset
+from urfr_tf.data.stream.evaluation_stream import evaluation_dataset
 from urfr_tf.errors import UrfrError
 from urfr_tf.training.tasks.class_means import class_means
 from urfr_tf.training.tasks.recognition import build_model, start_at_class_means

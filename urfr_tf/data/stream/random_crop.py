@@ -4,9 +4,23 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from urfr_tf.data.manifest import Manifest
+from urfr_tf.errors import UrfrError
 from urfr_tf.faces.template import five_points
 
 _TURN = 16
+
+
+def check_crop(manifest: Manifest, crop_size: int, side: int) -> None:
+    """Refuses a crop that is larger than images of `side` pixels.
+
+    Raises:
+        UrfrError: it is.
+    """
+    if not 1 <= crop_size <= side:
+        raise UrfrError(
+            f"expected a crop of 1 to {side} pixels from the images of {manifest.folder}, but got {crop_size}"
+        )
 
 
 def decode(encoded: tf.Tensor, size: int) -> tf.Tensor:

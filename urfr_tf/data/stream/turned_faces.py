@@ -89,7 +89,7 @@ def turned_paths(manifest: Manifest) -> list[list[Path]]:
     """The files [copies][shards] of turned faces, once they are known to be whole and of these shards.
 
     Args:
-        manifest: of the shards, or of a part of them (`part_of`).
+        manifest: of the shards, or of one worker share of them (`select_share`).
 
     Raises:
         UrfrError: there are none, they belong to other shards, or one is missing or of another size.

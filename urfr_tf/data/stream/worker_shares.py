@@ -1,37 +1,39 @@
-"""The files of a data set dealt out to parts, so that a worker of a training reads its own files only."""
+"""The shards of a data set dealt out, so that a worker of a training reads only files of its own."""
 
 import dataclasses
 
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf.data.manifest import Manifest
+from urfr_tf.data.stream.settings import WorkerShare
 from urfr_tf.errors import UrfrError
 
 
-def dealt(records: np.ndarray, parts: int) -> list[list[int]]:
-    """Deals shards out: the largest first, each to the part with the fewest records so far.
+def deal_shards(records: NDArray[np.int64], count: int) -> list[list[int]]:
+    """Deals shards out: the largest first, each to the share with the fewest records so far.
 
     Args:
         records: int [shards], records of each.
-        parts: how many parts.
+        count: the number of shares.
 
     Returns:
-        The shards' indices of each part, rising; all shards once.
+        The indices of the shards of each share, rising; all shards once.
     """
-    parts_of: list[list[int]] = [[] for _ in range(parts)]
-    totals = np.zeros(parts, np.int64)
+    shares: list[list[int]] = [[] for _ in range(count)]
+    totals = np.zeros(count, np.int64)
     for shard in np.argsort(-records, kind="stable"):
-        part = int(totals.argmin())
-        parts_of[part].append(int(shard))
-        totals[part] += records[shard]
-    return [sorted(part) for part in parts_of]
+        smallest = int(totals.argmin())
+        shares[smallest].append(int(shard))
+        totals[smallest] += records[shard]
+    return [sorted(share) for share in shares]
 
 
-def part_of(manifest: Manifest, part: int, parts: int) -> Manifest:
-    """The shards of one part as if they were all there are; `counts` and `raw` stay those of the whole."""
-    if parts == 1:
+def select_share(manifest: Manifest, share: WorkerShare) -> Manifest:
+    """The shards of one share as if there were no others; `counts` and `raw` stay those of all shards."""
+    if share.count == 1:
         return manifest
-    chosen = dealt(manifest.shard_records, parts)[part]
+    chosen = deal_shards(manifest.shard_records, share.count)[share.index]
     return dataclasses.replace(
         manifest,
         images=int(manifest.shard_records[chosen].sum()),
@@ -40,24 +42,28 @@ def part_of(manifest: Manifest, part: int, parts: int) -> Manifest:
     )
 
 
-def steps_of_parts(manifest: Manifest, batch_size: int, parts: int) -> int:
-    """Steps of a pass in which every part fills an equal share of each batch: as many as the smallest has.
+def count_steps_of_shares(manifest: Manifest, batch_size: int, count: int) -> int:
+    """Steps of a pass in which every share fills an equal number of places of each batch.
+
+    The smallest share decides: a pass ends when it has no full batch left.
 
     Raises:
-        UrfrError: fewer shards than parts, or a part without images for its share of a batch.
+        UrfrError: fewer shards than shares, or a share without images for its places of a batch.
     """
-    if len(manifest.shard_paths) < parts:
+    if len(manifest.shard_paths) < count:
         raise UrfrError(
-            f"expected at least data.worker_shares = {parts} shards, but {manifest.folder} has "
+            f"expected at least data.worker_shares = {count} shards, but {manifest.folder} has "
             f"{len(manifest.shard_paths)}; urfr prepare --shards makes more"
         )
-    if batch_size % parts:
-        raise UrfrError(f"expected a batch that data.worker_shares divides, but got {batch_size} and {parts}")
-    share = batch_size // parts
-    smallest = min(int(manifest.shard_records[part].sum()) for part in dealt(manifest.shard_records, parts))
-    if smallest < share:
+    if batch_size % count:
+        raise UrfrError(f"expected a batch that data.worker_shares divides, but got {batch_size} and {count}")
+    places = batch_size // count
+    totals = [
+        int(manifest.shard_records[share].sum()) for share in deal_shards(manifest.shard_records, count)
+    ]
+    if min(totals) < places:
         raise UrfrError(
-            f"expected at least {share} images in each of {parts} parts of {manifest.folder}, "
-            f"but one holds {smallest}"
+            f"expected at least {places} images in each of {count} worker shares of {manifest.folder}, "
+            f"but one holds {min(totals)}"
         )
-    return smallest // share
+    return min(totals) // places

@@ -9,7 +9,7 @@ import tensorflow as tf
 from urfr_tf import keys
 from urfr_tf.config.tree import Experiment
 from urfr_tf.data.manifest import Manifest, load_manifest
-from urfr_tf.data.stream.pipeline import evaluation_dataset
+from urfr_tf.data.stream.evaluation_stream import evaluation_dataset
 from urfr_tf.data.stream.soft_labels import check_soft_labels
 from urfr_tf.models.attribute_network import FEATURES, attribute_network
 from urfr_tf.models.attribute_trainer import AttributeModel

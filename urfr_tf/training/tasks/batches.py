@@ -3,7 +3,8 @@
 import tensorflow as tf
 
 from urfr_tf.config.tree import Experiment
-from urfr_tf.data.stream.pipeline import training_dataset
+from urfr_tf.data.stream.settings import Augmentation, Sampling, StreamSettings, WorkerShare
+from urfr_tf.data.stream.training_stream import training_dataset
 from urfr_tf.errors import UrfrError
 
 
@@ -13,46 +14,49 @@ def configured_batches(
     """Batches from a step on: ({image, label}, {variation}); see `training_dataset`.
 
     Args:
-        config: the experiment; its `data.worker_shares` lie one behind the other in the global batch.
+        config: the experiment. Its `data.worker_shares` lie one behind the other in the global batch.
         start_step: the first step.
-        worker: which of the `workers`; it gets its places of each global batch, from its own parts' files.
-        workers: processes of the training; all places of the batch are one worker's.
-        grouping: `images_per_identity` and `groups_per_identity` of `training_dataset`.
+        worker: which of the `workers`. It gets its places of each global batch, from the files of its own shares.
+        workers: processes of the training. A single worker fills all places of the batch.
+        grouping: `images_per_identity` and `groups_per_identity` of `Sampling`.
 
     Raises:
-        UrfrError: the parts cannot be dealt out to the workers.
+        UrfrError: the shares cannot be dealt out to the workers.
     """
-    parts = config.data.worker_shares
-    if parts % workers:
+    shares = config.data.worker_shares
+    if shares % workers:
         raise UrfrError(
-            f"expected data.worker_shares as a multiple of the {workers} workers, but got {parts}; "
-            "it is a part of what the stream of batches is, so it is not chosen for you"
+            f"expected data.worker_shares as a multiple of the {workers} workers, but got {shares}; "
+            "the stream of batches depends on this number, so it is not chosen for you"
         )
-    share = parts // workers
+    each = shares // workers
     streams = [
-        training_dataset(
-            config.data.train,
-            batch_size=config.data.batch_size,
-            crop_size=config.model.input_size,
-            seed=config.seed,
-            start_step=start_step,
+        training_dataset(stream_settings(config, WorkerShare(share, shares), **grouping), start_step)
+        for share in range(worker * each, (worker + 1) * each)
+    ]
+    if each == 1:
+        return streams[0]
+    joined = tf.data.Dataset.zip(tuple(streams))
+    return joined.map(lambda *batches: tf.nest.map_structure(lambda *t: tf.concat(t, 0), *batches))
+
+
+def stream_settings(config: Experiment, share: WorkerShare, **grouping: int) -> StreamSettings:
+    """The settings of one worker share's stream; `grouping` as in `configured_batches`."""
+    return StreamSettings(
+        shards=config.data.train,
+        crop_size=config.model.input_size,
+        seed=config.seed,
+        sampling=Sampling(config.data.batch_size, config.data.shuffle_buffer, **grouping),
+        augmentation=Augmentation(
             flip=config.data.flip,
-            shuffle_buffer=config.data.shuffle_buffer,
-            cache=config.data.cache,
             probabilities=config.augmentations,
             sizes=config.augmentation_sizes,
-            light=config.augment.light,
-            original=config.loss.teacher > 0,
-            soft_labels=tuple(config.data.soft_labels),
             turned=config.data.turned,
-            service=config.runtime.data_service,
-            part=part,
-            parts=parts,
-            **grouping,
-        )
-        for part in range(worker * share, (worker + 1) * share)
-    ]
-    if share == 1:
-        return streams[0]
-    together = tf.data.Dataset.zip(tuple(streams))
-    return together.map(lambda *batches: tf.nest.map_structure(lambda *t: tf.concat(t, 0), *batches))
+            light=config.augment.light,
+        ),
+        worker_share=share,
+        soft_labels=tuple(config.data.soft_labels),
+        keep_original=config.loss.teacher > 0,
+        cache=config.data.cache,
+        service=config.runtime.data_service,
+    )

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from urfr_tf import keys
 from urfr_tf.data.manifest import load_manifest
-from urfr_tf.data.stream.pipeline import evaluation_dataset
+from urfr_tf.data.stream.evaluation_stream import evaluation_dataset
 from urfr_tf.training.tasks.task import Embed, FloatArray
 
 _BATCH = 64

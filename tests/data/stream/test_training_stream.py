@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from made_up import numbered_shards
+from streams import training_stream
 
 from urfr_tf import keys
 from urfr_tf.data.manifest import load_manifest
-from urfr_tf.data.stream.pipeline import evaluation_dataset, steps_per_pass, training_dataset
+from urfr_tf.data.stream.settings import Sampling
 from urfr_tf.data.stream.soft_labels import soft_label_paths, write_soft_labels
+from urfr_tf.data.stream.training_stream import steps_per_pass
 from urfr_tf.errors import UrfrError
 
 IMAGES, PEOPLE, SIDE, BATCH = 103, 7, 20, 10
@@ -25,8 +27,8 @@ def shards(tmp_path_factory):
 
 
 def stream(shards, **settings):
-    return training_dataset(
-        str(shards), **{"batch_size": BATCH, "crop_size": 16, "seed": 3, "shuffle_buffer": 40, **settings}
+    return training_stream(
+        shards, **{"batch_size": BATCH, "crop_size": 16, "seed": 3, "shuffle_buffer": 40, **settings}
     )
 
 
@@ -83,7 +85,7 @@ def test_the_types_and_shapes_are_known_before_the_first_batch(shards):
 
 
 def test_a_pass_holds_every_image_once_but_for_the_remainder(shards):
-    assert steps_per_pass(str(shards), BATCH) == STEPS
+    assert steps_per_pass(str(shards), Sampling(BATCH)) == STEPS
     passes = numbers(stream(shards, crop_size=SIDE), 3 * STEPS).reshape(3, STEPS * BATCH)
     for held in passes:
         assert len(set(held)) == STEPS * BATCH
@@ -118,7 +120,7 @@ def test_crops_are_drawn_evenly(shards):
 def test_groups_of_one_person(shards):
     """P x K sampling: each person has 14 or 15 images, of which 12 make three groups of four."""
     settings = {"batch_size": 12, "crop_size": SIDE, "images_per_identity": 4}
-    assert steps_per_pass(str(shards), 12, 4) == 7
+    assert steps_per_pass(str(shards), Sampling(12, images_per_identity=4)) == 7
     held = numbers(stream(shards, **settings), 14)
     people = held.reshape(14, 3, 4) % PEOPLE
     assert (people == people[:, :, :1]).all()
@@ -127,45 +129,14 @@ def test_groups_of_one_person(shards):
     resumed = stream(shards, start_step=9, cache=True, **settings)
     np.testing.assert_array_equal(numbers(resumed, 5), held[9:])
     with pytest.raises(UrfrError, match="images_per_identity divides, but got 10 and 4"):
-        steps_per_pass(str(shards), 10, 4)
-
-
-def test_evaluation_is_everything_in_order_cropped_in_the_centre(shards):
-    batches = list(evaluation_dataset(str(shards), batch_size=50, crop_size=15).as_numpy_iterator())
-    assert [len(batch[keys.LABEL]) for batch in batches] == [50, 50, 3]
-    whole = {key: np.concatenate([batch[key] for batch in batches]) for key in batches[0]}
-    assert whole[keys.IMAGE].shape == (IMAGES, 15, 15, 3) and whole[keys.IMAGE].dtype == np.float32
-    np.testing.assert_array_equal(whole[keys.IMAGE][:, 0, 0, 0], np.arange(IMAGES))
-    # (20 - 15) // 2 = 2 rows are left out above.
-    np.testing.assert_array_equal(whole[keys.IMAGE][0, :, 0, 2], np.arange(2, 17))
-    np.testing.assert_array_equal(whole[keys.LABEL], np.arange(IMAGES) % PEOPLE)
-    assert whole["source"][17] == b"17.png" and whole["identity"][17] == b"p3"
-
-
-def test_images_are_shrunk_before_the_crop_where_asked(shards):
-    stream = evaluation_dataset(str(shards), batch_size=103, crop_size=6, scale_to=10)
-    (batch,) = stream.as_numpy_iterator()
-    assert batch[keys.IMAGE].shape == (IMAGES, 6, 6, 3) and batch[keys.IMAGE].dtype == np.float32
-    np.testing.assert_allclose(batch[keys.IMAGE][:, 0, 0, 0], np.arange(IMAGES), atol=1e-4)
-    # Pixel i of 10 has its centre at 2 i + 0.5 of the 20 rows; the crop begins at (10 - 6) // 2 = 2.
-    np.testing.assert_allclose(batch[keys.IMAGE][0, :, 0, 2], 2 * np.arange(2, 8) + 0.5, atol=1e-4)
-    same = evaluation_dataset(str(shards), batch_size=103, crop_size=15, scale_to=SIDE)
-    plain = evaluation_dataset(str(shards), batch_size=103, crop_size=15)
-    for one, other in zip(same.as_numpy_iterator(), plain.as_numpy_iterator(), strict=True):
-        np.testing.assert_array_equal(one[keys.IMAGE], other[keys.IMAGE])
-    with pytest.raises(UrfrError, match=r"scale the images of .* to 1 to 20 pixels, but got 21"):
-        evaluation_dataset(str(shards), batch_size=5, crop_size=5, scale_to=21)
-    with pytest.raises(UrfrError, match=r"crop of 1 to 10 pixels .* got 11"):
-        evaluation_dataset(str(shards), batch_size=5, crop_size=11, scale_to=10)
+        steps_per_pass(str(shards), Sampling(10, images_per_identity=4))
 
 
 def test_impossible_requests_are_refused_before_anything_starts(shards):
     with pytest.raises(UrfrError, match=r"crop of 1 to 20 pixels .* got 21"):
         stream(shards, crop_size=21)
-    with pytest.raises(UrfrError, match="crop of 1 to 20 pixels"):
-        evaluation_dataset(str(shards), batch_size=5, crop_size=0)
     with pytest.raises(UrfrError, match=r"at least a batch of 104 images, but .* holds 103"):
-        steps_per_pass(str(shards), 104)
+        steps_per_pass(str(shards), Sampling(104))
     with pytest.raises(UrfrError, match="'glasses'"):
         stream(shards, probabilities={"glasses": 0.5})
 
