@@ -134,13 +134,27 @@ def safetensors(tmp_path, header, body=b"\0" * 24):
         {"a": {"dtype": "F32", "shape": [6]}},
         {"a": []},
         {f"a{i}": {"dtype": "F32", "shape": [6], "data_offsets": [0, 24]} for i in range(100)},
+        {"a": {"dtype": "F32", "shape": [2**62, 4], "data_offsets": [0, 24]}},
+        {"a": {"dtype": "F32", "shape": [6], "data_offsets": [0, 2**64 - 1]}},
+        {"a": {"dtype": "F32", "shape": [3], "data_offsets": [12, 24]}},  # a gap
+        {"a": {"dtype": "F8_E4M3", "shape": [24], "data_offsets": [0, 24]}},
+        {"a": {"dtype": "F32", "shape": [1] * 200 + [6], "data_offsets": [0, 24]}},
         b"{" * 5000,
         b"{\xff}",
+        b'{"a":' + b"[" * 100_000,
     ],
 )
 def test_safetensors_with_something_wrong(tmp_path, header):
     with pytest.raises(UrfrError, match="damaged"):
         read_tensors(safetensors(tmp_path, header))
+
+
+@pytest.mark.parametrize("length", [1 << 20, 200_000_000, 1 << 63])
+def test_a_header_longer_than_the_file_is_one_sentence(tmp_path, length):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(struct.pack("<Q", length) + b"{" + b" " * 50)
+    with pytest.raises(UrfrError, match=r"x\.safetensors is damaged: its safetensors header"):
+        read_tensors(path)
 
 
 @pytest.mark.parametrize("golden", ["lightning.ckpt", "plain.safetensors"])

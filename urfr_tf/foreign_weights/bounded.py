@@ -2,13 +2,19 @@
 
 import os
 import struct
-from typing import Any
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf.errors import UrfrError
 
+AnyArray: TypeAlias = NDArray[Any]
+"""An array of whatever type a file has."""
+
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
-    """The whole file.
+    """Reads a whole file.
 
     Raises:
         UrfrError: it cannot be read.

@@ -1,21 +1,21 @@
 """PyTorch checkpoints (`torch.save`, zip format) and safetensors files, without PyTorch.
 
-Only tensors are rebuilt; everything else in a checkpoint is stepped over (see pickle_machine).
+Only tensors are rebuilt. Everything else in a checkpoint is stepped over (see pickle_machine).
 """
 
 import dataclasses
 import io
-import json
 import math
 import os
 import zipfile
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, deserialize
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.foreign_weights.bounded import BoundedReader, read_file
+from urfr_tf.foreign_weights.bounded import AnyArray, read_file
 from urfr_tf.foreign_weights.pickle_machine import Inert, PickleRules, run_pickle
 
 BFLOAT16 = "bfloat16"
@@ -45,7 +45,6 @@ SAFETENSORS = {
 }
 # Where projects keep the network inside a checkpoint: PyTorch Lightning (AdaFace), arcface_torch, others.
 NESTED = ("state_dict", "state_dict_backbone", "model_state_dict", "backbone", "model", "net")
-_LONGEST_HEADER = 100_000_000
 
 
 @dataclasses.dataclass
@@ -62,11 +61,11 @@ class _Tensor:
     stride: tuple[int, ...]
 
 
-def read_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """The named tensors of a network: a `torch.save` file in zip format or a safetensors file.
+def read_tensors(path: str | os.PathLike[str]) -> dict[str, AnyArray]:
+    """Reads the named tensors of a network from a `torch.save` file in zip format or a safetensors file.
 
     Returns:
-        Arrays by name; halves and bfloat16 as float32.
+        Arrays by name. Halves and bfloat16 become float32.
 
     Raises:
         UrfrError: neither format, no tensors by name in it, or sizes that the file does not have.
@@ -82,7 +81,7 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     )
 
 
-def _read_zip(content: bytes, where: str) -> dict[str, np.ndarray]:
+def _read_zip(content: bytes, where: str) -> dict[str, AnyArray]:
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
         infos = {info.filename: info for info in archive.infolist()}
@@ -93,7 +92,7 @@ def _read_zip(content: bytes, where: str) -> dict[str, np.ndarray]:
                 f"expected an uncompressed archive as torch.save writes it, but {where} is compressed"
             )
         if sum(info.file_size for info in infos.values()) > len(content):
-            raise UrfrError(f"{where} is damaged: its parts are larger than the file")
+            raise UrfrError(f"{where} is damaged: its members are larger than the file")
         if len(pickles) != 1:
             raise UrfrError(f"expected one data.pkl in the archive {where}, but it has {len(pickles)}")
         folder = pickles[0][: -len("data.pkl")]
@@ -110,36 +109,49 @@ def _read_zip(content: bytes, where: str) -> dict[str, np.ndarray]:
         raise UrfrError(f"{where} is damaged: {error}") from error
 
 
-def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> _Tensor:
-    if not isinstance(storage, _Storage) or len(size) != len(stride) or not 0 <= len(size) <= 8:
+def _rebuild_tensor(storage: object, offset: object, size: object, stride: object, *_: object) -> _Tensor:
+    if not isinstance(storage, _Storage):
         raise ValueError("a tensor without a storage")
-    if not all(type(n) is int and 0 <= n < 2**48 for n in (offset, *size, *stride)):
+    sizes, strides, (start,) = _integers(size), _integers(stride), _integers((offset,))
+    if len(sizes) != len(strides) or len(sizes) > 8:
         raise ValueError("a tensor of impossible size")
-    return _Tensor(storage, offset, tuple(size), tuple(stride))
+    return _Tensor(storage, start, sizes, strides)
 
 
-def _persistent(identity: Any) -> _Storage:
-    _, kind, key = identity[:3]
-    return _Storage(kind.name.rpartition(".")[2], str(key))
+def _integers(values: object) -> tuple[int, ...]:
+    """Sizes of a tensor, checked."""
+    if not isinstance(values, tuple | list):
+        raise ValueError("a tensor of impossible size")
+    integers = tuple(value for value in values if type(value) is int and 0 <= value < 2**48)
+    if len(integers) < len(values):
+        raise ValueError("a tensor of impossible size")
+    return integers
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
+def _find_storage(identity: object) -> _Storage:
+    """("storage", the storage's class, its key, ...)."""
+    if not isinstance(identity, tuple) or len(identity) < 3 or not isinstance(identity[1], Inert):
+        raise ValueError("a storage without a type")
+    return _Storage(identity[1].name.rpartition(".")[2], str(identity[2]))
+
+
+_FUNCTIONS: dict[str, Callable[..., object]] = {
     "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
     "torch._utils._rebuild_parameter": lambda tensor, *_: tensor,
     "collections.OrderedDict": lambda *_: {},
 }
-_RULES = PickleRules(FUNCTIONS, _persistent)
+_RULES = PickleRules(_FUNCTIONS, _find_storage)
 
 
-def _named_tensors(tree: Any, where: str) -> dict[str, _Tensor]:
+def _named_tensors(tree: object, where: str) -> dict[str, _Tensor]:
     if isinstance(tree, Inert):
         raise UrfrError(
             f"expected a state_dict in {where}, but got an object of {tree.name}; save model.state_dict()"
         )
-    places = [tree, *(tree[key] for key in NESTED if key in tree)] if isinstance(tree, dict) else []
-    for place in reversed(places):
-        tensors = place if isinstance(place, dict) else {}
-        tensors = {k: v for k, v in tensors.items() if isinstance(k, str) and isinstance(v, _Tensor)}
+    folders = [tree, *(tree[key] for key in NESTED if key in tree)] if isinstance(tree, dict) else []
+    for folder in reversed(folders):
+        values = folder if isinstance(folder, dict) else {}
+        tensors = {k: v for k, v in values.items() if isinstance(k, str) and isinstance(v, _Tensor)}
         if tensors:
             return tensors
     raise UrfrError(
@@ -147,7 +159,7 @@ def _named_tensors(tree: Any, where: str) -> dict[str, _Tensor]:
     )
 
 
-def _as_array(tensor: _Tensor, archive: zipfile.ZipFile, folder: str, where: str) -> np.ndarray:
+def _as_array(tensor: _Tensor, archive: zipfile.ZipFile, folder: str, where: str) -> AnyArray:
     kind = STORAGES.get(tensor.storage.kind)
     if kind is None:
         raise UrfrError(f"tensors of {tensor.storage.kind} in {where} are not supported")
@@ -170,33 +182,20 @@ def _width(kind: str) -> int:
     return 2 if kind == BFLOAT16 else np.dtype(kind).itemsize
 
 
-def _decode(content: bytes | memoryview, kind: str) -> np.ndarray:
+def _decode(content: bytes, kind: str) -> AnyArray:
     if kind == BFLOAT16:  # The upper half of a float32.
-        return (np.frombuffer(content, "<u2").astype(np.uint32) << 16).view(np.float32)
-    array = np.frombuffer(content, kind)
+        halves: NDArray[np.uint32] = np.frombuffer(content, "<u2").astype(np.uint32)
+        return (halves << 16).view(np.float32)
+    array: AnyArray = np.frombuffer(content, kind)
     return array.astype(np.float32) if kind == "<f2" else array
 
 
-def _read_safetensors(content: bytes, where: str) -> dict[str, np.ndarray]:
-    reader = BoundedReader(content, where)
-    (length,) = reader.unpack("Q", "the header's length")
-    if length > _LONGEST_HEADER:
-        raise UrfrError(f"expected a safetensors file in {where}, but its header would be {length} bytes")
+def _read_safetensors(content: bytes, where: str) -> dict[str, AnyArray]:
+    """The library checks the header's length, the types, and that the tensors fill the file without overlapping."""
     try:
-        header = json.loads(bytes(reader.take(length, "the header")))
-        entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
-        body = reader.take(reader.left, "the tensors")
-        if sum(math.prod(entry["shape"]) for entry in entries.values()) > len(body):
-            raise ValueError("its tensors are larger than the file")
-        return {name: _safetensor(entry, body) for name, entry in entries.items()}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
+        return {
+            name: _decode(entry["data"], SAFETENSORS[entry["dtype"]]).reshape(entry["shape"])
+            for name, entry in sorted(deserialize(content), key=lambda item: item[0])
+        }
+    except (SafetensorError, ValueError, KeyError, OverflowError) as error:
         raise UrfrError(f"{where} is damaged: its safetensors header cannot be followed ({error})") from error
-
-
-def _safetensor(entry: Any, body: memoryview) -> np.ndarray:
-    kind, shape, (start, end) = SAFETENSORS[entry["dtype"]], entry["shape"], entry["data_offsets"]
-    if not all(type(n) is int and n >= 0 for n in (*shape, start, end)) or not start <= end <= len(body):
-        raise ValueError("a tensor outside the file")
-    if math.prod(shape) * _width(kind) != end - start:
-        raise ValueError(f"{end - start} bytes for a tensor of {shape}")
-    return _decode(body[start:end], kind).reshape(shape)
