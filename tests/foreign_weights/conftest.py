@@ -183,7 +183,7 @@ def _run_iresnet(state, x):
         return _convolution(x, weight, kernel=(side, side), stride=(stride,) * 2, pad=(side // 2,) * 2)
 
     def norm(name, x):
-        numbers = (state[f"{name}.{part}"] for part in ("weight", "bias", "running_mean", "running_var"))
+        numbers = (state[f"{name}.{kind}"] for kind in ("weight", "bias", "running_mean", "running_var"))
         return _batch_norm(x, *numbers, eps=1e-5, fix_gamma=False)
 
     def prelu(name, x):
@@ -213,19 +213,19 @@ def pictures():
 
 @pytest.fixture(scope="session")
 def embed_with():
-    """(tidy graph of ours, pixels) -> unit embeddings of a Keras model that got the graph's weights."""
+    """(tidy_graph graph of ours, pixels) -> unit embeddings of a Keras model that got the graph's weights."""
     return _embed_with
 
 
 def _embed_with(output, pixels, blue_first=False, input_size=None):
-    from urfr_tf.foreign_weights.graph import accept_our_pixels, tidy
-    from urfr_tf.foreign_weights.keras_graph import keras_graph
-    from urfr_tf.foreign_weights.mapping import load_graph, proportions
+    from urfr_tf.foreign_weights.graph import accept_our_pixels, tidy_graph
+    from urfr_tf.foreign_weights.keras_graph import read_keras_graph
+    from urfr_tf.foreign_weights.mapping import assign_weights, recognize_backbone
 
-    output, _ = tidy(output)
+    output, _ = tidy_graph(output)
     accept_our_pixels(output, blue_first)
-    model = _model(proportions(output, input_size))
-    load_graph(output, keras_graph(model, "embedding"))
+    model = _model(recognize_backbone(output, input_size))
+    assign_weights(output, read_keras_graph(model, "embedding"))
     return model({"image": pixels.astype(np.float32)}, training=False)["embedding"].numpy()
 
 

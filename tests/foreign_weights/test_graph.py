@@ -11,10 +11,10 @@ from urfr_tf.foreign_weights.graph import (
     NORM,
     Operation,
     accept_our_pixels,
-    every_second,
-    image_input,
-    ordered,
-    tidy,
+    list_operations,
+    make_image_input,
+    take_every_second,
+    tidy_graph,
 )
 
 RANDOM = np.random.default_rng(0)
@@ -26,8 +26,8 @@ def convolution(source, name="c", channels=2, **arrays):
 
 
 def norm(source, name="n", channels=2):
-    parts = ("scale", "offset", "mean", "variance")
-    arrays = {part: RANDOM.uniform(0.5, 2, channels).astype(np.float32) for part in parts}
+    names = ("scale", "offset", "mean", "variance")
+    arrays = {name: RANDOM.uniform(0.5, 2, channels).astype(np.float32) for name in names}
     return Operation(NORM, name, [source], arrays, epsilon=0.1)
 
 
@@ -43,9 +43,9 @@ def evaluate(operation, pixels):
 
 def test_a_bias_moves_into_the_mean():
     pixels = RANDOM.uniform(0, 255, (5, 3))
-    output = norm(convolution(image_input(), bias=np.array([3.0, -4], np.float32)))
+    output = norm(convolution(make_image_input(), bias=np.array([3.0, -4], np.float32)))
     before = evaluate(output, pixels)
-    after, folded = tidy(output)
+    after, folded = tidy_graph(output)
     assert folded == 0
     assert "bias" not in after.sources[0].arrays
     np.testing.assert_allclose(evaluate(after, pixels), before, rtol=1e-6)
@@ -53,19 +53,19 @@ def test_a_bias_moves_into_the_mean():
 
 def test_a_lone_bias_gets_a_batch_norm():
     pixels = RANDOM.uniform(0, 255, (5, 3))
-    output = convolution(image_input(), bias=np.array([3.0, -4], np.float32))
+    output = convolution(make_image_input(), bias=np.array([3.0, -4], np.float32))
     before = evaluate(output, pixels)
-    after, folded = tidy(output)
+    after, folded = tidy_graph(output)
     assert (folded, after.kind) == (1, NORM)
     np.testing.assert_allclose(evaluate(after, pixels), before, rtol=1e-6)
 
 
 def test_a_batch_norm_with_a_second_user_of_its_source_is_not_taken():
     """The bias of a convolution that feeds a batch norm AND a shortcut must reach both."""
-    first = convolution(image_input(), "c", 3, bias=np.ones(3, np.float32))
+    first = convolution(make_image_input(), "c", 3, bias=np.ones(3, np.float32))
     branch = norm(first, channels=3)
     output = Operation(ADD, "add", [branch, first])
-    after, folded = tidy(output)
+    after, folded = tidy_graph(output)
     assert folded == 1
     assert after.sources[0].sources[0] is after.sources[1]
     assert after.sources[1].arrays["offset"].tolist() == [1, 1, 1]
@@ -75,10 +75,10 @@ def test_a_batch_norm_with_a_second_user_of_its_source_is_not_taken():
 def test_first_convolution_takes_our_pixels(blue_first):
     """The network's own x / 255 * 2 - 1 in its order, against (x - 127.5) / 128 in R, G, B."""
     pixels = RANDOM.uniform(0, 255, (5, 3))
-    output = norm(convolution(image_input(2 / 255, -1.0)))
+    output = norm(convolution(make_image_input(2 / 255, -1.0)))
     before = evaluate(output, pixels[:, ::-1] if blue_first else pixels)
     accept_our_pixels(output, blue_first)
-    output.sources[0].sources[0] = image_input(1 / 128, -127.5 / 128)
+    output.sources[0].sources[0] = make_image_input(1 / 128, -127.5 / 128)
     np.testing.assert_allclose(evaluate(output, pixels), before, rtol=1e-5)
 
 
@@ -87,46 +87,46 @@ def test_another_zero_is_refused():
     with pytest.raises(
         UrfrError, match=r"expected a network that normalises pixels to \(x - 127\.5\) \* scale"
     ):
-        accept_our_pixels(convolution(image_input(1 / 255, 0.0)))
+        accept_our_pixels(convolution(make_image_input(1 / 255, 0.0)))
     with pytest.raises(UrfrError, match="expected a convolution at the input"):
-        accept_our_pixels(norm(image_input()))
+        accept_our_pixels(norm(make_image_input()))
 
 
 def test_order_is_of_structure_not_of_the_file():
-    for turned in (False, True):
-        image = image_input()
+    for reverse in (False, True):
+        image = make_image_input()
         long = norm(convolution(image, "long"), "long_norm")
         both = [long, convolution(image, "short")]
-        output = Operation(ADD, "add", both[::-1] if turned else both)
-        assert [o.name for o in ordered(output)] == ["image", "long", "long_norm", "short", "add"]
+        output = Operation(ADD, "add", both[::-1] if reverse else both)
+        assert [o.name for o in list_operations(output)] == ["image", "long", "long_norm", "short", "add"]
 
 
 def test_ambiguity_and_loops_are_refused():
-    image = image_input()
+    image = make_image_input()
     with pytest.raises(UrfrError, match="same length and cannot be told apart"):
-        ordered(Operation(ADD, "add", [convolution(image, "a"), convolution(image, "b")]))
+        list_operations(Operation(ADD, "add", [convolution(image, "a"), convolution(image, "b")]))
     one = norm(image)
     one.sources = [norm(one, "other")]
     with pytest.raises(UrfrError, match="the graph has a loop"):
-        ordered(one)
+        list_operations(one)
 
 
 def test_a_deep_graph_needs_no_recursion():
-    x = image_input()
+    x = make_image_input()
     for number in range(5000):
         x = norm(x, f"n{number}")
-    assert len(ordered(x)) == 5001
+    assert len(list_operations(x)) == 5001
 
 
 def test_every_second_is_the_identity_with_stride():
-    taken = every_second(norm(image_input(), channels=3), "pool")
-    kernel = taken.sources[0]
+    thinned = take_every_second(norm(make_image_input(), channels=3), "pool")
+    kernel = thinned.sources[0]
     assert (kernel.stride, kernel.padding) == (2, 0)
     assert kernel.arrays["kernel"][0, 0].tolist() == np.eye(3).tolist()
     pixels = RANDOM.uniform(0, 255, (5, 3))
-    np.testing.assert_allclose(evaluate(taken, pixels), evaluate(kernel.sources[0], pixels), rtol=1e-6)
+    np.testing.assert_allclose(evaluate(thinned, pixels), evaluate(kernel.sources[0], pixels), rtol=1e-6)
     with pytest.raises(UrfrError, match="number of channels at pool cannot be told"):
-        every_second(image_input(), "pool")
+        take_every_second(make_image_input(), "pool")
 
 
 def test_signature_names_what_matters():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.foreign_weights.iresnet import iresnet_graph
+from urfr_tf.foreign_weights.iresnet import build_iresnet_graph
 from urfr_tf.foreign_weights.torch_file import read_tensors
 
 
@@ -15,13 +15,13 @@ def adaface_names(state):
     """arcface_torch's state in AdaFace's names; its first shortcut and last batch norm have no weights."""
     renamed = {}
     units = [f"layer{stage}.{number}." for stage in (1, 2, 3, 4) for number in (0, 1)]
-    parts = {"bn1": 0, "conv1": 1, "bn2": 2, "prelu": 3, "conv2": 4, "bn3": 5}
+    layers = {"bn1": 0, "conv1": 1, "bn2": 2, "prelu": 3, "conv2": 4, "bn3": 5}
     for name, tensor in state.items():
         layer, _, what = name.rpartition(".")
         unit = next((u for u in units if name.startswith(u)), None)
         if unit:
-            part = layer[len(unit) :]
-            folder = f"shortcut_layer.{part[-1]}" if "downsample" in part else f"res_layer.{parts[part]}"
+            inner = layer[len(unit) :]
+            folder = f"shortcut_layer.{inner[-1]}" if "downsample" in inner else f"res_layer.{layers[inner]}"
             new = f"body.{units.index(unit)}.{folder}.{what}"
         else:
             places = {"conv1": "input_layer.0", "bn1": "input_layer.1", "prelu": "input_layer.2"}
@@ -43,7 +43,7 @@ def test_arcface_torch_from_a_file(tmp_path, iresnet_state, pictures, run_iresne
     path = tmp_path / "backbone.safetensors"
     path.write_bytes(struct.pack("<Q", len(text)) + text + body)
 
-    output, unused, blue_first = iresnet_graph(read_tensors(path), str(path))
+    output, unused, blue_first = build_iresnet_graph(read_tensors(path), str(path))
     assert (unused, blue_first) == ([], False)
     theirs = run_iresnet(iresnet_state, (pictures.transpose(0, 3, 1, 2) - 127.5) / 127.5)
     assert worst_cosine(embed_with(output, pictures), theirs) > 0.99999
@@ -51,10 +51,10 @@ def test_arcface_torch_from_a_file(tmp_path, iresnet_state, pictures, run_iresne
 
 
 def test_adaface(iresnet_state, pictures, run_iresnet, embed_with, worst_cosine):
-    """B, G, R; the first shortcut only takes every second pixel; a training head beside the network."""
+    """B, G, R; the first shortcut only takes every second pixel; a training head next to the network."""
     tensors = {f"model.{name}": tensor for name, tensor in adaface_names(iresnet_state).items()}
     tensors["head.kernel"] = np.zeros((24, 100), np.float32)
-    output, unused, blue_first = iresnet_graph(tensors, "adaface.ckpt")
+    output, unused, blue_first = build_iresnet_graph(tensors, "adaface.ckpt")
     assert (unused, blue_first) == (["head.kernel"], True)
 
     state = {name: t for name, t in iresnet_state.items() if not name.startswith("layer1.0.downsample")}
@@ -81,7 +81,8 @@ def test_adaface(iresnet_state, pictures, run_iresnet, embed_with, worst_cosine)
             lambda s: s.update(
                 {"layer2.1.conv1.weight": np.zeros((24, 16, 3, 3)), "layer3.0.bn1.bias": np.ones(9)}
             ),
-            r"2 operations do not fit: convolution layer2\.1\.conv1 3x3x16x24 .* for convolution layer2_1_conv1 3x3x16x16",
+            r"2 operations do not fit: convolution layer2\.1\.conv1 3x3x16x24 .* "
+            r"for convolution layer2_1_conv1 3x3x16x16",
         ),
         (lambda s: s.pop("layer1.0.conv1.weight"), "expected tensors of arcface_torch"),
         (
@@ -94,4 +95,4 @@ def test_what_does_not_fit_is_named(iresnet_state, pictures, embed_with, change,
     state = dict(iresnet_state)
     change(state)
     with pytest.raises(UrfrError, match=message):
-        embed_with(iresnet_graph(state, "a.pt")[0], pictures)
+        embed_with(build_iresnet_graph(state, "a.pt")[0], pictures)

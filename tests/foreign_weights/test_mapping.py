@@ -5,9 +5,17 @@ import pytest
 from tensorflow import keras
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.foreign_weights.graph import CONVOLUTION, DENSE, NORM, PRELU, Operation, image_input, ordered
-from urfr_tf.foreign_weights.keras_graph import keras_graph
-from urfr_tf.foreign_weights.mapping import Proportions, load_graph, proportions
+from urfr_tf.foreign_weights.graph import (
+    CONVOLUTION,
+    DENSE,
+    NORM,
+    PRELU,
+    Operation,
+    list_operations,
+    make_image_input,
+)
+from urfr_tf.foreign_weights.keras_graph import read_keras_graph
+from urfr_tf.foreign_weights.mapping import Proportions, assign_weights, recognize_backbone
 from urfr_tf.layers import SubEmbedding
 
 
@@ -36,7 +44,7 @@ def graph(epsilon=1e-5, seed=0):
         return Operation(NORM, name, [source], arrays, epsilon=epsilon)
 
     kernel = random.normal(size=(3, 3, 3, 5)).astype(np.float32)
-    x = Operation(CONVOLUTION, "c", [image_input()], {"kernel": kernel}, stride=2, padding=1)
+    x = Operation(CONVOLUTION, "c", [make_image_input()], {"kernel": kernel}, stride=2, padding=1)
     x = norm("n", x, 5, random.uniform(-2, 2, 5))
     x = Operation(PRELU, "p", [x], {"slope": random.normal(size=5).astype(np.float32)})
     x = Operation(DENSE, "d", [x], {"kernel": random.normal(size=(20, 6)).astype(np.float32)})
@@ -45,7 +53,7 @@ def graph(epsilon=1e-5, seed=0):
 
 def expected(output, pixels):
     """The network in float64, channels first: the dense layer's inputs go by channel, row, column."""
-    _, conv, norm, prelu, dense, last = (operation for operation in ordered(output))
+    _, conv, norm, prelu, dense, last = (operation for operation in list_operations(output))
 
     def normalised(x, operation, spread=()):
         a = {name: array.astype(np.float64)[(..., *spread)] for name, array in operation.arrays.items()}
@@ -68,7 +76,7 @@ def test_batch_norms_of_another_epsilon(model, epsilon):
     if epsilon == 0:  # Nothing bounds the scale of a dead channel then, in the framework itself.
         for operation in (output, output.sources[0].sources[0].sources[0]):
             operation.arrays["variance"][0] = 0.1
-    numbers = load_graph(output, keras_graph(model, "embedding"))
+    numbers = assign_weights(output, read_keras_graph(model, "embedding"))
     # 3*3*3*5 kernel, 4*5 batch norm, 5 slopes, 20*6 dense, 3*6 batch norm without scale.
     assert numbers == 135 + 20 + 5 + 120 + 18 == model.count_params()
     np.testing.assert_allclose(model(pixels).numpy()[:, 0], expected(output, pixels), atol=2e-6)
@@ -82,7 +90,7 @@ def test_training_statistics_see_their_epsilon(model):
     output = graph(1e-5)
     output.arrays["scale"] = np.ones(6, np.float32)
     output.sources[0].arrays["kernel"] *= 1e-3
-    load_graph(output, keras_graph(model, "embedding"))
+    assign_weights(output, read_keras_graph(model, "embedding"))
     head = model.get_layer("embedding")
     features = np.random.default_rng(2).normal(size=(8, 20)).astype(np.float32)
     kernel = output.sources[0].arrays["kernel"].reshape(5, 2, 2, 6).transpose(1, 2, 0, 3).reshape(20, 6)
@@ -95,13 +103,13 @@ def test_training_statistics_see_their_epsilon(model):
 def test_one_slope_for_all_channels(model):
     output = graph()
     output.sources[0].sources[0].arrays["slope"] = np.array([0.3], np.float32)
-    load_graph(output, keras_graph(model, "embedding"))
+    assign_weights(output, read_keras_graph(model, "embedding"))
     np.testing.assert_allclose(model.get_layer("prelu").alpha.numpy(), np.full((1, 1, 5), 0.3), rtol=1e-6)
 
 
 def broken(change):
     output = graph()
-    chain = dict(zip("cnpde", [o for o in ordered(output) if o.sources], strict=True))
+    chain = dict(zip("cnpde", [o for o in list_operations(output) if o.sources], strict=True))
     change(chain)
     return output
 
@@ -130,22 +138,22 @@ def broken(change):
 def test_nothing_is_changed_unless_everything_fits(model, change, message):
     before = model.get_weights()
     with pytest.raises(UrfrError, match=message):
-        load_graph(broken(change), keras_graph(model, "embedding"))
+        assign_weights(broken(change), read_keras_graph(model, "embedding"))
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
 
 def test_proportions_of_what_is_no_backbone():
     with pytest.raises(UrfrError, match="the file has 0 residual blocks; our IR backbones have 8 \\(ir18\\)"):
-        proportions(graph())
+        recognize_backbone(graph())
     headless = graph().sources[0].sources[0]
     with pytest.raises(UrfrError, match="expected convolutions, then a dense layer"):
-        proportions(headless)
+        recognize_backbone(headless)
 
 
 def test_proportions_take_the_size_that_the_file_says():
     output = broken(lambda o: o["c"].__dict__.update(groups=3))
-    assert proportions(output, 100) == Proportions("mobilefacenet", 5 / 64, 100, 6)
+    assert recognize_backbone(output, 100) == Proportions("mobilefacenet", 5 / 64, 100, 6)
 
 
 def test_layers_that_no_import_knows_are_named():
@@ -153,4 +161,4 @@ def test_layers_that_no_import_knows_are_named():
     x = keras.layers.Flatten()(keras.layers.MaxPooling2D(name="pool")(image))
     model = keras.Model(image, SubEmbedding(1, 6, name="embedding")(x))
     with pytest.raises(TypeError, match="MaxPooling2D pool"):
-        keras_graph(model, "embedding")
+        read_keras_graph(model, "embedding")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.foreign_weights.mxnet import read_mxnet
+from urfr_tf.foreign_weights.mxnet import read_mxnet_graph
 from urfr_tf.foreign_weights.mxnet_params import read_params
 
 
@@ -35,7 +35,8 @@ class Symbol:
         x = self.node("_minus_scalar", "minus", [x], scalar=127.5)
         return self.node("_mul_scalar", "mul", [x], scalar=0.0078125)
 
-    def conv(self, x, name, inside, outside, kernel, stride=1, pad=0, groups=1, prelu=True):
+    def conv(self, x, name, channels, kernel, stride=1, pad=0, groups=1, prelu=True):
+        inside, outside = channels
         shape = (outside, inside // groups, kernel, kernel)
         weight = self.weight(f"{name}_weight", self.random.normal(0, (2 / np.prod(shape[1:])) ** 0.5, shape))
         settings = {"kernel": (kernel,) * 2, "stride": (stride,) * 2, "pad": (pad,) * 2, "num_group": groups}
@@ -48,18 +49,18 @@ class Symbol:
 
     def norm(self, x, name, channels, **settings):
         random = self.random
-        parts = [
+        inputs = [
             self.weight(f"{name}_gamma", random.uniform(0.5, 1.5, channels)),
             self.weight(f"{name}_beta", random.normal(0, 0.2, channels)),
             self.weight(f"{name}_moving_mean", random.normal(0, 0.2, channels), "aux"),
             self.weight(f"{name}_moving_var", random.uniform(0.3, 2, channels), "aux"),
         ]
-        return self.node("BatchNorm", name, [x, *parts], **settings)
+        return self.node("BatchNorm", name, [x, *inputs], **settings)
 
     def mobilefacenet(self):
         """Width 1/8, 64 px: the last map is 4 x 4."""
-        x = self.conv(self.image(), "conv1", 3, 8, 3, 2, 1)
-        x = self.conv(x, "dw1", 8, 8, 3, 1, 1, groups=8)
+        x = self.conv(self.image(), "conv1", (3, 8), 3, 2, 1)
+        x = self.conv(x, "dw1", (8, 8), 3, 1, 1, groups=8)
         before = 8
         for stage, halve, between, blocks, inside in (
             (2, 16, 8, 4, 16),
@@ -72,13 +73,13 @@ class Symbol:
                     halve if block == 0 else inside,
                     2 if block == 0 else 1,
                 )
-                y = self.conv(x, f"{name}_sep", before, width, 1)
-                y = self.conv(y, f"{name}_dw", width, width, 3, stride, 1, groups=width)
-                y = self.conv(y, f"{name}_proj", width, between, 1, prelu=False)
+                y = self.conv(x, f"{name}_sep", (before, width), 1)
+                y = self.conv(y, f"{name}_dw", (width, width), 3, stride, 1, groups=width)
+                y = self.conv(y, f"{name}_proj", (width, between), 1, prelu=False)
                 x = y if block == 0 else self.node("elemwise_add", f"{name}_plus", [y, x])
                 before = between
-        x = self.conv(x, "conv6", 16, 64, 1)
-        return self.conv(x, "conv6dw", 64, 64, 4, groups=64, prelu=False), 64
+        x = self.conv(x, "conv6", (16, 64), 1)
+        return self.conv(x, "conv6dw", (64, 64), 4, groups=64, prelu=False), 64
 
     def head(self, x, features, dim=24):
         weight = self.weight("fc1_weight", self.random.normal(0, features**-0.5, (dim, features)))
@@ -116,7 +117,7 @@ def small(tmp_path_factory):
 def test_real_network_on_real_faces(real_params, faces, run_symbol, embed_with, worst_cosine):
     """InsightFace's own weights, four photographs: the interpreter computes in float64, ours in float32."""
     symbol = real_params.with_name("insightface_mobilefacenet-symbol.json")
-    output, unused = read_mxnet(real_params)
+    output, unused = read_mxnet_graph(real_params)
     ours = embed_with(output, faces)
     theirs = run_symbol(symbol, real_params, faces)
     assert unused == []
@@ -126,7 +127,7 @@ def test_real_network_on_real_faces(real_params, faces, run_symbol, embed_with, 
 
 def test_small_network_needs_no_file_of_others(small, pictures, run_symbol, embed_with, worst_cosine):
     theirs = run_symbol(small.with_name("net-symbol.json"), small, pictures)
-    assert worst_cosine(embed_with(read_mxnet(small)[0], pictures), theirs) > 0.99999
+    assert worst_cosine(embed_with(read_mxnet_graph(small)[0], pictures), theirs) > 0.99999
     # The pictures are told apart, so the cosines above say something.
     assert worst_cosine(theirs[:1] / np.linalg.norm(theirs[0]), theirs[1:]) < 0.99
 
@@ -139,8 +140,10 @@ def test_iresnet_of_mxnet(
     names = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_var"}
 
     def norm(x, name):
-        parts = [symbol.weight(f"{name}_{new}", iresnet_state[f"{name}.{old}"]) for old, new in names.items()]
-        return symbol.node("BatchNorm", name, [x, *parts], fix_gamma=False, eps=1e-5)
+        inputs = [
+            symbol.weight(f"{name}_{new}", iresnet_state[f"{name}.{old}"]) for old, new in names.items()
+        ]
+        return symbol.node("BatchNorm", name, [x, *inputs], fix_gamma=False, eps=1e-5)
 
     def conv(x, name, stride=1):
         weight = iresnet_state[f"{name}.weight"]
@@ -162,14 +165,14 @@ def test_iresnet_of_mxnet(
         if stride == 2:
             x = norm(conv(x, f"{unit}.downsample.0", 2), f"{unit}.downsample.1")
         x = symbol.node("elemwise_add", unit, [x, y])
-    weights = [symbol.weight(f"fc_{part}", iresnet_state[f"fc.{part}"]) for part in ("weight", "bias")]
+    weights = [symbol.weight(f"fc_{kind}", iresnet_state[f"fc.{kind}"]) for kind in ("weight", "bias")]
     x = symbol.node("FullyConnected", "fc", [norm(x, "bn2"), *weights], num_hidden=24)
     params = symbol.save(tmp_path, norm(x, "features"))
 
     theirs = run_symbol(tmp_path / "net-symbol.json", params, pictures)
     seen = (pictures.transpose(0, 3, 1, 2) - 127.5) / 128
     np.testing.assert_allclose(theirs, run_iresnet(iresnet_state, seen), rtol=1e-9, atol=1e-9)
-    assert worst_cosine(embed_with(read_mxnet(params)[0], pictures), theirs) > 0.99999
+    assert worst_cosine(embed_with(read_mxnet_graph(params)[0], pictures), theirs) > 0.99999
 
 
 def test_arrays_of_every_type_and_version(tmp_path):
@@ -260,13 +263,13 @@ def test_symbols_that_do_not_fit(small, tmp_path, embed_with, pictures, change, 
     params = tmp_path / "net-0000.params"
     params.write_bytes(small.read_bytes())
     with pytest.raises(UrfrError, match=message):
-        embed_with(read_mxnet(params)[0], pictures)
+        embed_with(read_mxnet_graph(params)[0], pictures)
 
 
-def test_the_symbol_must_be_beside(tmp_path, small):
+def test_the_symbol_must_be_in_the_same_folder(tmp_path, small):
     with pytest.raises(UrfrError, match=r"expected a file named NAME-0000\.params"):
-        read_mxnet(tmp_path / "net.params")
+        read_mxnet_graph(tmp_path / "net.params")
     alone = tmp_path / "net-0000.params"
     alone.write_bytes(small.read_bytes())
-    with pytest.raises(UrfrError, match=r"net-symbol\.json beside net-0000\.params, but there is none"):
-        read_mxnet(alone)
+    with pytest.raises(UrfrError, match=r"net-symbol\.json, next to net-0000\.params, but there is none"):
+        read_mxnet_graph(alone)

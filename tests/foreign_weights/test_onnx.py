@@ -8,8 +8,8 @@ import pytest
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.foreign_weights.graph import ADD, CONVOLUTION, DENSE, INPUT, NORM, PRELU
-from urfr_tf.foreign_weights.onnx import read_onnx
-from urfr_tf.foreign_weights.onnx_schema import model_class
+from urfr_tf.foreign_weights.onnx import read_onnx_graph
+from urfr_tf.foreign_weights.onnx_schema import build_model_class
 
 GOLDENS = Path(__file__).parent / "goldens"
 
@@ -43,8 +43,10 @@ def evaluate(operation, x):
 
 @pytest.mark.parametrize("golden", ["tiny_legacy.onnx", "tiny_dynamo.onnx"])
 def test_exported_by_pytorch(golden):
-    """The legacy exporter keeps the last batch norm; the other folds it, and keeps weights in a second file."""
-    output, unused, input_size = read_onnx(GOLDENS / golden)
+    """The legacy exporter keeps the last batch norm; the other folds it, and keeps weights in a second
+    file.
+    """
+    output, unused, input_size = read_onnx_graph(GOLDENS / golden)
     known = np.load(GOLDENS / "tiny.npz")
     np.testing.assert_allclose(evaluate(output, known["image"]), known["output"], rtol=1e-4, atol=1e-5)
     assert (unused, input_size) == ([], 8)
@@ -54,7 +56,7 @@ class Network:
     """Writes an ONNX file node by node."""
 
     def __init__(self, size=64):
-        self.model = model_class()(ir_version=8)
+        self.model = build_model_class()(ir_version=8)
         self.graph = self.model.graph
         image = self.graph.input.add(name="data")
         image.type.tensor_type.elem_type = 1
@@ -88,8 +90,8 @@ def iresnet(state, x, network):
         return network.constant(name, state[name])
 
     def norm(name, x):
-        parts = [put(f"{name}.{part}") for part in ("weight", "bias", "running_mean", "running_var")]
-        return network.node("BatchNormalization", [x, *parts], epsilon=1e-5)
+        inputs = [put(f"{name}.{kind}") for kind in ("weight", "bias", "running_mean", "running_var")]
+        return network.node("BatchNormalization", [x, *inputs], epsilon=1e-5)
 
     def conv(name, x, stride=1):
         side = state[f"{name}.weight"].shape[-1]
@@ -118,7 +120,9 @@ def iresnet(state, x, network):
 
 @pytest.mark.parametrize("form", ["plain", "normalises", "unit length", "max pooling"])
 def test_whole_network(tmp_path, iresnet_state, pictures, run_iresnet, embed_with, worst_cosine, form):
-    """arcface_torch's exports want (x - 127.5) / 127.5; InsightFace's older ones subtract and multiply inside."""
+    """arcface_torch's exports want (x - 127.5) / 127.5; InsightFace's older ones subtract and multiply
+    inside.
+    """
     state, network, x = dict(iresnet_state), Network(), "data"
     seen = (pictures.transpose(0, 3, 1, 2) - 127.5) / 127.5
     if form == "normalises":
@@ -130,7 +134,7 @@ def test_whole_network(tmp_path, iresnet_state, pictures, run_iresnet, embed_wit
     last = iresnet(state, x, network)
     if form == "unit length":
         last = network.node("Div", [last, network.node("ReduceL2", [last], axes=[1], keepdims=1)])
-    output, unused, size = read_onnx(network.save(tmp_path / "a.onnx", last))
+    output, unused, size = read_onnx_graph(network.save(tmp_path / "a.onnx", last))
     assert (unused, size) == ([], 64)
     theirs = run_iresnet(state, seen)
     assert worst_cosine(embed_with(output, pictures, input_size=size), theirs) > 0.99999
@@ -148,7 +152,7 @@ def test_tensors_in_every_place(tmp_path):
         last = network.node("Conv", ["data", name])
         path = tmp_path / f"{name}.onnx"
         del network.graph.output[:]
-        output, _, _ = read_onnx(network.save(path, last))
+        output, _, _ = read_onnx_graph(network.save(path, last))
         np.testing.assert_array_equal(
             output.arrays["kernel"], np.full((1, 1, 3, 4), 0.25, np.float32), strict=True
         )
@@ -210,7 +214,7 @@ def test_networks_that_do_not_fit(tmp_path, build, message):
     if not network.graph.node:
         last = network.node("Conv", ["data", last])
     with pytest.raises(UrfrError, match=message):
-        read_onnx(network.save(tmp_path / "a.onnx", last))
+        read_onnx_graph(network.save(tmp_path / "a.onnx", last))
 
 
 @pytest.mark.parametrize("location", ["../secret", "/etc/passwd", "", "..", "missing.data"])
@@ -222,7 +226,7 @@ def test_external_data_stay_in_the_folder(tmp_path, location):
     folder = tmp_path / "net"
     folder.mkdir()
     with pytest.raises(UrfrError, match=r"expected data in the folder|could not read .*missing\.data"):
-        read_onnx(network.save(folder / "a.onnx", network.node("Conv", ["data", "k"])))
+        read_onnx_graph(network.save(folder / "a.onnx", network.node("Conv", ["data", "k"])))
 
 
 def test_external_data_cut_short(tmp_path):
@@ -231,7 +235,7 @@ def test_external_data_cut_short(tmp_path):
     data = tmp_path / "tiny_dynamo.onnx.data"
     data.write_bytes(data.read_bytes()[:-8])
     with pytest.raises(UrfrError, match="is cut short"):
-        read_onnx(tmp_path / "tiny_dynamo.onnx")
+        read_onnx_graph(tmp_path / "tiny_dynamo.onnx")
 
 
 def test_damage_never_raises_anything_else(tmp_path):
@@ -239,17 +243,17 @@ def test_damage_never_raises_anything_else(tmp_path):
     random, path = np.random.default_rng(0), tmp_path / "a.onnx"
     path.write_bytes(b"")
     with pytest.raises(UrfrError, match="no layers or no output"):
-        read_onnx(path)
+        read_onnx_graph(path)
     for length in range(1, len(content), 61):
         path.write_bytes(content[:length])
         with pytest.raises(UrfrError):
-            read_onnx(path)
+            read_onnx_graph(path)
     for _ in range(300):
         changed = bytearray(content)
         for place in random.integers(0, len(content), 3):
             changed[place] = random.integers(0, 256)
         path.write_bytes(changed)
         try:
-            read_onnx(path)
+            read_onnx_graph(path)
         except UrfrError as error:
             assert str(path) in str(error)

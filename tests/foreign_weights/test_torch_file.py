@@ -24,7 +24,7 @@ PLAIN = {
 
 
 def test_lightning_checkpoint():
-    """The network's tensors only: not the optimizer's, nor the Namespace and the path beside them."""
+    """The network's tensors only: not the optimizer's, nor the Namespace and the path next to them."""
     tensors = read_tensors(GOLDENS / "lightning.ckpt")
     expected = {
         **PLAIN,

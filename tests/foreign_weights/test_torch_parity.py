@@ -1,7 +1,8 @@
 """PyTorch and ONNX import against PyTorch itself, with real checkpoints and exports; needs torch.
 
 python3.11 -m venv /tmp/torch && /tmp/torch/bin/pip install torch==2.13.0 onnx==1.18.0
-PYTHONPATH=.venv/lib/python3.11/site-packages /tmp/torch/bin/python -m pytest -m "" tests/foreign_weights/test_torch_parity.py
+PYTHONPATH=.venv/lib/python3.11/site-packages /tmp/torch/bin/python -m pytest -m ""
+tests/foreign_weights/test_torch_parity.py
 """
 
 import argparse
@@ -9,8 +10,8 @@ import argparse
 import numpy as np
 import pytest
 
-from urfr_tf.foreign_weights.iresnet import iresnet_graph
-from urfr_tf.foreign_weights.onnx import read_onnx
+from urfr_tf.foreign_weights.iresnet import build_iresnet_graph
+from urfr_tf.foreign_weights.onnx import read_onnx_graph
 from urfr_tf.foreign_weights.torch_file import read_tensors
 
 torch = pytest.importorskip("torch", reason="needs PyTorch, which is not a dependency; see the docstring")
@@ -188,7 +189,7 @@ def test_arcface_torch(tmp_path, crops, embed_with, worst_cosine, depth):
     torch.manual_seed(depth)
     network = randomised(ArcNetwork(depth, FULL))
     torch.save(network.state_dict(), tmp_path / "backbone.pth")
-    output, unused, blue_first = iresnet_graph(read_tensors(tmp_path / "backbone.pth"), "backbone.pth")
+    output, unused, blue_first = build_iresnet_graph(read_tensors(tmp_path / "backbone.pth"), "backbone.pth")
     worst = worst_cosine(embed_with(output, crops), embedded(network, crops))
     print(f"IR-{depth}: 1 - worst cosine {1 - worst:.2e}")
     assert (unused, blue_first) == ([], False)
@@ -204,7 +205,7 @@ def test_adaface_lightning(tmp_path, crops, embed_with, worst_cosine, depth):
     state["head.kernel"] = torch.zeros(512, 10)
     checkpoint = {"state_dict": state, "epoch": 1, "hyper_parameters": argparse.Namespace(arch=f"ir_{depth}")}
     torch.save(checkpoint, tmp_path / "adaface.ckpt")
-    output, unused, blue_first = iresnet_graph(read_tensors(tmp_path / "adaface.ckpt"), "adaface.ckpt")
+    output, unused, blue_first = build_iresnet_graph(read_tensors(tmp_path / "adaface.ckpt"), "adaface.ckpt")
     worst = worst_cosine(embed_with(output, crops, blue_first), embedded(network, crops, True))
     print(f"AdaFace IR-{depth}: 1 - worst cosine {1 - worst:.2e}")
     assert (unused, blue_first) == (["head.kernel"], True)
@@ -226,7 +227,7 @@ def test_onnx(tmp_path, crops, embed_with, worst_cosine, kind, dynamo):
         torch.onnx.export(network, (torch.zeros(1, 3, 112, 112),), str(path), dynamo=dynamo)
     except (ImportError, AttributeError, torch.onnx.errors.OnnxExporterError) as error:
         pytest.skip(f"this environment cannot export: {type(error).__name__}: {error}")
-    output, _, size = read_onnx(path)
+    output, _, size = read_onnx_graph(path)
     worst = worst_cosine(embed_with(output, crops, input_size=size), embedded(network, crops))
     print(f"ONNX {kind} dynamo={dynamo}: 1 - worst cosine {1 - worst:.2e}")
     assert size == 112

@@ -4,7 +4,6 @@ import os
 import struct
 from typing import Any, TypeAlias
 
-import numpy as np
 from numpy.typing import NDArray
 
 from urfr_tf.errors import UrfrError
@@ -27,7 +26,7 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
 
 
 class BoundedReader:
-    """A position in `content`; every step is checked against its end before memory is asked for.
+    """A position in `content`. Every step is checked against the end before memory is allocated.
 
     Args:
         content: the file.
@@ -41,11 +40,11 @@ class BoundedReader:
 
     @property
     def left(self) -> int:
-        """Bytes that were not read yet."""
+        """How many bytes were not read yet."""
         return len(self.content) - self.position
 
     def take(self, count: int, what: str) -> memoryview:
-        """The next `count` bytes.
+        """Gives the next `count` bytes.
 
         Raises:
             UrfrError: fewer are left.
@@ -58,7 +57,7 @@ class BoundedReader:
         self.position += count
         return self.content[self.position - count : self.position]
 
-    def unpack(self, layout: str, what: str) -> tuple[Any, ...]:
-        """Little-endian values in the notation of `struct`."""
+    def unpack(self, layout: str, what: str) -> tuple[int, ...]:
+        """Gives little-endian integers in the notation of `struct`."""
         layout = "<" + layout
         return struct.unpack(layout, self.take(struct.calcsize(layout), what))

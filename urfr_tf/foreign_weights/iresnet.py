@@ -1,14 +1,16 @@
 """IR networks from the names of their tensors: arcface_torch's `iresnet` and AdaFace's `net`.
 
-A state_dict has no graph; both projects' networks are the IR of urfr_tf.models.ir, and the names say
-which tensor stands where. Strides are not in the file: the first unit of each stage halves the map.
+A state_dict has no graph. Both projects' networks are the IR of urfr_tf.models.ir, and the names say which
+tensor stands where. Strides are not in the file: the first unit of each stage halves the map.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf.errors import UrfrError
+from urfr_tf.foreign_weights.bounded import AnyArray
 from urfr_tf.foreign_weights.graph import (
     ADD,
     CONVOLUTION,
@@ -16,8 +18,8 @@ from urfr_tf.foreign_weights.graph import (
     NORM,
     PRELU,
     Operation,
-    every_second,
-    image_input,
+    make_image_input,
+    take_every_second,
 )
 
 EPSILON = 1e-5
@@ -25,7 +27,7 @@ COUNTERS = "num_batches_tracked"
 SHOWN = 8
 
 
-def iresnet_graph(tensors: Mapping[str, np.ndarray], where: str) -> tuple[Operation, list[str], bool]:
+def build_iresnet_graph(tensors: Mapping[str, AnyArray], where: str) -> tuple[Operation, list[str], bool]:
     """Builds the graph of an IR network.
 
     Args:
@@ -38,15 +40,15 @@ def iresnet_graph(tensors: Mapping[str, np.ndarray], where: str) -> tuple[Operat
 
     Raises:
         UrfrError: the names are of neither project, a tensor is missing or has a wrong number of
-            dimensions, or the network has parts that an IR network has not.
+            dimensions, or the network has tensors that an IR network has not.
     """
     for mark, build, blue_first in (
         ("layer1.0.conv1.weight", _arcface, False),
         ("body.0.res_layer.1.weight", _adaface, True),
     ):
-        found = sorted((name for name in tensors if name.endswith(mark)), key=len)
-        if found:
-            network = _Tensors(tensors, found[0][: -len(mark)], where)
+        names = sorted((name for name in tensors if name.endswith(mark)), key=len)
+        if names:
+            network = _Tensors(tensors, names[0][: -len(mark)], where)
             output = build(network)
             return output, network.not_used(), blue_first
     raise UrfrError(
@@ -56,7 +58,7 @@ def iresnet_graph(tensors: Mapping[str, np.ndarray], where: str) -> tuple[Operat
 
 
 def _arcface(network: "_Tensors") -> Operation:
-    x = network.convolution("conv1", image_input(1 / 127.5, -1.0))
+    x = network.convolution("conv1", make_image_input(1 / 127.5, -1.0))
     x = network.prelu("prelu", network.norm("bn1", x))
     for stage in range(1, 5):
         for number in range(network.count(f"layer{stage}")):
@@ -74,10 +76,10 @@ def _arcface(network: "_Tensors") -> Operation:
 
 
 def _adaface(network: "_Tensors") -> Operation:
-    x = network.convolution("input_layer.0", image_input(1 / 127.5, -1.0))
+    x = network.convolution("input_layer.0", make_image_input(1 / 127.5, -1.0))
     x = network.prelu("input_layer.2", network.norm("input_layer.1", x))
     for number in range(network.count("body")):
-        unit, parts = f"body.{number}", f"body.{number}.res_layer"
+        unit, residual = f"body.{number}", f"body.{number}.res_layer"
         halves = number == 0 or network.has(f"{unit}.shortcut_layer.0.weight")
         stride = 2 if halves else 1
         shortcut = x
@@ -85,11 +87,11 @@ def _adaface(network: "_Tensors") -> Operation:
             shortcut = network.convolution(f"{unit}.shortcut_layer.0", x, stride)
             shortcut = network.norm(f"{unit}.shortcut_layer.1", shortcut)
         elif halves:
-            shortcut = every_second(x, f"{unit}.shortcut")  # AdaFace has a max pooling of 1 x 1 here.
-        x = network.norm(f"{parts}.0", x)
-        x = network.norm(f"{parts}.2", network.convolution(f"{parts}.1", x))
-        x = network.convolution(f"{parts}.4", network.prelu(f"{parts}.3", x), stride)
-        x = Operation(ADD, unit, [network.norm(f"{parts}.5", x), shortcut])
+            shortcut = take_every_second(x, f"{unit}.shortcut")  # AdaFace has a max pooling of 1 x 1 here.
+        x = network.norm(f"{residual}.0", x)
+        x = network.norm(f"{residual}.2", network.convolution(f"{residual}.1", x))
+        x = network.convolution(f"{residual}.4", network.prelu(f"{residual}.3", x), stride)
+        x = Operation(ADD, unit, [network.norm(f"{residual}.5", x), shortcut])
     x = network.dense("output_layer.3", network.norm("output_layer.0", x))
     return network.norm("output_layer.4", x)
 
@@ -97,7 +99,7 @@ def _adaface(network: "_Tensors") -> Operation:
 class _Tensors:
     """Takes tensors by name and remembers which were taken."""
 
-    def __init__(self, tensors: Mapping[str, np.ndarray], prefix: str, where: str) -> None:
+    def __init__(self, tensors: Mapping[str, AnyArray], prefix: str, where: str) -> None:
         self.tensors = {n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}
         self.others = [name for name in tensors if not name.startswith(prefix)]
         self.where = where
@@ -142,10 +144,10 @@ class _Tensors:
             )
         return sorted([*left, *self.others])
 
-    def _bias(self, name: str) -> dict[str, np.ndarray]:
+    def _bias(self, name: str) -> dict[str, NDArray[np.float32]]:
         return {"bias": self._take(f"{name}.bias", 1)} if self.has(f"{name}.bias") else {}
 
-    def _take(self, name: str, dimensions: int) -> np.ndarray:
+    def _take(self, name: str, dimensions: int) -> NDArray[np.float32]:
         if name not in self.tensors:
             raise UrfrError(f"expected the tensor {name} in {self.where}, but it is missing")
         tensor = self.tensors[name]

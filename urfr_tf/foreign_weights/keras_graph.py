@@ -1,51 +1,53 @@
 """A Keras backbone with its embedding head, read as a graph of operations."""
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 from tensorflow import keras
 
-from urfr_tf.foreign_weights.graph import ADD, CONVOLUTION, DENSE, NORM, PRELU, Operation, image_input
+from urfr_tf.foreign_weights.graph import ADD, CONVOLUTION, DENSE, NORM, PRELU, Operation, make_image_input
 
 TRANSPARENT = (keras.layers.Rescaling, keras.layers.Flatten, keras.layers.Dropout)
 
 
 @dataclasses.dataclass
 class KerasGraph:
-    """The operations up to the embedding, before its normalisation; shapes only, the arrays hold no values.
+    """The operations up to the embedding, before its normalization. The arrays hold shapes, but no values.
 
-    `layers` gives the layer of each operation by id(operation); `map_shape` is (rows, columns, channels)
-    of the map that the dense layer flattens.
+    Attributes:
+        output: the last operation.
+        layers: the layer of each operation, by id(operation).
+        map_shape: (rows, columns, channels) of the map that the dense layer flattens.
     """
 
     output: Operation
-    layers: dict[int, Any]
+    layers: dict[int, keras.layers.Layer]
     map_shape: tuple[int, int, int]
 
 
-def keras_graph(model: keras.Model, embedding: str) -> KerasGraph:
+def read_keras_graph(model: keras.Model, embedding: str) -> KerasGraph:
     """Reads a functional model backwards from its SubEmbedding layer named `embedding`.
 
     Raises:
         TypeError: a layer on the way is of no kind that a backbone of ours has.
     """
     head = model.get_layer(embedding)
-    graph = KerasGraph(image_input(), {}, _flattened(head))
-    made: dict[str, Operation] = {}
-    needed = _before(head)
+    graph = KerasGraph(make_image_input(), {}, _flattened(head))
+    operations: dict[str, Operation] = {}
+    needed = _layers_before(head)
     # model.layers is in order of depth: every layer comes after the layers that it takes from.
     for layer in (layer for layer in model.layers if layer.name in needed):
-        sources = [made[source.name] for source in _sources(layer)]
+        sources = [operations[source.name] for source in _sources(layer)]
         if isinstance(layer, keras.layers.InputLayer):
-            made[layer.name] = image_input()
+            operations[layer.name] = make_image_input()
         elif layer is head:
             graph.output = _head(head, sources, graph)
             return graph
         else:
-            made[layer.name] = _operation(layer, sources)
-            graph.layers.setdefault(id(made[layer.name]), layer)
+            operations[layer.name] = _operation(layer, sources)
+            graph.layers.setdefault(id(operations[layer.name]), layer)
     raise TypeError(f"{embedding} cannot be reached from the input of {model.name}")
 
 
@@ -53,13 +55,13 @@ def _sources(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     return [node.layer for node in layer.inbound_nodes[0].parent_nodes]
 
 
-def _before(head: keras.layers.Layer) -> set[str]:
-    found, waiting = {head.name}, [head]
+def _layers_before(head: keras.layers.Layer) -> set[str]:
+    names, waiting = {head.name}, [head]
     while waiting:
-        new = [layer for layer in _sources(waiting.pop()) if layer.name not in found]
-        found.update(layer.name for layer in new)
+        new = [layer for layer in _sources(waiting.pop()) if layer.name not in names]
+        names.update(layer.name for layer in new)
         waiting.extend(new)
-    return found
+    return names
 
 
 def _flattened(head: keras.layers.Layer) -> tuple[int, int, int]:
@@ -93,12 +95,12 @@ def _operation(layer: keras.layers.Layer, sources: list[Operation]) -> Operation
     raise TypeError(f"no weights can be imported into {type(layer).__name__} {name}")
 
 
-def _head(head: Any, sources: list[Operation], graph: KerasGraph) -> Operation:
+def _head(head: keras.layers.Layer, sources: list[Operation], graph: KerasGraph) -> Operation:
     dense = Operation(DENSE, f"{head.name}/dense", sources, {"kernel": _empty(head.dense.kernel)})
     norm = Operation(NORM, f"{head.name}/norm", [dense], {"offset": _empty(head.norm.beta)})
     graph.layers.update({id(dense): head.dense, id(norm): head.norm})
     return norm
 
 
-def _empty(variable: tf.Variable) -> np.ndarray:
+def _empty(variable: tf.Variable) -> NDArray[np.float32]:
     return np.broadcast_to(np.float32(0), variable.shape)

@@ -2,12 +2,14 @@
 
 import dataclasses
 import math
-from typing import Any
 
 import numpy as np
+import tensorflow as tf
+from tensorflow import keras
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.foreign_weights.graph import CONVOLUTION, DENSE, NORM, PRELU, Operation, ordered
+from urfr_tf.foreign_weights.bounded import AnyArray
+from urfr_tf.foreign_weights.graph import CONVOLUTION, DENSE, NORM, PRELU, Operation, list_operations
 from urfr_tf.foreign_weights.keras_graph import KerasGraph
 
 IR_BLOCKS = {8: "ir18", 16: "ir34", 24: "ir50", 49: "ir100"}
@@ -26,17 +28,18 @@ class Proportions:
     embedding_dim: int
 
 
-def proportions(output: Operation, input_size: int | None = None) -> Proportions:
-    """Recognises the backbone of a tidy graph: kind, depth, width, input and embedding.
+def recognize_backbone(output: Operation, input_size: int | None = None) -> Proportions:
+    """Recognizes the backbone of a tidy graph: kind, depth, width, input and embedding.
 
     Args:
         output: the graph; its last operations are a dense layer and a batch norm.
-        input_size: the side of the input in px where the file says it; else 16 times the last map's side.
+        input_size: the side of the input in px if the file says it, or None for 16 times the side of the last
+            map.
 
     Raises:
         UrfrError: it has no dense layer at its end, or a number of residual blocks that none of ours has.
     """
-    operations = ordered(output)
+    operations = list_operations(output)
     dense = output.sources[0] if output.sources else output
     convolutions = [operation for operation in operations if operation.kind == CONVOLUTION]
     if dense.kind != DENSE or not convolutions:
@@ -59,7 +62,7 @@ def proportions(output: Operation, input_size: int | None = None) -> Proportions
     return Proportions(backbone, width, input_size or REDUCTION * side, dense.arrays["kernel"].shape[1])
 
 
-def load_graph(output: Operation, target: KerasGraph) -> int:
+def assign_weights(output: Operation, target: KerasGraph) -> int:
     """Copies every array of a tidy graph into the layers of `target`.
 
     Nothing is changed unless everything fits.
@@ -75,9 +78,9 @@ def load_graph(output: Operation, target: KerasGraph) -> int:
         UrfrError: the structures or shapes differ (the message names what did not fit), a value is not
             finite, or a variance is negative.
     """
-    theirs, ours = ordered(output), ordered(target.output)
+    theirs, ours = list_operations(output), list_operations(target.output)
     _compare(theirs, ours)
-    values: list[tuple[Any, np.ndarray]] = []
+    values: list[tuple[tf.Variable, AnyArray]] = []
     for source, place in zip(theirs, ours, strict=True):
         if id(place) not in target.layers:
             continue
@@ -125,23 +128,25 @@ def _compare(theirs: list[Operation], ours: list[Operation]) -> None:
         raise UrfrError(f"{len(unfit)} operations do not fit: {'; '.join(unfit[:SHOWN])}{more}")
 
 
-def _rows_columns_channels(kernel: np.ndarray, map_shape: tuple[int, int, int]) -> np.ndarray:
+def _rows_columns_channels(kernel: AnyArray, map_shape: tuple[int, int, int]) -> AnyArray:
     """Reorders a dense kernel's inputs from (channel, row, column) to Keras's (row, column, channel)."""
     rows, columns, channels = map_shape
     dim = kernel.shape[1]
     return kernel.reshape(channels, rows, columns, dim).transpose(1, 2, 0, 3).reshape(-1, dim)
 
 
-def _gain(source: Operation, layer: Any) -> float:
-    """What the embedding is multiplied by before its batch norm, which has no scale and another epsilon.
+def _gain(source: Operation, layer: keras.layers.Layer) -> float:
+    """Gives the factor of the embedding before its batch norm, which has no scale and another epsilon.
 
-    (c x - c mean) / sqrt(c^2 variance + ours) is (x - mean) / sqrt(variance + theirs) for
-    c = sqrt(ours / theirs), with the statistics of the moment as well as with the kept ones.
+    (c x - c mean) / sqrt(c^2 variance + ours) is (x - mean) / sqrt(variance + theirs) for c = sqrt(ours /
+    theirs). That holds for the statistics of a batch as well as for the stored ones.
     """
     return math.sqrt(layer.epsilon / source.epsilon) if source.epsilon > 0 else 1.0
 
 
-def _norm_values(source: Operation, layer: Any, gain: float) -> list[tuple[Any, np.ndarray]]:
+def _norm_values(
+    source: Operation, layer: keras.layers.Layer, gain: float
+) -> list[tuple[tf.Variable, AnyArray]]:
     """Values for a Keras batch norm of another epsilon, which may have no scale.
 
     With a scale, gamma is multiplied by sqrt((variance + our epsilon) / (variance + theirs)), so the

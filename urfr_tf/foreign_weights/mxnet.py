@@ -5,14 +5,24 @@ import math
 import os
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import read_json
-from urfr_tf.foreign_weights.graph import ADD, CONVOLUTION, DENSE, INPUT, NORM, PRELU, Operation, image_input
+from urfr_tf.foreign_weights.bounded import AnyArray
+from urfr_tf.foreign_weights.graph import (
+    ADD,
+    CONVOLUTION,
+    DENSE,
+    INPUT,
+    NORM,
+    PRELU,
+    Operation,
+    make_image_input,
+)
 from urfr_tf.foreign_weights.mxnet_params import read_params
 
 SAME = ("Flatten", "Dropout", "identity", "_copy", "BlockGrad", "L2Normalization")
@@ -28,8 +38,8 @@ for _name in ("Minus", "Plus", "Mul", "Div"):
     SCALARS[f"_{_name}Scalar"] = SCALARS[f"_{_name.lower()}_scalar"]
 
 
-def read_mxnet(params: str | os.PathLike[str]) -> tuple[Operation, list[str]]:
-    """Reads a network from its `-NNNN.params` file and the `-symbol.json` beside it.
+def read_mxnet_graph(params: str | os.PathLike[str]) -> tuple[Operation, list[str]]:
+    """Reads a network from its `-NNNN.params` file and the `-symbol.json` in the same folder.
 
     Returns:
         The operation that gives the embedding, and the names of arrays that no operation uses.
@@ -37,13 +47,13 @@ def read_mxnet(params: str | os.PathLike[str]) -> tuple[Operation, list[str]]:
     Raises:
         UrfrError: a file is missing or damaged, or an operation or setting is not one of these networks'.
     """
-    symbol = symbol_beside(params)
+    symbol = find_symbol_file(params)
     network = _Symbol(read_json(symbol), read_params(params), str(symbol))
     return network.operation(network.head()), network.unused()
 
 
-def symbol_beside(params: str | os.PathLike[str]) -> Path:
-    """`DIR/NAME-symbol.json` for `DIR/NAME-0000.params`.
+def find_symbol_file(params: str | os.PathLike[str]) -> Path:
+    """Finds `DIR/NAME-symbol.json` for `DIR/NAME-0000.params`.
 
     Raises:
         UrfrError: the name does not end like that, or the file is not there.
@@ -54,59 +64,77 @@ def symbol_beside(params: str | os.PathLike[str]) -> Path:
         raise UrfrError(f"expected a file named NAME-0000.params, but got {path}")
     symbol = path.with_name(f"{stem}-symbol.json")
     if not symbol.is_file():
-        raise UrfrError(f"expected the network's structure in {symbol} beside {path.name}, but there is none")
+        raise UrfrError(
+            f"expected the network's structure in {symbol}, next to {path.name}, but there is none"
+        )
     return symbol
 
 
-class _Symbol:
-    """The nodes of a symbol file, made into operations on demand."""
+@dataclass(frozen=True)
+class _Node:
+    """One entry of a symbol file; `inputs` are numbers of nodes before it."""
 
-    def __init__(self, symbol: Any, arrays: dict[str, np.ndarray], where: str) -> None:
+    op: str
+    name: str
+    inputs: list[int]
+    attributes: dict[str, str]
+
+
+class _Symbol:
+    """The nodes of a symbol file, which become operations on demand."""
+
+    def __init__(self, symbol: object, arrays: dict[str, AnyArray], where: str) -> None:
         self.where = where
         self.arrays = {name.split(":", 1)[-1]: array for name, array in arrays.items()}
         self.used: set[str] = set()
-        self.made: dict[int, Operation] = {}
-        nodes = symbol.get("nodes") if isinstance(symbol, dict) else None
+        self.operations: dict[int, Operation] = {}
+        symbol = symbol if isinstance(symbol, dict) else {}
+        nodes = symbol.get("nodes")
         if not isinstance(nodes, list) or not nodes:
             raise UrfrError(f"expected a list of nodes in {where}")
-        self.nodes = nodes
+        self.entries = nodes
         self.heads = symbol.get("heads")
+        self.names: list[str] = []
 
     def head(self) -> int:
-        """The number of the output's node."""
+        """Gives the number of the output's node."""
         try:
-            return self._number(self.heads[0][0], len(self.nodes))
+            heads = self.heads or []
+            return self._number(heads[0][0], len(self.entries))
         except (TypeError, IndexError, KeyError) as error:
             raise UrfrError(f"expected the output's node under heads in {self.where}") from error
 
     def unused(self) -> list[str]:
-        """Names of arrays that no operation took."""
+        """Lists the arrays that no operation took."""
         return sorted(set(self.arrays) - self.used)
 
     def operation(self, last: int) -> Operation:
-        """Makes the nodes up to `last`, in the file's order, which puts inputs before users."""
+        """Builds the nodes up to `last`, in the file's order, which puts inputs before users."""
         for number in range(last + 1):
-            node = self.nodes[number]
-            try:
-                op, name = str(node["op"]), str(node["name"])
-                inputs = [self._number(entry[0], number) for entry in node["inputs"]]
-                attributes = next((dict(node[k]) for k in ("attrs", "attr", "param") if node.get(k)), {})
-            except (TypeError, KeyError, IndexError, ValueError) as error:
-                raise UrfrError(
-                    f"node {number} of {self.where} lacks op, name, inputs or attributes"
-                ) from error
-            if op != "null":
-                self.made[number] = self._make(op, name, inputs, attributes)
-            elif name == "data":
-                self.made[number] = image_input()
-        if last not in self.made:
+            node = self._read_node(number)
+            self.names.append(node.name)
+            if node.op != "null":
+                self.operations[number] = self._build(node)
+            elif node.name == "data":
+                self.operations[number] = make_image_input()
+        if last not in self.operations:
             raise UrfrError(f"expected an operation at the head of {self.where}, but got a variable")
-        return self.made[last]
+        return self.operations[last]
 
-    def _make(self, op: str, name: str, inputs: list[int], attributes: dict[str, str]) -> Operation:
+    def _read_node(self, number: int) -> _Node:
+        entry = self.entries[number]
+        try:
+            inputs = [self._number(source[0], number) for source in entry["inputs"]]
+            attributes = next((dict(entry[k]) for k in ("attrs", "attr", "param") if entry.get(k)), {})
+            return _Node(str(entry["op"]), str(entry["name"]), inputs, attributes)
+        except (TypeError, KeyError, IndexError, ValueError, AttributeError) as error:
+            raise UrfrError(f"node {number} of {self.where} lacks op, name, inputs or attributes") from error
+
+    def _build(self, node: _Node) -> Operation:
+        op, name, attributes = node.op, node.name, node.attributes
         setting = _Settings(attributes, f"{name} in {self.where}")
-        sources = [self.made[number] for number in inputs if number in self.made]
-        parameters = [self.nodes[number]["name"] for number in inputs if number not in self.made]
+        sources = [self.operations[number] for number in node.inputs if number in self.operations]
+        parameters = [self.names[number] for number in node.inputs if number not in self.operations]
         if op in ADDITIONS and len(sources) == 2:
             return Operation(ADD, name, sources)
         if len(sources) != 1:
@@ -159,7 +187,7 @@ class _Symbol:
         after = {"scale": before["scale"] * factor, "offset": before["offset"] * factor + term}
         return Operation(INPUT, source.name, arrays=after)
 
-    def _take(self, parameters: list[str], count: int, name: str) -> list[np.ndarray]:
+    def _take(self, parameters: list[str], count: int, name: str) -> list[AnyArray]:
         if len(parameters) != count:
             raise UrfrError(f"expected {count} parameters of {name} in {self.where}, but got {parameters}")
         missing = [parameter for parameter in parameters if parameter not in self.arrays]
@@ -168,7 +196,7 @@ class _Symbol:
         self.used.update(parameters)
         return [self.arrays[parameter].astype(np.float32) for parameter in parameters]
 
-    def _number(self, value: Any, below: int) -> int:
+    def _number(self, value: object, below: int) -> int:
         if not isinstance(value, int) or not 0 <= value < below:
             raise UrfrError(f"expected a node's number below {below} in {self.where}, but got {value!r}")
         return value
@@ -181,35 +209,47 @@ class _Settings:
         self.attributes = attributes
         self.where = where
 
-    def _value(self, key: str, default: Any, kinds: tuple[type, ...]) -> Any:
+    def _value(self, key: str, default: object) -> object:
         text = self.attributes.get(key)
         try:
-            value = default if text is None else ast.literal_eval(str(text))
+            return default if text is None else ast.literal_eval(str(text))
         except (ValueError, SyntaxError, MemoryError, RecursionError):
-            value = None
-        if not isinstance(value, kinds):
-            raise UrfrError(f"the setting {key} of {self.where} cannot be understood: {text!r}")
-        return value
+            return None
+
+    def _refusal(self, key: str) -> UrfrError:
+        text = self.attributes.get(key)
+        return UrfrError(f"the setting {key} of {self.where} cannot be understood: {text!r}")
 
     def number(self, key: str, default: float | None) -> float:
-        return float(self._value(key, default, (int, float)))
+        """Gives a setting that is a number."""
+        value = self._value(key, default)
+        if not isinstance(value, int | float):
+            raise self._refusal(key)
+        return float(value)
 
     def flag(self, key: str, default: bool) -> bool:
-        return bool(self._value(key, default, (bool, int)))
+        """Gives a setting that is True, False, 1 or 0."""
+        value = self._value(key, default)
+        if not isinstance(value, int):
+            raise self._refusal(key)
+        return bool(value)
 
     def pair(self, key: str, default: int) -> int:
-        """The one value of a pair of equal integers; () stands for the default."""
-        value = self._value(key, (), (tuple, list)) or (default, default)
-        if len(value) != 2 or value[0] != value[1] or not isinstance(value[0], int):
+        """Gives the one value of a pair of equal integers; () stands for the default."""
+        value = self._value(key, ())
+        if not isinstance(value, tuple | list):
+            raise self._refusal(key)
+        first, *others = value or (default, default)
+        if len(others) != 1 or first != others[0] or not isinstance(first, int):
             raise UrfrError(f"expected two equal integers for {key} of {self.where}, but got {value}")
-        return value[0]
+        return first
 
 
-def _matrix(weight: np.ndarray, name: str) -> np.ndarray:
+def _matrix(weight: AnyArray, name: str) -> AnyArray:
     if weight.ndim != 2:
         raise UrfrError(f"expected a matrix for {name}, but got the shape {weight.shape}")
     return weight
 
 
-def _with_bias(kernel: np.ndarray, bias: list[np.ndarray]) -> dict[str, np.ndarray]:
+def _with_bias(kernel: AnyArray, bias: list[AnyArray]) -> dict[str, AnyArray]:
     return {"kernel": kernel, **({"bias": bias[0]} if bias else {})}

@@ -10,7 +10,7 @@ import os
 import numpy as np
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.foreign_weights.bounded import BoundedReader, read_file
+from urfr_tf.foreign_weights.bounded import AnyArray, BoundedReader, read_file
 
 LIST_MAGIC = 0x112
 ARRAY_V1, ARRAY_V2, ARRAY_V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
@@ -19,8 +19,8 @@ MOST_DIMENSIONS = 8
 SMALLEST_ARRAY = 8
 
 
-def read_params(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """The arrays of a `.params` file by name, `arg:` and `aux:` kept.
+def read_params(path: str | os.PathLike[str]) -> dict[str, AnyArray]:
+    """Reads the arrays of a `.params` file by name, with `arg:` and `aux:`.
 
     Raises:
         UrfrError: the file is unreadable, is not such a list, or says sizes that it does not have.
@@ -53,7 +53,7 @@ def _name(reader: BoundedReader) -> str:
         raise UrfrError(f"{reader.where} is damaged: a name is not UTF-8") from error
 
 
-def _array(reader: BoundedReader) -> np.ndarray:
+def _array(reader: BoundedReader) -> AnyArray:
     (magic,) = reader.unpack("I", "an array's header")
     if magic in (ARRAY_V2, ARRAY_V3):
         (storage,) = reader.unpack("i", "an array's storage type")

@@ -1,14 +1,15 @@
 """ONNX networks of the IR and MobileFaceNet kind -> a graph of operations."""
 
 import os
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.foreign_weights.bounded import read_file
+from urfr_tf.foreign_weights.bounded import AnyArray, read_file
 from urfr_tf.foreign_weights.graph import (
     ADD,
     CONVOLUTION,
@@ -17,17 +18,19 @@ from urfr_tf.foreign_weights.graph import (
     NORM,
     PRELU,
     Operation,
-    every_second,
-    image_input,
+    make_image_input,
+    take_every_second,
 )
-from urfr_tf.foreign_weights.onnx_schema import model_class
+from urfr_tf.foreign_weights.onnx_schema import OnnxAttribute, OnnxGraph, OnnxNode, build_model_class
 from urfr_tf.foreign_weights.onnx_tensors import TensorReader
 
 # What changes neither the values nor their order.
 SAME = ("Flatten", "Reshape", "Dropout", "Identity", "Cast", "Squeeze", "Unsqueeze", "LpNormalization")
-# What only computes a shape or the length of the embedding: no part of the chain of layers.
+# What only computes a shape or the length of the embedding, and does not belong to the chain of layers.
 ASIDE = ("Shape", "Gather", "Concat", "Slice", "ReduceL2", "Clip", "Expand", "Max")
-AFFINE: dict[str, Callable[[Any, Any, Any], tuple[Any, Any]]] = {
+_Doubles: TypeAlias = NDArray[np.float64]
+_Value: TypeAlias = "Operation | AnyArray | None"
+AFFINE: dict[str, Callable[[_Doubles, _Doubles, _Doubles], tuple[_Doubles, _Doubles]]] = {
     "Add": lambda scale, offset, c: (scale, offset + c),
     "Sub": lambda scale, offset, c: (scale, offset - c),
     "Mul": lambda scale, offset, c: (scale * c, offset * c),
@@ -35,7 +38,7 @@ AFFINE: dict[str, Callable[[Any, Any, Any], tuple[Any, Any]]] = {
 }
 
 
-def read_onnx(path: str | os.PathLike[str]) -> tuple[Operation, list[str], int | None]:
+def read_onnx_graph(path: str | os.PathLike[str]) -> tuple[Operation, list[str], int | None]:
     """Reads a network from an `.onnx` file.
 
     A network that does not normalise its pixels is taken to want (x - 127.5) / 127.5, R, G, B, which is
@@ -48,7 +51,7 @@ def read_onnx(path: str | os.PathLike[str]) -> tuple[Operation, list[str], int |
     Raises:
         UrfrError: the file is unreadable or damaged, or a layer is not one of these networks'.
     """
-    model = model_class()()
+    model = build_model_class()()
     try:
         model.ParseFromString(read_file(path))
     except (DecodeError, ValueError) as error:
@@ -64,14 +67,14 @@ def read_onnx(path: str | os.PathLike[str]) -> tuple[Operation, list[str], int |
 
 
 class _Network:
-    """Follows the nodes; a value is an operation, a constant array, or None where it is set aside."""
+    """Follows the nodes. A value is an operation, a constant array, or None where it is set aside."""
 
-    def __init__(self, graph: Any, tensors: TensorReader, where: str) -> None:
+    def __init__(self, graph: OnnxGraph, tensors: TensorReader, where: str) -> None:
         self.where = where
         self.tensors = tensors
-        self.constants: dict[str, np.ndarray] = {t.name: tensors.array(t) for t in graph.initializer}
+        self.constants: dict[str, AnyArray] = {t.name: tensors.read(t) for t in graph.initializer}
         self.used: set[str] = set()
-        self.values: dict[str, Operation | np.ndarray | None] = dict(self.constants)
+        self.values: dict[str, _Value] = dict(self.constants)
         images = [value for value in graph.input if value.name not in self.constants]
         if len(images) != 1:
             raise UrfrError(f"expected one input of {where}, but got {[value.name for value in images]}")
@@ -81,21 +84,21 @@ class _Network:
         for node in graph.node:
             self._add(node)
 
-    def _image(self, graph: Any, name: str) -> Operation:
+    def _image(self, graph: OnnxGraph, name: str) -> Operation:
         first = [node.op_type for node in graph.node if name in node.input]
-        normalises = any(kind in AFFINE for kind in first)
-        return image_input() if normalises else image_input(1 / 127.5, -1.0)
+        normalizes = any(kind in AFFINE for kind in first)
+        return make_image_input() if normalizes else make_image_input(1 / 127.5, -1.0)
 
-    def _add(self, node: Any) -> None:
+    def _add(self, node: OnnxNode) -> None:
         missing = [name for name in node.input if name and name not in self.values]
         if missing or not node.output:
             raise UrfrError(
                 f"{node.op_type} {node.name} of {self.where} needs {missing}, which nothing gives"
             )
-        made = self._value(node, [self.values[name] if name else None for name in node.input])
-        self.values[node.output[0]] = made
+        inputs = [self.values[name] if name else None for name in node.input]
+        self.values[node.output[0]] = self._value(node, inputs)
 
-    def _value(self, node: Any, inputs: list[Any]) -> Operation | np.ndarray | None:
+    def _value(self, node: OnnxNode, inputs: list[_Value]) -> _Value:
         kind, name = node.op_type, node.output[0]
         sources = [value for value in inputs if isinstance(value, Operation)]
         if kind == "Constant":
@@ -122,21 +125,21 @@ class _Network:
                 return layer(node, sources)
         raise self._unknown(node)
 
-    def _unknown(self, node: Any) -> UrfrError:
+    def _unknown(self, node: OnnxNode) -> UrfrError:
         return UrfrError(
             f"{node.op_type} {node.output[0]} of {self.where} has no counterpart in our backbones"
         )
 
-    def _constant(self, node: Any) -> np.ndarray | None:
+    def _constant(self, node: OnnxNode) -> AnyArray | None:
         values = [attribute.t for attribute in node.attribute if attribute.name == "value"]
-        return self.tensors.array(values[0]) if values else None
+        return self.tensors.read(values[0]) if values else None
 
-    def _affine(self, node: Any, inputs: list[Any], source: Operation) -> Operation:
+    def _affine(self, node: OnnxNode, inputs: list[_Value], source: Operation) -> Operation:
         constant = inputs[1] if inputs[0] is source else inputs[0]
         if constant is None and node.op_type == "Div":  # embedding / its length
             return source
-        ordered = inputs[0] is source or node.op_type in ("Add", "Mul")
-        if isinstance(constant, np.ndarray) and ordered:
+        in_order = inputs[0] is source or node.op_type in ("Add", "Mul")
+        if isinstance(constant, np.ndarray) and in_order:
             self.used.update(n for n in node.input if n in self.constants)
             flat = constant.reshape(-1).astype(np.float64)
             if source.kind == INPUT and flat.size in (1, 3):
@@ -149,65 +152,89 @@ class _Network:
                 return Operation(DENSE, source.name, source.sources, dense)
         raise self._unknown(node)
 
-    def _convolution(self, node: Any, sources: list[Operation]) -> Operation:
+    def _convolution(self, node: OnnxNode, sources: list[Operation]) -> Operation:
         kernel, *bias = self._take(node, (4, 1))
-        settings = self._settings(node)
-        stride, padding = settings.get("strides", [1, 1]), settings.get("pads", [0, 0, 0, 0])
-        plain = settings.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID", b"")
-        same = len(set(stride)) == 1 and len(set(padding)) == 1 and set(settings.get("dilations", [1])) == {1}
-        if not plain or not same:
+        settings = _Settings(node)
+        stride, padding = settings.integers("strides", [1, 1]), settings.integers("pads", [0, 0, 0, 0])
+        plain = settings.word("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID", b"")
+        dilations = settings.integers("dilations", [1])
+        if not plain or not len(set(stride)) == len(set(padding)) == 1 or set(dilations) != {1}:
             raise UrfrError(f"expected a plain, square convolution at {node.output[0]} of {self.where}")
         arrays = _with_bias(kernel.transpose(2, 3, 1, 0), bias)
-        groups = settings.get("group", 1)
+        groups = settings.integer("group", 1)
         return Operation(CONVOLUTION, node.output[0], sources, arrays, stride[0], padding[0], groups)
 
-    def _norm(self, node: Any, sources: list[Operation]) -> Operation:
+    def _norm(self, node: OnnxNode, sources: list[Operation]) -> Operation:
         scale, offset, mean, variance = self._take(node, (1, 1, 1, 1), exactly=4)
         arrays = {"scale": scale, "offset": offset, "mean": mean, "variance": variance}
-        epsilon = self._settings(node).get("epsilon", 1e-5)
+        epsilon = _Settings(node).number("epsilon", 1e-5)
         return Operation(NORM, node.output[0], sources, arrays, epsilon=epsilon)
 
-    def _prelu(self, node: Any, sources: list[Operation]) -> Operation:
+    def _prelu(self, node: OnnxNode, sources: list[Operation]) -> Operation:
         (slope,) = self._take(node, (0,), exactly=1)
         return Operation(PRELU, node.output[0], sources, {"slope": slope.reshape(-1)})
 
-    def _gemm(self, node: Any, sources: list[Operation]) -> Operation:
+    def _gemm(self, node: OnnxNode, sources: list[Operation]) -> Operation:
         kernel, *bias = self._take(node, (2, 1))
-        settings = self._settings(node)
-        if settings.get("alpha", 1.0) != 1 or settings.get("beta", 1.0) != 1 or settings.get("transA", 0):
+        settings = _Settings(node)
+        factors = settings.number("alpha", 1.0), settings.number("beta", 1.0)
+        if factors != (1.0, 1.0) or settings.integer("transA", 0):
             raise UrfrError(f"expected a plain dense layer at {node.output[0]} of {self.where}")
-        kernel = kernel.T if settings.get("transB", 0) else kernel
+        kernel = kernel.T if settings.integer("transB", 0) else kernel
         return Operation(DENSE, node.output[0], sources, _with_bias(kernel, bias))
 
-    def _pooling(self, node: Any, sources: list[Operation]) -> Operation:
-        settings = self._settings(node)
-        stride = settings.get("strides", [1, 1])
-        if settings.get("kernel_shape") != [1, 1] or stride not in ([1, 1], [2, 2]):
+    def _pooling(self, node: OnnxNode, sources: list[Operation]) -> Operation:
+        settings = _Settings(node)
+        stride = settings.integers("strides", [1, 1])
+        if settings.integers("kernel_shape", []) != [1, 1] or stride not in ([1, 1], [2, 2]):
             raise self._unknown(node)
-        return sources[0] if stride == [1, 1] else every_second(sources[0], node.output[0])
+        return sources[0] if stride == [1, 1] else take_every_second(sources[0], node.output[0])
 
-    def _take(self, node: Any, dimensions: tuple[int, ...], exactly: int = 0) -> list[np.ndarray]:
+    def _take(
+        self, node: OnnxNode, dimensions: tuple[int, ...], exactly: int = 0
+    ) -> list[NDArray[np.float32]]:
         """The constants among a node's inputs after the first; a dimension of 0 allows any."""
         names = [name for name in node.input[1:] if name]
-        arrays = [self.values[name] for name in names]
-        taken = [array for array in arrays if isinstance(array, np.ndarray)]
-        fit = [d in (0, array.ndim) for array, d in zip(taken, dimensions, strict=False)]
-        if len(taken) != len(arrays) or not all(fit) or not (exactly or 1) <= len(taken) <= len(dimensions):
+        values = [self.values[name] for name in names]
+        arrays = [array for array in values if isinstance(array, np.ndarray)]
+        fit = [d in (0, array.ndim) for array, d in zip(arrays, dimensions, strict=False)]
+        enough = (exactly or 1) <= len(arrays) <= len(dimensions)
+        if len(arrays) != len(values) or not all(fit) or not enough:
             raise UrfrError(f"unexpected weights of {node.op_type} {node.output[0]} in {self.where}")
         self.used.update(names)
-        return [array.astype(np.float32) for array in taken]
-
-    def _settings(self, node: Any) -> dict[str, Any]:
-        settings: dict[str, Any] = {}
-        for attribute in node.attribute:
-            for field in ("ints", "floats"):
-                if len(getattr(attribute, field)):
-                    settings[attribute.name] = list(getattr(attribute, field))
-            for field in ("i", "f", "s"):
-                if attribute.HasField(field):
-                    settings[attribute.name] = getattr(attribute, field)
-        return settings
+        return [array.astype(np.float32) for array in arrays]
 
 
-def _with_bias(kernel: np.ndarray, bias: list[np.ndarray]) -> dict[str, np.ndarray]:
+class _Settings:
+    """The attributes of a node; a setting of another type than a layer has is as if it were absent."""
+
+    def __init__(self, node: OnnxNode) -> None:
+        self.attributes: dict[str, OnnxAttribute] = {each.name: each for each in node.attribute}
+
+    def _field(self, name: str, field: str) -> OnnxAttribute | None:
+        attribute = self.attributes.get(name)
+        return attribute if attribute is not None and attribute.HasField(field) else None
+
+    def integers(self, name: str, default: Sequence[int]) -> list[int]:
+        """Gives a setting that is a list of integers."""
+        attribute = self.attributes.get(name)
+        return list(attribute.ints if attribute is not None and len(attribute.ints) else default)
+
+    def integer(self, name: str, default: int) -> int:
+        """Gives a setting that is an integer."""
+        attribute = self._field(name, "i")
+        return default if attribute is None else attribute.i
+
+    def number(self, name: str, default: float) -> float:
+        """Gives a setting that is a number."""
+        attribute = self._field(name, "f")
+        return default if attribute is None else attribute.f
+
+    def word(self, name: str, default: bytes) -> bytes:
+        """Gives a setting that is a word."""
+        attribute = self._field(name, "s")
+        return default if attribute is None else attribute.s
+
+
+def _with_bias(kernel: AnyArray, bias: Sequence[AnyArray]) -> dict[str, AnyArray]:
     return {"kernel": kernel, **({"bias": bias[0]} if bias else {})}

@@ -1,11 +1,12 @@
-"""The part of ONNX's protobuf schema that weights need, as message classes made at run time.
+"""The messages of ONNX's protobuf schema that weights need. Their classes are built at run time.
 
-The field numbers are those of `onnx/onnx.proto` (unchanged since IR version 3). The package `onnx` is
-not a dependency; protobuf is there with TensorFlow, and it checks every length against the file. The
-descriptors live in a pool of their own, so that `onnx` may be imported in the same process.
+The field numbers are those of `onnx/onnx.proto` (unchanged since IR version 3). The package `onnx` is not a
+dependency. Protobuf comes with TensorFlow, and it checks every length against the file. The descriptors live
+in a separate pool, so that `onnx` may be imported in the same process.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
@@ -18,8 +19,9 @@ _SCALARS = {
     "string": descriptor_pb2.FieldDescriptorProto.TYPE_STRING,
     "bytes": descriptor_pb2.FieldDescriptorProto.TYPE_BYTES,
 }
+_FieldType: TypeAlias = "str | list[str]"
 # message: {field: (number, type)}; a type in a list is repeated; a type that is no scalar is a message.
-_MESSAGES: dict[str, dict[str, tuple[int, Any]]] = {
+_MESSAGES: dict[str, dict[str, tuple[int, _FieldType]]] = {
     "Entry": {"key": (1, "string"), "value": (2, "string")},
     "Tensor": {
         "dims": (1, ["int64"]),
@@ -65,21 +67,113 @@ _MESSAGES: dict[str, dict[str, tuple[int, Any]]] = {
 }
 
 
-def model_class() -> Any:
-    """The message class of a whole ONNX file: `model_class()().ParseFromString(content)`."""
+class OnnxEntry(Protocol):
+    """A key and its value."""
+
+    key: str
+    value: str
+
+
+class OnnxTensor(Protocol):
+    """An array, its content here or in another file."""
+
+    name: str
+    dims: Sequence[int]
+    data_type: int
+    raw_data: bytes
+    data_location: int
+    external_data: Sequence[OnnxEntry]
+
+
+class OnnxAttribute(Protocol):
+    """A setting of a node, in one field of several."""
+
+    name: str
+    f: float
+    i: int
+    s: bytes
+    t: OnnxTensor
+    floats: Sequence[float]
+    ints: Sequence[int]
+
+    def HasField(self, name: str) -> bool:  # noqa: N802 (protobuf's name)
+        """Whether a field that is not repeated is set."""
+
+
+class OnnxNode(Protocol):
+    """One layer: names of what it takes and gives, and its settings."""
+
+    name: str
+    op_type: str
+    input: Sequence[str]
+    output: Sequence[str]
+    attribute: Sequence[OnnxAttribute]
+
+
+class OnnxDimension(Protocol):
+    """A side; 0 where it is free."""
+
+    dim_value: int
+
+
+class OnnxShape(Protocol):
+    """The sides of an input."""
+
+    dim: Sequence[OnnxDimension]
+
+
+class OnnxTensorType(Protocol):
+    """The shape of an input."""
+
+    shape: OnnxShape
+
+
+class OnnxType(Protocol):
+    """The type of an input."""
+
+    tensor_type: OnnxTensorType
+
+
+class OnnxValue(Protocol):
+    """An input or output."""
+
+    name: str
+    type: OnnxType
+
+
+class OnnxGraph(Protocol):
+    """A network."""
+
+    node: Sequence[OnnxNode]
+    initializer: Sequence[OnnxTensor]
+    input: Sequence[OnnxValue]
+    output: Sequence[OnnxValue]
+
+
+class OnnxModel(Protocol):
+    """A whole file."""
+
+    graph: OnnxGraph
+
+    def ParseFromString(self, content: bytes) -> int:  # noqa: N802 (protobuf's name)
+        """Takes the fields from a file's content; raises DecodeError."""
+
+
+def build_model_class() -> type[OnnxModel]:
+    """Builds the message class of a whole ONNX file: `build_model_class()().ParseFromString(content)`."""
     file = descriptor_pb2.FileDescriptorProto(name="urfr_onnx.proto", package=_PACKAGE, syntax="proto2")
     for message, fields in _MESSAGES.items():
         described = file.message_type.add(name=message)
         for name, (number, kind) in fields.items():
-            repeated = isinstance(kind, list)
-            kind = kind[0] if repeated else kind
             field = described.field.add(name=name, number=number)
-            field.label = field.LABEL_REPEATED if repeated else field.LABEL_OPTIONAL
-            if kind in _SCALARS:
-                field.type = _SCALARS[kind]
+            field.label = field.LABEL_REPEATED if isinstance(kind, list) else field.LABEL_OPTIONAL
+            type_name = kind[0] if isinstance(kind, list) else kind
+            if type_name in _SCALARS:
+                field.type = _SCALARS[type_name]
             else:
                 field.type = field.TYPE_MESSAGE
-                field.type_name = f".{_PACKAGE}.{kind}"
+                field.type_name = f".{_PACKAGE}.{type_name}"
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Model"))
+    model: type[OnnxModel] = message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Model"))
+    return model

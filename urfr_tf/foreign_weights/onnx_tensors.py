@@ -1,13 +1,15 @@
-"""ONNX tensors -> arrays, inside the file or in a data file beside it."""
+"""ONNX tensors -> arrays, inside the file or in a data file in the same folder."""
 
 import math
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf.errors import UrfrError
+from urfr_tf.foreign_weights.bounded import AnyArray
+from urfr_tf.foreign_weights.onnx_schema import OnnxTensor
 
 # TensorProto.DataType: (NumPy type of raw_data, field of unpacked values)
 TYPES = {
@@ -25,10 +27,10 @@ class TensorReader:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self.files: dict[str, np.memmap] = {}
+        self.files: dict[str, NDArray[np.uint8]] = {}
 
-    def array(self, tensor: Any) -> np.ndarray:
-        """The array of a tensor message; halves as float32.
+    def read(self, tensor: OnnxTensor) -> AnyArray:
+        """Gives the array of a tensor message; halves become float32.
 
         Raises:
             UrfrError: a type that weights do not have, or a size that the data do not have.
@@ -47,7 +49,7 @@ class TensorReader:
             if len(tensor.raw_data) % dtype.itemsize:
                 raise UrfrError(f"the tensor {tensor.name} of {self.path} is cut short")
             flat = np.frombuffer(tensor.raw_data, dtype)
-        elif dtype == np.float16:  # Unpacked halves are kept as the integers of their bits.
+        elif dtype == np.float16:  # Unpacked halves are stored as the integers of their bits.
             flat = np.array(getattr(tensor, field), np.uint32).astype(np.uint16).view(np.float16)
         else:
             flat = np.array(getattr(tensor, field), dtype)
@@ -57,17 +59,17 @@ class TensorReader:
             )
         return flat.reshape(shape).astype(np.float32 if dtype == np.float16 else dtype)
 
-    def _external(self, tensor: Any, size: int) -> bytes:
+    def _external(self, tensor: OnnxTensor, size: int) -> bytes:
         entries = {entry.key: entry.value for entry in tensor.external_data}
         location, offset = entries.get("location", ""), entries.get("offset", "0")
         if location in ("", ".", "..") or location != os.path.basename(location) or not offset.isdigit():
             raise UrfrError(f"expected data in the folder of {self.path}, but it names {location!r}")
         if location not in self.files:
-            beside = self.path.with_name(location)
+            data_file = self.path.with_name(location)
             try:
-                self.files[location] = np.memmap(beside, np.uint8, "r")
+                self.files[location] = np.memmap(data_file, np.uint8, "r")
             except (OSError, ValueError) as error:
-                raise UrfrError(f"could not read {beside}, which {self.path} needs: {error}") from error
+                raise UrfrError(f"could not read {data_file}, which {self.path} needs: {error}") from error
         data, start = self.files[location], int(offset)
         if start + size > data.size:
             raise UrfrError(

@@ -1,9 +1,9 @@
 """Follows a pickle as data. Nothing in the file is ever imported or called.
 
-Python's own unpickler imports and calls what a file names. This reader steps through the opcodes, which the standard
-library's `pickletools` decodes, with a stack of plain values. A named class or function becomes an `Inert`, which
-only remembers its name. A call is carried out only if the caller's allow-list has a function of ours for exactly
-that name.
+Python's own unpickler imports and calls what a file names. This reader steps through the opcodes, which the
+standard library's `pickletools` decodes, with a stack of plain values. A named class or function becomes an
+`Inert`, which only remembers its name. A call is carried out only if the caller's allow-list has a function
+of ours for exactly that name.
 """
 
 import pickletools
@@ -58,10 +58,11 @@ class PickleRules:
     """What a pickle may do.
 
     Attributes:
-        functions: the allow-list. By full name ("module.name"), what stands for that global when the pickle calls it.
+        functions: the allow-list. By full name ("module.name"), what stands for that global when the pickle
+            calls it.
         persistent: what stands for a persistent id; None refuses persistent ids.
-        strict: refuse a call of any other name, and the state of any other object. Otherwise the result of such a
-            call is an `Inert`, and its state is passed over.
+        strict: refuse a call of any other name, and the state of any other object. Otherwise the result of
+            such a call is an `Inert`, and its state is passed over.
         old_text_as_bytes: the strings of Python 2 are bytes, as in `pickle.load(encoding="bytes")`.
     """
 
@@ -79,11 +80,12 @@ def follow_pickle(content: bytes, rules: PickleRules) -> object:
     """Gives the value that a pickle describes.
 
     Returns:
-        A value made of dict, list, tuple, numbers, strings, bytes, `Inert`, and what the functions of the rules give.
+        A value made of dict, list, tuple, numbers, strings, bytes, `Inert`, and what the functions of the
+        rules give.
 
     Raises:
-        PickleError: it is not a pickle, is cut short, uses an opcode that plain data does not need, or does what the
-            rules do not allow.
+        PickleError: it is not a pickle, is cut short, uses an opcode that plain data does not need, or does
+            what the rules do not allow.
     """
     try:
         return _Machine(rules).run(content)

@@ -1,7 +1,7 @@
 """Reads pickles of bytes, lists and booleans without unpickling them.
 
-The allow-list has seven functions, all of which spell bytes or a boolean: bytearray, bytes, _codecs.encode, and those
-of NumPy's uint8 arrays and booleans. Any other call is refused (see pickle_machine).
+The allow-list has seven functions, all of which spell bytes or a boolean: bytearray, bytes, _codecs.encode,
+and those of NumPy's uint8 arrays and booleans. Any other call is refused (see pickle_machine).
 """
 
 import os

@@ -191,7 +191,9 @@ def _decode(content: bytes, kind: str) -> AnyArray:
 
 
 def _read_safetensors(content: bytes, where: str) -> dict[str, AnyArray]:
-    """The library checks the header's length, the types, and that the tensors fill the file without overlapping."""
+    """The library checks the header's length, the types, and that the tensors fill the file without
+    overlapping.
+    """
     try:
         return {
             name: _decode(entry["data"], SAFETENSORS[entry["dtype"]]).reshape(entry["shape"])

@@ -7,12 +7,12 @@ from urfr_tf import keys
 from urfr_tf.config.load_config import from_dict
 from urfr_tf.config.tree import Experiment
 from urfr_tf.files import file_sha256
-from urfr_tf.foreign_weights.graph import accept_our_pixels, tidy
-from urfr_tf.foreign_weights.iresnet import iresnet_graph
-from urfr_tf.foreign_weights.keras_graph import keras_graph
-from urfr_tf.foreign_weights.mapping import Proportions, load_graph, proportions
-from urfr_tf.foreign_weights.mxnet import read_mxnet, symbol_beside
-from urfr_tf.foreign_weights.onnx import read_onnx
+from urfr_tf.foreign_weights.graph import accept_our_pixels, tidy_graph
+from urfr_tf.foreign_weights.iresnet import build_iresnet_graph
+from urfr_tf.foreign_weights.keras_graph import read_keras_graph
+from urfr_tf.foreign_weights.mapping import Proportions, assign_weights, recognize_backbone
+from urfr_tf.foreign_weights.mxnet import find_symbol_file, read_mxnet_graph
+from urfr_tf.foreign_weights.onnx import read_onnx_graph
 from urfr_tf.foreign_weights.torch_file import read_tensors
 from urfr_tf.models.inference_graph import build_inference
 from urfr_tf.runs.folder import open_run, refuse_other_run
@@ -62,21 +62,21 @@ def import_weights(source: str, weights: str, out: Path, channels: str | None = 
     input_size = None
     blue_first = False
     if source == "insightface":
-        output, unused = read_mxnet(weights)
+        output, unused = read_mxnet_graph(weights)
     elif source == "arcface_torch":
-        output, unused, blue_first = iresnet_graph(read_tensors(weights), weights)
+        output, unused, blue_first = build_iresnet_graph(read_tensors(weights), weights)
     else:
-        output, unused, input_size = read_onnx(weights)
+        output, unused, input_size = read_onnx_graph(weights)
     blue_first = channels == "bgr" if channels else blue_first
-    output, folded = tidy(output)
+    output, folded = tidy_graph(output)
     accept_our_pixels(output, blue_first)
-    network = proportions(output, input_size)
+    network = recognize_backbone(output, input_size)
 
     digest = file_sha256(weights)
     refuse_other_run(out, "imported", "sha256", digest, "import of these weights")
     config = make_configuration(network, f"import of {weights}")
     model = build_inference(config)
-    numbers = load_graph(output, keras_graph(model, keys.EMBEDDING))
+    numbers = assign_weights(output, read_keras_graph(model, keys.EMBEDDING))
     facts: ImportFacts = {
         "source": source,
         "file": str(Path(weights).resolve()),
@@ -91,7 +91,7 @@ def import_weights(source: str, weights: str, out: Path, channels: str | None = 
         "unused": unused,
     }
     if source == "insightface":
-        facts["symbol_sha256"] = file_sha256(symbol_beside(weights))
+        facts["symbol_sha256"] = file_sha256(find_symbol_file(weights))
     open_run(out, config, {"imported": facts})
     save_network_weights(model, out)
     return facts
