@@ -132,9 +132,9 @@ def calibrate_exports(run: Path, data: Path) -> None:
 
 def crops(shards: str, size: int) -> np.ndarray:
     """Centre crops of every image, float32 [N, size, size, 3], in the order of the shards."""
-    from urfr_tf.training.validation import labelled_images
+    from urfr_tf.training.validation import read_image_batches
 
-    return np.concatenate([images for images, _ in labelled_images(shards, size)])
+    return np.concatenate([images for images, _ in read_image_batches(shards, size)])
 
 
 def print_table(run: Path) -> None:

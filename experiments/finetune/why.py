@@ -26,7 +26,7 @@ from experiments.reproduce.tables import table
 from urfr_tf.files import write_text
 from urfr_tf.metrics import tar_at_far
 from urfr_tf.protocols.pairs import open_pairs
-from urfr_tf.training.validation import labelled_images
+from urfr_tf.training.validation import read_image_batches
 
 CONDITIONS = ("resolution:24", "resolution:16", "blur:25", "occlusion:4", "noise:40")
 CLEAN = "clean"
@@ -146,7 +146,7 @@ def apart(values: np.ndarray) -> np.ndarray:
 
 def crops_of(shards: str, size: int) -> np.ndarray:
     """All images of a folder of shards, float32 [N, S, S, 3]."""
-    return np.concatenate([images for images, _ in labelled_images(shards, size)])
+    return np.concatenate([images for images, _ in read_image_batches(shards, size)])
 
 
 @with_sentences("why")

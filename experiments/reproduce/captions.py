@@ -14,7 +14,7 @@ from urfr_tf.metrics import tar_at_far
 from urfr_tf.protocols.pairs import open_pairs
 from urfr_tf.runs.embedder import Embedder
 from urfr_tf.runs.folder import collect_versions
-from urfr_tf.training.validation import labelled_images
+from urfr_tf.training.validation import read_image_batches
 from urfr_tf.visualize.embedding_map import project
 from urfr_tf.visualize.run_pictures import embed, sample_kinds, sample_people
 
@@ -103,7 +103,7 @@ def accepted(faces: Faces, people: np.ndarray, score: str, threshold: float) -> 
 
 def embedded(model: Embedder, shards: str) -> Faces:
     """All images of a folder of shards, in its order."""
-    outputs = [model(images) for images, _ in labelled_images(shards, model.input_size)]
+    outputs = [model(images) for images, _ in read_image_batches(shards, model.input_size)]
     embedding, variance = (
         np.concatenate([output[name] for output in outputs]) for name in (keys.EMBEDDING, keys.VARIANCE)
     )

@@ -6,12 +6,12 @@ import pytest
 from urfr_tf.errors import UrfrError
 from urfr_tf.training.tasks.attributes import attribute_accuracy, class_weights
 from urfr_tf.training.tasks.uncertainty_stage import genuine_mean
-from urfr_tf.training.validation import labelled_images, verification_measure
+from urfr_tf.training.validation import read_image_batches, verification_measure
 
 
 def test_a_model_that_knows_the_answer_is_right(shards):
     """An embedding that is one-hot in the label."""
-    answers = iter([labels for _, labels in labelled_images(str(shards), 32)])
+    answers = iter([labels for _, labels in read_image_batches(str(shards), 32)])
 
     def embed(images):
         labels = next(answers)

@@ -1,10 +1,10 @@
-"""`urfr mine`: soft labels of further variations, written beside the shards."""
+"""`urfr mine`: soft labels of further variations, written into the folder of the shards."""
 
 import argparse
 
 from urfr_tf.errors import UrfrError
 
-HELP = "write soft variation labels beside shards: predicted by theta_A, or known from a table"
+HELP = "write soft variation labels into a folder of shards: predicted by theta_A, or known from a table"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--scale-to",
         type=int,
         metavar="PIXELS",
-        help="shrink the images to this side first: that of the images which theta_A learned on (with --model)",
+        help="shrink the images to this side first, on which theta_A learned (with --model)",
     )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     """Writes the labels and prints how they are distributed; returns 0.
 
     Raises:
-        UrfrError: options that do not go together, or what `urfr_tf.training.mine` refuses.
+        UrfrError: options that contradict each other, or what `urfr_tf.training.mine` refuses.
     """
     import json
 
@@ -43,19 +43,18 @@ def run(args: argparse.Namespace) -> int:
         )
     names = args.attributes.split(",") if args.attributes else None
     if args.model:
-        from urfr_tf.training.mine import mine
+        from urfr_tf.training.mine import mine_labels
 
-        summary = mine(args.model, args.data, names, args.scale_to)
+        summary = mine_labels(args.model, args.data, names, args.scale_to)
     else:
-        from urfr_tf.training.mine import label
+        from urfr_tf.training.mine import write_known_labels
 
-        summary = label(args.labels, args.data, names)
+        summary = write_known_labels(args.labels, args.data, names)
     if args.json:
         print(json.dumps(summary, ensure_ascii=False))
     else:
         for name, values in summary.items():
-            print(
-                f"{name}: {values['images']} images, mean {values['mean']:.4f}, above 0.5 {values['positive']:.4f}"
-            )
+            mean, positive = values["mean"], values["positive"]
+            print(f"{name}: {values['images']} images, mean {mean:.4f}, above 0.5 {positive:.4f}")
         print(f"written to {args.data}/soft_labels; name them in data.soft_labels")
     return 0

@@ -1,10 +1,12 @@
-"""TensorBoard: of training, scalars, augmented images with their labels and the K confidences (Figure 1);
-of a report, its pictures."""
+"""TensorBoard's files.
+
+Of a training: scalars, augmented images with their labels, and the K confidences (Figure 1 of the paper). Of a
+report: its pictures.
+"""
 
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -12,20 +14,29 @@ import tensorflow as tf
 
 from urfr_tf import keys
 from urfr_tf.errors import UrfrError, reason_of
+from urfr_tf.training.callbacks import Logs
 from urfr_tf.training.snapshot import Snapshot
+from urfr_tf.training.tasks.task import FloatArray
 from urfr_tf.visualize.report import Picture, picture_png
 
 _SHOWN = 16
 
 
 class WriteTensorBoard(keras.callbacks.Callback):
-    """Writes each epoch's logs, and confidences on one augmented training batch."""
+    """Writes the logs of each epoch, and the confidences of one augmented training batch.
+
+    Args:
+        folder: where TensorBoard's files are written.
+        snapshot: the network as it would be served now.
+        sample: returns the batch: images float32 [B, S, S, 3], variation labels float32 [B, T].
+        variations: names of the T variations.
+    """
 
     def __init__(
         self,
         folder: Path,
         snapshot: Snapshot,
-        sample: Callable[[], tuple[np.ndarray, np.ndarray]],
+        sample: Callable[[], tuple[FloatArray, FloatArray]],
         variations: Sequence[str],
     ) -> None:
         super().__init__()
@@ -33,14 +44,14 @@ class WriteTensorBoard(keras.callbacks.Callback):
         self.snapshot = snapshot
         self.sample = sample
         self.variations = tuple(variations)
-        self.images: np.ndarray | None = None
+        self.images: FloatArray | None = None
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Scalars, histograms; the images once."""
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Writes scalars and histograms, and the images after the first epoch."""
         images = self.images
         if images is None:
             images, labels = self.sample()
-            self._show(images, labels, epoch + 1)
+            self._write_images(images, labels, epoch + 1)
             self.images = images
         scalars = {**(logs or {}), **self.model.log_values()[1]}
         self.snapshot.refresh()
@@ -53,20 +64,21 @@ class WriteTensorBoard(keras.callbacks.Callback):
                     tf.summary.histogram(f"confidence/{k:02d}", confidence[:, k])
         self.writer.flush()
 
-    def _show(self, images: np.ndarray, labels: np.ndarray, step: int) -> None:
+    def _write_images(self, images: FloatArray, labels: FloatArray, step: int) -> None:
         with self.writer.as_default(step=step):
             tf.summary.image("augmented", tf.cast(images, tf.uint8), max_outputs=_SHOWN)
             if self.variations:
-                rows = [["image", *self.variations], ["---"] * (len(self.variations) + 1)]
-                rows += [
-                    [str(i), *(f"{v:g}" for v in row)] for i, row in enumerate(np.asarray(labels)[:_SHOWN])
-                ]
-                table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-                tf.summary.text("augmented_labels", table)
+                tf.summary.text("augmented_labels", _markdown_table(self.variations, labels[:_SHOWN]))
 
 
-def write_pictures(folder: str | os.PathLike[str], drawn: Sequence[Picture]) -> None:
-    """Writes pictures under their captions for TensorBoard's Images.
+def _markdown_table(variations: Sequence[str], labels: FloatArray) -> str:
+    rows = [["image", *variations], ["---"] * (len(variations) + 1)]
+    rows += [[str(i), *(f"{value:g}" for value in row)] for i, row in enumerate(np.asarray(labels))]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def write_pictures(folder: str | os.PathLike[str], pictures: Sequence[Picture]) -> None:
+    """Writes pictures with their captions for the tab Images of TensorBoard.
 
     Raises:
         UrfrError: the disk is full or the folder cannot be written.
@@ -74,7 +86,7 @@ def write_pictures(folder: str | os.PathLike[str], drawn: Sequence[Picture]) -> 
     try:
         writer = tf.summary.create_file_writer(str(folder))
         with writer.as_default(step=0):
-            for picture in drawn:
+            for picture in pictures:
                 content = tf.io.decode_png(picture_png(picture), channels=3)
                 tf.summary.image(picture.caption, content[tf.newaxis])
         writer.close()

@@ -8,7 +8,7 @@ from urfr_tf.cli import main
 from urfr_tf.data.manifest import load_manifest
 from urfr_tf.data.sources import open_source
 from urfr_tf.errors import UrfrError
-from urfr_tf.training.mine import label
+from urfr_tf.training.mine import write_known_labels
 
 
 @pytest.fixture()
@@ -34,7 +34,7 @@ def test_people_and_their_attributes(celeba, tmp_path):
     manifest = load_manifest(out)
     assert manifest.identities == ["7", "12"]
     np.testing.assert_array_equal(manifest.counts, [2, 2])
-    summary = label(str(celeba / "list_attr_celeba.txt"), str(out))
+    summary = write_known_labels(str(celeba / "list_attr_celeba.txt"), str(out))
     assert summary["Male"]["mean"] == 0.5  # two of four
     assert summary["Young"]["mean"] == 0.75  # three of four
 

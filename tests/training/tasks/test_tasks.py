@@ -9,7 +9,7 @@ from urfr_tf.cli import main
 from urfr_tf.data.manifest import load_manifest
 from urfr_tf.data.stream.soft_labels import check_soft_labels
 from urfr_tf.errors import UrfrError
-from urfr_tf.training.mine import label, mine
+from urfr_tf.training.mine import mine_labels, write_known_labels
 
 ATTRIBUTES = """
 name: theta_a
@@ -56,12 +56,12 @@ def test_attributes_are_learned_and_mined(people, shards, tmp_path, capsys):
     """Persons 0 and 1 are class 0, persons 2 and 3 class 1; they look different, so both classes are learned."""
     table = tmp_path / "gender.tsv"
     table.write_text("".join(f"person_{i}\t{'female' if i > 1 else 'male'}\n" for i in range(4)))
-    summary = label(str(table), str(shards))
+    summary = write_known_labels(str(table), str(shards))
     assert summary["gender"] == {"images": 28, "mean": 0.5, "positive": 0.5}
     done = train(ATTRIBUTES, tmp_path, SHARDS=shards)
     assert done.returncode == 0, done.stderr
     assert "val_gender_balanced 1" in done.stdout
-    mined = mine(str(tmp_path / "run"), str(shards), ["gender"])
+    mined = mine_labels(str(tmp_path / "run"), str(shards), ["gender"])
     assert mined["gender"]["positive"] == 0.5
     manifest = load_manifest(shards)
     values = np.concatenate([np.fromfile(p, "<f4") for p in check_soft_labels(manifest, "gender")])
@@ -88,13 +88,13 @@ def test_with_the_adversary_domain_images_to_be_mined_need_no_attributes(shards,
         genders = {0: "male", 1: nonsense, 2: "female", 3: nonsense}
         rows = (f"person_{i}\t{genders[i]}\t{i % 2}\n" for i in range(4))
         (folder / "labels.tsv").write_text("key\tgender\ttarget\n" + "".join(rows))
-        label(str(folder / "labels.tsv"), str(shards))
+        write_known_labels(str(folder / "labels.tsv"), str(shards))
         text = ATTRIBUTES.replace("[gender]", "[gender, target]").replace(", validation: SHARDS", "")
         text += "attributes: {adversary: domain, domain: target, balanced: true}\n"
         done = train(text, folder, SHARDS=shards)
         assert done.returncode == 0, done.stderr
         weights_of.append(weights(folder / "run"))
-        mined = mine(str(folder / "run"), str(shards))
+        mined = mine_labels(str(folder / "run"), str(shards))
         assert list(mined) == ["gender"]
     first, second = weights_of
     assert first.keys() == second.keys()
@@ -123,9 +123,9 @@ def test_uncertainty_stage_moves_the_confidence_head_alone(shards, tiny_run, tmp
 
 def test_mining_refuses_another_task_and_unknown_attributes(tiny_run, shards, tmp_path):
     with pytest.raises(UrfrError, match="task: attributes"):
-        mine(str(tiny_run), str(shards))
+        mine_labels(str(tiny_run), str(shards))
     (tmp_path / "t.tsv").write_text("person_0\t1\n")
     with pytest.raises(UrfrError, match="21 have none"):
-        label(str(tmp_path / "t.tsv"), str(shards))
+        write_known_labels(str(tmp_path / "t.tsv"), str(shards))
     with pytest.raises(UrfrError, match="expected attributes out of"):
-        label(str(tmp_path / "t.tsv"), str(shards), ["hat"])
+        write_known_labels(str(tmp_path / "t.tsv"), str(shards), ["hat"])

@@ -24,7 +24,7 @@ from urfr_tf.training.addons import LearningRate
 from urfr_tf.training.optimizers import build_optimizer
 from urfr_tf.training.tasks.batches import configured_batches
 from urfr_tf.training.tasks.task import Embed, FloatArray, Measure, Task
-from urfr_tf.training.validation import labelled_images
+from urfr_tf.training.validation import read_image_batches
 
 
 def build_task(
@@ -39,7 +39,7 @@ def build_task(
     fixed = [variable for variable in network.weights if variable.ref() not in learned]
     measure = None
     if config.data.validation:
-        measure = pair_likelihood(config.data.validation, config.model.input_size, config.model.groups)
+        measure = likelihood_measure(config.data.validation, config.model.input_size, config.model.groups)
     return Task(
         model=model,
         inference=keras.Model(network.input, inference_outputs(network)),
@@ -88,12 +88,12 @@ def digest_variables(variables: list[tf.Variable]) -> str:
     return total.hexdigest()
 
 
-def pair_likelihood(shards: str, crop_size: int, groups: int) -> Measure:
+def likelihood_measure(shards: str, crop_size: int, groups: int) -> Measure:
     """Returns a measure: the mean negative mutual likelihood of genuine pairs of people outside training."""
 
     def measure(embed: Embed) -> dict[str, float]:
         embedding, variance, labels = [], [], []
-        for images, batch_labels in labelled_images(shards, crop_size):
+        for images, batch_labels in read_image_batches(shards, crop_size):
             output = embed(images)
             embedding.append(output[keys.EMBEDDING])
             variance.append(output[keys.VARIANCE])
