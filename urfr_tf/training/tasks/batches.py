@@ -11,7 +11,7 @@ from urfr_tf.errors import UrfrError
 def configured_batches(
     config: Experiment, start_step: int, worker: int = 0, workers: int = 1, **grouping: int
 ) -> tf.data.Dataset:
-    """Batches from a step on: ({image, label}, {variation}); see `training_dataset`.
+    """Returns the stream of batches from a step on: ({image, label}, {variation}); see `training_dataset`.
 
     Args:
         config: the experiment. Its `data.worker_shares` lie one behind the other in the global batch.
@@ -29,19 +29,19 @@ def configured_batches(
             f"expected data.worker_shares as a multiple of the {workers} workers, but got {shares}; "
             "the stream of batches depends on this number, so it is not chosen for you"
         )
-    each = shares // workers
+    shares_per_worker = shares // workers
     streams = [
         training_dataset(stream_settings(config, WorkerShare(share, shares), **grouping), start_step)
-        for share in range(worker * each, (worker + 1) * each)
+        for share in range(worker * shares_per_worker, (worker + 1) * shares_per_worker)
     ]
-    if each == 1:
+    if shares_per_worker == 1:
         return streams[0]
     joined = tf.data.Dataset.zip(tuple(streams))
     return joined.map(lambda *batches: tf.nest.map_structure(lambda *t: tf.concat(t, 0), *batches))
 
 
 def stream_settings(config: Experiment, share: WorkerShare, **grouping: int) -> StreamSettings:
-    """The settings of one worker share's stream; `grouping` as in `configured_batches`."""
+    """Returns the settings of one worker share's stream; `grouping` as in `configured_batches`."""
     return StreamSettings(
         shards=config.data.train,
         crop_size=config.model.input_size,
