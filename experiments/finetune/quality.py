@@ -38,7 +38,7 @@ class Network:
         import tensorflow as tf
 
         from urfr_tf import keys
-        from urfr_tf.layers.cpu.prelu import in_bulk
+        from urfr_tf.layers.cpu.fused_forward import fused_forward
 
         network, card, _ = load_network(run)
         if card["groups"] < 2:
@@ -46,12 +46,12 @@ class Network:
         self.size = card["input_size"]
         inner = keras.Model(
             network.input,
-            [network.get_layer(name).output for name in ("features", "embedding", "confidence")],
+            {name: network.get_layer(name).output for name in ("features", "embedding", "confidence")},
         )
 
         def call(image: tf.Tensor) -> list[tf.Tensor]:
-            with in_bulk():
-                return inner({keys.IMAGE: image}, training=training)
+            outputs = fused_forward(inner, {keys.IMAGE: image}, training=training)
+            return [outputs[name] for name in ("features", "embedding", "confidence")]
 
         spec = tf.TensorSpec([None, self.size, self.size, 3], tf.float32)
         self._call: Callable = tf.function(call, [spec], autograph=False)

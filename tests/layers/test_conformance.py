@@ -9,24 +9,16 @@ import urfr_tf.layers as layers
 from urfr_tf.models.inference_graph import JoinGroups, Reciprocal
 
 INFERENCE = (
-    "BatchNormalization",
     "SubEmbedding",
     "Confidence",
     "ConfidenceNorm",
-    "Conv2D",
-    "DepthwiseConv2D",
     "JoinGroups",
-    "PReLU",
     "Reciprocal",
 )
 CASES = {
-    "BatchNormalization": (lambda: layers.BatchNormalization(), [[4, 3, 5]]),
     "SubEmbedding": (lambda: layers.SubEmbedding(4, 3), [[10]]),
     "Confidence": (lambda: layers.Confidence(4, initial=9.0, minimum=0.5, maximum=80.0), [[10]]),
     "ConfidenceNorm": (lambda: layers.Confidence(4, initial=9.0, minimum=0.5, norm=True), [[10]]),
-    "Conv2D": (lambda: layers.Conv2D(6, 1), [[4, 3, 5]]),
-    "DepthwiseConv2D": (lambda: layers.DepthwiseConv2D(3, strides=2), [[5, 5, 4]]),
-    "PReLU": (lambda: layers.PReLU(shared_axes=[1, 2]), [[4, 3, 5]]),
     "Prototypes": (lambda: layers.Prototypes(5, 4), [[4, 3], [4]]),
     "VariationClassifier": (lambda: layers.VariationClassifier(3, 4, mask_seed=2), [[4, 3]]),
     "JoinGroups": (lambda: JoinGroups(), [[4, 3]]),

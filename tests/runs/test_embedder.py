@@ -1,6 +1,5 @@
 """`urfr_tf.load` on run folders and on everything that is no model; other kinds: tests/export."""
 
-import contextlib
 import json
 
 import h5py
@@ -13,8 +12,6 @@ import urfr_tf
 from urfr_tf import keys
 from urfr_tf.config.load_config import from_dict, to_yaml
 from urfr_tf.errors import UrfrError
-from urfr_tf.layers import PReLU
-from urfr_tf.layers.cpu.prelu import in_bulk
 from urfr_tf.models.inference_graph import build_inference
 from urfr_tf.runs.embedder import center_crop
 from urfr_tf.runs.load_model import load_model
@@ -67,26 +64,15 @@ def test_run_gives_what_the_network_gives(run, network, images):
     assert np.ptp(outputs[keys.CONFIDENCE], axis=0).min() > 0
 
 
-def test_in_bulk_it_gives_the_same_for_every_size_of_a_batch(run, images):
+def test_for_many_images_it_gives_the_same_for_every_size_of_a_batch(run, images):
     plain, bulk = load_model(run), load_model(run, bulk=True)
     assert bulk.fingerprint == plain.fingerprint
     for count in (3, 1):
         expected, got = plain(images[:count]), bulk(images[:count])
         for name in expected:
             np.testing.assert_allclose(got[name], expected[name], rtol=1e-5, atol=1e-6)
-    with pytest.raises(RuntimeError, match="stop"), in_bulk():  # the context ends with an error, too
-        raise RuntimeError("stop")
-    ours = PReLU(shared_axes=[1, 2])
-
-    def fused(context):
-        def run(x):
-            with context():
-                return ours(x, training=False)
-
-        graph = tf.function(run, autograph=False).get_concrete_function(tf.TensorSpec([1, 4, 4, 2])).graph
-        return any("Call" in operation.type for operation in graph.get_operations())
-
-    assert fused(in_bulk) and not fused(contextlib.nullcontext)
+        lengths = [model.embed_with_norm(images[:count])[keys.NORM] for model in (bulk, plain)]
+        np.testing.assert_allclose(*lengths, rtol=1e-5)
 
 
 def test_uint8_and_float_images_give_the_same(run, images):

@@ -18,7 +18,6 @@ LARGEST_SHIFT = 8.0
 """Largest |offset / gamma| of a batch norm that is folded backwards: a shift beyond it would cost precision."""
 
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
-_TRAINED = (*_CONVOLUTIONS, keras.layers.BatchNormalization, keras.layers.PReLU)
 _BETWEEN = (keras.layers.Add, keras.layers.PReLU, keras.layers.ZeroPadding2D)
 
 
@@ -193,9 +192,7 @@ class _Folding:
             return layer
         if isinstance(layer, (*_CONVOLUTIONS, *_BETWEEN)):
             changes["dtype"] = self.dtype
-        # Keras's own in place of the one that trains; what comes after knows that class only.
-        kind = next((kind for kind in _TRAINED if isinstance(layer, kind)), type(layer))
-        return kind.from_config({**layer.get_config(), **changes})
+        return type(layer).from_config({**layer.get_config(), **changes})
 
 
 def _affine(norm: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from urfr_tf.layers.cpu.batch_norm import BatchNormalization
+from urfr_tf.layers.cpu.batch_norm import normalize_batch
 
 
 def normalize(vectors: tf.Tensor) -> tf.Tensor:
@@ -51,7 +51,7 @@ class SubEmbedding(keras.layers.Layer):
             name="dense",
         )
         self.norm = (
-            BatchNormalization(
+            keras.layers.BatchNormalization(
                 scale=False,
                 momentum=0.9,
                 epsilon=2e-5,
@@ -77,7 +77,7 @@ class SubEmbedding(keras.layers.Layer):
     def flat(self, features: tf.Tensor, training: Any = None) -> tf.Tensor:
         """[B, F] -> [B, K * d], not normalised: its length is a quality of the image (MagFace)."""
         flat = self.dense(features)
-        return flat if self.norm is None else self.norm(flat, training=training)
+        return flat if self.norm is None else normalize_batch(self.norm, flat, training)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -3,7 +3,6 @@
 import keras
 
 from urfr_tf import keys
-from urfr_tf.layers import PReLU
 from urfr_tf.models.pixels import normalize_pixels
 
 CHANNELS = (64, 128, 256, 512)  # supplement, section B
@@ -40,7 +39,7 @@ def attribute_network(attributes: int, input_size: int, *, synchronized: bool = 
         x = keras.layers.BatchNormalization(
             momentum=0.9, epsilon=1e-5, synchronized=synchronized, name=f"bn{number}"
         )(x)
-        x = PReLU(
+        x = keras.layers.PReLU(
             shared_axes=[1, 2], alpha_initializer=keras.initializers.Constant(0.25), name=f"prelu{number}"
         )(x)
     features = keras.layers.GlobalAveragePooling2D(name="pool")(x)

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from urfr_tf import keys
+from urfr_tf.layers.cpu.fused_forward import fused_forward
 from urfr_tf.losses import attribute_loss, confusion
 from urfr_tf.models.attribute_network import FEATURES
 from urfr_tf.models.gradients import apply_summed, make_slots, scaled
@@ -73,7 +74,7 @@ class AttributeModel(keras.Model):
         replicas = self.distribute_strategy.num_replicas_in_sync
         values: dict[str, tf.Tensor] = {}
         with tf.GradientTape() as tape:
-            outputs = self({keys.IMAGE: inputs[keys.IMAGE]}, training=True)
+            outputs = fused_forward(self, {keys.IMAGE: inputs[keys.IMAGE]}, training=True)
             logits, features = outputs[keys.ATTRIBUTE], outputs[FEATURES]
             wanted = targets[keys.VARIATION]
             known = targets.get(keys.LABELLED, tf.ones_like(logits[:, 0]))

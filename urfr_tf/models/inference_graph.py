@@ -1,10 +1,13 @@
 """The inference graph: the same layers as in training, without prototypes and variation classifier."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from urfr_tf import keys
 from urfr_tf.config.tree import Experiment
+from urfr_tf.layers import SubEmbedding
 from urfr_tf.models.urface import embedding_network
 
 
@@ -27,6 +30,22 @@ class Reciprocal(keras.layers.Layer):
         return tf.math.reciprocal(confidence)
 
 
+class EmbeddingLength(keras.layers.Layer):
+    """Features [B, F] -> length [B] of what an embedding head gives before its normalization.
+
+    Args:
+        head: built; its weights are shared, not copied.
+    """
+
+    def __init__(self, head: SubEmbedding, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.head = head
+
+    def call(self, features: tf.Tensor) -> tf.Tensor:
+        """[B, F] -> [B]."""
+        return tf.norm(self.head.flat(features), axis=1)
+
+
 def inference_outputs(network: keras.Model) -> dict[str, tf.Tensor]:
     """Outputs of serving: embedding [B, D], confidence [B, K], variance = 1 / confidence [B, K]."""
     confidence = network.output[keys.CONFIDENCE]
@@ -35,13 +54,13 @@ def inference_outputs(network: keras.Model) -> dict[str, tf.Tensor]:
     return {keys.EMBEDDING: joined, keys.CONFIDENCE: confidence, keys.VARIANCE: variance}
 
 
-def norm_beside(network: keras.Model) -> keras.Model:
+def with_embedding_norm(network: keras.Model) -> keras.Model:
     """The same graph with one more output, `norm` float32 [B]: the embedding's length before normalisation.
 
     MagFace (Meng et al., CVPR 2021) reads it as the quality of an image; reject curves compare with it.
     """
     head = network.get_layer(keys.EMBEDDING)
-    norm = tf.norm(head.flat(head.input), axis=1)
+    norm = EmbeddingLength(head, name=keys.NORM, dtype="float32")(head.input)
     return keras.Model(network.input, {**network.output, keys.NORM: norm}, name=network.name)
 
 

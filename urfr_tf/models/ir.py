@@ -8,8 +8,6 @@ that its checkpoints map one to one.
 import keras
 import tensorflow as tf
 
-from urfr_tf.layers import BatchNormalization, Conv2D, PReLU
-
 BLOCKS = {
     "ir10": (1, 1, 1, 1),
     "ir18": (2, 2, 2, 2),
@@ -66,7 +64,7 @@ def _conv(x: tf.Tensor, filters: int, kernel: int, stride: int, name: str) -> tf
     padding = "same" if stride == 1 else "valid"
     if stride != 1 and kernel == 3:
         x = keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
-    return Conv2D(
+    return keras.layers.Conv2D(
         filters,
         kernel,
         strides=stride,
@@ -78,8 +76,12 @@ def _conv(x: tf.Tensor, filters: int, kernel: int, stride: int, name: str) -> tf
 
 
 def _norm(x: tf.Tensor, synchronized: bool, name: str) -> tf.Tensor:
-    return BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=synchronized, name=name)(x)
+    return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=synchronized, name=name)(
+        x
+    )
 
 
 def _prelu(x: tf.Tensor, name: str) -> tf.Tensor:
-    return PReLU(shared_axes=[1, 2], alpha_initializer=keras.initializers.Constant(0.25), name=name)(x)
+    return keras.layers.PReLU(
+        shared_axes=[1, 2], alpha_initializer=keras.initializers.Constant(0.25), name=name
+    )(x)

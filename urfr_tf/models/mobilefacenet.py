@@ -8,10 +8,8 @@ the map, and the last convolution is depthwise over the whole map that is left.
 
 from collections.abc import Callable
 
+import keras
 import tensorflow as tf
-from tensorflow import keras
-
-from urfr_tf.layers import BatchNormalization, Conv2D, DepthwiseConv2D, PReLU
 
 MOMENTUM = 0.9
 EPSILON = 1e-3
@@ -55,7 +53,7 @@ def mobilefacenet(inputs: tf.Tensor, *, width: float = 1.0, synchronized: bool =
         return max(8, 8 * round(count * width / 8))
 
     def normalised(x: tf.Tensor, name: str) -> tf.Tensor:
-        return BatchNormalization(
+        return keras.layers.BatchNormalization(
             momentum=MOMENTUM, epsilon=EPSILON, synchronized=synchronized, name=f"{name}_bn"
         )(x)
 
@@ -88,7 +86,7 @@ def convolution(
     """Convolution, batch norm and, unless `linear`, PReLU with one slope a channel."""
     if stride > 1:
         x = keras.layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
-    x = Conv2D(
+    x = keras.layers.Conv2D(
         filters,
         kernel,
         strides=stride,
@@ -119,7 +117,7 @@ def depthwise(
     if stride > 1:
         x = keras.layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
         padding = "valid"
-    x = DepthwiseConv2D(
+    x = keras.layers.DepthwiseConv2D(
         kernel,
         strides=stride,
         padding=padding,
@@ -134,6 +132,6 @@ def depthwise(
 
 def prelu(x: tf.Tensor, name: str) -> tf.Tensor:
     """PReLU whose slope [1, 1, C] is shared over the map, starting at 1/4 (He et al. 2015)."""
-    return PReLU(
+    return keras.layers.PReLU(
         shared_axes=(1, 2), alpha_initializer=keras.initializers.Constant(0.25), name=f"{name}_prelu"
     )(x)

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from urfr_tf import keys
 from urfr_tf.layers import VariationClassifier
+from urfr_tf.layers.cpu.fused_forward import fused_forward
 from urfr_tf.losses import (
     ConfidenceAwareIdentification,
     confidence_regularizer,
@@ -42,7 +43,7 @@ class Teacher:
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         """Images of any type [B, S, S, 3] in 0..255 -> sub-embeddings float32 [B, K, d]."""
         inputs = {keys.IMAGE: tf.cast(images, tf.float32)}
-        return tf.stop_gradient(self.network(inputs, training=True)[keys.EMBEDDING])
+        return tf.stop_gradient(fused_forward(self.network, inputs, training=True)[keys.EMBEDDING])
 
 
 class URFace(keras.Model):
@@ -215,7 +216,7 @@ class URFace(keras.Model):
         with tf.GradientTape() as tape:
             if head is not None:
                 tape.watch(head.rows.kernel)
-            outputs = self({keys.IMAGE: images}, training=True)
+            outputs = fused_forward(self, {keys.IMAGE: images}, training=True)
             embedding, confidence = outputs[keys.EMBEDDING], outputs[keys.CONFIDENCE]
             if head is None:
                 identification = self.identification.call(labels, outputs[keys.LOGITS])

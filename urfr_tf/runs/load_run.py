@@ -1,6 +1,5 @@
 """A run folder -> its network with weights, or a callable."""
 
-import contextlib
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -11,8 +10,8 @@ import tensorflow as tf
 from urfr_tf import keys
 from urfr_tf.config.load_config import read_run_config
 from urfr_tf.config.tree import Experiment
-from urfr_tf.layers.cpu.prelu import in_bulk
-from urfr_tf.models.inference_graph import build_inference, norm_beside
+from urfr_tf.layers.cpu.fused_forward import fused_forward
+from urfr_tf.models.inference_graph import build_inference, with_embedding_norm
 from urfr_tf.runs.card import ModelCard
 from urfr_tf.runs.embedder import Embedder, Outputs
 from urfr_tf.runs.fingerprints import fingerprint_run
@@ -60,11 +59,12 @@ def make_embedder(run: Path, network: keras.Model, card: ModelCard, bulk: bool =
         bulk: prepare for many images, see `load_model`.
     """
     size = card["input_size"]
-    network_with_norm = norm_beside(network)
+    network_with_norm = with_embedding_norm(network)
 
     def run_network(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        with in_bulk() if bulk else contextlib.nullcontext():
-            return network_with_norm({keys.IMAGE: image}, training=False)
+        if bulk:
+            return fused_forward(network_with_norm, {keys.IMAGE: image}, training=False)
+        return network_with_norm({keys.IMAGE: image}, training=False)
 
     embed = tf.function(
         run_network,

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from urfr_tf import keys
-from urfr_tf.layers.cpu.prelu import in_bulk
+from urfr_tf.layers.cpu.fused_forward import fused_forward
 from urfr_tf.runs.network_weights import save_network_weights
 from urfr_tf.training.tasks.task import FloatArray, TrainingModel
 
@@ -31,8 +31,7 @@ class Snapshot:
         self._copy = inference_copy
 
         def run(image: tf.Tensor) -> dict[str, tf.Tensor]:
-            with in_bulk():
-                return inference_copy({keys.IMAGE: image}, training=False)
+            return fused_forward(inference_copy, {keys.IMAGE: image}, training=False)
 
         self._run = tf.function(run, autograph=False)
 

@@ -1,7 +1,6 @@
 """A depthwise convolution whose gradient does not stall in bfloat16 on a CPU."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
@@ -9,42 +8,59 @@ import tensorflow as tf
 from urfr_tf.layers.cpu.cpu_kernels import on_cpu, with_bias_and_activation
 
 
-def _float32_gradient(x: tf.Tensor, kernel: tf.Tensor, **how: Any) -> tf.Tensor:
+def depthwise_with_float32_gradient(
+    x: tf.Tensor, kernel: tf.Tensor, strides: Sequence[int], padding: str
+) -> tf.Tensor:
+    """Computes a depthwise convolution in x's type, and its gradient in float32.
+
+    Args:
+        x: [B, H, W, C], of any float type.
+        kernel: of the same type, [k, k, C, M].
+        strides: four numbers, as `tf.nn.depthwise_conv2d` takes them.
+        padding: `SAME` or `VALID`.
+
+    Returns:
+        [B, H', W', C * M] of x's type.
+    """
+
     @tf.custom_gradient
-    def convolved(x: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
+    def convolved(
+        x: tf.Tensor, kernel: tf.Tensor
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            by = {"out_backprop": tf.cast(upstream, tf.float32), **how}
+            wide = tf.cast(upstream, tf.float32)
             by_x = tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
-                input_sizes=tf.shape(x), filter=tf.cast(kernel, tf.float32), **by
+                input_sizes=tf.shape(x),
+                filter=tf.cast(kernel, tf.float32),
+                out_backprop=wide,
+                strides=strides,
+                padding=padding,
             )
             by_kernel = tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
-                input=tf.cast(x, tf.float32), filter_sizes=kernel.shape, **by
+                input=tf.cast(x, tf.float32),
+                filter_sizes=kernel.shape,
+                out_backprop=wide,
+                strides=strides,
+                padding=padding,
             )
             return tf.cast(by_x, x.dtype), tf.cast(by_kernel, kernel.dtype)
 
-        return tf.nn.depthwise_conv2d(x, kernel, **how), gradient
+        return tf.nn.depthwise_conv2d(x, kernel, strides, padding), gradient
 
     return convolved(x, kernel)
 
 
-@keras.saving.register_keras_serializable(package="urfr_tf")
-class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
-    """keras.layers.DepthwiseConv2D with the same weights and values.
+def convolve_depthwise(layer: keras.layers.DepthwiseConv2D, x: tf.Tensor) -> tf.Tensor:
+    """Applies a Keras depthwise convolution in training, [B, H, W, C] -> [B, H', W', C * M].
 
-    Training in bfloat16 on a CPU, one that takes steps or covers the whole map has its gradient computed in
-    float32: oneDNN's bfloat16 gradient by the input of a strided one takes 17 to 30 times as long as float32's
-    ([64, 58, 58, 128]: 240 ms and 14 ms), and that by a 7 x 7 kernel twice as long.
+    The values are Keras's. In bfloat16 on a CPU, the gradient of a convolution that is strided or covers the
+    whole map is computed in float32: oneDNN's bfloat16 gradient takes many times as long.
     """
-
-    def call(self, inputs: tf.Tensor, training: Any = None) -> tf.Tensor:
-        """[B, H, W, C] -> [B, H', W', C]."""
-        slow = self.strides[0] > 1 or self.padding == "valid"
-        if not (training and slow and inputs.dtype == tf.bfloat16 and on_cpu()):
-            return super().call(inputs)
-        outputs = _float32_gradient(
-            inputs,
-            tf.cast(self.depthwise_kernel, inputs.dtype),
-            strides=(1, *self.strides, 1),
-            padding=self.padding.upper(),
-        )
-        return with_bias_and_activation(self, outputs)
+    slow = layer.strides[0] > 1 or layer.padding == "valid"
+    if not (slow and layer.compute_dtype == "bfloat16" and on_cpu()):
+        return layer(x)
+    x = tf.cast(x, layer.compute_dtype)
+    outputs = depthwise_with_float32_gradient(
+        x, tf.cast(layer.depthwise_kernel, x.dtype), (1, *layer.strides, 1), layer.padding.upper()
+    )
+    return with_bias_and_activation(layer, outputs)

@@ -1,15 +1,12 @@
-"""PReLU that training computes in one pass over memory, forward and backward (He et al., ICCV 2015)."""
+"""PReLU in one pass over memory, forward and backward, alone or after a frozen batch norm (He et al., ICCV 2015)."""
 
-import contextlib
-import contextvars
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
-from urfr_tf.layers.cpu.batch_norm import norm_of
-from urfr_tf.layers.cpu.cpu_kernels import fused, parts_of
+from urfr_tf.layers.cpu.batch_norm import scale_and_shift
+from urfr_tf.layers.cpu.cpu_kernels import batch_slices, fused
 
 
 # XLA fuses what TensorFlow does in five passes over a feature map, and ten more for the gradient.
@@ -21,21 +18,21 @@ def _forward(x: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
 @fused
 def _backward(x: tf.Tensor, slope: tf.Tensor, upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     by_x = tf.cast(_slopes(tf.cast(x, tf.float32), slope) * tf.cast(upstream, tf.float32), x.dtype)
-    return by_x, _below(lambda part: part, x, upstream)
+    return by_x, _below(lambda x: x, x, upstream)
 
 
 @fused
-def _forward_normalised(x: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
+def _forward_normalized(x: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
     return tf.cast(_rectified(tf.cast(x, tf.float32) * scale + shift, slope), x.dtype)
 
 
 @fused
-def _backward_normalised(
+def _backward_normalized(
     x: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor, slope: tf.Tensor, upstream: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     slopes = _slopes(tf.cast(x, tf.float32) * scale + shift, slope)
     by_x = tf.cast(slopes * scale * tf.cast(upstream, tf.float32), x.dtype)
-    return by_x, _below(lambda part: part * scale + shift, x, upstream)
+    return by_x, _below(lambda x: x * scale + shift, x, upstream)
 
 
 def _rectified(x: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
@@ -47,20 +44,18 @@ def _slopes(x: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
 
 
 def _below(before: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
-    """min(before(x), 0) upstream in float32, added up over eighths of the batch: an eighth to be written."""
-    parts = parts_of(x)
-    pairs = zip(tf.split(x, parts), tf.split(upstream, parts), strict=True)
+    """Sums min(before(x), 0) upstream over slices of the batch, in float32, so that only one slice is written."""
+    slices = batch_slices(x)
+    pairs = zip(tf.split(x, slices), tf.split(upstream, slices), strict=True)
     return sum(
         tf.minimum(before(tf.cast(one, tf.float32)), 0.0) * tf.cast(up, tf.float32) for one, up in pairs
     )
 
 
 def _by_slope(below: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
-    """The sum over all but channels.
+    """Sums over all axes but the channels.
 
-    As a product with a row of ones, outside of XLA, whose own reduction over leading axes is slow on a CPU, as are some of its
-    products. ([64, 56, 56, 128] in bfloat16, with the gradient by x: 248 ms as a reduction, 28 ms as one product of everything in XLA,
-    9 ms so; two cores of an Intel Xeon with AMX.)
+    The sum is a product with a row of ones, outside of XLA: XLA's own reduction over leading axes is slow on a CPU.
     """
     channels = below.shape[-1]
     ones = tf.ones([1, tf.size(below) // channels], tf.float32)
@@ -69,14 +64,17 @@ def _by_slope(below: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
 
 
 @tf.custom_gradient
-def fused_prelu(x: tf.Tensor, slope: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
-    """max(x, 0) + slope min(x, 0), keeping nothing but x for its gradient.
+def fused_prelu(
+    x: tf.Tensor, slope: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
+    """Computes max(x, 0) + slope min(x, 0), and keeps nothing but x for its gradient.
 
     Args:
-        x: [..., C], of any float type. slope: of the same type, [1, ..., 1, C].
+        x: [..., C], of any float type.
+        slope: of the same type, [1, ..., 1, C].
 
     Returns:
-        Of x's shape and type. At x = 0 the derivative by x is `slope`.
+        A tensor of x's shape and type. At x = 0 the derivative by x is `slope`.
     """
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -89,50 +87,40 @@ def fused_prelu(x: tf.Tensor, slope: tf.Tensor) -> tuple[tf.Tensor, Callable[...
 @tf.custom_gradient
 def fused_norm_prelu(
     x: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor, slope: tf.Tensor
-) -> tuple[tf.Tensor, Callable[..., Any]]:
-    """`fused_prelu` of x scale + shift: a batch norm that stands still is not written to memory between the two.
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, None, None, tf.Tensor]]]:
+    """Computes `fused_prelu` of x scale + shift, without writing the normalized x to memory.
 
     Args:
-        x: [..., C], of any float type. scale, shift: float32 [C], without a gradient. slope: of x's type, [1, ..., 1, C].
+        x: [..., C], of any float type.
+        scale: float32 [C], without a gradient.
+        shift: float32 [C], without a gradient.
+        slope: of x's type, [1, ..., 1, C].
 
     Returns:
-        Of x's shape and type.
+        A tensor of x's shape and type.
     """
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None, None, tf.Tensor]:
-        by_x, below = _backward_normalised(x, scale, shift, slope, upstream)
+        by_x, below = _backward_normalized(x, scale, shift, slope, upstream)
         return by_x, None, None, _by_slope(below, slope)
 
-    return _forward_normalised(x, scale, shift, slope), gradient
+    return _forward_normalized(x, scale, shift, slope), gradient
 
 
-_in_bulk = contextvars.ContextVar("in_bulk", default=False)
+def has_slope_per_channel(layer: keras.layers.PReLU) -> bool:
+    """Returns whether a built Keras PReLU is one that these kernels compute: one slope for each channel."""
+    return layer.alpha.shape.num_elements() == layer.alpha.shape[-1]
 
 
-@contextlib.contextmanager
-def in_bulk() -> Iterator[None]:
-    """What is traced inside has the fused PReLU in inference, too: the same values, for many images.
-
-    XLA compiles it anew for each new size of a batch, which takes about a second for a whole network, and no
-    converter to TFLite knows it.
-    """
-    token = _in_bulk.set(True)
-    try:
-        yield
-    finally:
-        _in_bulk.reset(token)
+def rectify(layer: keras.layers.PReLU, x: tf.Tensor) -> tf.Tensor:
+    """Applies a Keras PReLU that has one slope per channel, [B, ..., C] -> [B, ..., C]."""
+    x = tf.cast(x, layer.compute_dtype)
+    return fused_prelu(x, tf.cast(layer.alpha, x.dtype))
 
 
-@keras.saving.register_keras_serializable(package="urfr_tf")
-class PReLU(keras.layers.PReLU):
-    """keras.layers.PReLU with one slope a channel and the same weights and values; in training it is fused.
-
-    In inference it is Keras's own, which TFLite's converter knows as one operator, but for `in_bulk`.
-    """
-
-    def call(self, inputs: tf.Tensor, training: Any = None) -> tf.Tensor:
-        """[B, ..., C] -> [B, ..., C]."""
-        if training or _in_bulk.get():
-            slope, norm = tf.cast(self.alpha, inputs.dtype), norm_of(inputs)
-            return fused_prelu(inputs, slope) if norm is None else fused_norm_prelu(*norm, slope)
-        return super().call(inputs)
+def normalize_and_rectify(
+    norm: keras.layers.BatchNormalization, layer: keras.layers.PReLU, x: tf.Tensor
+) -> tf.Tensor:
+    """Applies a batch norm with its stored statistics and then a PReLU in one pass, [B, ..., C] -> [B, ..., C]."""
+    x = tf.cast(x, norm.compute_dtype)
+    return fused_norm_prelu(x, *scale_and_shift(norm), tf.cast(layer.alpha, x.dtype))
