@@ -12,7 +12,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 
 def pytest_collection_modifyitems(items):
-    """Trainings, a minute and more each, come first: as the last ones they would leave a worker without work."""
+    """Trainings come first. They take a minute and more: at the end they would leave a worker without work."""
     items.sort(key=lambda item: item.path.parent.name != "training")
 
 
@@ -36,7 +36,7 @@ runtime: {precision: float32}
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory):
-    """once(name, make): the folder `name`, made by make(folder) in one of the workers of pytest-xdist for all."""
+    """once(name, make): the folder `name`, made by make(folder) in one worker of pytest-xdist for all."""
     base = tmp_path_factory.getbasetemp()
     root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 

@@ -34,7 +34,7 @@ def test_each_floor_names_rooms_that_there_are():
 
 
 def test_the_house_stays_small():
-    """Nobody finds a thing among dozens: at most 10 modules directly in urfr_tf, 32 rooms with the folders."""
+    """Nobody finds a thing among dozens: at most 10 modules at the top, 32 rooms with the folders."""
     modules = [path for path in PACKAGE.glob("*.py") if path.name != "__init__.py"]
     assert len(modules) <= 10
     assert len(FLOOR) <= 32

@@ -1,7 +1,7 @@
-"""A wheel built from the checkout works where the repository is not: presets, a training, loading what it left.
+"""A wheel built from the checkout works without the repository: presets, a training, loading the model.
 
-Takes most of a minute: it compiles the kernel, trains two steps and starts five processes, and nothing shorter shows that
-every file that the package needs is in the wheel.
+Takes most of a minute. It compiles the kernel, trains two steps and starts five processes. Nothing shorter shows
+that every file which the package needs is in the wheel.
 """
 
 import os
@@ -59,8 +59,8 @@ def environment(folder, wheel, dependencies):
     venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
     place = run([python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"], folder).strip()
-    # Paths of a .pth file are searched after the environment's own packages, and the .pth files that lie there are
-    # not read: an editable installation of this checkout stays invisible.
+    # Python searches the paths of a .pth file after the environment's own packages, and does not read the .pth
+    # files that lie there: an editable installation of this checkout stays invisible.
     (Path(place) / "dependencies.pth").write_text("\n".join(dependencies) + "\n")
     pip = [
         sys.executable,
@@ -122,7 +122,7 @@ def test_the_wheel_alone_trains_a_preset_and_loads_the_model(wheel, tmp_path, pe
 
 @pytest.mark.slow
 def test_the_wheel_installs_from_the_index_into_an_empty_environment(wheel, tmp_path):
-    """Downloads TensorFlow: the base alone lists presets and embeds by a .tflite file, and is small enough to be worth it."""
+    """Downloads TensorFlow. The base alone lists presets and embeds with a .tflite file."""
     python = tmp_path / "env" / "bin" / "python"
     venv.create(tmp_path / "env", with_pip=True)
     run([python, "-m", "pip", "install", "--quiet", wheel], tmp_path)

@@ -2,8 +2,8 @@
 
     python docs/explanation/draw_architecture.py
 
-The floors are those that tests/test_imports.py enforces. An arrow means "imports"; an arrow that follows from two others
-is left out. A test compares the file with what this script draws now, so the picture cannot go out of date unnoticed.
+The floors are those that tests/test_imports.py enforces. An arrow means "imports". An arrow that follows from two
+others is left out. A test compares the file with what this script draws, so an outdated picture is noticed.
 """
 
 import ast
@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "helpers"))
 
-from house import FLOORS, PACKAGE, imports_of_rooms  # noqa: E402 - the folder of helpers must be on the path first
+from house import FLOORS, PACKAGE, imports_of_rooms  # noqa: E402 - the path comes first
 
 OUT = Path(__file__).with_name("architecture.svg")
 WIDTH, BOX, HEIGHT, GAP, MARGIN = 1240, 184, 62, 52, 18
@@ -60,9 +60,11 @@ def draw():
     places, edges = place_rooms(), reduce_edges(imports_of_rooms())
     height = 2 * MARGIN + len(FLOORS) * (HEIGHT + GAP) - GAP
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
+        f'width="{WIDTH}" height="{height}" '
         'font-family="sans-serif" role="img" aria-label="Rooms of urfr_tf and what they import">',
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
+        'orient="auto">'
         '<path d="M0 0 8 4 0 8z" fill="#5b6b82"/></marker></defs>',
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
     ]
@@ -74,8 +76,8 @@ def draw():
             bend = max(GAP * 0.7, (end[1] - start[1]) * 0.35)
             lines.append(
                 f'<path d="M{start[0]:.0f} {start[1]:.0f} C{start[0]:.0f} {start[1] + bend:.0f} {end[0]:.0f} '
-                f'{end[1] - bend:.0f} {end[0]:.0f} {end[1]:.0f}" fill="none" stroke="#5b6b82" stroke-opacity="0.55" '
-                'stroke-width="1.1" marker-end="url(#tip)"/>'
+                f'{end[1] - bend:.0f} {end[0]:.0f} {end[1]:.0f}" fill="none" stroke="#5b6b82" '
+                'stroke-opacity="0.55" stroke-width="1.1" marker-end="url(#tip)"/>'
             )
     for row, rooms in enumerate(reversed(FLOORS)):
         for room in rooms:
