@@ -87,11 +87,13 @@ def command(*words: str) -> None:
 def evaluate_systems(run: Path, data: Path) -> None:
     """Measures the trained model, the untrained network and eigenfaces on the unseen people."""
     from urfr_tf.config.load_config import read_run_config
-    from urfr_tf.evaluate import Evaluation, evaluate_embeddings
+    from urfr_tf.evaluate import EvaluationOutput, evaluate_embeddings
     from urfr_tf.evaluation.eigenfaces import Eigenfaces
+    from urfr_tf.evaluation.request import EvaluationRequest
     from urfr_tf.models.inference_graph import build_inference
     from urfr_tf.protocols.pairs import open_pairs
     from urfr_tf.training.strategy import set_up_strategy
+    from urfr_tf.visualize.evaluation_pictures import write_evaluation_pictures
 
     unseen = str(data / "unseen")
     command(
@@ -113,10 +115,13 @@ def evaluate_systems(run: Path, data: Path) -> None:
         ),
     }
     protocol = open_pairs(unseen)
+    request = EvaluationRequest(fars=FARS, impostors="all")
     for name, (embedding, variance, what) in others.items():
-        result = evaluate_embeddings(embedding, protocol, variance, fars=FARS, impostors="all")
-        about = {"note": what, "command": "make demo"}
-        Evaluation("pairs", name, "cosine", result, about).write(run / "evaluation" / name)
+        result = evaluate_embeddings(embedding, protocol, variance, request)
+        about: dict[str, object] = {"note": what, "command": "make demo"}
+        output = EvaluationOutput("pairs", name, "cosine", result, about)
+        write_evaluation_pictures(output.content(), run / "evaluation" / name)
+        output.write(run / "evaluation" / name)
     write_json(run / "metrics.json", read_json(run / "evaluation" / "trained" / "metrics.json"))
 
 

@@ -1,80 +1,147 @@
-"""Model + protocol -> figures: what `urfr evaluate` does, read from top to bottom."""
+"""How an evaluation runs, top to bottom: images are embedded once and measured, and the figures are written."""
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from urfr_tf.data.preparation.crops import CropSettings
 from urfr_tf.errors import UrfrError
 from urfr_tf.evaluation.degradations import Degradation
-from urfr_tf.evaluation.distractors import check_distractors, measure_distractors
-from urfr_tf.evaluation.embedding import Model, Pixels, embed
+from urfr_tf.evaluation.embedding import Model, Pixels, embed_images
+from urfr_tf.evaluation.measurement import Measurement, plan_measurement
 from urfr_tf.evaluation.request import EvaluationRequest
-from urfr_tf.evaluation.results import Result, joined
-from urfr_tf.evaluation.scoring import Faces, check_score, faces_of
-from urfr_tf.evaluation.templates import check_templates, measure_templates
-from urfr_tf.evaluation.verification import check_pairs, measure_pairs
-from urfr_tf.files import replacing, write_bytes, write_json
-from urfr_tf.protocols.protocol import Distractors, PairLists, Pairs, Templates
+from urfr_tf.evaluation.results import OperatingPoint, Result
+from urfr_tf.evaluation.scoring import COSINE, Faces, faces_of
+from urfr_tf.files import replacing, write_json
+from urfr_tf.protocols.protocol import AnyProtocol
+from urfr_tf.runs.embedder import Embedder
 from urfr_tf.runs.folder import collect_versions
 from urfr_tf.runs.thresholds import THRESHOLD_FILE, threshold_path, write_threshold
-from urfr_tf.visualize.canvas import png
-from urfr_tf.visualize.degraded import by_strength
-from urfr_tf.visualize.reject_pictures import curves_of
-from urfr_tf.visualize.robustness import reject_figure, robustness_figure
 
-MOST_KEPT = 1 << 30
-"""Bytes of pixels that are kept from one degradation to the next."""
-
-AnyProtocol = Pairs | PairLists | Templates | Distractors
-METRICS, SCORES = "metrics.json", "scores.npz"
+MOST_REUSED = 1 << 30
+"""Bytes of pixels that are held in memory from one degradation to the next."""
+METRICS_FILE, SCORES_FILE = "metrics.json", "scores.npz"
 
 
 @dataclass(frozen=True)
-class Settings:
+class EvaluationSettings:
     """How photographs become crops, and which are degraded.
 
     Attributes:
-        align: mtcnn, points or none.
-        size: side of the crops in pixels, at least the model's input.
-        on_missing: a photograph without a face: "skip" counts it as not found, "centre" takes its centre.
-        min_face: smallest face that is looked for, in pixels.
+        crop: how photographs become crops; images that are aligned already are not aligned again.
         degradations: each is applied to the probes in turn; without any, probes are as they are.
-        curve: report each degradation under its own names, beside the figures without any.
-        faces: which of several detected faces: "largest" or "central".
+        curve: report each degradation under its own names, next to the figures without any.
     """
 
-    align: str
-    size: int
-    on_missing: str = "skip"
-    min_face: int = 40
+    crop: CropSettings
     degradations: tuple[Degradation, ...] = ()
     curve: bool = False
-    faces: str = "largest"
+
+    @property
+    def degrades_all(self) -> bool:
+        """Whether every figure is one of degraded probes."""
+        return bool(self.degradations) and not self.curve
+
+
+def evaluate(
+    model: Model,
+    measurement: Measurement,
+    settings: EvaluationSettings,
+    cache: str | os.PathLike[str] | None = None,
+    on_progress: Callable[[int], object] = lambda images: None,
+) -> Result:
+    """Embeds a protocol's images once and measures them.
+
+    Args:
+        model: what `urfr_tf.load` gives.
+        measurement: what `plan_measurement` makes of a protocol and a request.
+        settings: crops and degradations.
+        cache: folder where embeddings are stored, or None.
+        on_progress: called with the number of images that were done.
+
+    Raises:
+        UrfrError: no image that can be embedded.
+    """
+    images = measurement.images
+    crop = replace(settings.crop, align="none") if images.aligned else settings.crop
+    pixels = images.count * 3 * model.input_size**2
+    prepared: dict[int, Pixels] | None = {} if settings.degradations and pixels <= MOST_REUSED else None
+    refused: dict[str, int] = {}
+
+    def embed_degraded(degradation: Degradation | None) -> Faces:
+        faces, reasons = embed_images(model, images, crop, cache, degradation, on_progress, prepared)
+        refused.update(reasons)
+        return faces
+
+    clean = embed_degraded(None)
+    if settings.degrades_all:
+        result = measurement.measure(clean, embed_degraded(settings.degradations[0]))
+    else:
+        result = measurement.measure(clean)
+        for degradation in settings.degradations:
+            degraded = measurement.measure(clean, embed_degraded(degradation), metrics_only=True)
+            result.put_degraded(str(degradation), degraded)
+    result.counts["refused_images"] = refused
+    return result
+
+
+def evaluate_embeddings(
+    embedding: ArrayLike,
+    protocol: AnyProtocol,
+    variance: ArrayLike | None = None,
+    request: EvaluationRequest | None = None,
+    found: ArrayLike | None = None,
+) -> Result:
+    """Measures embeddings that come from anywhere (eigenfaces, another model); no files, no model.
+
+    Args:
+        embedding: float [N, D] in the order of `protocol.images`, of any norm for `cosine`.
+        protocol: what is compared with what.
+        variance: float [N, K]; None for representations without one, which only have a cosine.
+        request: what to report; None: TAR by cosine at the usual FARs.
+        found: bool [N], False where there is no embedding.
+
+    Raises:
+        UrfrError: sizes that do not match, NaN, too few impostors behind a FAR, another score than cosine
+            without variance.
+    """
+    count = len(np.asarray(embedding))
+    if count != protocol.images.count:
+        raise UrfrError(f"expected embeddings of {protocol.images.count} images, but got {count}")
+    request = request or EvaluationRequest()
+    measurement = plan_measurement(protocol, request)
+    if request.score != COSINE and variance is None:
+        raise UrfrError(f"expected variances for the {request.score} score, but got none")
+    return measurement.measure(faces_of(embedding, variance, found))
 
 
 @dataclass
-class Evaluation:
-    """A result and what it was measured on; `write` puts it into a folder."""
+class EvaluationOutput:
+    """A result and what it was measured on; `write` puts it into a folder.
+
+    Attributes:
+        protocol, model, score: names.
+        result: the figures.
+        about: how they were obtained, written as it is.
+    """
 
     protocol: str
     model: str
     score: str
     result: Result
-    about: dict[str, Any] = field(default_factory=dict)
+    about: dict[str, object] = field(default_factory=dict)
 
-    def threshold(self) -> dict[str, Any] | None:
-        """The operating point: that of the smallest FAR that could be calibrated, or None."""
+    def operating_point(self) -> OperatingPoint | None:
+        """The threshold of the smallest FAR that could be calibrated, or None."""
         return min(self.result.calibration, key=lambda point: point["far"], default=None)
 
-    def content(self) -> dict[str, Any]:
-        """What metrics.json holds; see interface.md."""
-        point = self.threshold()
+    def content(self) -> dict[str, object]:
+        """What metrics.json holds; see docs/evaluation.md."""
+        point = self.operating_point()
         return {
             "protocol": self.protocol,
             "model": self.model,
@@ -91,171 +158,43 @@ class Evaluation:
             "versions": collect_versions(),
         }
 
-    def figures(self) -> dict[str, Figure]:
-        """File name -> picture of the robustness and reject curves that there are."""
-        found = {}
-        if by_strength(self.result.metrics):
-            found["robustness.png"] = robustness_figure(self.result.metrics)
-        for part, shares, rates, far in curves_of(self.result.reject):
-            name = f"reject-{part.replace(' ', '')}.png" if part else "reject.png"
-            found[name] = reject_figure(shares, rates, far)
-        return found
-
     def write(self, out: str | os.PathLike[str]) -> Path:
-        """Writes metrics.json, scores.npz and, where there are curves, their PNGs; returns the first's path.
+        """Writes scores.npz and metrics.json; returns the path of the latter.
 
-        Each is written whole or not at all, metrics.json last.
+        Each is written whole or not at all. metrics.json is the last file of an evaluation, so that a folder
+        that has one is complete: write pictures before.
 
         Raises:
             UrfrError: the disk is full or the folder cannot be written.
         """
         folder = Path(out)
-        with replacing(folder / SCORES) as tmp_path, open(tmp_path, "wb") as file:
-            np.savez(file, **self.result.arrays)  # type: ignore[arg-type]
-        for name, figure in self.figures().items():
-            write_bytes(folder / name, png(figure))
-        write_json(folder / METRICS, self.content())
-        return folder / METRICS
+        with replacing(folder / SCORES_FILE) as tmp_path, open(tmp_path, "wb") as file:
+            np.savez(file, **self.result.arrays)
+        write_json(folder / METRICS_FILE, self.content())
+        return folder / METRICS_FILE
 
 
-def evaluate(
-    model: Model,
-    protocol: AnyProtocol,
-    request: EvaluationRequest,
-    settings: Settings,
-    cache: str | os.PathLike[str] | None = None,
-    on_progress: Callable[[int], Any] = lambda images: None,
-) -> Result:
-    """Embeds a protocol's images once and measures them.
+def store_threshold(output: EvaluationOutput, model: Embedder, out: Path, of_model: bool) -> list[Path]:
+    """Writes threshold.json next to metrics.json and, for `urfr compare`, to the model.
 
     Args:
-        model: what `urfr_tf.load` gives.
-        protocol: what is compared with what.
-        request: what to report.
-        settings: crops and degradations.
-        cache: folder where embeddings are kept, or None.
-        on_progress: called with the number of images that were done.
+        output: the evaluation; without a calibrated threshold nothing is written.
+        model: the model that was evaluated. Its fingerprint and kind are stored.
+        out: folder of the evaluation.
+        of_model: whether the model gets the threshold too: it is for two undegraded photographs.
 
-    Raises:
-        UrfrError: a FAR with too few impostors, no image that can be embedded.
-    """
-    check(protocol, request)
-    crop = CropSettings(
-        size=settings.size,
-        align="none" if protocol.images.aligned else settings.align,
-        faces=settings.faces,
-        on_missing=settings.on_missing,
-        min_face=settings.min_face,
-        min_side=1,
-        lossless=True,
-    )
-    refused: dict[str, int] = {}
-    pixels = protocol.images.count * 3 * model.input_size**2
-    prepared: dict[int, Pixels] | None = {} if settings.degradations and pixels <= MOST_KEPT else None
-
-    def faces(degradation: Degradation | None) -> Faces:
-        found, reasons = embed(model, protocol.images, crop, cache, degradation, on_progress, prepared)
-        refused.update(reasons)
-        return found
-
-    clean = faces(None)
-    if settings.curve:
-        result = measure(protocol, clean, request)
-        quick = replace(request, replicates=0, thresholds=False)
-        clean_refused = set(result.refused)
-        for degradation in settings.degradations:
-            worse = measure(protocol, clean, quick, faces(degradation))
-            result.metrics.update({f"{name}@{degradation}": value for name, value in worse.metrics.items()})
-            result.thin.extend(f"{name}@{degradation}" for name in worse.thin)
-            new = {name: why for name, why in worse.refused.items() if name not in clean_refused}
-            result.refused.update({f"{name}@{degradation}": why for name, why in new.items()})
-    else:
-        probes = faces(settings.degradations[0]) if settings.degradations else None
-        result = measure(protocol, clean, request, probes)
-    result.counts["refused_images"] = refused
-    return result
-
-
-def check(protocol: AnyProtocol, request: EvaluationRequest) -> None:
-    """Raises UrfrError for what can be refused before anything is embedded."""
-    check_score(request.score)
-    if isinstance(protocol, Pairs):
-        check_pairs(protocol, request)
-    elif isinstance(protocol, PairLists):
-        for pairs in protocol.by_list.values():
-            check_pairs(pairs, request)
-    elif isinstance(protocol, Templates):
-        check_templates(protocol, request)
-    else:
-        check_distractors(protocol, request)
-
-
-def measure(
-    protocol: AnyProtocol, faces: Faces, request: EvaluationRequest, probes: Faces | None = None
-) -> Result:
-    """Figures of embedded images; `probes` are the same images degraded."""
-    if isinstance(protocol, Pairs):
-        return measure_pairs(protocol, faces, request, probes)
-    if isinstance(protocol, PairLists):
-        return joined(
-            {name: measure_pairs(pairs, faces, request, probes) for name, pairs in protocol.by_list.items()}
-        )
-    if isinstance(protocol, Templates):
-        return measure_templates(protocol, faces, request, probes)
-    return measure_distractors(protocol, faces, request, probes)
-
-
-def evaluate_embeddings(
-    embedding: np.ndarray,
-    protocol: AnyProtocol,
-    variance: np.ndarray | None = None,
-    *,
-    score: str = "cosine",
-    fars: tuple[float, ...] = (),
-    thin: bool = False,
-    impostors: str = "listed",
-    found: np.ndarray | None = None,
-) -> Result:
-    """Figures of embeddings that come from anywhere (eigenfaces, another model); no files, no model.
-
-    Args:
-        embedding: float [N, D] in the order of `protocol.images`, of any norm for `cosine`.
-        protocol: what is compared with what.
-        variance: float [N, K]; None for representations without one, which only have a cosine.
-        score: cosine, likelihood or, of templates, weighted.
-        fars: which TAR to report; empty: 1e-1 ... 1e-6 as far as there are impostors for them.
-        thin: give FARs with fewer than 10 impostors behind them too, marked.
-        impostors: "listed", or "all" cross-person pairs.
-        found: bool [N], False where there is no embedding.
-
-    Raises:
-        UrfrError: sizes that do not match, NaN, too few impostors behind a FAR, another score than cosine without variance.
-    """
-    if len(embedding) != protocol.images.count:
-        raise UrfrError(f"expected embeddings of {protocol.images.count} images, but got {len(embedding)}")
-    request = EvaluationRequest(score, tuple(fars), thin, impostors)
-    check(protocol, request)
-    if score != "cosine" and variance is None:
-        raise UrfrError(f"expected variances for the {score} score, but got none")
-    return measure(protocol, faces_of(embedding, variance, found), request)
-
-
-def store_threshold(evaluation: Evaluation, protocol: AnyProtocol, model: Any, out: Path) -> list[Path]:
-    """Writes threshold.json beside metrics.json and, for `urfr compare`, to the model (`threshold_path`).
-
-    It names the fingerprint and the kind (run, saved_model, tflite) of the model it was calibrated for. The
-    model's own stays as it was where templates were compared or probes degraded: it is for two photographs.
+    Returns:
+        The paths of the files.
 
     Raises:
         UrfrError: the disk is full or a folder cannot be written.
     """
-    point = evaluation.threshold()
+    point = output.operating_point()
     if point is None:
         return []
     paths = [out / THRESHOLD_FILE]
-    degraded = evaluation.about.get("degrade") and not by_strength(evaluation.result.metrics)
-    if isinstance(protocol, Pairs | PairLists) and not degraded:
+    if of_model:
         paths.append(threshold_path(model.kind, model.path))
     for path in paths:
-        write_threshold(path, model, evaluation.score, evaluation.protocol, point)
+        write_threshold(path, model, output.score, output.protocol, point)
     return paths

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.evaluation.degradations import Degradation, degradations
+from urfr_tf.evaluation.degradations import Degradation, read_degradations
 from urfr_tf.runs.load_run import load_network
 
 COPIES = 2
@@ -67,7 +67,7 @@ class Network:
 
 def degraded(crops: np.ndarray, name: str) -> np.ndarray:
     """Crops [B, S, S, 3] under `variation:strength`."""
-    [degradation] = degradations(name)
+    [degradation] = read_degradations(name)
     return _apply(degradation, crops, np.arange(len(crops)))
 
 

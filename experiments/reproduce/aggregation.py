@@ -27,8 +27,8 @@ from experiments.reproduce.plan import IJBS, IJBS_LOST
 from experiments.reproduce.surveillance import LOST, LOST_SIZE, frame_plan
 from experiments.reproduce.tables import SEARCHES, table
 from urfr_tf.data.preparation.crops import CropSettings
-from urfr_tf.evaluate import measure
-from urfr_tf.evaluation.embedding import embed
+from urfr_tf.evaluation.embedding import embed_images
+from urfr_tf.evaluation.measurement import plan_measurement
 from urfr_tf.evaluation.request import EvaluationRequest
 from urfr_tf.evaluation.scoring import CONFIDENCE, COSINE, LIKELIHOOD, NORM, WEIGHTED, Faces
 from urfr_tf.files import write_text
@@ -58,7 +58,8 @@ class Frames:
 def frames_of(model: Any, folder: Path, lost: float) -> Frames:
     """Embeds a set that `surveillance` made with its seed of 0."""
     protocol = open_ijbs(str(folder))
-    faces, _ = embed(model, protocol.images, CropSettings(size=model.aligned_size, min_side=1, lossless=True))
+    settings = CropSettings(size=model.aligned_size, min_side=1, lossless=True)
+    faces, _ = embed_images(model, protocol.images, settings)
     files = [Path(str(item.file)) for item in protocol.images.stream()]
     clean = np.array([path.stem.startswith("img_") for path in files])
     plans = [frame_plan(0, path.stem, lost)["resolution"] for path in files]
@@ -75,8 +76,8 @@ def frames_of(model: Any, folder: Path, lost: float) -> Frames:
 def figures(frames: Frames, score: str, sharpness: float = 1.0, by_norm: bool = False) -> list[str]:
     """Cells: of S2S, then of S2B; `by_norm`: with the norm of the embedding in place of the confidences."""
     weight = NORM if by_norm else CONFIDENCE
-    request = EvaluationRequest(score, thin_far=True, replicates=0, sharpness=sharpness, weight=weight)
-    metrics = measure(frames.protocol, frames.faces, request).metrics
+    request = EvaluationRequest(score, thin_far=True, sharpness=sharpness, weight=weight)
+    metrics = plan_measurement(frames.protocol, request).measure(frames.faces, metrics_only=True).metrics
     return [f"{100 * metrics[name]:.1f}" for name in SEARCHES.values()]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from urfr_tf import keys
 from urfr_tf.data.attribute_tables import read_attributes
 from urfr_tf.errors import UrfrError
-from urfr_tf.evaluate import METRICS, SCORES
+from urfr_tf.evaluate import METRICS_FILE, SCORES_FILE
 from urfr_tf.evaluation.scoring import Faces, cross_scores, faces_of
 from urfr_tf.files import read_json, replacing, write_json
 from urfr_tf.metrics import tar_at_far
@@ -24,9 +24,9 @@ KIND_IMAGES = 1024
 
 def measured(out: Path, fingerprint: str, command: str | None = None) -> bool:
     """Whether the folder holds figures of the weights of this fingerprint, by this command where one is given."""
-    if not (out / METRICS).is_file():
+    if not (out / METRICS_FILE).is_file():
         return False
-    content = read_json(out / METRICS)
+    content = read_json(out / METRICS_FILE)
     return content.get("fingerprint") == fingerprint and command in (None, content.get("command"))
 
 
@@ -57,13 +57,13 @@ def by_gender(model: Embedder, score: str, validation: str, shards: str, table: 
     for name, value in (("male", 0), ("female", 1)):
         chosen = np.flatnonzero(gender == value)
         counts[f"{name}_images"], counts[f"{name}_people"] = len(chosen), len(np.unique(people[chosen]))
-        rates = accepted(faces.some(chosen), people[chosen], score, threshold)
+        rates = accepted(faces.take(chosen), people[chosen], score, threshold)
         for kind, (rate, pairs) in rates.items():
             counts[f"{name}_{kind}_pairs"] = pairs
             if pairs:
                 metrics[f"{kind}_{name}"] = rate
     write_json(
-        out / METRICS,
+        out / METRICS_FILE,
         {
             "protocol": "gender",
             "model": str(model.path),
@@ -91,7 +91,7 @@ def accepted(faces: Faces, people: np.ndarray, score: str, threshold: float) -> 
     hits, pairs = np.zeros(2, np.int64), np.zeros(2, np.int64)
     for start in range(0, len(people), 512):
         rows = np.arange(start, min(start + 512, len(people)))
-        above = cross_scores(faces.some(rows), faces, score) >= threshold
+        above = cross_scores(faces.take(rows), faces, score) >= threshold
         same = people[rows, None] == people[None, :]
         once = rows[:, None] < np.arange(len(people))[None, :]
         for index, kept in enumerate((same & once, ~same & once)):
@@ -126,7 +126,7 @@ def for_pictures(model: Embedder, shards: str, out: Path) -> None:
     kinds = sample_kinds(shards, model.input_size, KIND_IMAGES)
     confidence = {f"confidence_{kind}": embed(model, faces)[keys.CONFIDENCE] for kind, faces in kinds.items()}
     out.mkdir(parents=True, exist_ok=True)
-    with replacing(out / SCORES) as tmp_path, open(tmp_path, "wb") as file:
+    with replacing(out / SCORES_FILE) as tmp_path, open(tmp_path, "wb") as file:
         np.savez(
             file,
             points=project(embedding),
@@ -135,7 +135,7 @@ def for_pictures(model: Embedder, shards: str, out: Path) -> None:
             **confidence,
         )
     write_json(
-        out / METRICS,
+        out / METRICS_FILE,
         {
             "protocol": "pictures",
             "model": str(model.path),

@@ -7,9 +7,8 @@ import pytest
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.evaluation import distractors as module
-from urfr_tf.evaluation.distractors import measure_distractors
+from urfr_tf.evaluation.measurement import plan_measurement
 from urfr_tf.evaluation.request import EvaluationRequest
-from urfr_tf.evaluation.templates import measure_templates
 from urfr_tf.protocols.table import open_protocol
 
 TINY = {
@@ -35,7 +34,7 @@ def tinyface(tmp_path):
 
 def test_tinyface_by_hand(tinyface, placed):
     protocol = open_protocol("tinyface", str(tinyface))
-    result = measure_templates(protocol, placed(protocol, TINY), EvaluationRequest())
+    result = plan_measurement(protocol, EvaluationRequest()).measure(placed(protocol, TINY))
     # Probe 1 at 10: 0 (10 away, mate), a at 30 (20), 40 (30, mate): rank 1, precision (1/1 + 2/3) / 2 = 5/6.
     # Probe 2 at 80: 100 is 20 away, and so is the distractor at 60: the tie counts against it: rank 2, 1/2.
     # Probe 10 was not found: last of 6, 1/6.
@@ -84,8 +83,8 @@ ANGLES = {
 def test_megaface_by_hand(mega, placed, monkeypatch, at_once):
     monkeypatch.setattr(module, "_SCORES_AT_ONCE", at_once)
     protocol = open_protocol("megaface", str(mega))
-    result = measure_distractors(
-        protocol, placed(protocol, ANGLES), EvaluationRequest(fars=(0.5, 0.25), thin_far=True)
+    result = plan_measurement(protocol, EvaluationRequest(fars=(0.5, 0.25), thin_far=True)).measure(
+        placed(protocol, ANGLES)
     )
     # Distractors at 50 and 210. Searches of A: 0 -> 20: first (50 is farther); 0 -> 90: 50 is before: 2nd.
     # 20 -> 0: first; 20 -> 90: 2nd. 90 -> 0 and 90 -> 20: 50 (40 away) before both: 2nd. B: 200 -> 215: 15 away,
@@ -109,15 +108,15 @@ def test_megaface_by_hand(mega, placed, monkeypatch, at_once):
 
 def test_megaface_thin_and_lost_images(mega, placed):
     protocol = open_protocol("megaface", str(mega))
-    result = measure_distractors(
-        protocol, placed(protocol, {**ANGLES, "facescrub_images/A/1.png": None}), EvaluationRequest()
+    result = plan_measurement(protocol, EvaluationRequest()).measure(
+        placed(protocol, {**ANGLES, "facescrub_images/A/1.png": None})
     )
     # A1 is not found: as probe and as mate it comes after both distractors: rank 3. First: none of A's
     # (20 -> 90 is 2nd), none of B's.
     assert result.metrics == {"rank1": 0, "rank10": 1}
     assert set(result.refused) == {"tar@far=1e-4", "tar@far=1e-5", "tar@far=1e-6"}
     with pytest.raises(UrfrError, match=r"FAR 0\.1 is refused: 12 impostor pairs"):
-        measure_distractors(protocol, placed(protocol, ANGLES), EvaluationRequest(fars=(0.1,)))
+        plan_measurement(protocol, EvaluationRequest(fars=(0.1,))).measure(placed(protocol, ANGLES))
 
 
 def test_the_largest_scores_are_kept_over_blocks():
@@ -125,7 +124,7 @@ def test_the_largest_scores_are_kept_over_blocks():
     scores = rng.normal(size=(40, 25)).round(1).astype(np.float32)
     kept = np.empty(0, np.float32)
     for start in range(0, 40, 7):
-        kept = module._largest(kept, scores[start : start + 7], 60)
+        kept = module.keep_largest(kept, scores[start : start + 7], 60)
     np.testing.assert_array_equal(np.sort(kept), np.sort(scores.ravel())[-60:])
 
 

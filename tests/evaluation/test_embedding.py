@@ -13,8 +13,8 @@ from urfr_tf.data.sources.item import Item
 from urfr_tf.errors import UrfrError
 from urfr_tf.evaluation import degradations as degrade
 from urfr_tf.evaluation import embedding as module
-from urfr_tf.evaluation.degradations import STRENGTHS, UNSEEN, Degradation, degradations
-from urfr_tf.evaluation.embedding import embed
+from urfr_tf.evaluation.degradations import STRENGTHS, UNSEEN, Degradation, read_degradations
+from urfr_tf.evaluation.embedding import embed_images
 from urfr_tf.evaluation.scoring import Faces, cross_scores, faces_of, pair_scores
 from urfr_tf.protocols.pairs import PER_PERSON, open_pairs
 from urfr_tf.protocols.protocol import Images
@@ -29,31 +29,31 @@ def images(crowd):
 
 
 def test_embeds_in_order_with_unit_groups(images, pixel_model):
-    faces, refused = embed(pixel_model, images, SETTINGS)
+    faces, refused = embed_images(pixel_model, images, SETTINGS)
     assert faces.embedding.shape == (96, 4, 12) and faces.found.all() and not refused
     np.testing.assert_allclose(np.linalg.norm(faces.embedding, axis=2), 1, atol=1e-5)
     first = next(images.stream())
-    alone, _ = embed(pixel_model, Images(1, lambda: iter([first])), SETTINGS)
+    alone, _ = embed_images(pixel_model, Images(1, lambda: iter([first])), SETTINGS)
     np.testing.assert_array_equal(alone.embedding[0], faces.embedding[0])
 
 
 def test_kept_pieces_are_not_embedded_again(images, pixel_model, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "PIECE", 40)
     seen = []
-    faces, _ = embed(pixel_model, images, SETTINGS, tmp_path, on_progress=seen.append)
+    faces, _ = embed_images(pixel_model, images, SETTINGS, tmp_path, on_progress=seen.append)
     assert pixel_model.images == 96 and seen == [40, 40, 16] and len(list(tmp_path.iterdir())) == 3
-    again, _ = embed(pixel_model, images, SETTINGS, tmp_path)
+    again, _ = embed_images(pixel_model, images, SETTINGS, tmp_path)
     assert pixel_model.images == 96
     for one, other in zip(faces, again, strict=True):
         np.testing.assert_array_equal(one, other)
     # A torn piece is embedded again; so is everything for another model or other crops.
     next(tmp_path.iterdir()).write_bytes(b"PK\x03\x04 torn")
-    embed(pixel_model, images, SETTINGS, tmp_path)
+    embed_images(pixel_model, images, SETTINGS, tmp_path)
     assert 96 < pixel_model.images <= 136
     before = pixel_model.images
-    embed(pixel_model, images, CropSettings(size=36, lossless=True), tmp_path)
+    embed_images(pixel_model, images, CropSettings(size=36, lossless=True), tmp_path)
     pixel_model.fingerprint = "another"
-    embed(pixel_model, images, SETTINGS, tmp_path)
+    embed_images(pixel_model, images, SETTINGS, tmp_path)
     assert pixel_model.images == before + 2 * 96
 
 
@@ -62,9 +62,9 @@ def test_the_norm_is_kept_where_the_model_gives_it(images, pixel_model, tmp_path
         outputs = pixel_model(pixels)
         return {**outputs, "norm": outputs["confidence"][:, 0]}
 
-    assert np.isnan(embed(pixel_model, images, SETTINGS)[0].norm).all()
+    assert np.isnan(embed_images(pixel_model, images, SETTINGS)[0].norm).all()
     pixel_model.embed_with_norm = embed_with_norm
-    once, again = (embed(pixel_model, images, SETTINGS, tmp_path)[0] for _ in range(2))
+    once, again = (embed_images(pixel_model, images, SETTINGS, tmp_path)[0] for _ in range(2))
     np.testing.assert_allclose(once.norm, 1 / once.variance[:, 0], rtol=1e-6)
     np.testing.assert_array_equal(once.norm, again.norm)
 
@@ -78,9 +78,9 @@ def test_an_interrupted_run_goes_on_with_its_pieces(images, pixel_model, tmp_pat
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        embed(pixel_model, images, SETTINGS, tmp_path, on_progress=interrupt)
+        embed_images(pixel_model, images, SETTINGS, tmp_path, on_progress=interrupt)
     assert pixel_model.images == 80
-    embed(pixel_model, images, SETTINGS, tmp_path)
+    embed_images(pixel_model, images, SETTINGS, tmp_path)
     assert pixel_model.images == 96
 
 
@@ -93,7 +93,7 @@ def test_what_cannot_be_read_is_not_found(crowd, pixel_model, tmp_path):
         good[1],
     ]
     for _ in range(2):  # the second time from the cache
-        faces, refused = embed(pixel_model, Images(4, lambda: iter(items)), SETTINGS, tmp_path)
+        faces, refused = embed_images(pixel_model, Images(4, lambda: iter(items)), SETTINGS, tmp_path)
         assert faces.found.tolist() == [True, False, False, True]
         assert sum(refused.values()) == 2
         # -inf against everybody, whatever the score; itself included.
@@ -108,10 +108,10 @@ def test_what_cannot_be_read_is_not_found(crowd, pixel_model, tmp_path):
 def test_nothing_embedded_and_changed_data_are_sentences(pixel_model, images):
     bad = Images(1, lambda: iter([Item("x", "t.jpg", content=b"text")]))
     with pytest.raises(UrfrError, match=r"none of the 1 images could be embedded .for instance"):
-        embed(pixel_model, bad, SETTINGS)
+        embed_images(pixel_model, bad, SETTINGS)
     for count, what in ((95, "more came"), (97, "96 came")):
         with pytest.raises(UrfrError, match=what):
-            embed(pixel_model, Images(count, images.stream), SETTINGS)
+            embed_images(pixel_model, Images(count, images.stream), SETTINGS)
 
 
 def test_nan_embeddings_are_a_sentence():
@@ -152,7 +152,7 @@ def test_degradations_change_more_with_their_strength(variation):
     unknown, numbers = np.full((count, 10), -1, np.float32), np.arange(count)
     changes = []
     few = {"pose": slice(None, None, 3), "gamma": slice(1, None)}  # of gamma those that darken
-    for degradation in [*degradations(variation)][few.get(variation, slice(None))]:
+    for degradation in [*read_degradations(variation)][few.get(variation, slice(None))]:
         out = degradation.apply(images, unknown, numbers)
         assert out.shape == images.shape and out.dtype == np.float32 and np.isfinite(out).all()
         changes.append(np.abs(out - images).mean())
@@ -172,7 +172,7 @@ def test_occlusion_blacks_out_a_square_of_cells():
 
 def degraded(text, images):
     """What the one degradation `text` makes of images [B, S, S, 3] that are numbered from 0."""
-    (degradation,) = degradations(text, seed=3)
+    (degradation,) = read_degradations(text, seed=3)
     return degradation.apply(images, np.full((len(images), 10), -1.0), np.arange(len(images)))
 
 
@@ -231,9 +231,9 @@ def test_jpeg_is_what_a_decoder_gives_and_keeps_the_channels():
 
 
 def test_degraded_pieces_have_their_own_place(images, pixel_model, tmp_path):
-    clean, _ = embed(pixel_model, images, SETTINGS, tmp_path)
-    for degradation in degradations("blur:11"):
-        worse, _ = embed(pixel_model, images, SETTINGS, tmp_path, degradation)
+    clean, _ = embed_images(pixel_model, images, SETTINGS, tmp_path)
+    for degradation in read_degradations("blur:11"):
+        worse, _ = embed_images(pixel_model, images, SETTINGS, tmp_path, degradation)
     assert np.abs(worse.embedding - clean.embedding).max() > 1e-3
     assert pixel_model.images == 192
 
@@ -251,18 +251,18 @@ def test_degraded_pieces_have_their_own_place(images, pixel_model, tmp_path):
 )
 def test_a_bad_degradation_is_a_sentence(text, sentence):
     with pytest.raises(UrfrError, match=sentence):
-        degradations(text)
+        read_degradations(text)
 
 
 def test_every_image_is_decoded_once_for_all_degradations(images, pixel_model, monkeypatch):
     decoded = []
     monkeypatch.setattr(module, "decode_image", lambda data: decoded.append(data) or decode_image(data))
-    wanted = [None, *degradations("blur:7"), *degradations("noise:20")]
-    anew = [embed(pixel_model, images, SETTINGS, degradation=each)[0].embedding for each in wanted]
+    wanted = [None, *read_degradations("blur:7"), *read_degradations("noise:20")]
+    anew = [embed_images(pixel_model, images, SETTINGS, degradation=each)[0].embedding for each in wanted]
     assert len(decoded) == 3 * 96
     prepared = {}
     for each, expected in zip(wanted, anew, strict=True):
-        faces, _ = embed(pixel_model, images, SETTINGS, degradation=each, prepared=prepared)
+        faces, _ = embed_images(pixel_model, images, SETTINGS, degradation=each, prepared=prepared)
         np.testing.assert_array_equal(faces.embedding, expected)
     assert len(decoded) == 4 * 96
 

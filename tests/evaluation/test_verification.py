@@ -1,17 +1,15 @@
 """Figures of pairs, worked out by hand on embeddings in the plane."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.evaluate import evaluate_embeddings
+from urfr_tf.evaluation.measurement import plan_measurement
 from urfr_tf.evaluation.request import EvaluationRequest
 from urfr_tf.evaluation.results import rate_name
 from urfr_tf.evaluation.scoring import faces_of
-from urfr_tf.evaluation.verification import measure_pairs
-from urfr_tf.protocols.pairs import generated
+from urfr_tf.protocols.pairs import generate_pairs
 from urfr_tf.protocols.protocol import Images, Pairs
 
 
@@ -21,13 +19,15 @@ def plane(*degrees):
 
 
 def protocol(identity):
-    return generated(Images(len(identity), lambda: iter(())), np.array(identity))
+    return generate_pairs(Images(len(identity), lambda: iter(())), np.array(identity))
 
 
 def test_three_people_by_hand():
     # a at 0 and 10 degrees, b at 90 and 100, c at 5 alone: c lies between the two of a.
     pairs = protocol(["a", "a", "b", "b", "c"])
-    result = evaluate_embeddings(plane(0, 10, 90, 100, 5), pairs, fars=(1.0,), thin=True)
+    result = evaluate_embeddings(
+        plane(0, 10, 90, 100, 5), pairs, request=EvaluationRequest(fars=(1.0,), thin_far=True)
+    )
     # Genuine: cos 10 twice. Impostors: cos of 90, 100, 80, 90 (a, b), 5, 5 (a, c), 85, 95 (b, c).
     # FAR 1 lets all 8 impostors through: threshold cos 100 < 0; both genuine pairs pass.
     assert result.metrics["tar@far=1e0"] == 1
@@ -41,7 +41,7 @@ def test_three_people_by_hand():
 def test_too_thin_a_far_is_refused_by_name_and_the_usual_ones_are_listed():
     pairs = protocol(["a", "a", "b", "b", "c"])
     with pytest.raises(UrfrError, match=r"FAR 0\.1 is refused: 8 impostor pairs put 1 behind it"):
-        evaluate_embeddings(plane(0, 10, 90, 100, 5), pairs, fars=(0.1,))
+        evaluate_embeddings(plane(0, 10, 90, 100, 5), pairs, request=EvaluationRequest(fars=(0.1,)))
     result = evaluate_embeddings(plane(0, 10, 90, 100, 5), pairs)
     assert not [name for name in result.metrics if name.startswith("tar")]
     assert {"tar@far=1e-1", "tar@far=1e-6"} <= set(result.refused)
@@ -56,8 +56,10 @@ def crowd(seed=0, people=30, images=4):
 
 def test_all_impostors_are_every_cross_person_pair():
     embedding, pairs = crowd()
-    listed = evaluate_embeddings(embedding, pairs, fars=(0.1,))
-    everyone = evaluate_embeddings(embedding, pairs, fars=(0.1, 0.002), impostors="all")
+    listed = evaluate_embeddings(embedding, pairs, request=EvaluationRequest(fars=(0.1,)))
+    everyone = evaluate_embeddings(
+        embedding, pairs, request=EvaluationRequest(fars=(0.1, 0.002), impostors="all")
+    )
     # 120 images: 7140 pairs, of which 30 x 6 = 180 are genuine. Within folds: 10 (12 x 11 / 2 - 18) = 480.
     assert everyone.counts["impostors"] == 6960 and listed.counts["impostors"] == 480
     unit = embedding / np.linalg.norm(embedding, axis=1, keepdims=True)
@@ -71,8 +73,10 @@ def test_all_impostors_are_every_cross_person_pair():
     # Beside them the rate over the 480 listed: 48 of them behind .1, one behind .002, which is thin and was not asked for.
     assert everyone.metrics["tar_listed@far=1e-1"] == listed.metrics["tar@far=1e-1"]
     assert "tar_listed@far=2e-3" not in everyone.metrics and "tar_listed@far=1e-1" not in listed.metrics
-    wanted = evaluate_embeddings(embedding, pairs, fars=(0.002, 0.001), thin=True, impostors="all")
-    alone = evaluate_embeddings(embedding, pairs, fars=(0.002,), thin=True)
+    wanted = evaluate_embeddings(
+        embedding, pairs, request=EvaluationRequest(fars=(0.002, 0.001), thin_far=True, impostors="all")
+    )
+    alone = evaluate_embeddings(embedding, pairs, request=EvaluationRequest(fars=(0.002,), thin_far=True))
     assert wanted.metrics["tar_listed@far=2e-3"] == alone.metrics["tar@far=2e-3"]
     assert "tar_listed@far=2e-3" in wanted.thin
     assert "tar_listed@far=1e-3" not in wanted.metrics  # 0.48 of an impostor
@@ -80,7 +84,7 @@ def test_all_impostors_are_every_cross_person_pair():
 
 def test_intervals_and_thresholds_come_with_the_figures():
     embedding, pairs = crowd(1)
-    result = evaluate_embeddings(embedding, pairs, fars=(0.1,))
+    result = evaluate_embeddings(embedding, pairs, request=EvaluationRequest(fars=(0.1,)))
     low, high = result.intervals["tar@far=1e-1"]
     assert low <= result.metrics["tar@far=1e-1"] <= high and low < high
     (point,) = result.calibration
@@ -91,8 +95,8 @@ def test_intervals_and_thresholds_come_with_the_figures():
 def test_figures_alone_are_the_same_figures():
     embedding, pairs = crowd(2)
     faces, request = faces_of(embedding, None), EvaluationRequest(fars=(0.1, 0.01), impostors="all")
-    whole = measure_pairs(pairs, faces, request)
-    alone = measure_pairs(pairs, faces, dataclasses.replace(request, replicates=0, thresholds=False))
+    whole = plan_measurement(pairs, request).measure(faces)
+    alone = plan_measurement(pairs, request).measure(faces, metrics_only=True)
     assert alone.metrics == whole.metrics and whole.calibration and whole.intervals
     assert not alone.calibration and not alone.intervals and not alone.refused
 
@@ -103,10 +107,12 @@ def test_likelihood_listens_to_the_variance():
     sure, unsure = np.full((4, 2), 0.1), np.full((4, 2), 0.1)
     unsure[1, 1] = 10
     pairs = protocol(["a", "a", "b", "b"])
-    by_cosine = evaluate_embeddings(embedding, pairs, fars=(1.0,), thin=True)
+    by_cosine = evaluate_embeddings(embedding, pairs, request=EvaluationRequest(fars=(1.0,), thin_far=True))
     scores = {}
     for name, variance in (("sure", sure), ("unsure", unsure)):
-        result = evaluate_embeddings(embedding, pairs, variance, score="likelihood", fars=(1.0,), thin=True)
+        result = evaluate_embeddings(
+            embedding, pairs, variance, EvaluationRequest(score="likelihood", fars=(1.0,), thin_far=True)
+        )
         scores[name] = result.arrays["scores"][0]
     # |f - f'|^2 = 0 and 4. Sure: -1/2 (4 / 0.2 + 2 x 2 log 0.2) = -6.78. Unsure, 0.2 and 10.1:
     # -1/2 (4 / 10.1 + 2 log 0.2 + 2 log 10.1) = -0.90.
@@ -134,18 +140,22 @@ def test_leaving_out_unsure_images_lowers_the_error():
     assert not evaluate_embeddings(embedding, pairs).reject  # without confidences there is no order
     # The same order by the norm gives the same curve; faces that are all alike in confidence have that one only.
     faces = faces_of(embedding, None, norm=np.where(noise, 1.0, 2.0))
-    by_norm = measure_pairs(pairs, faces, EvaluationRequest(replicates=0)).reject
+    by_norm = plan_measurement(pairs, EvaluationRequest(replicates=0)).measure(faces).reject
     assert by_norm["by_norm"] == reject["by_confidence"] and "by_confidence" not in by_norm
     rounded = 1 + 1e-7 * np.random.default_rng(1).random((1000, 1))
-    assert not measure_pairs(pairs, faces_of(embedding, rounded), EvaluationRequest(replicates=0)).reject
+    assert (
+        not plan_measurement(pairs, EvaluationRequest(replicates=0))
+        .measure(faces_of(embedding, rounded))
+        .reject
+    )
 
 
 def test_images_without_an_embedding_count_as_misses():
     embedding, pairs = crowd(2)
     found = np.ones(120, bool)
     found[0] = False
-    whole = evaluate_embeddings(embedding, pairs, fars=(0.1,))
-    result = evaluate_embeddings(embedding, pairs, fars=(0.1,), found=found)
+    whole = evaluate_embeddings(embedding, pairs, request=EvaluationRequest(fars=(0.1,)))
+    result = evaluate_embeddings(embedding, pairs, request=EvaluationRequest(fars=(0.1,)), found=found)
     assert result.counts["images_not_found"] == 1
     # Three of 180 genuine pairs are lost, whatever the others score.
     assert result.metrics["tar@far=1e-1"] <= whole.metrics["tar@far=1e-1"] - 2 / 180
@@ -163,7 +173,7 @@ def test_a_list_without_identities_has_no_ranks():
     result = evaluate_embeddings(plane(0, 1, 90, 91), nameless)
     assert "rank1" not in result.metrics and result.counts["people"] == 2
     with pytest.raises(UrfrError, match="needs to know who is on each image"):
-        evaluate_embeddings(plane(0, 1, 90, 91), nameless, impostors="all")
+        evaluate_embeddings(plane(0, 1, 90, 91), nameless, request=EvaluationRequest(impostors="all"))
 
 
 def test_bad_embeddings_are_sentences():
@@ -173,9 +183,9 @@ def test_bad_embeddings_are_sentences():
     with pytest.raises(UrfrError, match="NaN or infinity for image 2"):
         evaluate_embeddings(plane(0, 1, np.nan, 2), pairs)
     with pytest.raises(UrfrError, match="variances for the likelihood score"):
-        evaluate_embeddings(plane(0, 1, 2, 3), pairs, score="likelihood")
+        evaluate_embeddings(plane(0, 1, 2, 3), pairs, request=EvaluationRequest(score="likelihood"))
     with pytest.raises(UrfrError, match="cosine, likelihood or weighted, but got l2"):
-        evaluate_embeddings(plane(0, 1, 2, 3), pairs, score="l2")
+        evaluate_embeddings(plane(0, 1, 2, 3), pairs, request=EvaluationRequest(score="l2"))
 
 
 def test_names_of_rates():

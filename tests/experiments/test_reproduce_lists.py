@@ -67,9 +67,9 @@ def test_the_tested_pairs_are_those_of_the_last_five_folds(lfw, tmp_path):
         )
         pairs = read_pairs(str(tmp_path / "test_pairs.txt"))
         assert len(pairs) == 5 * 2 * per_block
-        assert pairs[0]["paths"] == ("p10/p10_0001", "p10/p10_0002")
-        assert [pair["fold"] for pair in pairs] == [f for f in range(5) for _ in range(2 * per_block)]
-        assert [pair["same"] for pair in pairs] == [True, True, False, False] * 5
+        assert pairs[0].paths == ("p10/p10_0001", "p10/p10_0002")
+        assert [pair.fold for pair in pairs] == [f for f in range(5) for _ in range(2 * per_block)]
+        assert [pair.same for pair in pairs] == [True, True, False, False] * 5
 
 
 def test_cfp_is_split_between_theta_a_and_the_test(tmp_path):

@@ -46,7 +46,7 @@ def test_sharpness_by_hand():
         np.testing.assert_allclose(grown[1], [1 / 3], rtol=1e-6)
 
 
-@pytest.mark.parametrize("rule", fusion.VARIANCES)
+@pytest.mark.parametrize("rule", fusion.FUSIONS)
 @pytest.mark.parametrize("block", [1, 50, 1 << 24], ids=["a template", "some", "all"])
 def test_against_float64_in_any_block_and_order(rule, block, monkeypatch):
     monkeypatch.setattr(fusion, "_BLOCK", block)
@@ -64,7 +64,7 @@ def test_against_float64_in_any_block_and_order(rule, block, monkeypatch):
     np.testing.assert_array_max_ulp(again[1], variance, maxulp=2)
 
 
-@pytest.mark.parametrize("rule", fusion.VARIANCES)
+@pytest.mark.parametrize("rule", fusion.FUSIONS)
 def test_growing_template_equals_fusion_in_every_order(rule):
     rng = np.random.default_rng(1)
     x, v = images(rng, 30)

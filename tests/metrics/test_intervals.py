@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.metrics import calibrate, error_against_reject, tar_at_far, tar_interval
-from urfr_tf.metrics.calibration import halves
+from urfr_tf.metrics import ScoredPairs, calibrate, error_against_reject, tar_at_far, tar_intervals
+from urfr_tf.metrics.calibration import assign_halves
 from urfr_tf.metrics.reject import errors_left
 
 
@@ -17,6 +17,11 @@ def people(rng, count=40, images=4):
     hard = rng.normal(0, 1, count)
     scores = np.where(same, 3 + hard[identity[first]], 0) + rng.normal(0, 1, len(first))
     return scores, same, identity[first], identity[second]
+
+
+def tar_interval(scores, same, a, b, far, **options):
+    (interval,) = tar_intervals(ScoredPairs(scores, same), a, b, [far], **options)
+    return interval
 
 
 def test_replicates_equal_repeated_pairs():
@@ -38,6 +43,15 @@ def test_interval_holds_the_figure_and_widens_with_the_level():
     assert wide == tar_interval(scores, same, a, b, 0.01, replicates=300)
 
 
+def test_several_fars_share_the_replicates_and_change_no_interval():
+    scores, same, a, b = people(np.random.default_rng(5), 12, 3)
+    fars = [0.2, 0.05, 0.01]
+    together = tar_intervals(ScoredPairs(scores, same), a, b, fars, replicates=50, thin=True)
+    alone = [tar_interval(scores, same, a, b, far, replicates=50, thin=True) for far in fars]
+    assert together == alone and len(set(together)) > 1
+    assert tar_intervals(ScoredPairs(scores, same), a, b, []) == []
+
+
 def test_identities_that_differ_make_it_wider_than_pairs_would():
     # The genuine pairs' own binomial spread would be sqrt(tar (1 - tar) / n); people vary more.
     scores, same, a, b = people(np.random.default_rng(2))
@@ -49,7 +63,7 @@ def test_identities_that_differ_make_it_wider_than_pairs_would():
 
 def test_halves_share_no_identity():
     _, _, a, b = people(np.random.default_rng(3), 10, 2)
-    half = halves(a, b)
+    half = assign_halves(a, b)
     first, second = (set(a[half == h]) | set(b[half == h]) for h in (0, 1))
     assert first and second and not first & second
     assert set(half) == {0, 1, -1}
@@ -61,17 +75,19 @@ def test_names_and_their_numbers_give_the_same_halves():
     a, b = names[random.integers(0, 30, 500)], names[random.integers(10, 40, 500)]
     numbers = {name: 7 * n for n, name in enumerate(sorted({*a, *b}))}  # in their order, with gaps
     ours = [np.array([numbers[name] for name in each]) for each in (a, b)]
-    np.testing.assert_array_equal(halves(*ours), halves(a, b))
-    np.testing.assert_array_equal(halves(ours[0] + (1 << 30), ours[1] + (1 << 30)), halves(a, b))
-    assert halves([], []).shape == (0,)
+    np.testing.assert_array_equal(assign_halves(*ours), assign_halves(a, b))
+    np.testing.assert_array_equal(
+        assign_halves(ours[0] + (1 << 30), ours[1] + (1 << 30)), assign_halves(a, b)
+    )
+    assert assign_halves([], []).shape == (0,)
 
 
 def test_folds_disjoint_by_identity_are_kept_whole():
     # Folds 0 ... 3 of two people each: folds 0 and 1 choose, 2 and 3 are held out, no pair is lost.
     a, b = np.array([0, 2, 4, 6]), np.array([1, 3, 5, 7])
-    np.testing.assert_array_equal(halves(a, b, folds=[0, 1, 2, 3]), [0, 0, 1, 1])
+    np.testing.assert_array_equal(assign_halves(a, b, folds=[0, 1, 2, 3]), [0, 0, 1, 1])
     # Person 0 in two folds: the identities are halved instead.
-    assert -1 in halves(np.arange(8) * 0, np.arange(1, 9), folds=[0, 0, 0, 0, 1, 1, 1, 1])
+    assert -1 in assign_halves(np.arange(8) * 0, np.arange(1, 9), folds=[0, 0, 0, 0, 1, 1, 1, 1])
 
 
 def test_calibration_by_hand():

@@ -18,7 +18,7 @@ from urfr_tf.metrics import (
 def engine(request, monkeypatch):
     """With the compiled kernel where it was built, and without it; test_likelihood_kernel.py builds its own."""
     if request.param == "tensorflow":
-        monkeypatch.setattr(likelihood_kernel, "load", lambda: None)
+        monkeypatch.setattr(likelihood_kernel, "load_kernel", lambda: None)
 
 
 def unit(rng, count, groups, width):

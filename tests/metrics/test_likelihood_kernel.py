@@ -22,7 +22,7 @@ def built(tmp_path_factory):
     path = tmp_path_factory.mktemp("kernel") / "tile.so"
     words = ["-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", path, SOURCE]
     subprocess.run([COMPILER, *words], check=True)
-    return likelihood_kernel.opened(path)
+    return likelihood_kernel.open_kernel(path)
 
 
 @pytest.fixture(params=[16, 8, 4], ids=likelihood_kernel.NAMES.get)
@@ -97,7 +97,7 @@ def test_the_score_uses_it_and_does_without(built, monkeypatch):
     a, va = made_up(rng, 30, 4, 8, -2, 0)
     found = {}
     for name, library in (("kernel", built), ("tensorflow", None)):
-        monkeypatch.setattr(likelihood_kernel, "load", lambda library=library: library)
+        monkeypatch.setattr(likelihood_kernel, "load_kernel", lambda library=library: library)
         found[name] = likelihood_score(a, va, a, va, all_pairs=True)
     np.testing.assert_array_equal(found["kernel"], scores(built, a, va, a, va))
     np.testing.assert_allclose(found["tensorflow"], found["kernel"], rtol=1e-5, atol=1e-4)
@@ -105,7 +105,7 @@ def test_the_score_uses_it_and_does_without(built, monkeypatch):
 
 def test_a_file_that_is_no_library_counts_as_none(tmp_path):
     (tmp_path / "tile.so").write_text("no library")
-    assert likelihood_kernel.opened(tmp_path / "tile.so") is None
+    assert likelihood_kernel.open_kernel(tmp_path / "tile.so") is None
 
 
 @pytest.mark.slow

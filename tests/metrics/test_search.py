@@ -5,7 +5,7 @@ import pytest
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.metrics import cmc, mean_average_precision, tpir_at_fpir
-from urfr_tf.metrics.search import join, match_curve, open_set, search
+from urfr_tf.metrics.search import join_searches, match_curve, open_set_rate, search
 
 GALLERY = ["a", "b", "c", "a"]
 PROBES = ["a", "b", "c", "x"]
@@ -52,13 +52,13 @@ def test_blocks_of_probes_join_to_the_whole():
     scores = rng.normal(size=(60, 30)).round(1).astype(np.float32)
     gallery, probes = rng.integers(0, 20, 30), rng.integers(0, 30, 60)
     whole = search(scores, probes, gallery, precision=True)
-    parts = join(
+    joined = join_searches(
         [search(scores[i : i + 7], probes[i : i + 7], gallery, precision=True) for i in range(0, 60, 7)]
     )
-    for one, other in zip(whole[:4], parts[:4], strict=True):
+    for one, other in zip(whole[:4], joined[:4], strict=True):
         np.testing.assert_array_equal(one, other)
-    np.testing.assert_array_equal(match_curve(parts), cmc(scores, probes, gallery))
-    assert open_set(parts, 1.0, thin=True) == tpir_at_fpir(scores, probes, gallery, 1.0, thin=True)
+    np.testing.assert_array_equal(match_curve(joined), cmc(scores, probes, gallery))
+    assert open_set_rate(joined, 1.0, thin=True) == tpir_at_fpir(scores, probes, gallery, 1.0, thin=True)
 
 
 def test_ranks_against_a_loop():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
+from urfr_tf.evaluation.measurement import plan_measurement
 from urfr_tf.evaluation.request import EvaluationRequest
-from urfr_tf.evaluation.templates import measure_templates
 from urfr_tf.protocols.table import open_protocol
 
 HEADING = "TEMPLATE_ID,SUBJECT_ID,FILE,MEDIA_ID,SIGHTING_ID,FRAME,FACE_X,FACE_Y,FACE_WIDTH,FACE_HEIGHT"
@@ -46,8 +46,8 @@ def tree(tmp_path):
 def test_figures_by_hand(tree, placed):
     protocol = open_protocol("ijba", str(tree))
     assert protocol.images.count == 5 and len(protocol.splits) == 2
-    result = measure_templates(
-        protocol, placed(protocol, ANGLES), EvaluationRequest(fars=(1.0,), thin_far=True)
+    result = plan_measurement(protocol, EvaluationRequest(fars=(1.0,), thin_far=True)).measure(
+        placed(protocol, ANGLES)
     )
     # Split 1: genuine cos 30, cos 20; impostors cos 90 = 0 and cos 40 = .766. FAR 1: threshold 0: 2 of 2.
     # Split 2: genuine cos 90 = 0; impostor cos 20 = .940: 0 of 1. Mean 1/2, s = sqrt(1/2), s / sqrt 2 = 1/2.
@@ -67,7 +67,7 @@ def test_one_of_the_two_sets_is_enough(tree, placed):
     shutil.rmtree(tree / "IJB-A_11_sets")
     protocol = open_protocol("ijba", str(tree))
     assert [split.verification for split in protocol.splits] == [None, None]
-    result = measure_templates(protocol, placed(protocol, ANGLES), EvaluationRequest())
+    result = plan_measurement(protocol, EvaluationRequest()).measure(placed(protocol, ANGLES))
     assert "rank1" in result.metrics and not [name for name in result.metrics if name.startswith("tar")]
     shutil.rmtree(tree / "IJB-A_1N_sets")
     with pytest.raises(UrfrError, match="neither is there"):

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
+from urfr_tf.evaluation.measurement import plan_measurement
+from urfr_tf.evaluation.pooling import pool_templates
 from urfr_tf.evaluation.request import EvaluationRequest
 from urfr_tf.evaluation.scoring import faces_of
-from urfr_tf.evaluation.templates import check_templates, measure_templates, pool
 from urfr_tf.protocols.protocol import Identification, Images, Split, Templates, Verification
 from urfr_tf.protocols.table import open_protocol
 
@@ -73,7 +74,7 @@ def degrees(protocol):
 def test_figures_by_hand(protocol, placed):
     faces = placed(protocol, degrees(protocol))
     request = EvaluationRequest(fars=(0.5, 0.25), thin_far=True, replicates=0)
-    result = measure_templates(protocol, faces, request)
+    result = plan_measurement(protocol, request).measure(faces)
     # Genuine: cos 35.12 = .818, cos 30 = .866, cos 50 = .643, -inf. Impostors: (1, 12) cos 60 = .5, (2, 11)
     # cos 54.88 = .575, (3, 14) -inf, (4, 13) cos 40 = .766. FAR 1/2: the 2nd largest, .575: 3 of 4. FAR 1/4: .766:
     # 2 of 4.
@@ -91,7 +92,7 @@ def test_figures_by_hand(protocol, placed):
 
 
 def test_media_are_averaged_first(protocol, placed):
-    templates = pool(protocol, placed(protocol, degrees(protocol)), "cosine")
+    templates = pool_templates(protocol, placed(protocol, degrees(protocol)), EvaluationRequest("cosine"))
     number = next(t for t in range(8) if protocol.subject[t] == "A" and (protocol.template == t).sum() == 3)
     x, y = templates.embedding[number, 0]
     np.testing.assert_allclose(np.degrees(np.arctan2(y, x)), 35.12, atol=0.01)
@@ -102,14 +103,14 @@ def test_probabilistic_aggregation_by_hand(protocol, placed):
     # atan2(10 sin 20 + 5 sin 50, 10 cos 20 + 5 cos 50) = 29.90 degrees, variance .1.
     still = {key: 0.2 for key in degrees(protocol) if key.endswith("s.jpg")}
     faces = placed(protocol, degrees(protocol), still)
-    templates = pool(protocol, faces, "likelihood")
+    templates = pool_templates(protocol, faces, EvaluationRequest("likelihood"))
     number = next(t for t in range(8) if (protocol.template == t).sum() == 3)
     x, y = templates.embedding[number, 0]
     np.testing.assert_allclose(np.degrees(np.arctan2(y, x)), 29.90, atol=0.01)
     np.testing.assert_allclose(templates.variance[number], 0.1, rtol=1e-6)
-    result = measure_templates(
-        protocol, faces, EvaluationRequest("likelihood", (0.5,), thin_far=True, replicates=0)
-    )
+    result = plan_measurement(
+        protocol, EvaluationRequest("likelihood", (0.5,), thin_far=True, replicates=0)
+    ).measure(faces)
     # With A's gallery: |f - f'|^2 = 2 - 2 cos 29.90 = .2662: -1/2 (.2662 / .2 + 2 log .2) = .9440.
     np.testing.assert_allclose(result.arrays["scores"][0], 0.9440, atol=2e-4)
 
@@ -120,10 +121,10 @@ def test_weighted_means_are_sharper_and_compared_by_cosine(protocol, placed):
     still = {key: 0.2 for key in degrees(protocol) if key.endswith("s.jpg")}
     faces = placed(protocol, degrees(protocol), still)
     request = EvaluationRequest("weighted", (0.5,), thin_far=True, replicates=0, sharpness=2.0)
-    result = measure_templates(protocol, faces, request)
+    result = plan_measurement(protocol, request).measure(faces)
     np.testing.assert_allclose(result.arrays["scores"][0], 0.8998, atol=1e-4)
     # Nothing is weighed at sharpness 0: one medium each, the frames at 20 and the still at 50 degrees, so 35.
-    plain = pool(protocol, faces, "weighted", sharpness=0.0)
+    plain = pool_templates(protocol, faces, EvaluationRequest("weighted", sharpness=0.0))
     number = next(t for t in range(8) if (protocol.template == t).sum() == 3)
     np.testing.assert_allclose(np.degrees(np.arctan2(*plain.embedding[number, 0, ::-1])), 35.0, atol=0.01)
 
@@ -134,17 +135,19 @@ def test_weights_by_the_norm(protocol, placed):
     still = np.array([item.key.endswith("s.jpg") for item in protocol.images.stream()])
     faces = faces._replace(norm=np.where(still, 5.0, 10.0).astype(np.float32))
     request = EvaluationRequest("weighted", (0.5,), thin_far=True, replicates=0, sharpness=2.0, weight="norm")
-    result = measure_templates(protocol, faces, request)
+    result = plan_measurement(protocol, request).measure(faces)
     np.testing.assert_allclose(result.arrays["scores"][0], 0.8998, atol=1e-4)
     # A lost face needs no norm; a found one does.
     lost = faces._replace(found=~still, norm=np.where(still, np.nan, 10.0))
-    assert np.isfinite(pool(protocol, lost, "weighted", weight="norm").embedding).all()
+    assert np.isfinite(
+        pool_templates(protocol, lost, EvaluationRequest("weighted", weight="norm")).embedding
+    ).all()
     for norm in (np.nan, 0.0):
         bad = faces._replace(norm=np.where(still, norm, 10.0))
         with pytest.raises(
             UrfrError, match=f"norm of every embedding, but image [0-9]+ has {norm:g} .*only a run"
         ):
-            pool(protocol, bad, "weighted", weight="norm")
+            pool_templates(protocol, bad, EvaluationRequest("weighted", weight="norm"))
     with pytest.raises(UrfrError, match="the weight confidence or norm, but got length"):
         EvaluationRequest("weighted", weight="length")
 
@@ -156,7 +159,7 @@ def test_a_probe_list_in_any_order_gives_the_same(tmp_path, placed):
     path.write_text("".join(sorted(path.read_text().splitlines(keepends=True), reverse=True)))
     after = open_protocol("ijbc", data)
     request = EvaluationRequest(fars=(0.5,), thin_far=True, replicates=0)
-    one, two = (measure_templates(p, placed(p, degrees(p)), request).metrics for p in (before, after))
+    one, two = (plan_measurement(p, request).measure(placed(p, degrees(p))).metrics for p in (before, after))
     assert one == two
 
 
@@ -171,8 +174,8 @@ def test_subjects_are_guessed_where_no_list_gives_them(tmp_path, placed):
     assert not protocol.splits[0].identifications
     # Genuine pairs connect 1-11, 2-12, 3-13, 4-14: four people.
     assert len(set(protocol.subject)) == 4
-    result = measure_templates(
-        protocol, placed(protocol, degrees(protocol)), EvaluationRequest(fars=(0.5,), thin_far=True)
+    result = plan_measurement(protocol, EvaluationRequest(fars=(0.5,), thin_far=True)).measure(
+        placed(protocol, degrees(protocol))
     )
     assert result.metrics == {"tar@far=5e-1": 0.75}
     assert result.intervals["tar@far=5e-1"][0] <= 0.75 <= result.intervals["tar@far=5e-1"][1]
@@ -232,9 +235,9 @@ def test_missing_lists_and_thin_fars_are_sentences(tmp_path):
         open_protocol("ijbb", str(tmp_path))
     protocol = open_protocol("ijbc", cropped(tmp_path))
     with pytest.raises(UrfrError, match=r"FAR 0\.1 is refused: 4 impostor pairs"):
-        check_templates(protocol, EvaluationRequest(fars=(0.1,)))
+        plan_measurement(protocol, EvaluationRequest(fars=(0.1,)))
     with pytest.raises(UrfrError, match="for pairs of images"):
-        check_templates(protocol, EvaluationRequest(impostors="all"))
+        plan_measurement(protocol, EvaluationRequest(impostors="all"))
     (tmp_path / "meta" / "ijbc_template_pair_label.txt").unlink()
     with pytest.raises(UrfrError, match="could not read"):
         open_protocol("ijbc", str(tmp_path))
@@ -258,7 +261,7 @@ def test_templates_have_thresholds_and_reject_curves():
     protocol = Templates(
         "x", Images(600, lambda: iter(())), rows, rows, rows, subject, (Split(pairs, (search,)),)
     )
-    result = measure_templates(protocol, faces, EvaluationRequest(fars=(0.01,), replicates=0))
+    result = plan_measurement(protocol, EvaluationRequest(fars=(0.01,), replicates=0)).measure(faces)
     (point,) = result.calibration
     # Half of the people, so a quarter of the pairs: some 5000 impostors choose, some 5000 are held out.
     assert point["far"] == 0.01 and 4500 < point["chosen_on"] < 5500 and 4500 < point["held_out"] < 5500
@@ -278,4 +281,4 @@ def test_a_gallery_of_one_person_is_a_sentence_before_anything_is_embedded(tmp_p
     path = tmp_path / "meta" / "ijbc_1N_gallery_G1.csv"
     path.write_text(path.read_text().replace("2,B,", "2,A,"))
     with pytest.raises(UrfrError, match="at least two people in ijbc, but one of its galleries has 1"):
-        check_templates(open_protocol("ijbc", data), EvaluationRequest())
+        plan_measurement(open_protocol("ijbc", data), EvaluationRequest())

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
+from urfr_tf.evaluation.measurement import plan_measurement
 from urfr_tf.evaluation.request import EvaluationRequest
-from urfr_tf.evaluation.templates import measure_templates
 from urfr_tf.protocols.table import open_protocol
 
 CROPS = {
@@ -70,7 +70,7 @@ def tree(tmp_path):
 def test_figures_by_hand(tree, placed):
     protocol = open_protocol("ijbs", str(tree))
     assert protocol.facts["templates_without_images"] == 1  # 4 in video 11
-    result = measure_templates(protocol, placed(protocol, CROPS), EvaluationRequest(thin_far=True))
+    result = plan_measurement(protocol, EvaluationRequest(thin_far=True)).measure(placed(protocol, CROPS))
     # Probes 1 at 20, 3 at 200, 2 at 85, 4 not found. Single: 1 (0), 3 (180), 2 (90) are first, 4 is last.
     assert result.metrics["s2s/rank1"] == 0.75
     # Booking: 1 at 20 exactly; nothing else changes.
@@ -88,7 +88,7 @@ def test_figures_by_hand(tree, placed):
 
 def test_too_few_strangers_are_refused_by_name(tree, placed):
     protocol = open_protocol("ijbs", str(tree))
-    result = measure_templates(protocol, placed(protocol, CROPS), EvaluationRequest())
+    result = plan_measurement(protocol, EvaluationRequest()).measure(placed(protocol, CROPS))
     assert "2 probes without a mate put 0 behind it" in result.refused["s2s/tpir@fpir=0.1"]
 
 

@@ -6,14 +6,14 @@ import pytest
 from urfr_tf.errors import UrfrError
 from urfr_tf.protocols import pairs as module
 from urfr_tf.protocols.lfw import open_lfw
-from urfr_tf.protocols.pairs import generated, open_pairs, read_pairs
-from urfr_tf.protocols.protocol import Images, connected
+from urfr_tf.protocols.pairs import generate_pairs, open_pairs, read_pairs
+from urfr_tf.protocols.protocol import Images, connect
 
 NO_IMAGES = Images(0, lambda: iter(()))
 
 
 def made(counts, seed=0):
-    return generated(NO_IMAGES, np.repeat([f"p{i}" for i in range(len(counts))], counts), seed)
+    return generate_pairs(NO_IMAGES, np.repeat([f"p{i}" for i in range(len(counts))], counts), seed)
 
 
 def test_few_people_by_hand():
@@ -79,7 +79,7 @@ def test_nobody_gives_more_genuine_pairs_than_the_limit():
     assert (pairs.first[genuine] < pairs.second[genuine]).all()
     # Drawn among all of the person's pairs, not the first of them: the last image is in some.
     assert pairs.second[genuine][whose == "p0"].max() > 11
-    everything = generated(
+    everything = generate_pairs(
         NO_IMAGES, np.repeat([f"p{i}" for i in range(4)], counts), per_person=0, name="pairs"
     )
     assert everything.same.sum() == 435 + 55 + 1 + 3
@@ -181,14 +181,14 @@ def test_a_table_of_pairs(tmp_path, people):
 def test_ten_folds_of_a_table_and_of_a_development_list(tmp_path):
     table = tmp_path / "pairs.tsv"
     table.write_text("".join(f"a{i}\tb{i}\t{i % 2}\n" for i in range(20)))
-    assert [line["fold"] for line in read_pairs(str(table))] == [i // 2 for i in range(20)]
+    assert [line.fold for line in read_pairs(str(table))] == [i // 2 for i in range(20)]
     # pairsDevTest.txt: the number of pairs alone; same and different are dealt alike over ten folds.
     table.write_text("10\n" + "A 1 2\n" * 10 + "A 1 B 1\n" * 10)
-    assert [line["fold"] for line in read_pairs(str(table))] == [*range(10), *range(10)]
+    assert [line.fold for line in read_pairs(str(table))] == [*range(10), *range(10)]
 
 
 def test_connected_images_are_one_person():
     # 0-1, 1-2 and 4-5 are genuine; 3 is alone.
-    groups = connected(6, np.array([0, 1, 4]), np.array([1, 2, 5]))
+    groups = connect(6, np.array([0, 1, 4]), np.array([1, 2, 5]))
     assert groups[0] == groups[1] == groups[2] and groups[4] == groups[5]
     assert len(set(groups)) == 3

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from urfr_tf.bench.score import GROUPS, WIDTH, made_up
+from urfr_tf.evaluation.measurement import plan_measurement
+from urfr_tf.evaluation.pooling import pool_templates
 from urfr_tf.evaluation.request import EvaluationRequest
 from urfr_tf.evaluation.scoring import Faces
-from urfr_tf.evaluation.templates import measure_templates, pool
 from urfr_tf.protocols.protocol import Images, Split, Templates, Verification
 from urfr_tf.runs.folder import collect_versions, describe_machine
 
@@ -25,10 +26,11 @@ IMAGES, MEDIA, TEMPLATES, PAIRS, GENUINE = 469_375, 138_836, 23_124, 15_658_489,
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measures once; `memory_bytes` is the peak of the whole process."""
     protocol, faces = made_up_set(IMAGES, MEDIA, TEMPLATES, PAIRS, GENUINE)
+    request = EvaluationRequest("likelihood")
     start = time.perf_counter()
-    pool(protocol, faces, "likelihood")
+    pool_templates(protocol, faces, request)
     pooled = time.perf_counter()
-    result = measure_templates(protocol, faces, EvaluationRequest("likelihood"))
+    result = plan_measurement(protocol, request).measure(faces)
     seconds = {"pool": pooled - start, "evaluate": time.perf_counter() - pooled}
     return {
         "machine": describe_machine(),

@@ -55,7 +55,7 @@ def measure(templates: int, rounds: int) -> dict[str, Any]:
             start = time.perf_counter()
             work()
             seconds[name].append((time.perf_counter() - start) * scale)
-    kernel = likelihood_kernel.load()
+    kernel = likelihood_kernel.load_kernel()
     ratio = [slow / fast for slow, fast in zip(seconds["likelihood"], seconds["gemm"], strict=True)]
     gain = [slow / fast for slow, fast in zip(seconds["direct_float64"], seconds["likelihood"], strict=True)]
     return {

@@ -1,17 +1,24 @@
 """Degraded probes: each variation at a strength, for robustness curves (the paper's synthetic sets).
 
-Beside the variations that training augments with there are some that it never sees: what they do to accuracy tells
+Besides the variations that training augments with there are some that it never sees: what they do to accuracy tells
 whether a representation is universal, or only used to its augmentations.
 """
 
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf.errors import UrfrError
+from urfr_tf.metrics.arrays import Array, Float32s, Ints
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Generators = list[np.random.Generator]
 
 STRENGTHS: dict[str, tuple[float, ...]] = {
     "blur": (3, 5, 7, 9, 11),
@@ -61,7 +68,7 @@ class Degradation:
     def __str__(self) -> str:
         return f"{self.variation}={self.strength:g}"
 
-    def apply(self, images: np.ndarray, points: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    def apply(self, images: Array, points: Float32s, numbers: Ints) -> Float32s:
         """Degrades crops.
 
         Args:
@@ -76,74 +83,84 @@ class Degradation:
         return _APPLIED[self.variation](np.asarray(images, np.float32), points, self.strength, random)
 
 
-def _blur(images: np.ndarray, points: np.ndarray, strength: float, random: list) -> np.ndarray:
+def _blur(images: Float32s, points: Float32s, strength: float, random: Generators) -> Float32s:
     from urfr_tf.augment.blur import LARGEST, gaussian_blur
 
     size = int(strength)
-    return gaussian_blur(images, np.full(len(images), size, np.int32), max(size, LARGEST)).numpy()
+    return _to_array(gaussian_blur(images, np.full(len(images), size, np.int32), max(size, LARGEST)))
 
 
-def _lower_resolution(images: np.ndarray, points: np.ndarray, strength: float, random: list) -> np.ndarray:
-    return _resizing()(images, np.full(len(images), int(strength), np.int32)).numpy()
+def _lower_resolution(images: Float32s, points: Float32s, strength: float, random: Generators) -> Float32s:
+    return _to_array(_resizing_graph()(images, np.full(len(images), int(strength), np.int32)))
 
 
 @functools.cache
-def _resizing() -> Callable[..., Any]:
-    """`lower_resolution` as a graph: each image is a step of a loop, which takes 4 to 9 times as long
-    outside of one (64 crops of 112 pixels, seven rounds on two busy cores)."""
+def _resizing_graph() -> Callable[[Float32s, NDArray[np.int32]], "tf.Tensor"]:
+    """`lower_resolution` as a graph: each image is a step of a loop, which is much slower outside of one."""
     import tensorflow as tf
 
     from urfr_tf.augment.resolution import lower_resolution
 
-    return tf.function(lower_resolution, autograph=False, reduce_retracing=True)
+    graph: Callable[[Float32s, NDArray[np.int32]], tf.Tensor] = tf.function(
+        lower_resolution, autograph=False, reduce_retracing=True
+    )
+    return graph
 
 
-def _black_out(images: np.ndarray, points: np.ndarray, strength: float, random: list) -> np.ndarray:
+def _black_out(images: Float32s, points: Float32s, strength: float, random: Generators) -> Float32s:
     from urfr_tf.augment.occlusion import GRID, black_out
 
     draws = np.stack([each.random(2) for each in random])
     corner = (draws * (GRID + 1 - int(strength))).astype(np.int32)
-    return black_out(images, np.concatenate([corner, corner + int(strength)], axis=1)).numpy()
+    return _to_array(black_out(images, np.concatenate([corner, corner + int(strength)], axis=1)))
 
 
-def _turn(images: np.ndarray, points: np.ndarray, strength: float, random: list) -> np.ndarray:
+def _turn(images: Float32s, points: Float32s, strength: float, random: Generators) -> Float32s:
     from urfr_tf.augment.pose import turn
 
     sides = np.array([each.random(2)[0] for each in random])
     yaw = np.where(sides < 0.5, -strength, strength).astype(np.float32)
-    return turn(images, np.asarray(points, np.float32), yaw).numpy()
+    return _to_array(turn(images, np.asarray(points, np.float32), yaw))
 
 
-def _gamma(images: np.ndarray, points: np.ndarray, strength: float, random: list) -> np.ndarray:
-    return 255 * (images / 255) ** np.float32(strength)
+def _gamma(images: Float32s, points: Float32s, strength: float, random: Generators) -> Float32s:
+    darker: Float32s = 255 * (images / 255) ** np.float32(strength)
+    return darker
 
 
-def _jpeg(images: np.ndarray, points: np.ndarray, strength: float, random: list) -> np.ndarray:
+def _jpeg(images: Float32s, points: Float32s, strength: float, random: Generators) -> Float32s:
     import cv2
 
-    def again(image: np.ndarray) -> np.ndarray:
+    decoded = []
+    for image in np.rint(images).astype(np.uint8):
         _, content = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(strength)])
-        return cv2.imdecode(content, cv2.IMREAD_COLOR)[..., ::-1]
+        decoded.append(cv2.imdecode(content, cv2.IMREAD_COLOR)[..., ::-1])
+    return np.asarray(decoded, np.float32)
 
-    return np.stack([again(image) for image in np.rint(images).astype(np.uint8)]).astype(np.float32)
 
-
-def _noise(images: np.ndarray, points: np.ndarray, strength: float, random: list) -> np.ndarray:
+def _noise(images: Float32s, points: Float32s, strength: float, random: Generators) -> Float32s:
     noise = np.stack([each.standard_normal(images.shape[1:], np.float32) for each in random])
-    return np.clip(images + np.float32(strength) * noise, 0, 255)
+    noisy: Float32s = np.clip(images + np.float32(strength) * noise, 0, 255)
+    return noisy
 
 
-def _thumbnail(images: np.ndarray, points: np.ndarray, strength: float, random: list) -> np.ndarray:
+def _thumbnail(images: Float32s, points: Float32s, strength: float, random: Generators) -> Float32s:
     import cv2
 
     side = (int(strength), int(strength))
     full = images.shape[2], images.shape[1]
     small = [cv2.resize(image, side, interpolation=cv2.INTER_AREA) for image in images]
     large = [cv2.resize(image, full, interpolation=cv2.INTER_CUBIC) for image in small]
-    return np.clip(np.stack(large), 0, 255)  # cubic interpolation overshoots at edges
+    # Cubic interpolation overshoots at edges.
+    clipped: Float32s = np.clip(np.stack(large), 0, 255)
+    return clipped
 
 
-_APPLIED: dict[str, Callable[[np.ndarray, np.ndarray, float, list], np.ndarray]] = {
+def _to_array(tensor: "tf.Tensor") -> Float32s:
+    return np.asarray(tensor, np.float32)
+
+
+_APPLIED: dict[str, Callable[[Float32s, Float32s, float, Generators], Float32s]] = {
     "blur": _blur,
     "occlusion": _black_out,
     "pose": _turn,
@@ -155,7 +172,7 @@ _APPLIED: dict[str, Callable[[np.ndarray, np.ndarray, float, list], np.ndarray]]
 }
 
 
-def degradations(text: str, seed: int = 0) -> list[Degradation]:
+def read_degradations(text: str, seed: int = 0) -> list[Degradation]:
     """`blur` -> one for each of its strengths; `blur:7` -> the one.
 
     Raises:

@@ -9,13 +9,14 @@ import itertools
 import os
 import zipfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf import keys
 from urfr_tf.data.headers import ImageError
@@ -27,6 +28,7 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.evaluation.degradations import Degradation
 from urfr_tf.evaluation.scoring import Faces, faces_of
 from urfr_tf.files import replacing
+from urfr_tf.metrics.arrays import Array, Float32s, Ints, Names
 from urfr_tf.protocols.protocol import Images
 from urfr_tf.system.cores import count_cores
 
@@ -39,14 +41,23 @@ class Model(Protocol):
     """What `urfr_tf.load` gives: images [B, H, W, 3] -> embedding [B, D], variance [B, K], as NumPy."""
 
     @property
-    def input_size(self) -> int: ...
+    def input_size(self) -> int:
+        """Side of the images in pixels, S."""
+
     @property
-    def dim(self) -> int: ...
+    def dim(self) -> int:
+        """Numbers of an embedding, D."""
+
     @property
-    def groups(self) -> int: ...
+    def groups(self) -> int:
+        """Groups of an embedding, K."""
+
     @property
-    def fingerprint(self) -> str: ...
-    def __call__(self, images: Any) -> dict[str, np.ndarray]: ...
+    def fingerprint(self) -> str:
+        """Another one for other weights or another format."""
+
+    def __call__(self, images: Array) -> Mapping[str, Array]:
+        """Embeds images uint8 or float [B, S, S, 3], RGB, 0..255."""
 
 
 @dataclass(frozen=True)
@@ -59,19 +70,31 @@ class Pixels:
         refused: str [P], the reason for each image of the piece; empty for those in `rows`.
     """
 
-    rows: np.ndarray
-    images: np.ndarray
-    points: np.ndarray
-    refused: np.ndarray
+    rows: Ints
+    images: NDArray[np.uint8]
+    points: Float32s
+    refused: Names
 
 
-def embed(
+class Piece(TypedDict):
+    """What a file of the cache holds of P images, under the names of its arrays.
+
+    embedding float32 [P, D], variance float32 [P, K], norm float32 [P], refused str [P].
+    """
+
+    embedding: Float32s
+    variance: Float32s
+    norm: Float32s
+    refused: Names
+
+
+def embed_images(
     model: Model,
     images: Images,
     settings: CropSettings,
     cache: str | os.PathLike[str] | None = None,
     degradation: Degradation | None = None,
-    on_progress: Callable[[int], Any] = lambda images: None,
+    on_progress: Callable[[int], object] = lambda images: None,
     prepared: dict[int, Pixels] | None = None,
 ) -> tuple[Faces, dict[str, int]]:
     """Embeds every image, or takes it from the cache.
@@ -94,44 +117,47 @@ def embed(
     embedding = np.zeros([images.count, model.dim], np.float32)
     variance = np.ones([images.count, model.groups], np.float32)
     norm = np.full(images.count, np.nan, np.float32)
-    found = np.zeros(images.count, bool)
-    refused: Counter[str] = Counter()
+    refusals = np.full(images.count, "", "U200")
     start = 0
     with ThreadPoolExecutor(count_cores()) as pool:
-        stream = images.stream()
-        while piece := list(itertools.islice(stream, PIECE)):
-            rows = slice(start, start + len(piece))
+        for items in _cut(images.stream()):
+            rows = slice(start, start + len(items))
             if rows.stop > images.count:
                 raise UrfrError(
                     f"expected {images.count} images, but more came: did the data change meanwhile?"
                 )
             path = None
             if cache is not None:
-                digests = pool.map(lambda item: _digest(item, settings.max_bytes), piece)
-                key = _key(model, settings, degradation, start, list(digests))
+                digests = pool.map(lambda item: _digest(item, settings.max_bytes), items)
+                key = _cache_key(model, settings, degradation, start, list(digests))
                 path = Path(cache) / f"{key}.npz"
-            kept = _read(path, len(piece), model)
-            if kept is None:
+            piece = None if path is None else _read_piece(path, len(items), model)
+            if piece is None:
                 pixels = None if prepared is None else prepared.get(start)
                 if pixels is None:
-                    pixels = _pixels(piece, settings, model.input_size, pool)
+                    pixels = _make_pixels(items, settings, model.input_size, pool)
                     if prepared is not None:
                         prepared[start] = pixels
-                kept = _compute(model, pixels, degradation, start)
+                piece = _embed_pixels(model, pixels, degradation, start)
                 if path is not None:
-                    _write(path, kept)
-            embedding[rows], variance[rows] = kept[keys.EMBEDDING], kept[keys.VARIANCE]
-            norm[rows], reasons = kept[keys.NORM], kept["refused"]
-            found[rows] = reasons == ""
-            refused.update(str(reason).partition(":")[0] for reason in reasons[reasons != ""])
+                    _write_piece(path, piece)
+            embedding[rows], variance[rows] = piece["embedding"], piece["variance"]
+            norm[rows], refusals[rows] = piece["norm"], piece["refused"]
             start = rows.stop
-            on_progress(len(piece))
+            on_progress(len(items))
     if start != images.count:
         raise UrfrError(f"expected {images.count} images, but {start} came: did the data change meanwhile?")
+    found = refusals == ""
     if not found.any():
-        example = f" (for instance {reasons[0]})" if len(reasons) else ""
+        example = f" (for instance {refusals[0]})" if len(refusals) else ""
         raise UrfrError(f"none of the {images.count} images could be embedded{example}")
-    return faces_of(embedding, variance, found, norm), dict(refused)
+    reasons = Counter(str(refusal).partition(":")[0] for refusal in refusals[~found])
+    return faces_of(embedding, variance, found, norm), dict(reasons)
+
+
+def _cut(stream: Iterator[Item]) -> Iterator[list[Item]]:
+    while items := list(itertools.islice(stream, PIECE)):
+        yield items
 
 
 def _digest(item: Item, max_bytes: int) -> str:
@@ -142,67 +168,76 @@ def _digest(item: Item, max_bytes: int) -> str:
     return f"{content} {item.points}"
 
 
-def _key(
+def _cache_key(
     model: Model, settings: CropSettings, degradation: Degradation | None, start: int, digests: list[str]
 ) -> str:
-    parts = [_FORMAT, model.fingerprint, repr(settings)]
+    lines = [_FORMAT, model.fingerprint, repr(settings)]
     if degradation is not None:  # it draws by the image's number
-        parts += [repr(degradation), str(start)]
-    return hashlib.sha256("\n".join(parts + digests).encode()).hexdigest()
+        lines += [repr(degradation), str(start)]
+    return hashlib.sha256("\n".join(lines + digests).encode()).hexdigest()
 
 
-def _pixels(piece: list[Item], settings: CropSettings, size: int, pool: ThreadPoolExecutor) -> Pixels:
-    crops = [crop for group in crop_groups(piece, settings, pool, ahead=_BATCH) for crop in group]
+def _make_pixels(items: list[Item], settings: CropSettings, size: int, pool: ThreadPoolExecutor) -> Pixels:
+    crops = [crop for group in crop_groups(items, settings, pool, ahead=_BATCH) for crop in group]
     good = [crop for crop in crops if not crop.refused]
     images = np.zeros([len(good), size, size, 3], np.uint8)
-    for row, image in enumerate(pool.map(lambda crop: _centre(crop, size), good)):
+    for row, image in enumerate(pool.map(lambda crop: _cut_center(crop, size), good)):
         images[row] = image
     return Pixels(
         np.array([row for row, crop in enumerate(crops) if not crop.refused], np.int64),
         images,
-        np.array([_points(crop, settings.size, size) for crop in good], np.float32).reshape(-1, 10),
+        np.array([_move_points(crop, settings.size, size) for crop in good], np.float32).reshape(-1, 10),
         # Reasons are cut so that the array stays small; the file is read without pickle.
         np.array([crop.refused[:200] for crop in crops], "U200"),
     )
 
 
-def _compute(
-    model: Model, pixels: Pixels, degradation: Degradation | None, start: int
-) -> dict[str, np.ndarray]:
+def _embed_pixels(model: Model, pixels: Pixels, degradation: Degradation | None, start: int) -> Piece:
     count = len(pixels.refused)
-    kept = {
+    piece: dict[str, Array] = {
         keys.EMBEDDING: np.zeros([count, model.dim], np.float32),
         keys.VARIANCE: np.ones([count, model.groups], np.float32),
         keys.NORM: np.full(count, np.nan, np.float32),
     }
-    # Only some models know the length of the embedding before it was normalised.
-    embedded = getattr(model, "embed_with_norm", model)
+    # Only some models know the length of the embedding before it was normalized.
+    embed = getattr(model, "embed_with_norm", model)
     for first in range(0, len(pixels.rows), _BATCH):
         batch = slice(first, first + _BATCH)
-        rows, images = pixels.rows[batch], pixels.images[batch]
+        rows = pixels.rows[batch]
+        images: Array = pixels.images[batch]
         if degradation is not None:
             images = degradation.apply(images, pixels.points[batch], start + rows)
-        for name, output in embedded(images).items():
-            if name in kept:
-                kept[name][rows] = output
-    return {**kept, "refused": pixels.refused}
+        for name, output in embed(images).items():
+            if name in piece:
+                piece[name][rows] = output
+    return _piece_of(piece, pixels.refused)
 
 
-def _centre(crop: Crop, size: int) -> np.ndarray:
+def _piece_of(arrays: Mapping[str, Array], refused: Names) -> Piece:
+    return Piece(
+        embedding=arrays[keys.EMBEDDING],
+        variance=arrays[keys.VARIANCE],
+        norm=arrays[keys.NORM],
+        refused=refused,
+    )
+
+
+def _cut_center(crop: Crop, size: int) -> NDArray[np.uint8]:
     image = decode_image(crop.encoded)
     top, left = (image.shape[0] - size) // 2, (image.shape[1] - size) // 2
     return image[top : top + size, left : left + size]
 
 
-def _points(crop: Crop, crop_size: int, size: int) -> np.ndarray:
-    """Five points in pixels of the centre crop, float32 [10]; -1 where they are unknown."""
+def _move_points(crop: Crop, crop_size: int, size: int) -> Float32s:
+    """Five points in pixels of the center crop, float32 [10]; -1 where they are unknown."""
     if crop.points is None:
         return np.full(10, -1, np.float32)
     return np.asarray(crop.points, np.float32) - (crop_size - size) // 2
 
 
-def _read(path: Path | None, count: int, model: Model) -> dict[str, np.ndarray] | None:
-    if path is None or not path.is_file():
+def _read_piece(path: Path, count: int, model: Model) -> Piece | None:
+    """A piece of the cache; None where there is none, or it is torn or foreign: then it is embedded again."""
+    if not path.is_file():
         return None
     shapes = {
         keys.EMBEDDING: (count, model.dim),
@@ -211,13 +246,15 @@ def _read(path: Path | None, count: int, model: Model) -> dict[str, np.ndarray] 
         "refused": (count,),
     }
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            kept = {name: arrays[name] for name in shapes}
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in shapes}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-        return None  # torn or foreign: embedded again
-    return kept if all(kept[name].shape == shape for name, shape in shapes.items()) else None
+        return None
+    if any(arrays[name].shape != shape for name, shape in shapes.items()):
+        return None
+    return _piece_of(arrays, arrays["refused"])
 
 
-def _write(path: Path, kept: dict[str, np.ndarray]) -> None:
+def _write_piece(path: Path, piece: Piece) -> None:
     with replacing(path) as tmp_path, open(tmp_path, "wb") as file:
-        np.savez(file, **kept)  # type: ignore[arg-type]
+        np.savez(file, **piece)

@@ -1,19 +1,23 @@
 """Error against reject of a protocol: by confidence, by the embedding's norm, and at random."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from urfr_tf.evaluation.scoring import Faces
+from urfr_tf.metrics.arrays import Bools, Float64s, Ints
+from urfr_tf.metrics.rates import LEAST, threshold_at
 from urfr_tf.metrics.reject import SHARES, errors_left
-from urfr_tf.metrics.roc import LEAST, threshold_at
+from urfr_tf.metrics.scored_pairs import ScoredPairs
 
+Curve = dict[str, list[float | None] | float | None]
+"""The lines of a picture by name, and `far`; see `reject_curves`."""
 FAR = 1e-2
 _RANDOM = 100
 _ROUNDING = 1e-5  # a fixed confidence differs by so much between batches
 
 
-def qualities(faces: Faces) -> dict[str, np.ndarray]:
+def image_qualities(faces: Faces) -> dict[str, Float64s]:
     """What images can be ordered by, float64 [N] each; 0 where nothing was found.
 
     `by_confidence`: the mean of 1 / variance over the groups. `by_norm`: the length of the embedding before it
@@ -23,43 +27,40 @@ def qualities(faces: Faces) -> dict[str, np.ndarray]:
     found = faces.found
     confidence = (1.0 / faces.variance.astype(np.float64)).mean(axis=1)
     every = {"by_confidence": confidence, "by_norm": faces.norm.astype(np.float64)}
-    kept = {name: np.where(found, values, 0) for name, values in every.items()}
+    masked = {name: np.where(found, values, 0) for name, values in every.items()}
     return {
         name: values
-        for name, values in kept.items()
+        for name, values in masked.items()
         if found.any()
         and np.isfinite(values).all()
         and np.ptp(values[found]) > _ROUNDING * np.abs(values).max()
     }
 
 
-def of_templates(
-    images: dict[str, np.ndarray], faces: Faces, image: np.ndarray, template: np.ndarray, count: int
-) -> dict[str, np.ndarray]:
+def template_qualities(
+    images: dict[str, Float64s], faces: Faces, image: Ints, template: Ints, count: int
+) -> dict[str, Float64s]:
     """The mean quality of each template's images that were found, float64 [T]; 0 where none was.
 
     Args:
-        images: as `qualities` gives them.
+        images: as `image_qualities` gives them.
         faces: the images.
         image, template: int64 [R], which image belongs to which template.
         count: T.
     """
     rows = faces.found[image]
-    here, number = template[rows], np.bincount(template[rows], minlength=count)
-    sums = {name: np.bincount(here, values[image[rows]], count) for name, values in images.items()}
+    templates, number = template[rows], np.bincount(template[rows], minlength=count)
+    sums = {name: np.bincount(templates, values[image[rows]], count) for name, values in images.items()}
     return {name: total / np.maximum(number, 1) for name, total in sums.items()}
 
 
-def missed_pairs(scores: np.ndarray, same: np.ndarray) -> np.ndarray | None:
+def missed_pairs(pairs: ScoredPairs) -> Bools | None:
     """Which genuine pairs the threshold of FAR 1e-2 misses, bool; None where impostors are too few for it."""
-    impostor = scores[~same]
-    behind = round(len(impostor) * FAR)
-    return None if behind < LEAST else scores[same] < threshold_at(impostor, behind)
+    behind = round(len(pairs.impostors) * FAR)
+    return None if behind < LEAST else pairs.missed_at(threshold_at(pairs.impostors, behind))
 
 
-def reject_curves(
-    wrong: np.ndarray, items: list[np.ndarray], quality: dict[str, np.ndarray], far: float | None
-) -> dict[str, Any]:
+def reject_curves(wrong: Bools, items: list[Ints], quality: dict[str, Float64s], far: float | None) -> Curve:
     """Errors against the share of items that are left out, those of lowest quality first; nothing without one.
 
     Args:
@@ -87,15 +88,18 @@ def reject_curves(
     }
 
 
-def mean_curves(parts: list[dict[str, Any]]) -> dict[str, Any]:
+def average_curves(curves: Sequence[Curve]) -> Curve:
     """The mean of the curves of several splits; empty unless all of them have the same ones."""
-    if not parts or any(part.keys() != parts[0].keys() for part in parts) or not parts[0]:
+    if not curves or any(curve.keys() != curves[0].keys() for curve in curves) or not curves[0]:
         return {}
-    fixed = {name: parts[0][name] for name in ("far", "rejected")}
-    columns = {
-        name: zip(*(part[name] for part in parts), strict=True) for name in parts[0] if name not in fixed
-    }
-    return fixed | {
-        name: [None if None in values else float(np.mean(values)) for values in column]
-        for name, column in columns.items()
-    }
+    mean = {name: curves[0][name] for name in ("far", "rejected")}
+    for name in curves[0]:
+        if name not in mean:
+            lines = [line for curve in curves if isinstance(line := curve[name], list)]
+            mean[name] = [_mean(values) for values in zip(*lines, strict=True)]
+    return mean
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    numbers = [value for value in values if value is not None]
+    return float(np.mean(numbers)) if len(numbers) == len(values) else None

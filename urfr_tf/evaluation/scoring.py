@@ -3,9 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.metrics import cosine_of_pairs, cosine_score, likelihood_of_pairs, likelihood_score
+from urfr_tf.metrics.arrays import Bools, Float32s, Ints
 
 SCORES = COSINE, LIKELIHOOD, WEIGHTED = ("cosine", "likelihood", "weighted")
 TEMPLATE_WEIGHTS = CONFIDENCE, NORM = ("confidence", "norm")
@@ -21,53 +23,59 @@ class Faces(NamedTuple):
     norm: float32 [N], the embedding's length before it was normalised; NaN where the model does not give it.
     """
 
-    embedding: np.ndarray
-    variance: np.ndarray
-    found: np.ndarray
-    norm: np.ndarray
+    embedding: Float32s
+    variance: Float32s
+    found: Bools
+    norm: Float32s
 
-    def some(self, rows: np.ndarray) -> "Faces":
-        """Those of the rows given."""
-        return Faces(*(part[rows] for part in self))
+    def take(self, rows: Ints) -> "Faces":
+        """Those of the given rows."""
+        return Faces(self.embedding[rows], self.variance[rows], self.found[rows], self.norm[rows])
+
+    def join(self, others: "Faces") -> "Faces":
+        """These and then the others."""
+        return Faces(
+            np.concatenate([self.embedding, others.embedding]),
+            np.concatenate([self.variance, others.variance]),
+            np.concatenate([self.found, others.found]),
+            np.concatenate([self.norm, others.norm]),
+        )
 
 
 def faces_of(
-    embedding: np.ndarray,
-    variance: np.ndarray | None,
-    found: np.ndarray | None = None,
-    norm: np.ndarray | None = None,
+    embedding: ArrayLike,
+    variance: ArrayLike | None,
+    found: ArrayLike | None = None,
+    norm: ArrayLike | None = None,
 ) -> Faces:
     """Faces of a model's output: embedding [N, D] of unit norm as a whole, variance [N, K] or None (K = 1).
 
     Raises:
         UrfrError: sizes that do not match, NaN in the embedding of a face that was found.
     """
-    embedding = np.asarray(embedding, np.float32)
-    found = np.ones(len(embedding), bool) if found is None else np.asarray(found, bool)
-    variance = (
-        np.ones([len(embedding), 1], np.float32) if variance is None else np.asarray(variance, np.float32)
-    )
-    if embedding.ndim != 2 or variance.ndim != 2 or not len(embedding) == len(variance) == len(found):
+    flat = np.asarray(embedding, np.float32)
+    count = len(flat)
+    mask = np.ones(count, bool) if found is None else np.asarray(found, bool)
+    variances = np.ones([count, 1], np.float32) if variance is None else np.asarray(variance, np.float32)
+    if flat.ndim != 2 or variances.ndim != 2 or not count == len(variances) == len(mask):
         raise UrfrError(
-            f"expected embeddings [N, D] and variances [N, K], but got {list(embedding.shape)} "
-            f"and {list(variance.shape)}"
+            f"expected embeddings [N, D] and variances [N, K], but got {list(flat.shape)} "
+            f"and {list(variances.shape)}"
         )
-    groups = variance.shape[1]
-    if embedding.shape[1] % groups:
-        raise UrfrError(
-            f"expected D to be a multiple of K, but got D = {embedding.shape[1]} and K = {groups}"
-        )
-    bad = found & ~(np.isfinite(embedding).all(axis=1) & np.isfinite(variance).all(axis=1))
+    groups = variances.shape[1]
+    if flat.shape[1] % groups:
+        raise UrfrError(f"expected D to be a multiple of K, but got D = {flat.shape[1]} and K = {groups}")
+    bad = mask & ~(np.isfinite(flat).all(axis=1) & np.isfinite(variances).all(axis=1))
     if bad.any():
         raise UrfrError(
             f"the model gives NaN or infinity for image {int(np.argmax(bad))} ({bad.sum()} in all)"
         )
-    grouped = embedding.reshape(len(embedding), groups, -1) * np.float32(np.sqrt(groups))
-    norm = np.full(len(found), np.nan, np.float32) if norm is None else np.asarray(norm, np.float32)
-    return without_gaps(Faces(grouped, variance, found, norm))
+    grouped = flat.reshape(count, groups, -1) * np.float32(np.sqrt(groups))
+    norms = np.full(count, np.nan, np.float32) if norm is None else np.asarray(norm, np.float32)
+    return fill_gaps(Faces(grouped, variances, mask, norms))
 
 
-def without_gaps(faces: Faces) -> Faces:
+def fill_gaps(faces: Faces) -> Faces:
     """Puts a valid stand-in where nothing was found, so that scores can be computed and then masked."""
     if faces.found.all():
         return faces
@@ -77,8 +85,8 @@ def without_gaps(faces: Faces) -> Faces:
     return Faces(embedding, variance, faces.found, faces.norm)
 
 
-def by_norm(faces: Faces) -> Faces:
-    """The faces with their norm in the place of every confidence.
+def weigh_by_norm(faces: Faces) -> Faces:
+    """Puts the norm of each face in the place of its confidences.
 
     Raises:
         UrfrError: a face that was found has no norm, or one of 0.
@@ -87,8 +95,8 @@ def by_norm(faces: Faces) -> Faces:
     bad = ~(np.isfinite(norm) & (norm > 0))
     if bad.any():
         raise UrfrError(
-            f"expected the norm of every embedding, but image {int(np.argmax(bad))} has {norm[bad][0]:g} ({bad.sum()} in all): "
-            "only a run folder knows norms"
+            f"expected the norm of every embedding, but image {int(np.argmax(bad))} has {norm[bad][0]:g} "
+            f"({bad.sum()} in all): only a run folder knows norms"
         )
     variance = np.repeat((1.0 / norm)[:, np.newaxis], faces.variance.shape[1], axis=1)
     return faces._replace(variance=variance.astype(np.float32))
@@ -100,24 +108,22 @@ def check_score(score: str) -> None:
         raise UrfrError(f"expected the score {', '.join(SCORES[:-1])} or {SCORES[-1]}, but got {score}")
 
 
-def check_of_images(score: str) -> None:
+def check_image_score(score: str) -> None:
     """Raises UrfrError for a score that differs from another one in templates only."""
     if score == WEIGHTED:
         raise UrfrError(
-            f"expected the score {COSINE} or {LIKELIHOOD} where single images are compared, but got {WEIGHTED}, which is "
-            f"{COSINE} for them: it is for templates of several images"
+            f"expected the score {COSINE} or {LIKELIHOOD} where single images are compared, but got {WEIGHTED}, "
+            f"which is {COSINE} for them: it is for templates of several images"
         )
 
 
-def pair_scores(
-    faces: Faces, first: np.ndarray, second: np.ndarray, score: str, probes: Faces | None = None
-) -> np.ndarray:
+def pair_scores(faces: Faces, first: Ints, second: Ints, score: str, probes: Faces | None = None) -> Float32s:
     """Scores of listed pairs, float32 [P]; `second` are rows of `probes`, where those differ from `faces`."""
     check_score(score)
     if probes is not None:
         count = len(faces.found)
-        faces = Faces(*(np.concatenate(parts) for parts in zip(faces, probes, strict=True)))
-        second = np.asarray(second) + count
+        faces = faces.join(probes)
+        second = second + count
     if score == LIKELIHOOD:
         scores = likelihood_of_pairs(faces.embedding, faces.variance, first, second)
     else:
@@ -126,7 +132,7 @@ def pair_scores(
     return scores
 
 
-def cross_scores(probes: Faces, gallery: Faces, score: str) -> np.ndarray:
+def cross_scores(probes: Faces, gallery: Faces, score: str) -> Float32s:
     """Every probe against every entry of the gallery, float32 [P, G]."""
     check_score(score)
     if score == LIKELIHOOD:

@@ -1,265 +1,186 @@
-"""Figures of templates: images -> media -> templates, then pairs of templates and searches in galleries."""
+"""Figures of templates: pairs of templates and searches in galleries, averaged over the splits of a protocol."""
 
-from collections import defaultdict
+from typing import NamedTuple
 
 import numpy as np
 
 from urfr_tf.errors import UrfrError
+from urfr_tf.evaluation.fars import FarPlan, plan_fars, put_intervals, put_rates, put_thresholds
+from urfr_tf.evaluation.pooling import pool_templates
 from urfr_tf.evaluation.reject_curves import (
     FAR,
-    mean_curves,
+    image_qualities,
     missed_pairs,
-    of_templates,
-    qualities,
     reject_curves,
+    template_qualities,
 )
-from urfr_tf.evaluation.request import EvaluationRequest
-from urfr_tf.evaluation.results import Result, supported_fars
-from urfr_tf.evaluation.scoring import (
-    CONFIDENCE,
-    COSINE,
-    NORM,
-    WEIGHTED,
-    Faces,
-    by_norm,
-    check_score,
-    cross_scores,
-    pair_scores,
-    without_gaps,
-)
-from urfr_tf.evaluation.verification import put_rates
-from urfr_tf.metrics import average, fuse
-from urfr_tf.metrics.fusion import SHARPNESS
-from urfr_tf.metrics.search import Search, join, match_curve, open_set, search
+from urfr_tf.evaluation.request import ALL, EvaluationRequest
+from urfr_tf.evaluation.results import Result, average_splits
+from urfr_tf.evaluation.scoring import Faces, cross_scores, pair_scores
+from urfr_tf.metrics.arrays import Float64s, Ints, Names
+from urfr_tf.metrics.calibration import HalvedPairs, assign_halves
+from urfr_tf.metrics.scored_pairs import ScoredPairs
+from urfr_tf.metrics.search import Search, join_searches, match_curve, open_set_rate, search
 from urfr_tf.protocols.protocol import Identification, Templates, Verification
 
 _SCORES_AT_ONCE = 1 << 26
-_IMAGES_AT_ONCE = 1 << 15
 
 
-def pool(
-    protocol: Templates,
-    faces: Faces,
-    score: str,
-    rule: str = "minimum",
-    sharpness: float = SHARPNESS,
-    weight: str = CONFIDENCE,
-) -> Faces:
-    """Templates of embedded images: media first, then the template over its media.
+class _Pooled(NamedTuple):
+    """Templates as they are enrolled and as they are searched, and what the latter can be ordered by."""
 
-    For `cosine` both are means (of unit embeddings; only the direction of the result counts), for
-    `likelihood` both are fused by inverse variance, for `weighted` by the power `sharpness` of it or of the norm. Images without an embedding
-    are left out; a template that has no other is not found.
-    """
-    check_score(score)
-    if score == WEIGHTED and weight == NORM:
-        faces = by_norm(faces)
-    groups, width = faces.embedding.shape[1:]
-    count = len(protocol.subject)
-    embedding = np.zeros([count, groups, width], np.float32)
-    variance = np.ones([count, groups], np.float32)
-    rows = np.flatnonzero(faces.found[protocol.image])
-    rows = rows[np.argsort(protocol.template[rows], kind="stable")]
-    present, starts = np.unique(protocol.template[rows], return_index=True)
-    ends = np.append(starts[1:], len(rows))
-    first = 0
-    while first < len(present):
-        last = max(first + 1, int(np.searchsorted(ends, starts[first] + _IMAGES_AT_ONCE, side="right")))
-        here = rows[starts[first] : ends[last - 1]]
-        some = faces.some(protocol.image[here])
-        # Keys of (template, medium) in rising order, so that the second stage finds its templates in order.
-        keys = np.stack([protocol.template[here], protocol.medium[here]], axis=1)
-        media, medium = np.unique(keys, axis=0, return_inverse=True)
-        medium, place = medium.reshape(-1), present[first:last]
-        if score == COSINE:
-            flat = some.embedding.reshape(len(here), -1) / np.float32(np.sqrt(groups))
-            embedding[place] = average(average(flat, medium), media[:, 0]).reshape(-1, groups, width)
-        else:
-            power = sharpness if score == WEIGHTED else 1.0
-            per_medium = fuse(some.embedding, some.variance, medium, rule, power)
-            embedding[place], variance[place] = fuse(*per_medium, media[:, 0], rule, power)
-        first = last
-    norm = np.full(count, np.nan, np.float32)  # of images; a template's quality is `of_templates`
-    return without_gaps(Faces(embedding, variance, np.isin(np.arange(count), present), norm))
+    gallery: Faces
+    probes: Faces
+    quality: dict[str, Float64s]
 
 
-def check_templates(protocol: Templates, request: EvaluationRequest) -> None:
-    """Raises UrfrError where a FAR that was asked for is too thin or a gallery is of one person: before embedding."""
-    if request.impostors == "all":
-        raise UrfrError(
-            f"--impostors all is for pairs of images; {protocol.name} lists its pairs of templates"
-        )
-    for split in protocol.splits:
-        for task in split.identifications:
-            for gallery in task.galleries:
-                names = protocol.subject[gallery]
-                people = len(np.unique(names[names != ""])) + np.count_nonzero(names == "")
-                if people < 2:
-                    raise UrfrError(
-                        f"expected a gallery of at least two people in {protocol.name}, but one of its galleries has "
-                        f"{people}: every probe would be found"
-                    )
-        if split.verification is not None:
-            supported_fars(request, int(np.count_nonzero(~split.verification.same)), Result())
-
-
-def measure_templates(
-    protocol: Templates, faces: Faces, request: EvaluationRequest, probes: Faces | None = None
-) -> Result:
-    """All figures of a template protocol, averaged over its splits.
+class TemplatesMeasurement:
+    """The figures of a protocol of templates, averaged over its splits.
 
     Args:
         protocol: the protocol.
-        faces: its images, embedded.
         request: what to report.
-        probes: the same images degraded, for the second template of each pair and for the probes of searches.
 
     Raises:
-        UrfrError: a FAR that was asked for has too few impostors behind it; norms are requested and an image has none.
+        UrfrError: a requested FAR has too few impostors behind it, a gallery is of one person, or all
+            impostors are requested.
     """
-    check_templates(protocol, request)
-    how = (request.score, request.fusion, request.sharpness, request.weight)
-    gallery = pool(protocol, faces, *how)
-    searched = gallery if probes is None else pool(protocol, probes, *how)
-    seen = faces if probes is None else probes
-    quality = of_templates(qualities(seen), seen, protocol.image, protocol.template, len(protocol.subject))
-    result = Result()
-    result.counts = {
-        "images": protocol.images.count,
-        "images_not_found": int(np.count_nonzero(~seen.found)),
-        "templates": len(protocol.subject),
-        "templates_not_found": int(np.count_nonzero(~searched.found)),
-        "splits": len(protocol.splits),
-        **protocol.facts,
-    }
-    parts = []
-    for split in protocol.splits:
-        part = Result()
-        if split.verification is not None:
-            _verify(protocol, split.verification, gallery, searched, quality, request, part)
-        for task in split.identifications:
-            _identify(protocol, task, gallery, searched, quality, request, part)
-        parts.append(part)
-    _combine(parts, result)
-    return result
+
+    of_photographs = False
+
+    def __init__(self, protocol: Templates, request: EvaluationRequest) -> None:
+        if request.impostors == ALL:
+            raise UrfrError(
+                f"--impostors all is for pairs of images; {protocol.name} lists its pairs of templates"
+            )
+        self.protocol, self.request, self.images = protocol, request, protocol.images
+        self._names = name_distractors(protocol.subject)
+        self._fars: list[FarPlan | None] = []
+        for split in protocol.splits:
+            for task in split.identifications:
+                for gallery in task.galleries:
+                    self._check_gallery(gallery)
+            pairs = split.verification
+            impostors = 0 if pairs is None else int(np.count_nonzero(~pairs.same))
+            self._fars.append(None if pairs is None else plan_fars(request, impostors))
+
+    def _check_gallery(self, gallery: Ints) -> None:
+        people = len(np.unique(self._names[gallery]))
+        if people < 2:
+            raise UrfrError(
+                f"expected a gallery of at least two people in {self.protocol.name}, but one of its galleries has "
+                f"{people}: every probe would be found"
+            )
+
+    def measure(self, faces: Faces, probes: Faces | None = None, *, metrics_only: bool = False) -> Result:
+        """Measures the embedded images.
+
+        Args:
+            faces: the images, embedded.
+            probes: the same images degraded, for the second template of each pair and the probes of searches.
+            metrics_only: leave out intervals, thresholds and reject curves.
+
+        Raises:
+            UrfrError: norms are requested and an image has none.
+        """
+        protocol = self.protocol
+        seen = faces if probes is None else probes
+        gallery = pool_templates(protocol, faces, self.request)
+        searched = gallery if probes is None else pool_templates(protocol, probes, self.request)
+        quality: dict[str, Float64s] = {}
+        if not metrics_only:
+            quality = template_qualities(
+                image_qualities(seen), seen, protocol.image, protocol.template, len(protocol.subject)
+            )
+        pooled = _Pooled(gallery, searched, quality)
+        result = Result()
+        result.counts = {
+            "images": protocol.images.count,
+            "images_not_found": int(np.count_nonzero(~seen.found)),
+            "templates": len(protocol.subject),
+            "templates_not_found": int(np.count_nonzero(~searched.found)),
+            "splits": len(protocol.splits),
+            **protocol.facts,
+        }
+        splits = []
+        for split, fars in zip(protocol.splits, self._fars, strict=True):
+            of_split = Result()
+            if split.verification is not None and fars is not None:
+                self._put_verification(of_split, split.verification, fars, pooled, metrics_only)
+            for task in split.identifications:
+                self._put_identification(of_split, task, pooled)
+            splits.append(of_split)
+        average_splits(splits, result)
+        return result
+
+    def _put_verification(
+        self, result: Result, task: Verification, fars: FarPlan, pooled: _Pooled, metrics_only: bool
+    ) -> None:
+        probes = None if pooled.probes is pooled.gallery else pooled.probes
+        scores = pair_scores(pooled.gallery, task.first, task.second, self.request.score, probes)
+        pairs = ScoredPairs(scores, task.same)
+        result.counts.update(genuine=len(pairs.genuine), impostors=len(pairs.impostors))
+        put_rates(result, pairs, fars, self.request.thin_far)
+        if fars.fars and not metrics_only:
+            people = np.unique(self.protocol.subject, return_inverse=True)[1]
+            both = people[task.first], people[task.second]
+            if len(self.protocol.splits) == 1:
+                put_intervals(result, pairs, both, fars, self.request)
+            put_thresholds(result, HalvedPairs(pairs, assign_halves(*both)), fars)
+        missed = missed_pairs(pairs) if pooled.quality else None
+        if missed is not None:
+            used = np.zeros(len(self.protocol.subject), bool)
+            used[task.first] = used[task.second] = True
+            place = np.cumsum(used) - 1
+            items = [place[side[task.same]] for side in (task.first, task.second)]
+            quality = {name: values[used] for name, values in pooled.quality.items()}
+            result.reject["pairs"] = reject_curves(missed, items, quality, FAR)
+        finite = scores > -np.inf
+        result.arrays.update(scores=scores[finite], same=task.same[finite])
+
+    def _put_identification(self, result: Result, task: Identification, pooled: _Pooled) -> None:
+        whole = np.concatenate(task.galleries)
+        closed = self._search(task.probes, whole, pooled, task.precision)
+        curve = match_curve(closed)
+        for rank in task.ranks:
+            if rank <= len(curve):
+                result.metrics[f"{task.name}rank{rank}"] = float(curve[rank - 1])
+        if task.precision:
+            result.metrics[f"{task.name}map"] = float(np.nanmean(closed.precision))
+        result.counts.update({f"{task.name}probes": len(task.probes), f"{task.name}gallery": len(whole)})
+        result.arrays[f"{task.name}cmc"] = curve[:100]
+        if pooled.quality:
+            mated = np.flatnonzero(closed.rank > 0)
+            quality = {name: values[task.probes] for name, values in pooled.quality.items()}
+            name = f"{task.name.strip('/')} rank 1".strip()
+            result.reject[name] = reject_curves(closed.rank[mated] > 1, [mated], quality, None)
+        searches = [closed]
+        if len(task.galleries) > 1:
+            searches = [self._search(task.probes, gallery, pooled) for gallery in task.galleries]
+        for fpir in task.fpirs:
+            name = f"{task.name}tpir@fpir={fpir:g}"
+            try:
+                rates = [open_set_rate(one, fpir, self.request.thin_far) for one in searches]
+            except UrfrError as error:
+                result.refused[name] = str(error)
+                continue
+            result.metrics[name] = float(np.mean(rates))
+            if any(rate.thin for rate in rates):
+                result.thin.append(name)
+
+    def _search(self, probes: Ints, gallery: Ints, pooled: _Pooled, precision: bool = False) -> Search:
+        """Searches probe templates in gallery templates, so many at once that memory stays bounded."""
+        entries = pooled.gallery.take(gallery)
+        blocks = []
+        step = max(1, _SCORES_AT_ONCE // len(gallery))
+        for start in range(0, len(probes), step):
+            rows = probes[start : start + step]
+            scores = cross_scores(pooled.probes.take(rows), entries, self.request.score)
+            blocks.append(search(scores, self._names[rows], self._names[gallery], precision))
+        return join_searches(blocks)
 
 
-def _verify(
-    protocol: Templates,
-    task: Verification,
-    gallery: Faces,
-    probes: Faces,
-    quality: dict[str, np.ndarray],
-    request: EvaluationRequest,
-    result: Result,
-) -> None:
-    other = None if probes is gallery else probes
-    scores = pair_scores(gallery, task.first, task.second, request.score, other)
-    impostors = int(np.count_nonzero(~task.same))
-    result.counts.update(genuine=len(scores) - impostors, impostors=impostors)
-    people = np.unique(protocol.subject, return_inverse=True)[1]
-    pair = people[task.first], people[task.second]
-    put_rates(scores, task.same, pair, request, result, intervals=len(protocol.splits) == 1)
-    missed = missed_pairs(scores, task.same)
-    if missed is not None:
-        used = np.zeros(len(protocol.subject), bool)
-        used[task.first] = used[task.second] = True
-        place = np.cumsum(used) - 1
-        items = [place[side[task.same]] for side in (task.first, task.second)]
-        shown = {name: values[used] for name, values in quality.items()}
-        result.reject["pairs"] = reject_curves(missed, items, shown, FAR)
-    drawn = scores > -np.inf
-    result.arrays.update(scores=scores[drawn], same=task.same[drawn])
-
-
-def _identify(
-    protocol: Templates,
-    task: Identification,
-    gallery: Faces,
-    probes: Faces,
-    quality: dict[str, np.ndarray],
-    request: EvaluationRequest,
-    result: Result,
-) -> None:
-    whole = np.concatenate(task.galleries)
-    closed = find(protocol, task.probes, whole, gallery, probes, request.score, task.precision)
-    curve = match_curve(closed)
-    for rank in task.ranks:
-        if rank <= len(curve):
-            result.metrics[f"{task.name}rank{rank}"] = float(curve[rank - 1])
-    if task.precision:
-        result.metrics[f"{task.name}map"] = float(np.nanmean(closed.precision))
-    result.counts.update({f"{task.name}probes": len(task.probes), f"{task.name}gallery": len(whole)})
-    result.arrays[f"{task.name}cmc"] = curve[:100]
-    mated = np.flatnonzero(closed.rank > 0)
-    shown = {name: values[task.probes] for name, values in quality.items()}
-    part = f"{task.name.strip('/')} rank 1".strip()
-    result.reject[part] = reject_curves(closed.rank[mated] > 1, [mated], shown, None)
-    searches = [closed]
-    if len(task.galleries) > 1:
-        searches = [
-            find(protocol, task.probes, part, gallery, probes, request.score) for part in task.galleries
-        ]
-    for fpir in task.fpirs:
-        name = f"{task.name}tpir@fpir={fpir:g}"
-        try:
-            rates = [open_set(found, fpir, request.thin_far) for found in searches]
-        except UrfrError as error:
-            result.refused[name] = str(error)
-            continue
-        result.metrics[name] = float(np.mean(rates))
-        if any(rate.thin for rate in rates):
-            result.thin.append(name)
-
-
-def find(
-    protocol: Templates,
-    probes: np.ndarray,
-    gallery: np.ndarray,
-    enrolled: Faces,
-    searched: Faces,
-    score: str,
-    precision: bool = False,
-) -> Search:
-    """Searches probe templates in gallery templates, so many at once that memory stays bounded."""
-    entries = enrolled.some(gallery)
-    # A distractor is nobody's mate, and no other distractor's either.
-    names = np.where(protocol.subject == "", "", np.char.add("+", protocol.subject))
-    strangers = np.where(names == "", np.char.add("-", np.arange(len(names)).astype(str)), names)
-    blocks = []
-    step = max(1, _SCORES_AT_ONCE // len(gallery))
-    for start in range(0, len(probes), step):
-        rows = probes[start : start + step]
-        scores = cross_scores(searched.some(rows), entries, score)
-        blocks.append(search(scores, strangers[rows], strangers[gallery], precision))
-    return join(blocks)
-
-
-def _combine(parts: list[Result], result: Result) -> None:
-    """Means over the splits; with several, their standard error beside them."""
-    values = defaultdict(list)
-    for part in parts:
-        for name, value in part.metrics.items():
-            values[name].append(value)
-        result.refused.update(part.refused)
-        result.thin.extend(name for name in part.thin if name not in result.thin)
-    for name, numbers in values.items():
-        if len(numbers) < len(parts):
-            result.refused[name] = f"{name} could be measured in {len(numbers)} of {len(parts)} splits only"
-            continue
-        result.metrics[name] = float(np.mean(numbers))
-        if len(parts) > 1:
-            result.metrics[f"{name}_stderr"] = float(np.std(numbers, ddof=1) / np.sqrt(len(parts)))
-    for name in parts[0].counts:
-        result.counts[name] = sum(part.counts[name] for part in parts)
-    result.intervals.update(parts[0].intervals)
-    if len(parts) == 1:  # the people of one split are among those that another holds out
-        result.calibration = parts[0].calibration
-    for name in parts[0].reject:
-        if curve := mean_curves([part.reject.get(name, {}) for part in parts]):
-            result.reject[name] = curve
-    for name in parts[0].arrays:
-        if not name.endswith("cmc"):
-            result.arrays[name] = np.concatenate([part.arrays[name] for part in parts])
-        elif len({len(part.arrays[name]) for part in parts}) == 1:
-            result.arrays[name] = np.mean([part.arrays[name] for part in parts], axis=0)
+def name_distractors(subject: Names) -> Names:
+    """Names each template's person, str [T]: a distractor is nobody's mate, and no other distractor's either."""
+    people = np.where(subject == "", "", np.char.add("+", subject))
+    return np.where(people == "", np.char.add("-", np.arange(len(people)).astype(str)), people)

@@ -6,10 +6,10 @@ from typing import Any
 
 from urfr_tf.data.preparation.crops import CropSettings
 from urfr_tf.errors import UrfrError
-from urfr_tf.evaluation.embedding import embed
+from urfr_tf.evaluation.embedding import embed_images
 from urfr_tf.evaluation.request import EvaluationRequest
 from urfr_tf.evaluation.results import rate_name
-from urfr_tf.evaluation.verification import impostor_count, measure_pairs
+from urfr_tf.evaluation.verification import PairsMeasurement, count_impostors
 from urfr_tf.export.parity import Limit
 from urfr_tf.protocols.lfw import open_lfw
 from urfr_tf.protocols.pairs import open_pairs
@@ -49,7 +49,7 @@ def far_of(pairs: Pairs, data: str = "the data") -> float:
     Raises:
         UrfrError: there is none.
     """
-    count = impostor_count(pairs, _impostors(pairs))
+    count = count_impostors(pairs, _impostors(pairs))
     for far in FARS:
         if count * far / 4 >= _LEAST_IMPOSTORS:
             return far
@@ -83,10 +83,9 @@ def measure_faces(pairs: Pairs, model: Embedder, crops: Embedder, cache: Path) -
         min_side=1,
         lossless=True,
     )
-    faces, _ = embed(model, pairs.images, settings, cache)
-    result = measure_pairs(
-        pairs, faces, EvaluationRequest(fars=(far,), impostors=_impostors(pairs), replicates=0)
-    )
+    faces, _ = embed_images(model, pairs.images, settings, cache)
+    request = EvaluationRequest(fars=(far,), impostors=_impostors(pairs), replicates=0)
+    result = PairsMeasurement(pairs, request).measure(faces)
     if not result.calibration:
         raise UrfrError(f"no threshold for FAR {far:g}: {'; '.join(result.refused.values())}")
     return {
@@ -127,7 +126,7 @@ def _impostors(pairs: Pairs) -> str:
     if pairs.identity is None:
         return "listed"
     try:
-        impostor_count(pairs, "all")
+        count_impostors(pairs, "all")
     except UrfrError:  # more than are supported
         return "listed"
     return "all"

@@ -1,12 +1,15 @@
 """Intervals for TAR at FAR by resampling identities: pairs of one person are not independent."""
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.metrics.checks import identities, scores_and_same
-from urfr_tf.metrics.roc import impostors_behind
+from urfr_tf.metrics.checks import check_identities
+from urfr_tf.metrics.rates import impostors_behind
+from urfr_tf.metrics.scored_pairs import ScoredPairs
 
 
 class Interval(NamedTuple):
@@ -17,30 +20,29 @@ class Interval(NamedTuple):
     replicates: int
 
 
-def tar_interval(
-    scores: Any,
-    same: Any,
-    identity_a: Any,
-    identity_b: Any,
-    far: float,
+def tar_intervals(
+    pairs: ScoredPairs,
+    identity_a: ArrayLike,
+    identity_b: ArrayLike,
+    fars: Sequence[float],
     *,
     replicates: int = 1000,
     level: float = 0.95,
     seed: int = 0,
     thin: bool = False,
-) -> Interval:
-    """Percentile bootstrap over identities of `tar_at_far` (the subsets bootstrap of Bolle et al., 2004).
+) -> list[Interval]:
+    """Percentile bootstrap over identities (the subsets bootstrap of Bolle et al., 2004), for each FAR.
 
     Each replicate draws as many identities as there are, with replacement. With n_i the draws of identity
     i, a genuine pair of i counts n_i times and an impostor pair of i and j counts n_i n_j times; threshold
-    and TAR are those of the weighted pairs. Replicates left without pairs of a kind are dropped.
+    and TAR are those of the weighted pairs. Replicates left without pairs of a kind are dropped. All FARs
+    are measured on the same replicates.
 
     Args:
-        scores: float [N].
-        same: bool or 0/1 [N].
+        pairs: the scored pairs.
         identity_a: identity of each pair's first image [N], int or str.
         identity_b: identity of each pair's second image [N].
-        far: above 0 and up to 1.
+        fars: each above 0 and up to 1.
         replicates: resamples.
         level: coverage, 0..1.
         seed: of the resampling.
@@ -49,12 +51,14 @@ def tar_interval(
     Raises:
         UrfrError: as `tar_at_far`; another number of identities, or no replicate with both kinds of pair.
     """
-    scores, same = scores_and_same(scores, same)
-    labels_a = identities(identity_a, len(scores), "the first images")
-    labels_b = identities(identity_b, len(scores), "the second images")
+    pairs.require_both_kinds()
+    scores, same = pairs.scores, pairs.same
+    labels_a = check_identities(identity_a, len(scores), "the first images")
+    labels_b = check_identities(identity_b, len(scores), "the second images")
     names, codes = np.unique(np.concatenate([labels_a, labels_b]), return_inverse=True)
     a, b = codes[: len(scores)], codes[len(scores) :]
-    impostors_behind(np.count_nonzero(~same), far, thin)
+    for far in fars:
+        impostors_behind(len(pairs.impostors), far, thin)
     order = np.argsort(-scores, kind="stable")
     false = order[~same[order]]
     true = order[same[order]]
@@ -62,18 +66,19 @@ def tar_interval(
     # Genuine pairs above each impostor's score: those ranked before it, ties included.
     accepted = np.searchsorted(-scores[true], -false_scores, side="right")
     rng = np.random.default_rng(seed)
-    values = []
+    values: list[list[float]] = [[] for _ in fars]
     for _ in range(replicates):
         draws = np.bincount(rng.integers(0, len(names), len(names)), minlength=len(names))
         weight = np.cumsum(draws[a[false]] * draws[b[false]])
         genuine = np.concatenate([[0], np.cumsum(draws[a[true]])])
         if not weight[-1] or not genuine[-1]:
             continue
-        behind = round(weight[-1] * far)
-        place = int(np.searchsorted(weight, max(behind, 1)))
-        passed = accepted[place] if behind else np.searchsorted(-scores[true], -false_scores[place])
-        values.append(genuine[passed] / genuine[-1])
-    if not values:
+        for rates, far in zip(values, fars, strict=True):
+            behind = round(weight[-1] * far)
+            place = int(np.searchsorted(weight, max(behind, 1)))
+            passed = accepted[place] if behind else np.searchsorted(-scores[true], -false_scores[place])
+            rates.append(genuine[passed] / genuine[-1])
+    if fars and not values[0]:
         raise UrfrError(f"no resample of {len(names)} identities has genuine and impostor pairs")
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(low), float(high), len(values))
+    ends = [np.quantile(rates, [(1 - level) / 2, (1 + level) / 2]) for rates in values]
+    return [Interval(float(low), float(high), len(values[0])) for low, high in ends]

@@ -1,12 +1,15 @@
 """An operating threshold, and the FAR that it really reaches on people it was not chosen on."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.metrics.checks import identities, scores_and_same
-from urfr_tf.metrics.roc import impostors_behind, threshold_at
+from urfr_tf.metrics.arrays import Ints, Labels
+from urfr_tf.metrics.checks import check_identities
+from urfr_tf.metrics.rates import impostors_behind, threshold_at
+from urfr_tf.metrics.scored_pairs import ScoredPairs
 
 
 class Calibration(NamedTuple):
@@ -24,16 +27,18 @@ class Calibration(NamedTuple):
     held_out: int
 
 
-def halves(identity_a: Any, identity_b: Any, folds: Any = None, seed: int = 0) -> np.ndarray:
+def assign_halves(
+    identity_a: ArrayLike, identity_b: ArrayLike, folds: ArrayLike | None = None, seed: int = 0
+) -> Ints:
     """Half 0 or 1 of each pair, int [N], or -1 where its two people fall into different halves.
 
     No identity is in both halves. Where no identity occurs in two folds the folds are halved, so that no
     pair is lost; otherwise the identities are, at random.
     """
     count = len(np.asarray(identity_a))
-    a = identities(identity_a, count, "the first images")
-    b = identities(identity_b, count, "the second images")
-    codes = _numbered(np.concatenate([a, b]))
+    a = check_identities(identity_a, count, "the first images")
+    b = check_identities(identity_b, count, "the second images")
+    codes = _number(np.concatenate([a, b]))
     people = int(codes.max(initial=-1)) + 1
     half = np.random.default_rng(seed).permutation(people) % 2
     if folds is not None:
@@ -48,17 +53,66 @@ def halves(identity_a: Any, identity_b: Any, folds: Any = None, seed: int = 0) -
     return np.where(first == second, first, -1)
 
 
-def _numbered(names: np.ndarray) -> np.ndarray:
+def _number(names: Labels) -> Ints:
     """The place of each name in the sorted different ones, int [N]; small whole numbers are not sorted for it."""
     most = 1 << 24
     if names.dtype.kind not in "iu" or not len(names) or names.min() < 0 or names.max() >= most:
         return np.unique(names, return_inverse=True)[1]
     place = np.cumsum(np.bincount(names) > 0) - 1
-    return place[names]
+    numbers: Ints = place[names]
+    return numbers
+
+
+class HalvedPairs:
+    """Pairs in two halves without a person in common: thresholds are chosen on one, measured on the other.
+
+    Args:
+        pairs: the scored pairs.
+        half: int [N] as `assign_halves` gives it.
+
+    Raises:
+        UrfrError: no genuine or no impostor pair, another number of halves than pairs.
+    """
+
+    def __init__(self, pairs: ScoredPairs, half: Ints) -> None:
+        pairs.require_both_kinds()
+        scores, same = pairs.scores, pairs.same
+        if len(half) != len(scores):
+            raise UrfrError(f"expected the identities of {len(scores)} pairs, but got {len(half)}")
+        held_out = half == 1
+        self._chosen_on = scores[(half == 0) & ~same]
+        self._impostors, self._genuine = scores[held_out & ~same], scores[held_out & same]
+
+    def calibrate(self, far: float) -> Calibration:
+        """Chooses the threshold of a FAR on one half and measures it on the other.
+
+        Raises:
+            UrfrError: fewer than 10 impostor pairs behind the FAR in the first half.
+        """
+        try:
+            behind = impostors_behind(len(self._chosen_on), far, thin=False)
+        except UrfrError as error:
+            raise UrfrError(f"no threshold can be calibrated on half of the identities: {error}") from error
+        threshold = threshold_at(self._chosen_on, behind)
+        return Calibration(
+            far=float(far),
+            threshold=threshold,
+            far_reached=float(np.mean(self._impostors >= threshold)) if len(self._impostors) else None,
+            tar_reached=float(np.mean(self._genuine >= threshold)) if len(self._genuine) else None,
+            chosen_on=len(self._chosen_on),
+            held_out=len(self._impostors),
+        )
 
 
 def calibrate(
-    scores: Any, same: Any, identity_a: Any, identity_b: Any, far: float, *, folds: Any = None, seed: int = 0
+    scores: ArrayLike,
+    same: ArrayLike,
+    identity_a: ArrayLike,
+    identity_b: ArrayLike,
+    far: float,
+    *,
+    folds: ArrayLike | None = None,
+    seed: int = 0,
 ) -> Calibration:
     """Chooses the threshold of a FAR on one half of the identities and measures it on the other.
 
@@ -74,27 +128,5 @@ def calibrate(
     Raises:
         UrfrError: bad scores or labels; fewer than 10 impostor pairs behind the FAR in the first half.
     """
-    return calibrate_halves(scores, same, halves(identity_a, identity_b, folds, seed), far)
-
-
-def calibrate_halves(scores: Any, same: Any, half: Any, far: float) -> Calibration:
-    """`calibrate` with the half of each pair known, int [N] as `halves` gives them."""
-    scores, same = scores_and_same(scores, same)
-    half = np.asarray(half)
-    if len(half) != len(scores):
-        raise UrfrError(f"expected the identities of {len(scores)} pairs, but got {len(half)}")
-    chosen, held = scores[(half == 0) & ~same], half == 1
-    try:
-        behind = impostors_behind(len(chosen), far, thin=False)
-    except UrfrError as error:
-        raise UrfrError(f"no threshold can be calibrated on half of the identities: {error}") from error
-    threshold = threshold_at(chosen, behind)
-    impostor, genuine = scores[held & ~same], scores[held & same]
-    return Calibration(
-        far=float(far),
-        threshold=threshold,
-        far_reached=float(np.mean(impostor >= threshold)) if len(impostor) else None,
-        tar_reached=float(np.mean(genuine >= threshold)) if len(genuine) else None,
-        chosen_on=len(chosen),
-        held_out=len(impostor),
-    )
+    half = assign_halves(identity_a, identity_b, folds, seed)
+    return HalvedPairs(ScoredPairs(scores, same), half).calibrate(far)

@@ -1,14 +1,18 @@
-"""What every metric asks of its arrays, said in a sentence where it does not hold."""
+"""What every metric requires of its arrays, said in a sentence where it does not hold."""
 
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from urfr_tf.errors import UrfrError
+from urfr_tf.metrics.arrays import Bools, Float64s, Ints, Labels
+
+Float = TypeVar("Float", np.float32, np.float64)
 
 
-def floats(values: Any, name: str, *ranks: int, dtype: Any = np.float32) -> np.ndarray:
-    """`values` (NumPy, TF or a list) as a finite array of `dtype` with one of the `ranks`.
+def check_floats(values: ArrayLike, name: str, dtype: type[Float], *ranks: int) -> NDArray[Float]:
+    """Makes a finite array of `dtype` with one of the `ranks` out of NumPy, TensorFlow or a list.
 
     Raises:
         UrfrError: another rank, not numbers, NaN or infinite values.
@@ -18,61 +22,64 @@ def floats(values: Any, name: str, *ranks: int, dtype: Any = np.float32) -> np.n
     except (TypeError, ValueError) as error:
         raise UrfrError(f"expected numbers in {name}, but got {type(values).__name__}: {error}") from error
     if array.ndim not in ranks:
-        wanted = " or ".join(str(rank) for rank in ranks)
-        raise UrfrError(f"expected {name} with {wanted} dimensions, but got the shape {list(array.shape)}")
+        expected = " or ".join(str(rank) for rank in ranks)
+        raise UrfrError(f"expected {name} with {expected} dimensions, but got the shape {list(array.shape)}")
     if not np.isfinite(array).all():
         row = int(np.argwhere(~np.isfinite(array))[0][0]) if array.ndim else 0
         raise UrfrError(f"expected finite numbers in {name}, but row {row} holds NaN or infinity")
     return array
 
 
-def scores_and_same(scores: Any, same: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Pair scores float64 [N] (-inf is "never matched", NaN refused) and bool [N].
+def check_scores(scores: ArrayLike, same: ArrayLike) -> tuple[Float64s, Bools]:
+    """Makes pair scores float64 [N] (-inf is "never matched", NaN is refused) and labels bool [N].
 
     Raises:
-        UrfrError: lengths that differ, NaN, labels other than 0 and 1, no genuine or no impostor pair.
+        UrfrError: lengths that differ, NaN, labels other than 0 and 1.
     """
-    scores = np.asarray(scores, np.float64).reshape(-1)
-    same = np.asarray(same).reshape(-1)
-    if len(scores) != len(same):
+    numbers = np.asarray(scores, np.float64).reshape(-1)
+    labels = np.asarray(same).reshape(-1)
+    if len(numbers) != len(labels):
         raise UrfrError(
-            f"expected a label for each score, but got {len(scores)} scores and {len(same)} labels"
+            f"expected a label for each score, but got {len(numbers)} scores and {len(labels)} labels"
         )
-    if np.isnan(scores).any() or np.isposinf(scores).any():
+    if np.isnan(numbers).any() or np.isposinf(numbers).any():
         raise UrfrError(
-            f"expected numbers as scores, but score {int(np.argmin(scores < np.inf))} is NaN or infinite"
+            f"expected numbers as scores, but score {int(np.argmin(numbers < np.inf))} is NaN or infinite"
         )
-    if not np.isin(same, (0, 1)).all():
+    if not np.isin(labels, (0, 1)).all():
         raise UrfrError("expected labels 0 (different people) and 1 (same person), but got others")
-    same = same.astype(bool)
-    if same.all() or not same.any():
-        missing = "impostor" if len(same) and same.all() else "genuine"
+    return numbers, labels.astype(bool)
+
+
+def check_both_kinds(genuine: int, impostors: int) -> None:
+    """Raises UrfrError where there is no genuine or no impostor pair."""
+    if not genuine or not impostors:
+        missing = "impostor" if genuine else "genuine"
         raise UrfrError(
-            f"expected genuine and impostor pairs, but there is no {missing} pair among {len(same)}"
+            f"expected genuine and impostor pairs, but there is no {missing} pair among {genuine + impostors}"
         )
-    return scores, same
 
 
-def identities(values: Any, count: int, name: str) -> np.ndarray:
-    """Identity labels (int or str) as an array [count].
+def check_identities(values: ArrayLike, count: int, name: str) -> Labels:
+    """Makes identity labels (int or str) an array [count].
 
     Raises:
         UrfrError: another number of labels.
     """
-    array = np.asarray(values).reshape(-1)
+    array: Labels = np.asarray(values).reshape(-1)
     if len(array) != count:
         raise UrfrError(f"expected {count} identities for {name}, but got {len(array)}")
     return array
 
 
-def checked_rows(first: Any, second: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two int64 arrays [P] of rows below `count`.
+def check_rows(first: ArrayLike, second: ArrayLike, count: int) -> tuple[Ints, Ints]:
+    """Makes two int64 arrays [P] of rows below `count`.
 
     Raises:
         UrfrError: different lengths, or a row that is not there.
     """
-    first, second = np.asarray(first, np.int64), np.asarray(second, np.int64)
-    rows = np.concatenate([first, second])
-    if first.shape != second.shape or (len(rows) and not 0 <= rows.min() <= rows.max() < count):
+    a, b = np.asarray(first, np.int64), np.asarray(second, np.int64)
+    rows = np.concatenate([a, b])
+    if a.shape != b.shape or (len(rows) and not 0 <= rows.min() <= rows.max() < count):
         raise UrfrError(f"expected pairs of rows below {count}, but got others")
-    return first, second
+    return a, b

@@ -1,11 +1,13 @@
 """Verification accuracy in ten folds: the threshold of each fold chosen on the other nine."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.metrics.checks import scores_and_same
+from urfr_tf.metrics.arrays import Bools, Float64s
+from urfr_tf.metrics.scored_pairs import ScoredPairs
 
 
 class FoldAccuracy(NamedTuple):
@@ -13,10 +15,10 @@ class FoldAccuracy(NamedTuple):
 
     accuracy: float
     stderr: float
-    thresholds: np.ndarray
+    thresholds: Float64s
 
 
-def best_threshold(scores: np.ndarray, same: np.ndarray) -> float:
+def best_threshold(scores: Float64s, same: Bools) -> float:
     """The threshold of the highest accuracy (accept where score >= threshold).
 
     It lies halfway between two neighbouring scores; of equally good places the middle one is taken.
@@ -36,7 +38,7 @@ def best_threshold(scores: np.ndarray, same: np.ndarray) -> float:
     return float((ordered[place - 1] + ordered[place]) / 2)
 
 
-def ten_fold_accuracy(scores: Any, same: Any, folds: Any = None) -> FoldAccuracy:
+def ten_fold_accuracy(scores: ArrayLike, same: ArrayLike, folds: ArrayLike | None = None) -> FoldAccuracy:
     """Accuracy as on LFW's view 2: mean over folds and its standard error, s / sqrt(F) with F - 1.
 
     Args:
@@ -51,23 +53,23 @@ def ten_fold_accuracy(scores: Any, same: Any, folds: Any = None) -> FoldAccuracy
         UrfrError: bad scores or labels, fewer than two folds, or nine folds without a genuine or
             without an impostor pair.
     """
-    scores, same = scores_and_same(scores, same)
-    if folds is None:
-        folds = np.arange(len(scores)) * 10 // len(scores)
-    folds = np.asarray(folds).reshape(-1)
-    if len(folds) != len(scores):
-        raise UrfrError(f"expected a fold for each of {len(scores)} pairs, but got {len(folds)}")
-    numbers = np.unique(folds)
+    pairs = ScoredPairs(scores, same)
+    pairs.require_both_kinds()
+    count = len(pairs.scores)
+    fold = np.arange(count) * 10 // count if folds is None else np.asarray(folds).reshape(-1)
+    if len(fold) != count:
+        raise UrfrError(f"expected a fold for each of {count} pairs, but got {len(fold)}")
+    numbers = np.unique(fold)
     if len(numbers) < 2:
         raise UrfrError("expected at least two folds to choose thresholds on other pairs, but got one")
     accuracies, thresholds = [], []
     for number in numbers:
-        here = folds == number
-        others = same[~here]
+        here = fold == number
+        others = pairs.same[~here]
         if others.all() or not others.any():
             raise UrfrError(f"expected genuine and impostor pairs outside of fold {number}, but got one kind")
-        threshold = best_threshold(scores[~here], others)
-        accuracies.append(np.mean((scores[here] >= threshold) == same[here]))
+        threshold = best_threshold(pairs.scores[~here], others)
+        accuracies.append(np.mean((pairs.scores[here] >= threshold) == pairs.same[here]))
         thresholds.append(threshold)
     stderr = np.std(accuracies, ddof=1) / np.sqrt(len(numbers))
     return FoldAccuracy(float(np.mean(accuracies)), float(stderr), np.array(thresholds))

@@ -1,22 +1,24 @@
 """Template fusion: several images of one person -> one embedding and variance (method, section 6)."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.metrics.checks import floats
+from urfr_tf.metrics.arrays import Float32s, Float64s, Ints
+from urfr_tf.metrics.checks import check_floats
 
 _BLOCK = 1 << 24  # numbers widened to float64 at a time
 
-VARIANCES = ("minimum", "product")
+FUSIONS = ("minimum", "product")
+"""What the variance of a template is made of: the least of its images', or their product of Gaussians."""
 SHARPNESS = 6.0
 """Of the score `weighted`: chosen on validation people (docs/aggregation.md)."""
 
 
 def _check_rule(variance: str, sharpness: float) -> None:
-    if variance not in VARIANCES:
+    if variance not in FUSIONS:
         raise UrfrError(f"expected the variance rule minimum or product, but got {variance}")
     check_sharpness(sharpness)
 
@@ -27,21 +29,22 @@ def check_sharpness(sharpness: float) -> None:
         raise UrfrError(f"expected a sharpness from 0 to 32, but got {sharpness}")
 
 
-def _check_images(embedding: Any, variance: Any) -> tuple[np.ndarray, np.ndarray]:
-    embedding, variance = floats(embedding, "embedding", 3), floats(variance, "variance", 2)
-    if embedding.shape[:2] != variance.shape:
+def _check_images(embedding: ArrayLike, variance: ArrayLike) -> tuple[Float32s, Float32s]:
+    embeddings = check_floats(embedding, "embedding", np.float32, 3)
+    variances = check_floats(variance, "variance", np.float32, 2)
+    if embeddings.shape[:2] != variances.shape:
         raise UrfrError(
-            f"expected a variance for each image and group, but got embeddings {list(embedding.shape)} "
-            f"and variances {list(variance.shape)}"
+            f"expected a variance for each image and group, but got embeddings {list(embeddings.shape)} "
+            f"and variances {list(variances.shape)}"
         )
-    if not (variance > 0).all():
+    if not (variances > 0).all():
         raise UrfrError(
-            f"expected variances above 0, but image {int(np.argwhere(variance <= 0)[0][0])} has another"
+            f"expected variances above 0, but image {int(np.argwhere(variances <= 0)[0][0])} has another"
         )
-    return embedding, variance
+    return embeddings, variances
 
 
-def _blocks(group: np.ndarray, width: int) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+def _blocks(group: Ints, width: int) -> Iterator[tuple[slice, Ints, Ints]]:
     """Whole groups, a bounded number of rows at a time: their places, their rows, where each begins."""
     order = np.argsort(group, kind="stable")
     _, starts = np.unique(group[order], return_index=True)
@@ -54,33 +57,38 @@ def _blocks(group: np.ndarray, width: int) -> Iterator[tuple[slice, np.ndarray, 
         first = last
 
 
-def average(embedding: Any, group: Any) -> np.ndarray:
+def average(embedding: ArrayLike, group: ArrayLike) -> Float32s:
     """Mean of the rows of each group, not renormalised: float32 [T, D] for [N, D] and int [N].
 
     Raises:
         UrfrError: no matrix of finite numbers, or another number of groups than rows.
     """
-    embedding = floats(embedding, "embedding", 2)
-    group = np.asarray(group).reshape(-1)
-    if len(group) != len(embedding):
-        raise UrfrError(f"expected a group for each of {len(embedding)} rows, but got {len(group)}")
-    means = np.empty((len(np.unique(group)), embedding.shape[1]), np.float32)
-    for place, rows, cuts in _blocks(group, embedding.shape[1]):
-        total = np.add.reduceat(embedding[rows], cuts, axis=0, dtype=np.float64)
+    embeddings = check_floats(embedding, "embedding", np.float32, 2)
+    groups = np.asarray(group).reshape(-1)
+    if len(groups) != len(embeddings):
+        raise UrfrError(f"expected a group for each of {len(embeddings)} rows, but got {len(groups)}")
+    means = np.empty((len(np.unique(groups)), embeddings.shape[1]), np.float32)
+    for place, rows, cuts in _blocks(groups, embeddings.shape[1]):
+        total = np.add.reduceat(embeddings[rows], cuts, axis=0, dtype=np.float64)
         means[place] = total / np.diff(np.append(cuts, len(rows)))[:, np.newaxis]
     return means
 
 
-def _renormalise(total: np.ndarray, name: str) -> np.ndarray:
+def _renormalize(total: Float64s, name: str) -> Float32s:
     norm = np.linalg.norm(total, axis=-1, keepdims=True)
     if not norm.all():
         raise UrfrError(f"the images of {name} cancel out: their weighted mean has norm 0 in a group")
-    return (total / norm).astype(np.float32)
+    unit: Float32s = (total / norm).astype(np.float32)
+    return unit
 
 
 def fuse(
-    embedding: Any, variance: Any, template: Any, rule: str = "minimum", sharpness: float = 1.0
-) -> tuple[np.ndarray, np.ndarray]:
+    embedding: ArrayLike,
+    variance: ArrayLike,
+    template: ArrayLike,
+    rule: str = "minimum",
+    sharpness: float = 1.0,
+) -> tuple[Float32s, Float32s]:
     """Fuses the images of each template; the order of the images does not matter.
 
     Per group, the inverse-variance weighted mean, renormalised to norm 1; the variance is the
@@ -106,22 +114,22 @@ def fuse(
         UrfrError: sizes that do not fit each other, NaN, a variance of 0 or below, another rule or sharpness.
     """
     _check_rule(rule, sharpness)
-    embedding, variance = _check_images(embedding, variance)
-    template = np.asarray(template).reshape(-1)
-    if len(template) != len(embedding) or not np.issubdtype(template.dtype, np.integer):
+    embeddings, variances = _check_images(embedding, variance)
+    templates = np.asarray(template).reshape(-1)
+    if len(templates) != len(embeddings) or not np.issubdtype(templates.dtype, np.integer):
         raise UrfrError(
-            f"expected an integer template for each of {len(embedding)} images, "
-            f"but got {template.dtype} [{len(template)}]"
+            f"expected an integer template for each of {len(embeddings)} images, "
+            f"but got {templates.dtype} [{len(templates)}]"
         )
-    groups, width = embedding.shape[1:]
-    count = len(np.unique(template))
+    groups, width = embeddings.shape[1:]
+    count = len(np.unique(templates))
     fused = np.empty((count, groups, width), np.float32)
     fused_variance = np.empty((count, groups), np.float32)
-    for place, rows, cuts in _blocks(template, groups * width):
-        precision = 1.0 / variance[rows].astype(np.float64)
+    for place, rows, cuts in _blocks(templates, groups * width):
+        precision = 1.0 / variances[rows].astype(np.float64)
         weights = precision**sharpness
-        total = np.add.reduceat(embedding[rows] * weights[:, :, np.newaxis], cuts, axis=0)
-        fused[place] = _renormalise(total, f"templates {template[rows[0]]} to {template[rows[-1]]}")
+        total = np.add.reduceat(embeddings[rows] * weights[:, :, np.newaxis], cuts, axis=0)
+        fused[place] = _renormalize(total, f"templates {templates[rows[0]]} to {templates[rows[-1]]}")
         merge = np.maximum if rule == "minimum" else np.add
         fused_variance[place] = 1.0 / merge.reduceat(precision, cuts, axis=0)
     return fused, fused_variance
@@ -148,30 +156,30 @@ class Template:
         self._precision = np.zeros(groups)
         self._best = np.zeros(groups)
 
-    def add(self, embedding: Any, variance: Any) -> "Template":
+    def add(self, embedding: ArrayLike, variance: ArrayLike) -> "Template":
         """Adds one image, [K, d] and [K], or several, [N, K, d] and [N, K].
 
         Raises:
             UrfrError: another shape than the template's, NaN, a variance of 0 or below.
         """
-        embedding, variance = np.asarray(embedding), np.asarray(variance)
-        if embedding.ndim == 2:
-            embedding, variance = embedding[np.newaxis], variance[np.newaxis]
-        embedding, variance = _check_images(embedding, variance)
-        if embedding.shape[1:] != self._total.shape:
+        images, spread = np.asarray(embedding), np.asarray(variance)
+        if images.ndim == 2:
+            images, spread = images[np.newaxis], spread[np.newaxis]
+        embeddings, variances = _check_images(images, spread)
+        if embeddings.shape[1:] != self._total.shape:
             raise UrfrError(
                 f"expected embeddings of {list(self._total.shape)} for this template, "
-                f"but got {list(embedding.shape[1:])}"
+                f"but got {list(embeddings.shape[1:])}"
             )
-        precision = 1.0 / variance.astype(np.float64)
+        precision = 1.0 / variances.astype(np.float64)
         weights = precision**self.sharpness
-        self._total += (embedding * weights[:, :, np.newaxis]).sum(axis=0)
+        self._total += (embeddings * weights[:, :, np.newaxis]).sum(axis=0)
         self._precision += precision.sum(axis=0)
         self._best = np.maximum(self._best, precision.max(axis=0, initial=0.0))
-        self.images += len(embedding)
+        self.images += len(embeddings)
         return self
 
-    def result(self) -> tuple[np.ndarray, np.ndarray]:
+    def result(self) -> tuple[Float32s, Float32s]:
         """The fused embedding float32 [K, d] and variance float32 [K] of the images so far.
 
         Raises:
@@ -180,4 +188,4 @@ class Template:
         if not self.images:
             raise UrfrError("expected a template of at least one image, but none was added")
         precision = self._best if self.rule == "minimum" else self._precision
-        return _renormalise(self._total, "the template"), (1.0 / precision).astype(np.float32)
+        return _renormalize(self._total, "the template"), (1.0 / precision).astype(np.float32)

@@ -10,15 +10,18 @@ compiler, `likelihood_kernel.py` does it in one pass; otherwise, and in float64,
 import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.metrics import likelihood_kernel
-from urfr_tf.metrics.checks import checked_rows, floats
+from urfr_tf.metrics.arrays import Array, Float32s, Float64s, Floats, Ints
+from urfr_tf.metrics.checks import check_floats, check_rows
 from urfr_tf.system.cores import count_cores
+
+Precision = type[np.float32] | type[np.float64]
 
 _MEMORY = 64 << 20
 _ROWS, _COLUMNS = 256, 2048
@@ -29,14 +32,14 @@ _LEAST_IN_FLOAT32 = 1e-4
 
 
 def likelihood_score(
-    embedding_a: Any,
-    variance_a: Any,
-    embedding_b: Any,
-    variance_b: Any,
+    embedding_a: ArrayLike,
+    variance_a: ArrayLike,
+    embedding_b: ArrayLike,
+    variance_b: ArrayLike,
     all_pairs: bool = False,
     *,
     memory: int = _MEMORY,
-) -> np.ndarray:
+) -> Float32s:
     """Mutual likelihood score, in pairs or all against all; larger is more alike.
 
     Args:
@@ -53,50 +56,56 @@ def likelihood_score(
     Raises:
         UrfrError: shapes that do not fit each other, NaN, variances that are not above 0.
     """
-    a, va = checked(embedding_a, variance_a, "a")
-    b, vb = checked(embedding_b, variance_b, "b")
+    a, va = check_embeddings(embedding_a, variance_a, "a")
+    b, vb = check_embeddings(embedding_b, variance_b, "b")
     if a.shape[1:] != b.shape[1:] or (not all_pairs and len(a) != len(b)):
         raise UrfrError(
             f"expected embeddings that fit each other, but got {list(a.shape)} and {list(b.shape)}"
         )
     if not all_pairs:
         rows = np.arange(len(a))
-        return _listed(a, va, rows, b, vb, rows)
+        return _score_listed(a, va, rows, b, vb, rows)
     if not len(a) or not len(b):
         return np.zeros([len(a), len(b)], np.float32)
-    return _all_pairs(a, va, b, vb, memory)
+    return _score_all_pairs(a, va, b, vb, memory)
 
 
-def likelihood_of_pairs(embedding: Any, variance: Any, first: Any, second: Any) -> np.ndarray:
+def likelihood_of_pairs(
+    embedding: ArrayLike, variance: ArrayLike, first: ArrayLike, second: ArrayLike
+) -> Float32s:
     """Scores of listed pairs of one set: float32 [P] for int [P] rows `first` and `second`.
 
     Raises:
         UrfrError: as `likelihood_score`; a row that is not there.
     """
-    embedding, variance = checked(embedding, variance, "")
-    first, second = checked_rows(first, second, len(embedding))
-    return _listed(embedding, variance, first, embedding, variance, second)
+    a, va = check_embeddings(embedding, variance, "")
+    rows_a, rows_b = check_rows(first, second, len(a))
+    return _score_listed(a, va, rows_a, a, va, rows_b)
 
 
-def checked(embedding: Any, variance: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Embeddings float32 [N, K, d] and variances float32 [N, K], or a sentence."""
+def check_embeddings(embedding: ArrayLike, variance: ArrayLike, name: str) -> tuple[Float32s, Float32s]:
+    """Makes embeddings float32 [N, K, d] and variances float32 [N, K].
+
+    Raises:
+        UrfrError: another shape, NaN, variances that are not above 0.
+    """
     suffix = f"_{name}" if name else ""
-    embedding = floats(embedding, f"embedding{suffix}", 3)
-    variance = floats(variance, f"variance{suffix}", 2)
-    if embedding.shape[:2] != variance.shape:
+    embeddings = check_floats(embedding, f"embedding{suffix}", np.float32, 3)
+    variances = check_floats(variance, f"variance{suffix}", np.float32, 2)
+    if embeddings.shape[:2] != variances.shape:
         raise UrfrError(
-            f"expected variance{suffix} {list(embedding.shape[:2])}, a number for each group of each "
-            f"embedding, but got {list(variance.shape)}"
+            f"expected variance{suffix} {list(embeddings.shape[:2])}, a number for each group of each "
+            f"embedding, but got {list(variances.shape)}"
         )
-    if not (variance > 0).all():
-        row = int(np.argwhere(variance <= 0)[0][0])
+    if not (variances > 0).all():
+        row = int(np.argwhere(variances <= 0)[0][0])
         raise UrfrError(f"expected variances above 0, but row {row} of variance{suffix} has another")
-    return embedding, variance
+    return embeddings, variances
 
 
-def _listed(
-    a: np.ndarray, va: np.ndarray, first: np.ndarray, b: np.ndarray, vb: np.ndarray, second: np.ndarray
-) -> np.ndarray:
+def _score_listed(
+    a: Float32s, va: Float32s, first: Ints, b: Float32s, vb: Float32s, second: Ints
+) -> Float32s:
     scores = np.empty(len(first), np.float32)
 
     def work(start: int) -> None:
@@ -113,25 +122,25 @@ def _listed(
     return scores
 
 
-def _all_pairs(a: np.ndarray, va: np.ndarray, b: np.ndarray, vb: np.ndarray, memory: int) -> np.ndarray:
+def _score_all_pairs(a: Float32s, va: Float32s, b: Float32s, vb: Float32s, memory: int) -> Float32s:
     width, groups = a.shape[2], a.shape[1]
     scale, runs = product_runs(va, vb)
     largest = max(float(np.einsum("nkd,nkd->nk", x, x).max()) for x in (a, b))
     least = (va.min(axis=0).astype(np.float64) + vb.min(axis=0)).min()
     single = least >= _LEAST_IN_FLOAT32 * largest
-    if single and (kernel := likelihood_kernel.load()) is not None:
+    if single and (kernel := likelihood_kernel.load_kernel()) is not None:
         return likelihood_kernel.all_pairs(kernel, a, va, b, vb, scale, runs, memory)
-    dtype = np.float32 if single and len(runs) == 1 else np.float64
+    dtype: type[np.float32] | type[np.float64] = np.float32 if single and len(runs) == 1 else np.float64
     constant = width * float(np.log(scale).sum())
     # Each group's product, their running sum and product, and what is read: not more than groups + 4 tiles.
     tile = max(1, memory // (np.dtype(dtype).itemsize * (groups + 4)))
     rows = min(_ROWS, len(a), max(1, int(tile**0.5)))
     columns = min(_COLUMNS, len(b), max(1, tile // rows))
     root = np.sqrt(scale)[:, np.newaxis, np.newaxis]
-    left = _augmented(a, rows, dtype, of_a=True) / root.astype(dtype)
-    right = _augmented(b, columns, dtype, of_a=False) / root.astype(dtype)
-    left_variance = _padded(va / scale, rows, dtype).T[:, :, np.newaxis]
-    right_variance = _padded(vb / scale, columns, dtype).T[:, np.newaxis, :]
+    left = _augment(a, rows, dtype, of_a=True) / root.astype(dtype)
+    right = _augment(b, columns, dtype, of_a=False) / root.astype(dtype)
+    left_variance = _pad(va / scale, rows, dtype).T[:, :, np.newaxis]
+    right_variance = _pad(vb / scale, columns, dtype).T[:, np.newaxis, :]
     score = _tile_score(runs, width, len(a) * len(b) >= _COMPILE_FROM)
     tensors = [tf.constant(right[:, :, j : j + columns]) for j in range(0, len(b), columns)]
     variances = [tf.constant(right_variance[:, :, j : j + columns]) for j in range(0, len(b), columns)]
@@ -144,7 +153,7 @@ def _all_pairs(a: np.ndarray, va: np.ndarray, b: np.ndarray, vb: np.ndarray, mem
     return scores
 
 
-def product_runs(va: np.ndarray, vb: np.ndarray) -> tuple[np.ndarray, tuple[tuple[int, ...], ...]]:
+def product_runs(va: Float32s, vb: Float32s) -> tuple[Float64s, tuple[tuple[int, ...], ...]]:
     """How sums of variances can be multiplied without over- or underflow.
 
     Returns:
@@ -171,7 +180,7 @@ def _tile_score(runs: tuple[tuple[int, ...], ...], width: int, compiled: bool) -
     def score(a: tf.Tensor, va: tf.Tensor, b: tf.Tensor, vb: tf.Tensor, constant: tf.Tensor) -> tf.Tensor:
         total = constant
         for run in runs:
-            product: Any = 1.0
+            product: tf.Tensor | float = 1.0
             for group in run:
                 variance = va[group] + vb[group]
                 total += tf.matmul(a[group], b[group]) / variance
@@ -182,16 +191,18 @@ def _tile_score(runs: tuple[tuple[int, ...], ...], width: int, compiled: bool) -
     return tf.function(score, jit_compile=True) if compiled else score
 
 
-def _padded(array: np.ndarray, multiple: int, dtype: Any) -> np.ndarray:
+def _pad(array: Floats, multiple: int, dtype: Precision) -> Floats:
     """Repeats the last row up to a multiple: every tile has one shape, so one program is compiled."""
-    return np.pad(array.astype(dtype), [(0, -len(array) % multiple)] + [(0, 0)] * (array.ndim - 1), "edge")
+    widths = [(0, -len(array) % multiple)] + [(0, 0)] * (array.ndim - 1)
+    padded: Array = np.pad(array.astype(dtype), widths, "edge")
+    return padded
 
 
-def _augmented(x: np.ndarray, multiple: int, dtype: Any, of_a: bool) -> np.ndarray:
+def _augment(x: Float32s, multiple: int, dtype: Precision, of_a: bool) -> Floats:
     """[N, K, d] -> [K, N, d + 2] or [K, d + 2, N], whose product is |a|^2 + |b|^2 - 2 a.b."""
-    x = _padded(x, multiple, dtype)
-    square = np.einsum("nkd,nkd->nk", x, x)[:, :, np.newaxis]
+    rows = _pad(x, multiple, dtype)
+    square = np.einsum("nkd,nkd->nk", rows, rows)[:, :, np.newaxis]
     one = np.ones_like(square)
     if of_a:
-        return np.ascontiguousarray(np.concatenate([-2 * x, square, one], axis=2).transpose(1, 0, 2))
-    return np.ascontiguousarray(np.concatenate([x, one, square], axis=2).transpose(1, 2, 0))
+        return np.ascontiguousarray(np.concatenate([-2 * rows, square, one], axis=2).transpose(1, 0, 2))
+    return np.ascontiguousarray(np.concatenate([rows, one, square], axis=2).transpose(1, 2, 0))

@@ -1,7 +1,7 @@
 """The compiled all-pairs kernel, likelihood_tile.c, where it was built.
 
 `setup.py` builds it as a plain library where a C compiler is there; where none is, or the build failed,
-`load` gives None and `likelihood.py` goes through TensorFlow.
+`load_kernel` gives None and `likelihood.py` goes through TensorFlow.
 """
 
 import ctypes
@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from urfr_tf.metrics.arrays import Float32s, Float64s
 from urfr_tf.system.cores import count_cores
 
 ROWS = 6  # of a tile, in every copy of the kernel
@@ -40,16 +41,16 @@ class _Sizes(ctypes.Structure):
 
 
 @functools.cache
-def load() -> Kernel | None:
-    """The library beside this file, or None."""
+def load_kernel() -> Kernel | None:
+    """The library next to this file, or None."""
     stem = Path(__file__).with_name("likelihood_tile")
     for suffix in EXTENSION_SUFFIXES:
         if (path := stem.with_name(stem.name + suffix)).is_file():
-            return opened(path)
+            return open_kernel(path)
     return None
 
 
-def opened(path: Path) -> Kernel | None:
+def open_kernel(path: Path) -> Kernel | None:
     """A library that was built from likelihood_tile.c; None where it cannot be loaded here."""
     try:
         library = ctypes.CDLL(str(path))
@@ -68,18 +69,18 @@ def opened(path: Path) -> Kernel | None:
 
 def all_pairs(
     kernel: Kernel,
-    a: np.ndarray,
-    va: np.ndarray,
-    b: np.ndarray,
-    vb: np.ndarray,
-    scale: np.ndarray,
+    a: Float32s,
+    va: Float32s,
+    b: Float32s,
+    vb: Float32s,
+    scale: Float64s,
     runs: Sequence[Sequence[int]],
     memory: int,
-) -> np.ndarray:
+) -> Float32s:
     """Scores of every row of a against every row of b.
 
     Args:
-        kernel: as `load` gives it.
+        kernel: as `load_kernel` gives it.
         a, va: float32 [N, K, d] and [N, K]; b, vb: [M, K, d] and [M, K]; at least one row each.
         scale: float64 [K], what variances are divided by.
         runs: the groups in rising order, cut where their product could leave the range of float32.
@@ -122,7 +123,7 @@ def all_pairs(
     return scores
 
 
-def _aligned(count: int) -> np.ndarray:
+def _aligned(count: int) -> Float32s:
     """float32 [count] that begins with a cache line: an access that crosses two costs twice."""
     room = np.empty(count + _LINE // 4, np.float32)
     skip = -room.ctypes.data % _LINE // 4

@@ -1,12 +1,15 @@
 """Error against reject: does leaving out the least confident images or templates lower the error?"""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.metrics.checks import floats, scores_and_same
-from urfr_tf.metrics.roc import impostors_behind, threshold_at
+from urfr_tf.metrics.arrays import Float64s, Ints
+from urfr_tf.metrics.checks import check_floats
+from urfr_tf.metrics.rates import impostors_behind, threshold_at
+from urfr_tf.metrics.scored_pairs import ScoredPairs
 
 SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 """Shares of images that are left out where none are given."""
@@ -15,20 +18,20 @@ SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 class RejectCurve(NamedTuple):
     """Share of images rejected [R], false non-match rate of what is left [R], genuine pairs left [R]."""
 
-    rejected: np.ndarray
-    fnmr: np.ndarray
-    genuine: np.ndarray
+    rejected: Float64s
+    fnmr: Float64s
+    genuine: Ints
 
 
 def error_against_reject(
-    scores: Any,
-    same: Any,
-    first: Any,
-    second: Any,
-    quality: Any,
+    scores: ArrayLike,
+    same: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    quality: ArrayLike,
     far: float,
     *,
-    rejected: Any = SHARES,
+    rejected: ArrayLike = SHARES,
     thin: bool = False,
 ) -> RejectCurve:
     """False non-match rate when the images of lowest quality are left out (Grother and Tabassi, 2007).
@@ -51,16 +54,18 @@ def error_against_reject(
     Raises:
         UrfrError: as `tar_at_far`; rows that are not in `quality`, shares outside of 0..1.
     """
-    scores, same = scores_and_same(scores, same)
-    first, second = np.asarray(first, np.int64), np.asarray(second, np.int64)
-    if len(first) != len(scores) or len(second) != len(scores):
-        raise UrfrError(f"expected two images for each of {len(scores)} scores, but got others")
-    impostor = scores[~same]
-    threshold = threshold_at(impostor, impostors_behind(len(impostor), far, thin))
-    return errors_left(scores[same] < threshold, [first[same], second[same]], quality, rejected)
+    pairs = ScoredPairs(scores, same)
+    pairs.require_both_kinds()
+    a, b = np.asarray(first, np.int64), np.asarray(second, np.int64)
+    if len(a) != len(pairs.scores) or len(b) != len(pairs.scores):
+        raise UrfrError(f"expected two images for each of {len(pairs.scores)} scores, but got others")
+    threshold = threshold_at(pairs.impostors, impostors_behind(len(pairs.impostors), far, thin))
+    return errors_left(pairs.missed_at(threshold), [a[pairs.same], b[pairs.same]], quality, rejected)
 
 
-def errors_left(wrong: Any, items: Any, quality: Any, rejected: Any = SHARES) -> RejectCurve:
+def errors_left(
+    wrong: ArrayLike, items: ArrayLike, quality: ArrayLike, rejected: ArrayLike = SHARES
+) -> RejectCurve:
     """The share of wrong decisions among those that are left when the items of lowest quality are left out.
 
     Args:
@@ -72,21 +77,21 @@ def errors_left(wrong: Any, items: Any, quality: Any, rejected: Any = SHARES) ->
     Raises:
         UrfrError: rows that are not in `quality`, shares outside of 0..1.
     """
-    wrong, items = np.asarray(wrong, bool), np.asarray(items, np.int64)
-    quality = floats(quality, "quality", 1, dtype=np.float64)
-    shares = floats(rejected, "rejected", 1, dtype=np.float64)
+    errors, rows = np.asarray(wrong, bool), np.asarray(items, np.int64)
+    values = check_floats(quality, "quality", np.float64, 1)
+    shares = check_floats(rejected, "rejected", np.float64, 1)
     if not (shares >= 0).all() or not (shares < 1).all():
         raise UrfrError("expected shares of rejected images from 0 to below 1, but got others")
-    if items.ndim != 2 or items.shape[1] != len(wrong):
-        raise UrfrError(f"expected items for each of {len(wrong)} decisions, but got {list(items.shape)}")
-    if items.size and not 0 <= items.min() <= items.max() < len(quality):
-        raise UrfrError(f"expected images below {len(quality)}, the number of qualities, but got others")
-    place = np.empty(len(quality), np.int64)
-    place[np.argsort(quality, kind="stable")] = np.arange(len(quality))
-    worst = place[items].min(axis=0)
+    if rows.ndim != 2 or rows.shape[1] != len(errors):
+        raise UrfrError(f"expected items for each of {len(errors)} decisions, but got {list(rows.shape)}")
+    if rows.size and not 0 <= rows.min() <= rows.max() < len(values):
+        raise UrfrError(f"expected images below {len(values)}, the number of qualities, but got others")
+    place = np.empty(len(values), np.int64)
+    place[np.argsort(values, kind="stable")] = np.arange(len(values))
+    worst = place[rows].min(axis=0)
     rates, counts = [], []
     for share in shares:
-        left = worst >= round(share * len(quality))
+        left = worst >= round(share * len(values))
         counts.append(int(left.sum()))
-        rates.append(float(wrong[left].mean()) if left.any() else np.nan)
+        rates.append(float(errors[left].mean()) if left.any() else np.nan)
     return RejectCurve(shares, np.array(rates), np.array(counts))

@@ -5,13 +5,15 @@ block and [P, G] need not be there at once.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.metrics.checks import identities
-from urfr_tf.metrics.roc import Rate, impostors_behind, threshold_at
+from urfr_tf.metrics.arrays import Float64s, Ints
+from urfr_tf.metrics.checks import check_identities
+from urfr_tf.metrics.rates import Rate, impostors_behind, threshold_at
 
 
 class Search(NamedTuple):
@@ -24,14 +26,14 @@ class Search(NamedTuple):
     precision: float64 [P], average precision of the ranked gallery, NaN where there is no mate.
     """
 
-    rank: np.ndarray
-    mate: np.ndarray
-    best: np.ndarray
-    precision: np.ndarray
+    rank: Ints
+    mate: Float64s
+    best: Float64s
+    precision: Float64s
     size: int
 
 
-def search(scores: Any, probe: Any, gallery: Any, precision: bool = False) -> Search:
+def search(scores: ArrayLike, probe: ArrayLike, gallery: ArrayLike, precision: bool = False) -> Search:
     """Looks for each probe's mates; a score of -inf (no embedding) is never a match and comes last.
 
     Args:
@@ -43,71 +45,73 @@ def search(scores: Any, probe: Any, gallery: Any, precision: bool = False) -> Se
     Raises:
         UrfrError: shapes that do not fit, NaN, a gallery of one identity.
     """
-    scores = np.asarray(scores)
-    if scores.ndim != 2 or 0 in scores.shape:
-        raise UrfrError(f"expected scores of probes against a gallery [P, G], but got {list(scores.shape)}")
-    if np.isnan(scores).any():
-        row = int(np.argwhere(np.isnan(scores))[0][0])
+    table = np.asarray(scores)
+    if table.ndim != 2 or 0 in table.shape:
+        raise UrfrError(f"expected scores of probes against a gallery [P, G], but got {list(table.shape)}")
+    if np.isnan(table).any():
+        row = int(np.argwhere(np.isnan(table))[0][0])
         raise UrfrError(f"expected numbers as scores, but those of probe {row} have NaN")
-    probe = identities(probe, len(scores), "the probes")
-    gallery = identities(gallery, scores.shape[1], "the gallery")
-    if len(np.unique(gallery)) < 2:
+    searched = check_identities(probe, len(table), "the probes")
+    enrolled = check_identities(gallery, table.shape[1], "the gallery")
+    if len(np.unique(enrolled)) < 2:
         raise UrfrError("expected a gallery of at least two identities, but got one: every rank would be 1")
-    mates = probe[:, np.newaxis] == gallery
+    mates = searched[:, np.newaxis] == enrolled
     mated = mates.any(axis=1)
-    best_mate = np.max(scores, axis=1, where=mates, initial=-np.inf)
-    ahead = np.count_nonzero(~mates & (scores >= best_mate[:, np.newaxis]), axis=1)
-    average = np.full(len(scores), np.nan)
+    best_mate = np.max(table, axis=1, where=mates, initial=-np.inf)
+    ahead = np.count_nonzero(~mates & (table >= best_mate[:, np.newaxis]), axis=1)
+    average = np.full(len(table), np.nan)
     for row in np.flatnonzero(mated) if precision else ():
         # Entries of other identities come before mates of the same score.
-        places = np.flatnonzero(mates[row][np.lexsort((mates[row], -scores[row]))]) + 1
+        places = np.flatnonzero(mates[row][np.lexsort((mates[row], -table[row]))]) + 1
         average[row] = np.mean(np.arange(1, len(places) + 1) / places)
     return Search(
         np.where(mated, 1 + ahead, 0),
         best_mate.astype(np.float64),
-        scores.max(axis=1).astype(np.float64),
+        table.max(axis=1).astype(np.float64),
         average,
-        scores.shape[1],
+        table.shape[1],
     )
 
 
-def join(parts: Sequence[Search]) -> Search:
-    """The searches of blocks of probes in one gallery as one."""
+def join_searches(blocks: Sequence[Search]) -> Search:
+    """Makes one of the searches of blocks of probes in one gallery."""
     return Search(
-        np.concatenate([part.rank for part in parts]),
-        np.concatenate([part.mate for part in parts]),
-        np.concatenate([part.best for part in parts]),
-        np.concatenate([part.precision for part in parts]),
-        parts[0].size,
+        np.concatenate([block.rank for block in blocks]),
+        np.concatenate([block.mate for block in blocks]),
+        np.concatenate([block.best for block in blocks]),
+        np.concatenate([block.precision for block in blocks]),
+        blocks[0].size,
     )
 
 
-def match_curve(found: Search) -> np.ndarray:
+def match_curve(result: Search) -> Float64s:
     """CMC, float64 [G]: element r - 1 is the share of mated probes of rank r or better.
 
     Raises:
         UrfrError: no probe has a mate.
     """
-    ranks = found.rank[found.rank > 0]
+    ranks = result.rank[result.rank > 0]
     if not len(ranks):
         raise UrfrError("expected probes whose identity is in the gallery, but none is")
-    return np.cumsum(np.bincount(ranks, minlength=found.size + 1)[1 : found.size + 1]) / len(ranks)
+    counts = np.bincount(ranks, minlength=result.size + 1)[1 : result.size + 1]
+    curve: Float64s = np.cumsum(counts) / len(ranks)
+    return curve
 
 
-def open_set(found: Search, fpir: float, thin: bool = False, rank: int = 1) -> Rate:
+def open_set_rate(result: Search, fpir: float, thin: bool = False, rank: int = 1) -> Rate:
     """TPIR at an FPIR; see `tpir_at_fpir`."""
-    mated = found.rank > 0
+    mated = result.rank > 0
     if mated.all() or not mated.any():
         kind = "with" if not mated.any() else "without"
         raise UrfrError(f"expected probes with and without a mate in the gallery, but there is none {kind}")
-    false = found.best[~mated]
+    false = result.best[~mated]
     behind = impostors_behind(len(false), fpir, thin, "FPIR")
     threshold = threshold_at(false, behind)
-    hits = (found.mate[mated] >= threshold) & (found.rank[mated] <= rank)
+    hits = (result.mate[mated] >= threshold) & (result.rank[mated] <= rank)
     return Rate.of(float(np.mean(hits)), threshold, float(np.mean(false >= threshold)), behind)
 
 
-def cmc(scores: Any, probe: Any, gallery: Any) -> np.ndarray:
+def cmc(scores: ArrayLike, probe: ArrayLike, gallery: ArrayLike) -> Float64s:
     """Cumulative match characteristic: closed-set identification.
 
     Args:
@@ -125,19 +129,24 @@ def cmc(scores: Any, probe: Any, gallery: Any) -> np.ndarray:
     return match_curve(search(scores, probe, gallery))
 
 
-def mean_average_precision(scores: Any, probe: Any, gallery: Any) -> float:
+def mean_average_precision(scores: ArrayLike, probe: ArrayLike, gallery: ArrayLike) -> float:
     """Mean over the probes with a mate of the average precision of their ranked gallery (TinyFace).
 
     Raises:
         UrfrError: as `cmc`.
     """
-    found = search(scores, probe, gallery, precision=True)
-    match_curve(found)
-    return float(np.nanmean(found.precision))
+    result = search(scores, probe, gallery, precision=True)
+    match_curve(result)  # refuses probes without a mate
+    return float(np.nanmean(result.precision))
 
 
 def tpir_at_fpir(
-    scores: Any, probe: Any, gallery: Any, fpir: float, thin: bool = False, rank: int = 1
+    scores: ArrayLike,
+    probe: ArrayLike,
+    gallery: ArrayLike,
+    fpir: float,
+    thin: bool = False,
+    rank: int = 1,
 ) -> Rate:
     """Open-set identification: share of mated probes found at the threshold of an FPIR.
 
@@ -158,4 +167,4 @@ def tpir_at_fpir(
     Raises:
         UrfrError: as `cmc`; no probe without a mate, or too few behind the FPIR.
     """
-    return open_set(search(scores, probe, gallery), fpir, thin, rank)
+    return open_set_rate(search(scores, probe, gallery), fpir, thin, rank)

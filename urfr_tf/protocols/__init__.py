@@ -1,5 +1,4 @@
-"""Evaluation protocols: files -> images, pairs and templates; embeddings -> figures.
+"""Published evaluation sets: a module for each layout reads it, table.py lists them, protocol.py says what they become.
 
-A module for each published layout gives a `Pairs` or a `Templates` (protocol.py); embedding.py turns
-its images into embeddings, once; verification.py and identification.py turn those into figures.
+How they are measured is in `urfr_tf.evaluation`.
 """

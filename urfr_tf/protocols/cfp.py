@@ -14,7 +14,7 @@ from urfr_tf.data.sources import cfp
 from urfr_tf.data.sources.archive import files
 from urfr_tf.data.sources.item import read_item
 from urfr_tf.errors import UrfrError
-from urfr_tf.protocols.pairs import Everyone, of_items
+from urfr_tf.protocols.pairs import Everyone, list_items
 from urfr_tf.protocols.protocol import PairLists, Pairs
 
 _MOST_BYTES = 16 * 1024 * 1024
@@ -27,20 +27,22 @@ def open_cfp(data: str) -> PairLists:
     Raises:
         UrfrError: no lists, a fold without same.txt or diff.txt, a bad line, an image that is missing.
     """
-    texts = _protocol_files(data)
-    numbered = {kind: _numbered(texts, kind, data) for kind in ("F", "P")}
-    images, identity, keys = of_items(cfp.items(data, Everyone()), data)
+    texts = _read_protocol_files(data)
+    numbered = {kind: _number_images(texts, kind, data) for kind in ("F", "P")}
+    images, identity, keys = list_items(cfp.items(data, Everyone()), data)
     place = {key: row for row, key in enumerate(keys)}
     by_list = {}
     for experiment, kinds in (("FF", ("F", "F")), ("FP", ("F", "P"))):
         lists = [numbered[kind] for kind in kinds]
         rows, same, fold = [], [], []
-        for number, text in sorted(_folds(texts, experiment, data).items()):
+        for number, text in sorted(_read_folds(texts, experiment, data).items()):
             for answer in ("same", "diff"):
                 listing = f"{experiment}/{number}/{answer}.txt in {data}"
-                for line, pair in enumerate(_lines(text[answer], listing), 1):
+                for line, pair in enumerate(_parse_lines(text[answer], listing), 1):
                     where = f"line {line} of {listing}"
-                    rows.append([_row(i, names, place, where) for i, names in zip(pair, lists, strict=True)])
+                    rows.append(
+                        [_find_row(i, names, place, where) for i, names in zip(pair, lists, strict=True)]
+                    )
                     same.append(answer == "same")
                     fold.append(int(number))
         first, second = np.array(rows, np.int64).T
@@ -51,7 +53,7 @@ def open_cfp(data: str) -> PairLists:
     return PairLists("cfp", images, by_list)
 
 
-def _protocol_files(data: str) -> dict[str, str]:
+def _read_protocol_files(data: str) -> dict[str, str]:
     texts = {}
     for item in files(data, _MOST_BYTES):
         _, separator, name = f"/{item.key}".rpartition("/Protocol/")
@@ -63,7 +65,7 @@ def _protocol_files(data: str) -> dict[str, str]:
     return texts
 
 
-def _numbered(texts: dict[str, str], kind: str, data: str) -> dict[int, str]:
+def _number_images(texts: dict[str, str], kind: str, data: str) -> dict[int, str]:
     name = f"Pair_list_{kind}.txt"
     if name not in texts:
         raise UrfrError(f"expected CFP's Protocol/{name} in {data}, but it is not there")
@@ -78,7 +80,7 @@ def _numbered(texts: dict[str, str], kind: str, data: str) -> dict[int, str]:
     return names
 
 
-def _folds(texts: dict[str, str], experiment: str, data: str) -> dict[str, dict[str, str]]:
+def _read_folds(texts: dict[str, str], experiment: str, data: str) -> dict[str, dict[str, str]]:
     folds: dict[str, dict[str, str]] = {}
     for name, text in texts.items():
         match = _SPLIT.fullmatch(name)
@@ -97,7 +99,7 @@ def _folds(texts: dict[str, str], experiment: str, data: str) -> dict[str, dict[
     return folds
 
 
-def _lines(text: str, where: str) -> list[tuple[int, int]]:
+def _parse_lines(text: str, where: str) -> list[tuple[int, int]]:
     pairs = []
     for line in text.split():
         a, comma, b = line.partition(",")
@@ -107,7 +109,7 @@ def _lines(text: str, where: str) -> list[tuple[int, int]]:
     return pairs
 
 
-def _row(number: int, names: dict[int, str], place: dict[str, int], where: str) -> int:
+def _find_row(number: int, names: dict[int, str], place: dict[str, int], where: str) -> int:
     if number not in names or names[number] not in place:
         missing = names.get(number, f"number {number}")
         raise UrfrError(f"{where} names {missing}, but the data has no such image")

@@ -14,7 +14,7 @@ import numpy as np
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.protocols.protocol import Identification, Split, Templates, Verification
-from urfr_tf.protocols.template_tables import Builder, box_of, number_pairs, rows
+from urfr_tf.protocols.template_tables import Builder, parse_box, read_number_pairs, read_rows
 
 _NEEDED = ("TEMPLATE_ID", "SUBJECT_ID", "FILENAME", "MEDIA_ID")
 
@@ -34,9 +34,9 @@ def open_ijba(data: str) -> Templates:
         verification: Verification | None = None
         identification: tuple[Identification, ...] = ()
         if os.path.isdir(verify):
-            verification = _verification(builder, verify, number)
+            verification = _read_verification(builder, verify, number)
         if os.path.isdir(look_up):
-            identification = (_identification(builder, look_up, number),)
+            identification = (_read_identification(builder, look_up, number),)
         if verification or identification:
             splits.append(Split(verification, identification))
     if not splits:
@@ -46,21 +46,21 @@ def open_ijba(data: str) -> Templates:
     return builder.build(tuple(splits))
 
 
-def _templates(builder: Builder, path: str, kind: str) -> list[int]:
+def _add_templates(builder: Builder, path: str, kind: str) -> list[int]:
     """Adds a list's rows; template ids count within a kind of list and split. Returns the templates in order."""
-    found: dict[int, None] = {}
-    for row in rows(path, _NEEDED):
+    templates: dict[int, None] = {}
+    for row in read_rows(path, _NEEDED):
         number = builder.template(f"{kind}/{row['TEMPLATE_ID']}", row["SUBJECT_ID"])
-        builder.add(number, row["FILENAME"], row["MEDIA_ID"], box_of(row))
-        found[number] = None
-    return list(found)
+        builder.add(number, row["FILENAME"], row["MEDIA_ID"], parse_box(row))
+        templates[number] = None
+    return list(templates)
 
 
-def _verification(builder: Builder, folder: str, split: int) -> Verification:
+def _read_verification(builder: Builder, folder: str, split: int) -> Verification:
     kind = f"11/{split}"
-    _templates(builder, os.path.join(folder, f"verify_metadata_{split}.csv"), kind)
+    _add_templates(builder, os.path.join(folder, f"verify_metadata_{split}.csv"), kind)
     path = os.path.join(folder, f"verify_comparisons_{split}.csv")
-    pairs = [[builder.known(f"{kind}/{key}", path) for key in pair] for pair in number_pairs(path)]
+    pairs = [[builder.known(f"{kind}/{key}", path) for key in pair] for pair in read_number_pairs(path)]
     if not pairs:
         raise UrfrError(f"expected comparisons in {path}, but it is empty")
     same = [builder.subject_of(a) == builder.subject_of(b) for a, b in pairs]
@@ -68,7 +68,7 @@ def _verification(builder: Builder, folder: str, split: int) -> Verification:
     return Verification(first, second, np.array(same))
 
 
-def _identification(builder: Builder, folder: str, split: int) -> Identification:
-    gallery = _templates(builder, os.path.join(folder, f"search_gallery_{split}.csv"), f"1N/{split}/g")
-    probes = _templates(builder, os.path.join(folder, f"search_probe_{split}.csv"), f"1N/{split}/p")
+def _read_identification(builder: Builder, folder: str, split: int) -> Identification:
+    gallery = _add_templates(builder, os.path.join(folder, f"search_gallery_{split}.csv"), f"1N/{split}/g")
+    probes = _add_templates(builder, os.path.join(folder, f"search_probe_{split}.csv"), f"1N/{split}/p")
     return Identification("", np.array(probes), (np.array(gallery),))

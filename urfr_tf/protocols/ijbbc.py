@@ -23,8 +23,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.protocols.protocol import Identification, Split, Templates, Verification, connected
-from urfr_tf.protocols.template_tables import Builder, box_of, number_pairs, rows
+from urfr_tf.protocols.protocol import Identification, Split, Templates, Verification, connect
+from urfr_tf.protocols.template_tables import Builder, parse_box, read_number_pairs, read_rows
 
 _GALLERIES = {"ijbb": ("S1", "S2"), "ijbc": ("G1", "G2")}
 
@@ -36,27 +36,28 @@ def open_ijbbc(name: str, data: str) -> Templates:
         UrfrError: neither layout, or a bad list.
     """
     if os.path.isdir(os.path.join(data, "meta")):
-        return _cropped(name, data)
+        return _open_cropped(name, data)
     if os.path.isdir(os.path.join(data, "protocol")):
-        return _published(name, data)
+        return _open_published(name, data)
     raise UrfrError(f"expected meta/{name}_face_tid_mid.txt or protocol/{name}_1N_probe_mixed.csv in {data}")
 
 
-def _cropped(name: str, data: str) -> Templates:
+def _open_cropped(name: str, data: str) -> Templates:
     meta = os.path.join(data, "meta")
     points = {
-        cells[0]: _points(cells) for cells in _cells(os.path.join(meta, f"{name}_name_5pts_score.txt"), 12)
+        cells[0]: _parse_points(cells)
+        for cells in _read_cells(os.path.join(meta, f"{name}_name_5pts_score.txt"), 12)
     }
     listing = os.path.join(meta, f"{name}_face_tid_mid.txt")
-    media = [(cells[0], cells[1], cells[2]) for cells in _cells(listing, 3)]
+    media = [(cells[0], cells[1], cells[2]) for cells in _read_cells(listing, 3)]
     path = os.path.join(meta, f"{name}_template_pair_label.txt")
-    pairs = list(_cells(path, 3))
+    pairs = list(_read_cells(path, 3))
     if not pairs or any(cells[2] not in ("0", "1") for cells in pairs):
         raise UrfrError(f"expected lines 'template template 0 or 1' in {path}, but got others or none")
-    subjects = _subjects(name, meta)
-    subject_of = {template: subject for found in subjects.values() for template, subject in found.items()}
+    subjects = _read_subjects(name, meta)
+    subject_of = {template: subject for listed in subjects.values() for template, subject in listed.items()}
     if not subject_of:
-        subject_of = _guessed({template for _, template, _ in media}, pairs)
+        subject_of = _guess_subjects({template for _, template, _ in media}, pairs)
     builder = Builder(name, os.path.join(data, "loose_crop"))
     for image, template, medium in media:
         if template not in subject_of:
@@ -68,37 +69,37 @@ def _cropped(name: str, data: str) -> Templates:
     tasks: tuple[Identification, ...] = ()
     if subjects:
         gallery, other, probe = (
-            np.array([builder.known(key, f"{name}'s 1N list") for key in found])
-            for found in subjects.values()
+            np.array([builder.known(key, f"{name}'s 1N list") for key in templates])
+            for templates in subjects.values()
         )
         tasks = (Identification("", probe, (gallery, other)),)
     return builder.build((Split(verification, tasks),))
 
 
-def _published(name: str, data: str) -> Templates:
+def _open_published(name: str, data: str) -> Templates:
     images = os.path.join(data, "images")
     builder = Builder(name, images if os.path.isdir(images) else data)
     folder = os.path.join(data, "protocol")
     lists = []
-    for path in _lists(name, folder):
-        found: dict[int, None] = {}
-        for row in rows(path, ("TEMPLATE_ID", "SUBJECT_ID", "FILENAME", "SIGHTING_ID")):
+    for path in _list_files(name, folder):
+        templates: dict[int, None] = {}
+        for row in read_rows(path, ("TEMPLATE_ID", "SUBJECT_ID", "FILENAME", "SIGHTING_ID")):
             number = builder.template(row["TEMPLATE_ID"], row["SUBJECT_ID"])
-            builder.add(number, row["FILENAME"], row["SIGHTING_ID"], box_of(row))
-            found[number] = None
-        lists.append(np.array(list(found)))
+            builder.add(number, row["FILENAME"], row["SIGHTING_ID"], parse_box(row))
+            templates[number] = None
+        lists.append(np.array(list(templates)))
     one, two = _GALLERIES[name]
     path = os.path.join(folder, f"{name}_11_{one}_{two}_matches.csv")
     verification = None
     if os.path.isfile(path):
-        pairs = [[builder.known(key, path) for key in pair] for pair in number_pairs(path)]
+        pairs = [[builder.known(key, path) for key in pair] for pair in read_number_pairs(path)]
         first, second = np.array(pairs, np.int64).reshape(-1, 2).T
         subject = np.array([builder.subject_of(number) for number in range(max(map(max, pairs)) + 1)])
         verification = Verification(first, second, subject[first] == subject[second])
     return builder.build((Split(verification, (Identification("", lists[2], (lists[0], lists[1])),)),))
 
 
-def _lists(name: str, folder: str) -> list[str]:
+def _list_files(name: str, folder: str) -> list[str]:
     """Both galleries and the mixed probes."""
     files = [f"{name}_1N_gallery_{gallery}.csv" for gallery in _GALLERIES[name]] + [
         f"{name}_1N_probe_mixed.csv"
@@ -106,25 +107,27 @@ def _lists(name: str, folder: str) -> list[str]:
     return [os.path.join(folder, file) for file in files]
 
 
-def _subjects(name: str, meta: str) -> dict[str, dict[str, str]]:
+def _read_subjects(name: str, meta: str) -> dict[str, dict[str, str]]:
     """List -> template -> subject; empty where the lists are not there."""
-    paths = _lists(name, meta)
+    paths = _list_files(name, meta)
     if not all(map(os.path.isfile, paths)):
         return {}
     needed = ("TEMPLATE_ID", "SUBJECT_ID")
-    return {path: {row["TEMPLATE_ID"]: row["SUBJECT_ID"] for row in rows(path, needed)} for path in paths}
+    return {
+        path: {row["TEMPLATE_ID"]: row["SUBJECT_ID"] for row in read_rows(path, needed)} for path in paths
+    }
 
 
-def _guessed(templates: set[str], pairs: list[list[str]]) -> dict[str, str]:
+def _guess_subjects(templates: set[str], pairs: list[list[str]]) -> dict[str, str]:
     """Subjects as the groups that genuine pairs connect."""
     names = sorted(templates | {key for cells in pairs for key in cells[:2]})
     place = {key: row for row, key in enumerate(names)}
     genuine = [(place[a], place[b]) for a, b, same in pairs if same == "1"]
     first, second = np.array(genuine, np.int64).reshape(-1, 2).T
-    return dict(zip(names, map(str, connected(len(names), first, second)), strict=True))
+    return dict(zip(names, map(str, connect(len(names), first, second)), strict=True))
 
 
-def _cells(path: str, count: int) -> Iterator[list[str]]:
+def _read_cells(path: str, count: int) -> Iterator[list[str]]:
     try:
         with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
             for number, line in enumerate(file, 1):
@@ -138,7 +141,7 @@ def _cells(path: str, count: int) -> Iterator[list[str]]:
         raise UrfrError(f"could not read {path}: {error.strerror or error}") from error
 
 
-def _points(cells: list[str]) -> tuple[float, ...] | None:
+def _parse_points(cells: list[str]) -> tuple[float, ...] | None:
     try:
         points = tuple(float(cell) for cell in cells[1:11])
     except ValueError:

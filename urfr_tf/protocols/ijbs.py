@@ -17,8 +17,9 @@ import os
 import numpy as np
 
 from urfr_tf.errors import UrfrError
+from urfr_tf.metrics.arrays import Ints
 from urfr_tf.protocols.protocol import Identification, Split, Templates
-from urfr_tf.protocols.template_tables import Builder, rows
+from urfr_tf.protocols.template_tables import Builder, read_rows
 
 
 def open_ijbs(data: str) -> Templates:
@@ -35,70 +36,78 @@ def open_ijbs(data: str) -> Templates:
             f"expected IJB-S's protocols/cs6_metadata.csv and images/ in {data}, but one is missing"
         )
     builder = Builder("ijbs", images)
-    crops = _crops(images)
+    crops = _list_crops(images)
     seen: dict[str, list[str]] = {}
-    for subject, file in sorted({_first_two(row) for row in rows(metadata, ("SUBJECT_ID",))}):
+    for subject, file in sorted({_first_two(row) for row in read_rows(metadata, ("SUBJECT_ID",))}):
         if file.startswith("videos/"):
             seen.setdefault(file, []).append(subject)
 
-    def videos(pairs: list[tuple[str, str]]) -> np.ndarray:
-        return np.array([_template(builder, crops, f"{s} in {v}", s, [v]) for s, v in pairs], np.int64)
+    def add_videos(pairs: list[tuple[str, str]]) -> Ints:
+        return np.array([_add_template(builder, crops, f"{s} in {v}", s, [v]) for s, v in pairs], np.int64)
 
-    def probes(name: str) -> np.ndarray:
+    def read_probes(name: str) -> Ints:
         path = os.path.join(lists, name)
-        listed = [next(iter(row.values())) for row in rows(path, ())]
+        listed = [next(iter(row.values())) for row in read_rows(path, ())]
         unknown = [video for video in listed if video not in seen]
         if unknown:
             raise UrfrError(f"{path} names {unknown[0]}, but {metadata} has nobody in it")
-        return videos([(subject, video) for video in listed for subject in seen[video]])
+        return add_videos([(subject, video) for video in listed for subject in seen[video]])
 
-    def gallery(kind: str, number: int) -> list[tuple[str, str]]:
+    def read_gallery(kind: str, number: int) -> list[tuple[str, str]]:
         path = os.path.join(lists, "galleries", f"cs6_surveillance_to_{kind}_g{number}.csv")
-        found = [_second_two(row, path) for row in rows(path, ())]
-        if not found:
+        entries = [_second_two(row, path) for row in read_rows(path, ())]
+        if not entries:
             raise UrfrError(f"expected a gallery in {path}, but it is empty")
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(entries))
 
-    def singles(pairs: list[tuple[str, str]]) -> np.ndarray:
-        return np.array([_template(builder, crops, f"{s} as {f}", s, [f]) for s, f in pairs], np.int64)
+    def add_singles(pairs: list[tuple[str, str]]) -> Ints:
+        return np.array([_add_template(builder, crops, f"{s} as {f}", s, [f]) for s, f in pairs], np.int64)
 
-    def bookings(pairs: list[tuple[str, str]], number: int) -> np.ndarray:
+    def add_bookings(pairs: list[tuple[str, str]], number: int) -> Ints:
         files: dict[str, list[str]] = {}
         for subject, file in pairs:
             files.setdefault(subject, []).append(file)
         return np.array(
-            [_template(builder, crops, f"{s} in booking {number}", s, f) for s, f in files.items()], np.int64
+            [_add_template(builder, crops, f"{s} in booking {number}", s, f) for s, f in files.items()],
+            np.int64,
         )
 
-    still = probes("cs6_surveillance_to_single-booking_probe.csv")
-    moving = probes("cs6_surveillance_to_surveillance_probe.csv")
+    still = read_probes("cs6_surveillance_to_single-booking_probe.csv")
+    moving = read_probes("cs6_surveillance_to_surveillance_probe.csv")
     tasks = (
-        Identification("s2s/", still, (singles(gallery("single", 1)), singles(gallery("single", 2)))),
         Identification(
-            "s2b/", still, (bookings(gallery("booking", 1), 1), bookings(gallery("booking", 2), 2))
+            "s2s/", still, (add_singles(read_gallery("single", 1)), add_singles(read_gallery("single", 2)))
         ),
         Identification(
-            "s2v/", moving, (videos(gallery("surveillance", 1)), videos(gallery("surveillance", 2)))
+            "s2b/",
+            still,
+            (add_bookings(read_gallery("booking", 1), 1), add_bookings(read_gallery("booking", 2), 2)),
+        ),
+        Identification(
+            "s2v/",
+            moving,
+            (add_videos(read_gallery("surveillance", 1)), add_videos(read_gallery("surveillance", 2))),
         ),
     )
-    built = builder.build((Split(None, tasks),))
-    built.facts["templates_without_images"] = len(np.setdiff1d(np.arange(len(built.subject)), built.template))
-    return built
+    protocol = builder.build((Split(None, tasks),))
+    empty = np.setdiff1d(np.arange(len(protocol.subject)), protocol.template)
+    protocol.facts["templates_without_images"] = len(empty)
+    return protocol
 
 
-def _crops(folder: str) -> dict[tuple[str, str], list[str]]:
+def _list_crops(folder: str) -> dict[tuple[str, str], list[str]]:
     """(subject, `videos_4012` or `img_17`) -> the crops' names below the folder."""
-    found: dict[tuple[str, str], list[str]] = {}
+    crops: dict[tuple[str, str], list[str]] = {}
     for subject in sorted(os.listdir(folder)):
         if os.path.isdir(os.path.join(folder, subject)):
             for name in sorted(os.listdir(os.path.join(folder, subject))):
                 stem = os.path.splitext(name)[0]
                 key = "_".join(stem.split("_")[:2])
-                found.setdefault((subject, key), []).append(f"{subject}/{name}")
-    return found
+                crops.setdefault((subject, key), []).append(f"{subject}/{name}")
+    return crops
 
 
-def _template(
+def _add_template(
     builder: Builder, crops: dict[tuple[str, str], list[str]], key: str, subject: str, files: list[str]
 ) -> int:
     """A template with the crops of one subject in some files; each file is one medium."""

@@ -1,14 +1,14 @@
 """Labeled Faces in the Wild, view 2: a folder with `lfw/NAME/NAME_0001.jpg` and `pairs.txt`.
 
 The images may have been aligned elsewhere: any suffix will do, so long as the names are LFW's. They may
-also be a tar archive `lfw.tar` beside the pairs.
+also be a tar archive `lfw.tar` next to the pairs.
 """
 
 import os
 
 from urfr_tf.data.sources import lfw
 from urfr_tf.errors import UrfrError
-from urfr_tf.protocols.pairs import Everyone, listed, of_items
+from urfr_tf.protocols.pairs import Everyone, list_items, read_listed_pairs
 from urfr_tf.protocols.protocol import Pairs
 
 
@@ -27,5 +27,5 @@ def open_lfw(data: str, pairs_file: str | None = None) -> Pairs:
         raise UrfrError(f"expected LFW's pairs.txt in {data} (or --pairs FILE), but {listing} is not there")
     places = [data, os.path.join(data, "lfw.tar")] if not os.path.isdir(os.path.join(data, "lfw")) else [data]
     place = places[-1] if os.path.isfile(places[-1]) else places[0]
-    images, identity, keys = of_items(lfw.items(place, Everyone()), place)
-    return listed("lfw", images, identity, keys, listing)
+    images, identity, keys = list_items(lfw.items(place, Everyone()), place)
+    return read_listed_pairs("lfw", images, identity, keys, listing)

@@ -10,14 +10,13 @@ How it is measured is in urfr_tf/evaluation/distractors.py. (Kemelmacher-Shlizer
 import os
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from urfr_tf.data.sources.item import Item
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import read_json
-from urfr_tf.protocols.protocol import Distractors, Images
+from urfr_tf.protocols.protocol import Distractors, Facts, Images
 
 _LIST = re.compile(r"megaface_features_list\.json_([0-9]+)_1")
 
@@ -39,23 +38,23 @@ def open_megaface(data: str) -> Distractors:
         )
     probes = read_json(os.path.join(folder, "facescrub_features_list.json"))
     others = read_json(os.path.join(folder, f"megaface_features_list.json_{max(sizes)}_1"))
-    paths = _paths(probes, folder, "facescrub_images")
+    paths = _read_paths(probes, folder, "facescrub_images")
     identity = probes.get("id")
     if not isinstance(identity, list) or len(identity) != len(paths):
         raise UrfrError(f'expected an "id" for each path in facescrub_features_list.json of {folder}')
     counts = np.unique(np.array(identity, str), return_counts=True)[1]
     if counts.max(initial=0) < 2:
         raise UrfrError(f"expected a person with two images in facescrub_features_list.json of {folder}")
-    names = paths + _paths(others, folder, "megaface_images")
+    names = paths + _read_paths(others, folder, "megaface_images")
 
     def stream() -> Iterator[Item]:
         return (Item("", name, file=os.path.join(data, name)) for name in names)
 
-    facts = {"distractors": len(names) - len(paths)}
+    facts: Facts = {"distractors": len(names) - len(paths)}
     return Distractors("megaface", Images(len(names), stream), np.array(identity, str), facts)
 
 
-def _paths(content: Any, folder: str, below: str) -> list[str]:
+def _read_paths(content: object, folder: str, below: str) -> list[str]:
     paths = content.get("path") if isinstance(content, dict) else None
     if not isinstance(paths, list) or not paths or not all(isinstance(path, str) for path in paths):
         raise UrfrError(f'expected a list "path" of the images of {below} in {folder}, but got another form')

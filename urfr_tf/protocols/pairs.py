@@ -7,7 +7,7 @@ A pairs file is LFW's (a heading `folds <tab> pairs`, then `name n1 n2` and `nam
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,13 +15,12 @@ from urfr_tf.data.manifest import load_manifest
 from urfr_tf.data.sources import folder
 from urfr_tf.data.sources.item import Item, natural_key
 from urfr_tf.errors import UrfrError, reason_of
-from urfr_tf.protocols.protocol import Images, Pairs
+from urfr_tf.metrics.arrays import Ints, Names
+from urfr_tf.protocols.protocol import Facts, Images, Pairs
+from urfr_tf.protocols.source import PER_PERSON
 
 FOLDS = 10
 MOST_GENUINE, MOST_IMPOSTOR = 100_000, 1_000_000
-PER_PERSON = 50
-"""Genuine pairs that a person gives at most: all of ten images. Pairs grow with the square of the images: among 84 people of
-LFW, one of 236 images gave 27,730 of 31,256 genuine pairs, so that a TAR over all of them was that of one person."""
 _MOST_LINE = 10_000
 
 
@@ -46,25 +45,25 @@ def open_pairs(
     Raises:
         UrfrError: no images, no person with two images, one person only, or a bad pairs file.
     """
-    images, identity, keys = labelled_images(data)
+    images, identity, keys = label_images(data)
     if pairs_file is not None:
-        return listed("pairs", images, identity, keys, pairs_file)
-    return generated(images, identity, seed, per_person=per_person)
+        return read_listed_pairs("pairs", images, identity, keys, pairs_file)
+    return generate_pairs(images, identity, seed, per_person=per_person)
 
 
-def labelled_images(data: str) -> tuple[Images, np.ndarray, list[str]]:
-    """The images of a folder per identity or of shards, their identities str [N] and their names.
+def label_images(data: str) -> tuple[Images, Names, list[str]]:
+    """Lists the images of a folder per identity or of shards, their identities str [N] and their names.
 
     Raises:
         UrfrError: neither of the two, or no image in it.
     """
     if os.path.isfile(os.path.join(data, "manifest.json")):
-        return _of_shards(data)
-    return of_items(folder.items(data, Everyone()), data)
+        return _list_shards(data)
+    return list_items(folder.items(data, Everyone()), data)
 
 
-def of_items(stream: Iterator[Item], where: str) -> tuple[Images, np.ndarray, list[str]]:
-    """The usable items of a source, people and images in natural order; as `labelled_images`."""
+def list_items(stream: Iterator[Item], where: str) -> tuple[Images, Names, list[str]]:
+    """Lists the usable items of a source, people and images in natural order; as `label_images`."""
     items = [item for item in stream if item.problem is None]
     if not items:
         raise UrfrError(f"expected images in {where}, but there is none")
@@ -73,7 +72,7 @@ def of_items(stream: Iterator[Item], where: str) -> tuple[Images, np.ndarray, li
     return Images(len(items), lambda: iter(items)), identity, [item.key for item in items]
 
 
-def _of_shards(data: str) -> tuple[Images, np.ndarray, list[str]]:
+def _list_shards(data: str) -> tuple[Images, Names, list[str]]:
     import tensorflow as tf
 
     from urfr_tf import keys
@@ -104,8 +103,8 @@ def _of_shards(data: str) -> tuple[Images, np.ndarray, list[str]]:
     return images, np.array([name for name, _ in names]), [key for _, key in names]
 
 
-def generated(
-    images: Images, identity: np.ndarray, seed: int = 0, name: str = "pairs", per_person: int = PER_PERSON
+def generate_pairs(
+    images: Images, identity: Names, seed: int = 0, name: str = "pairs", per_person: int = PER_PERSON
 ) -> Pairs:
     """Genuine pairs and impostor pairs of labelled images, in ten folds; samples where they are many.
 
@@ -133,8 +132,8 @@ def generated(
     # Those with the most images first, so that folds come out alike; equals in a random order.
     order = np.lexsort((rng.permutation(len(names)), -counts))
     fold_of[order] = np.arange(len(names)) % FOLDS
-    genuine = _genuine(codes, counts, per_person, rng)
-    impostor = _impostors(codes, fold_of if disjoint else None, rng)
+    genuine = _draw_genuine(codes, counts, per_person, rng)
+    impostor = _draw_impostors(codes, fold_of if disjoint else None, rng)
     first, second = np.concatenate([genuine, impostor]).T
     same = np.arange(len(first)) < len(genuine)
     person = codes[first]
@@ -145,11 +144,11 @@ def generated(
     for number in range(FOLDS):
         here = np.flatnonzero(~same & (fold == number))
         counted[rng.permutation(here)[: np.count_nonzero(same & (fold == number))]] = True
-    facts = {"folds_disjoint_by_identity": disjoint, "seed": seed, "genuine_per_person": per_person}
+    facts: Facts = {"folds_disjoint_by_identity": disjoint, "seed": seed, "genuine_per_person": per_person}
     return Pairs(name, images, first, second, same, fold, identity, counted, facts)
 
 
-def _genuine(codes: np.ndarray, counts: np.ndarray, per_person: int, rng: np.random.Generator) -> np.ndarray:
+def _draw_genuine(codes: Ints, counts: Ints, per_person: int, rng: np.random.Generator) -> Ints:
     """Pairs i < j of one person, int64 [P, 2]: everybody's, cut to `per_person` each and `MOST_GENUINE` in all."""
     possible = counts * (counts - 1) // 2
     taken = np.minimum(possible, per_person) if per_person else possible
@@ -157,7 +156,7 @@ def _genuine(codes: np.ndarray, counts: np.ndarray, per_person: int, rng: np.ran
         drawn = rng.choice(total, MOST_GENUINE, replace=False)
         taken = np.bincount(np.searchsorted(np.cumsum(taken), drawn, side="right"), minlength=len(taken))
     order, starts = np.argsort(codes, kind="stable"), np.cumsum(counts) - counts
-    found = []
+    blocks = []
     for person in np.flatnonzero(taken):
         if taken[person] == possible[person]:
             numbers = np.arange(taken[person])
@@ -166,17 +165,17 @@ def _genuine(codes: np.ndarray, counts: np.ndarray, per_person: int, rng: np.ran
         # Number n is the pair (n - k (k - 1) / 2, k) for the largest k whose pairs begin at n or before.
         high = ((1 + np.sqrt(1 + 8 * numbers.astype(np.float64))) / 2).astype(np.int64)
         low = numbers - high * (high - 1) // 2
-        found.append(order[starts[person] + np.stack([low, high], axis=1)])
-    return np.concatenate(found)
+        blocks.append(order[starts[person] + np.stack([low, high], axis=1)])
+    return np.concatenate(blocks)
 
 
-def _impostors(codes: np.ndarray, fold_of: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
+def _draw_impostors(codes: Ints, fold_of: Ints | None, rng: np.random.Generator) -> Ints:
     """Impostor pairs, within the folds of people where those are given; all, or a sample."""
     groups = [np.arange(len(codes))]
     if fold_of is not None:
         groups = [np.flatnonzero(fold_of[codes] == number) for number in range(FOLDS)]
     most = MOST_IMPOSTOR // len(groups)
-    found = []
+    blocks = []
     for group in groups:
         count = len(group)
         if count * (count - 1) // 2 <= 2 * most:
@@ -185,55 +184,66 @@ def _impostors(codes: np.ndarray, fold_of: np.ndarray | None, rng: np.random.Gen
             drawn = np.sort(group[rng.integers(0, count, [2 * most, 2])], axis=1)
             pairs = np.unique(drawn[drawn[:, 0] != drawn[:, 1]], axis=0)
         pairs = pairs[codes[pairs[:, 0]] != codes[pairs[:, 1]]]
-        found.append(np.sort(pairs[rng.permutation(len(pairs))[:most]], axis=1))
-    return np.concatenate(found)
+        blocks.append(np.sort(pairs[rng.permutation(len(pairs))[:most]], axis=1))
+    return np.concatenate(blocks)
 
 
-def listed(name: str, images: Images, identity: np.ndarray, keys: list[str], pairs_file: str) -> Pairs:
+def read_listed_pairs(name: str, images: Images, identity: Names, keys: list[str], pairs_file: str) -> Pairs:
     """The pairs of a file over named images; images that are in no pair are left out.
 
     Raises:
         UrfrError: the file cannot be read, has no heading or a bad line, or names an unknown image.
     """
-    table = read_pairs(pairs_file)
+    lines = read_pairs(pairs_file)
     place: dict[str, int] = {}
     for row, key in enumerate(keys):
         place[key] = place[os.path.splitext(key)[0]] = row
-    rows = np.empty((len(table), 2), np.int64)
-    for number, line in enumerate(table):
-        for side, path in enumerate(line["paths"]):
+    rows = np.empty((len(lines), 2), np.int64)
+    for number, line in enumerate(lines):
+        for side, path in enumerate(line.paths):
             if path not in place:
                 raise UrfrError(
-                    f"line {line['line']} of {pairs_file} names {path}, but the data has no image of that name"
+                    f"line {line.number} of {pairs_file} names {path}, but the data has no image of that name"
                 )
             rows[number, side] = place[path]
     used, inverse = np.unique(rows, return_inverse=True)
     inverse = inverse.reshape(rows.shape)
-    same = np.array([line["same"] for line in table])
-    fold = np.array([line["fold"] for line in table])
+    same = np.array([line.same for line in lines])
+    fold = np.array([line.fold for line in lines])
     return Pairs(
         name,
-        chosen(images, used),
+        select_images(images, used),
         inverse[:, 0],
         inverse[:, 1],
         same,
         fold,
         identity[used],
-        np.ones(len(table), bool),
+        np.ones(len(lines), bool),
         {"pairs_file": os.path.basename(pairs_file)},
     )
 
 
-def chosen(images: Images, rows: np.ndarray) -> Images:
-    """Only some of the images, by rising row."""
-    keep = set(rows.tolist())
+def select_images(images: Images, rows: Ints) -> Images:
+    """Selects only some of the images, by rising row."""
+    selected = set(rows.tolist())
     return Images(
-        len(rows), lambda: (item for row, item in enumerate(images.stream()) if row in keep), images.aligned
+        len(rows),
+        lambda: (item for row, item in enumerate(images.stream()) if row in selected),
+        images.aligned,
     )
 
 
-def read_pairs(path: str) -> list[dict[str, Any]]:
-    """The lines of a pairs file: {"line": number, "paths": (a, b), "same": bool, "fold": int}.
+class PairLine(NamedTuple):
+    """A pair of images as a line of a file names it."""
+
+    number: int
+    paths: tuple[str, str]
+    same: bool
+    fold: int
+
+
+def read_pairs(path: str) -> list[PairLine]:
+    """Reads the lines of a pairs file.
 
     In LFW's layout image n of NAME has the path NAME/NAME_000n, without its suffix.
 
@@ -251,27 +261,26 @@ def read_pairs(path: str) -> list[dict[str, Any]]:
         raise UrfrError(f"expected lines of pairs in {path}, but it is {'no text' if lines else 'empty'}")
     heading = lines[0].split()
     if 1 <= len(heading) <= 2 and all(word.isdigit() for word in heading):
-        return _lfw_lines(path, lines, [int(word) for word in heading])
+        return _parse_lfw(path, lines, [int(word) for word in heading])
     table = []
     for number, line in enumerate(lines, 1):
         cells = line.split("\t") if "\t" in line else line.split()
         if len(cells) != 3 or cells[2].strip() not in ("0", "1"):
             raise UrfrError(
-                f"expected 'path TAB path TAB 0 or 1' in line {number} of {path}, or LFW's layout with its heading "
-                f"'folds TAB pairs' in line 1, but got {line[:80]!r}"
+                f"expected 'path TAB path TAB 0 or 1' in line {number} of {path}, or LFW's layout with its "
+                f"heading 'folds TAB pairs' in line 1, but got {line[:80]!r}"
             )
         fold = (number - 1) * FOLDS // len(lines)
-        table.append(
-            {"line": number, "paths": tuple(cells[:2]), "same": cells[2].strip() == "1", "fold": fold}
-        )
+        table.append(PairLine(number, (cells[0], cells[1]), cells[2].strip() == "1", fold))
     return table
 
 
-def _lfw_lines(path: str, lines: list[str], heading: list[int]) -> list[dict[str, Any]]:
+def _parse_lfw(path: str, lines: list[str], heading: list[int]) -> list[PairLine]:
     folds, pairs = heading if len(heading) == 2 else (1, heading[0])
     if len(lines) - 1 != 2 * folds * pairs:
         raise UrfrError(
-            f"expected {folds} x 2 x {pairs} pairs in {path}, as its heading says, but got {len(lines) - 1} lines"
+            f"expected {folds} x 2 x {pairs} pairs in {path}, as its heading says, "
+            f"but got {len(lines) - 1} lines"
         )
     table = []
     for index, line in enumerate(lines[1:]):
@@ -282,7 +291,7 @@ def _lfw_lines(path: str, lines: list[str], heading: list[int]) -> list[dict[str
             kind = "name TAB number TAB number" if same else "name TAB number TAB name TAB number"
             raise UrfrError(f"expected '{kind}' in line {index + 2} of {path}, but got {line[:80]!r}")
         names = (cells[0], cells[0]) if same else (cells[0], cells[2])
-        paths = tuple(f"{n}/{n}_{int(k):04d}" for n, k in zip(names, numbers, strict=True))
+        first, second = (f"{n}/{n}_{int(k):04d}" for n, k in zip(names, numbers, strict=True))
         fold = index // (2 * pairs) if folds > 1 else index % pairs * FOLDS // pairs
-        table.append({"line": index + 2, "paths": paths, "same": same, "fold": fold})
+        table.append(PairLine(index + 2, (first, second), same, fold))
     return table

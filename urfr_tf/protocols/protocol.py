@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from urfr_tf.data.sources.item import Item
+from urfr_tf.metrics.arrays import Bools, Ints, Names
+
+Facts = dict[str, object]
+"""What is written next to the figures of a protocol."""
 
 
 @dataclass(frozen=True)
@@ -32,35 +35,33 @@ class Pairs:
         identity: str [N], the person of each image, or None where the list does not say.
         counted: bool [P], the pairs that accuracy is measured on, as many genuine as impostors in a fold;
             the others serve TAR at FAR. All of them in published lists.
-        facts: what should be written beside the figures.
+        facts: what should be written next to the figures.
     """
 
     name: str
     images: Images
-    first: np.ndarray
-    second: np.ndarray
-    same: np.ndarray
-    fold: np.ndarray
-    identity: np.ndarray | None
-    counted: np.ndarray
-    facts: dict[str, Any] = field(default_factory=dict)
+    first: Ints
+    second: Ints
+    same: Bools
+    fold: Ints
+    identity: Names | None
+    counted: Bools
+    facts: Facts = field(default_factory=dict)
 
-    def people(self) -> np.ndarray:
+    def people(self) -> Ints:
         """A person for each image: `identity`, or the groups that genuine pairs connect, int [N]."""
-        return (
-            connected(self.images.count, self.first[self.same], self.second[self.same])
-            if (self.identity is None)
-            else np.unique(self.identity, return_inverse=True)[1]
-        )
+        if self.identity is None:
+            return connect(self.images.count, self.first[self.same], self.second[self.same])
+        return np.unique(self.identity, return_inverse=True)[1]
 
 
 @dataclass(frozen=True)
 class Verification:
     """Pairs of templates, int64 [P] and bool [P]; `second` is the probe."""
 
-    first: np.ndarray
-    second: np.ndarray
-    same: np.ndarray
+    first: Ints
+    second: Ints
+    same: Bools
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Identification:
     Attributes:
         name: put before the names of its figures, "" for none.
         probes: int64 [P], templates.
-        galleries: one or two arrays int64 of templates. Closed-set ranks are those in all of them together,
+        galleries: one or two arrays int64 of templates. Closed-set ranks are those in all of them,
             TPIR is averaged over them.
         ranks: which ranks are reported.
         fpirs: at which FPIR a TPIR is reported.
@@ -78,8 +79,8 @@ class Identification:
     """
 
     name: str
-    probes: np.ndarray
-    galleries: tuple[np.ndarray, ...]
+    probes: Ints
+    galleries: tuple[Ints, ...]
     ranks: tuple[int, ...] = (1, 5, 10)
     fpirs: tuple[float, ...] = (0.01, 0.1)
     precision: bool = False
@@ -106,12 +107,12 @@ class Templates:
 
     name: str
     images: Images
-    image: np.ndarray
-    template: np.ndarray
-    medium: np.ndarray
-    subject: np.ndarray
+    image: Ints
+    template: Ints
+    medium: Ints
+    subject: Names
     splits: tuple[Split, ...]
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Facts = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,18 +124,19 @@ class PairLists:
     by_list: dict[str, Pairs]
 
 
-def connected(count: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The connected group of each of `count` images under the pairs given, int [N]."""
+def connect(count: int, first: Ints, second: Ints) -> Ints:
+    """Numbers the connected group of each of `count` images under the pairs given, int [N]."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     edges = coo_array((np.ones(len(first), bool), (first, second)), shape=(count, count))
-    return connected_components(edges, directed=False)[1]
+    groups: Ints = connected_components(edges, directed=False)[1]
+    return groups
 
 
 @dataclass(frozen=True)
 class Distractors:
-    """Labelled probes and images of nobody.
+    """Labeled probes and images of nobody.
 
     Attributes:
         images: the probes, then the distractors.
@@ -143,5 +145,8 @@ class Distractors:
 
     name: str
     images: Images
-    identity: np.ndarray
-    facts: dict[str, Any] = field(default_factory=dict)
+    identity: Names
+    facts: Facts = field(default_factory=dict)
+
+
+AnyProtocol = Pairs | PairLists | Templates | Distractors

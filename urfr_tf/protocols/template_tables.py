@@ -17,8 +17,8 @@ _LOOSE = 1.5  # side of the square that is cut out about a face's box, in sides 
 Box = tuple[float, float, float, float]
 
 
-def rows(path: str, needed: tuple[str, ...]) -> Iterator[dict[str, str]]:
-    """The lines of a CSV file with a heading, under upper-case names; FILE is called FILENAME.
+def read_rows(path: str, needed: tuple[str, ...]) -> Iterator[dict[str, str]]:
+    """Reads the lines of a CSV file with a heading, under upper-case names; FILE is called FILENAME.
 
     Raises:
         UrfrError: the file cannot be read, has no heading, lacks a column, or a line has fewer cells.
@@ -31,8 +31,8 @@ def rows(path: str, needed: tuple[str, ...]) -> Iterator[dict[str, str]]:
             missing = [name for name in needed if name not in names]
             if missing:
                 raise UrfrError(
-                    f"expected a heading with {', '.join(needed)} in {path}, but {', '.join(missing)} is missing: "
-                    f"line 1 is {','.join(names)[:80]!r}"
+                    f"expected a heading with {', '.join(needed)} in {path}, but {', '.join(missing)} is "
+                    f"missing: line 1 is {','.join(names)[:80]!r}"
                 )
             for number, cells in enumerate(reader, 2):
                 if not cells:
@@ -48,8 +48,8 @@ def rows(path: str, needed: tuple[str, ...]) -> Iterator[dict[str, str]]:
         raise UrfrError(f"expected CSV in {path}, but it does not parse: {error}") from error
 
 
-def number_pairs(path: str) -> list[tuple[str, str]]:
-    """The lines `template,template` of a list without a heading.
+def read_number_pairs(path: str) -> list[tuple[str, str]]:
+    """Reads the lines `template,template` of a list without a heading.
 
     Raises:
         UrfrError: the file cannot be read, or a line is not two numbers.
@@ -69,7 +69,7 @@ def number_pairs(path: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def box_of(row: dict[str, str]) -> Box | None:
+def parse_box(row: dict[str, str]) -> Box | None:
     """The face's box of a row, or None where it has none."""
     try:
         x, y, width, height = (float(row[f"FACE_{key}"]) for key in ("X", "Y", "WIDTH", "HEIGHT"))
@@ -112,7 +112,8 @@ class Builder:
             self._subjects.append(subject)
         elif self._subjects[number] != subject:
             raise UrfrError(
-                f"template {key} of {self.name} is subject {self._subjects[number]} in one line and {subject} in another"
+                f"template {key} of {self.name} is subject {self._subjects[number]} in one line and {subject} "
+                "in another"
             )
         return number
 
@@ -167,7 +168,7 @@ class Builder:
         def stream() -> Iterator[Item]:
             for number, (filename, box) in enumerate(names):
                 item = Item("", filename, file=os.path.join(root, filename), points=points.get(number))
-                yield item if box is None else loosely_cropped(item, box)
+                yield item if box is None else crop_loosely(item, box)
 
         return Templates(
             self.name,
@@ -181,7 +182,7 @@ class Builder:
         )
 
 
-def loosely_cropped(item: Item, box: Box) -> Item:
+def crop_loosely(item: Item, box: Box) -> Item:
     """The square about a face's box as an image of its own, cut at the photograph's borders.
 
     Its side is 1.5 times the larger side of the box, so that a detector finds the one face that is meant.
@@ -192,13 +193,13 @@ def loosely_cropped(item: Item, box: Box) -> Item:
         return replace(item, file=None, problem=refusal)
     x, y, width, height = box
     half = _LOOSE * max(width, height) / 2
-    centre = np.array([x + width / 2, y + height / 2])
+    center = np.array([x + width / 2, y + height / 2])
     limits = np.array([photograph.shape[1], photograph.shape[0]])
-    low = np.clip(np.floor(centre - half), 0, limits).astype(int)
-    high = np.clip(np.ceil(centre + half), 0, limits).astype(int)
+    low = np.clip(np.floor(center - half), 0, limits).astype(int)
+    high = np.clip(np.ceil(center + half), 0, limits).astype(int)
     if (high - low).min() < 2:
         return replace(
             item, file=None, problem=ImageError("no face", "its box lies outside of the photograph")
         )
-    part = photograph[low[1] : high[1], low[0] : high[0]]
-    return replace(item, file=None, content=encode_image(part, lossless=True))
+    square = photograph[low[1] : high[1], low[0] : high[0]]
+    return replace(item, file=None, content=encode_image(square, lossless=True))

@@ -9,7 +9,7 @@ from urfr_tf import keys
 from urfr_tf.data.stream.evaluation_stream import evaluation_dataset
 from urfr_tf.evaluation.request import EvaluationRequest
 from urfr_tf.evaluation.scoring import faces_of
-from urfr_tf.evaluation.verification import impostor_count, measure_pairs
+from urfr_tf.evaluation.verification import PairsMeasurement
 from urfr_tf.protocols.pairs import open_pairs
 from urfr_tf.training.tasks.task import Embed, FloatArray, Measure
 
@@ -38,13 +38,12 @@ def verification_measure(shards: str, crop_size: int) -> Measure:
     """
     protocol = open_pairs(shards)
     impostors = "all" if _has_few_pairs(protocol.identity) else "listed"
-    request = EvaluationRequest("cosine", impostors=impostors, replicates=0, thresholds=False)
-    impostor_count(protocol, request.impostors)
+    measurement = PairsMeasurement(protocol, EvaluationRequest(impostors=impostors))
 
     def measure(embed: Embed) -> dict[str, float]:
         outputs = [embed(images) for images, _ in read_image_batches(shards, crop_size)]
         embedding = np.concatenate([output[keys.EMBEDDING] for output in outputs])
-        metrics = measure_pairs(protocol, faces_of(embedding, None), request).metrics
+        metrics = measurement.measure(faces_of(embedding, None), metrics_only=True).metrics
         return {
             name: float(value)
             for name, value in metrics.items()
@@ -54,5 +53,5 @@ def verification_measure(shards: str, crop_size: int) -> Measure:
     return measure
 
 
-def _has_few_pairs(identity: npt.NDArray[np.int64] | None) -> bool:
+def _has_few_pairs(identity: npt.NDArray[np.str_] | None) -> bool:
     return identity is not None and len(identity) ** 2 // 2 <= _MOST_CROSS
