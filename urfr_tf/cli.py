@@ -8,6 +8,7 @@ import argparse
 import importlib
 import sys
 
+from urfr_tf import __version__
 from urfr_tf.errors import UrfrError
 from urfr_tf.system.extras import name_missing_extra
 from urfr_tf.system.quiet import quiet_libraries
@@ -27,6 +28,7 @@ COMMANDS = (
     "import",
     "mix",
     "plan",
+    "configs",
     "bench",
 )
 
@@ -38,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="urfr", description="Universal face representations: prepare, train, evaluate, export."
     )
+    parser.add_argument("--version", action="version", version=f"urfr {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the stack trace of an error")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
@@ -49,7 +52,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs one command line; returns the exit code: 0 done, 1 failed with a sentence, 2 usage, 75 try again."""
+    """Runs one command line.
+
+    Returns:
+        The exit code: 0 done, 1 failed with a sentence, 2 wrong usage, 75 try again, 130 interrupted.
+    """
     quiet_libraries()
     args = build_parser().parse_args(argv)
     try:

@@ -15,12 +15,12 @@ if __name__ == "__main__":  # Before TensorFlow is imported, which reads the env
     quiet_libraries()
 
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf.cli import main as urfr
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import read_json, write_json
 
-CONFIG = Path(__file__).resolve().parents[1] / "configs" / "demo.yaml"
 TRAINED_ON, UNSEEN = ":30", "30:"
 COMPONENTS = 100
 FARS = (1e-1, 1e-2)
@@ -44,8 +44,8 @@ def demo(run: Path, epochs: int | None) -> None:
         )
     sets = [f"data.train={data / 'train'}", f"data.validation={data / 'unseen'}"]
     sets += [f"train.epochs={epochs}"] if epochs else []
-    overrides = [part for each in sets for part in ("--set", each)]
-    command("train", "--config", str(CONFIG), "--run-dir", str(run), *overrides)
+    overrides = [word for each in sets for word in ("--set", each)]
+    command("train", "--config", "demo", "--run-dir", str(run), *overrides)
     evaluate_systems(run, data)
     for kind in ("saved_model", "tflite"):
         command(
@@ -126,7 +126,7 @@ def evaluate_systems(run: Path, data: Path) -> None:
 
 
 def calibrate_exports(run: Path, data: Path) -> None:
-    """Measures both exports as they are, which stores the threshold that `urfr compare` answers by beside each."""
+    """Measures both exports as they are, and so stores next to each the threshold of `urfr compare`."""
     for name, model in (("saved_model", "saved_model"), ("tflite", "model.tflite")):
         command(
             "evaluate", "--model", str(run / "export" / model), "--protocol", "pairs",
@@ -135,7 +135,7 @@ def calibrate_exports(run: Path, data: Path) -> None:
         )  # fmt: skip
 
 
-def crops(shards: str, size: int) -> np.ndarray:
+def crops(shards: str, size: int) -> NDArray[np.float32]:
     """Centre crops of every image, float32 [N, size, size, 3], in the order of the shards."""
     from urfr_tf.training.validation import read_image_batches
 
@@ -145,9 +145,8 @@ def crops(shards: str, size: int) -> np.ndarray:
 def print_table(run: Path) -> None:
     """One table of the three systems, from their metrics files."""
     columns = ("accuracy", "tar@far=1e-1", "tar@far=1e-2", "rank1")
-    print(
-        f"\n{'10 unseen people of ORL':24} {'accuracy':>16} {'TAR@FAR 1e-1':>13} {'TAR@FAR 1e-2':>13} {'rank 1':>7}"
-    )
+    titles = f"{'accuracy':>16} {'TAR@FAR 1e-1':>13} {'TAR@FAR 1e-2':>13} {'rank 1':>7}"
+    print(f"\n{'10 unseen people of ORL':24} {titles}")
     for name in ("trained", "untrained", "eigenfaces"):
         metrics = read_json(run / "evaluation" / name / "metrics.json")["metrics"]
         values = [metrics[column] for column in columns]
@@ -159,7 +158,7 @@ def main() -> int:
     """The command line of the demo."""
     parser = argparse.ArgumentParser(prog="python -m urfr_tf.demo", description=__doc__.splitlines()[0])
     parser.add_argument("--run-dir", type=Path, default=Path("runs/demo"))
-    parser.add_argument("--epochs", type=int, help="fewer or more epochs than configs/demo.yaml says")
+    parser.add_argument("--epochs", type=int, help="fewer or more epochs than the preset")
     args = parser.parse_args()
     try:
         demo(args.run_dir, args.epochs)

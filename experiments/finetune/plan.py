@@ -9,7 +9,6 @@ from pathlib import Path
 
 from experiments.reproduce.jobs import Piece
 from experiments.reproduce.plan import (
-    CONFIGS,
     IMPORTED,
     Wish,
     imported_weights,
@@ -33,7 +32,7 @@ class Row:
     Attributes:
         name: of the row's folders.
         title: what the table calls it.
-        config: a file in configs/, without its suffix; "" with `trained`.
+        config: a preset; "" with `trained`.
         share: of the imported weights in what is tested (`urfr mix`); 0: the training as it ended.
         scores: how its templates and pairs are compared, the first in the main table.
         trained: the row whose training it takes; "": it has its own.
@@ -62,34 +61,34 @@ LONG = ("train.epochs=15",)
 """Three times the epochs of the files, chosen there, too."""
 
 ROWS = (
-    Row("cosface", "CosFace", "finetune_cosface"),
-    Row("cosface_va", "CosFace + augmentation (the line to beat)", "finetune_cosface_va"),
+    Row("cosface", "CosFace", "finetune/cosface"),
+    Row("cosface_va", "CosFace + augmentation (the line to beat)", "finetune/cosface_va"),
     Row("cosface_va_mixed", "the line, mixed", share=SHARE, trained="cosface_va"),
-    Row("cosface_teacher", "the line + teacher, mixed", "finetune_cosface_teacher", SHARE),
-    Row("urface_ci", "the same + confidences, 512-D, K 16", "finetune_urface_ci", SHARE),
-    Row("urface", "URFace: the same + decorrelation", "finetune_urface", SHARE, ("cosine", "likelihood")),
+    Row("cosface_teacher", "the line + teacher, mixed", "finetune/cosface_teacher", SHARE),
+    Row("urface_ci", "the same + confidences, 512-D, K 16", "finetune/urface_ci", SHARE),
+    Row("urface", "URFace: the same + decorrelation", "finetune/urface", SHARE, ("cosine", "likelihood")),
     Row(
         "urface_pa",
         "URFace + PA (the uncertainty stage)",
-        "finetune_urface_pa",
+        "finetune/urface_pa",
         0.0,
         ("likelihood",),
         after="urface",
     ),
-    Row("urface_128", "URFace, 128-D", "finetune_urface_128", SHARE),
-    Row("cosface_va_long", "the line, 15 epochs, mixed", "finetune_cosface_va", SHARE, sets=LONG),
+    Row("urface_128", "URFace, 128-D", "finetune/urface_128", SHARE),
+    Row("cosface_va_long", "the line, 15 epochs, mixed", "finetune/cosface_va", SHARE, sets=LONG),
     Row(
         "cosface_teacher_long",
         "the line + teacher, 15 epochs, mixed",
-        "finetune_cosface_teacher",
+        "finetune/cosface_teacher",
         SHARE,
         sets=LONG,
     ),
-    Row("urface_long", "URFace, 15 epochs", "finetune_urface", SHARE, ("cosine", "likelihood"), sets=LONG),
+    Row("urface_long", "URFace, 15 epochs", "finetune/urface", SHARE, ("cosine", "likelihood"), sets=LONG),
     Row(
         "urface_long_pa",
         "URFace, 15 epochs + PA",
-        "finetune_urface_pa",
+        "finetune/urface_pa",
         0.0,
         ("likelihood",),
         after="urface_long",
@@ -135,8 +134,7 @@ def finetune_plan(wish: Wish) -> list[Piece]:
             sets += [f"data.{part}={data / part}" for part in ("train", "validation")]
             last = f"seed{seed}/{row.training}/train"
             if not row.trained:
-                config = CONFIGS / f"{row.config}.yaml"
-                command = ["train", "--config", config, "--run-dir", trained, *settings(sets)]
+                command = ["train", "--config", row.config, "--run-dir", trained, *settings(sets)]
                 pieces.append(urfr(last, command, (needed, "data/train", "data/validation")))
             if row.share:
                 command = ["mix", "--run", trained, "--share", row.share, "--out", tested_run]

@@ -32,7 +32,7 @@ def model_card(evaluations: Evaluations) -> list[str]:
         "",
         "## What it is",
         "",
-        "Face embeddings with a confidence for each of 16 sub-embeddings (URFace), in eight configurations (`configs/small_*.yaml`, "
+        "Face embeddings with a confidence for each of 16 sub-embeddings (URFace), in eight configurations (`configs/small/`, "
         "docs/results.md): an IR-18 at a quarter of its width on crops of 64 pixels. They are there to compare methods at the scale of "
         "two cores. They are not good face recognition, and no weights are published.",
         "",

@@ -16,7 +16,7 @@ from experiments.command import with_sentences
 from experiments.reproduce.collect import FIGURES
 from experiments.reproduce.full import GPUS, IMAGES, MEMORY, PEOPLE, rate
 from experiments.reproduce.jobs import REPOSITORY, environment
-from experiments.reproduce.plan import CONFIGS, ROWS, URFR, aliases
+from experiments.reproduce.plan import ROWS, URFR, aliases, preset_of
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import read_json, write_text
 
@@ -25,7 +25,7 @@ PLAN = "plan.json"
 
 def plan_words(row: str) -> list[str]:
     """Arguments of `urfr plan` for a row at full scale."""
-    words = ["plan", "--config", CONFIGS / f"{row}.yaml", "--classes", PEOPLE, "--images", IMAGES]
+    words = ["plan", "--config", preset_of(row, ""), "--classes", PEOPLE, "--images", IMAGES]
     words += ["--replicas", GPUS, "--memory", MEMORY, "--rate", f"{rate(row):.0f}"]
     return [str(word) for word in words]
 

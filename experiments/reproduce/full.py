@@ -1,7 +1,7 @@
 """The pieces of `make reproduce`: MS-Celeb-1M, CelebA and the published tests, and what they will cost."""
 
 from experiments.reproduce.jobs import Piece
-from experiments.reproduce.plan import CONFIGS, STAGED, Wish, row_pieces, settings, urfr, write_tests
+from experiments.reproduce.plan import STAGED, Wish, row_pieces, settings, urfr, write_tests
 
 IMAGES, PEOPLE = 4_800_000, 76_500
 """Of MS-Celeb-1M as the paper cleaned it (supplement, Table 2: 4.8M; identities recalled from the main paper)."""
@@ -26,7 +26,7 @@ def full_plan(wish: Wish) -> list[Piece]:
     tests = {name: [*words, "--data", s[name]] for name, words in TESTS.items() if s.get(name)}
     names = ["--attributes", "Male,Young,Smiling"]
     prepare = ["prepare", "--size", 110, "--source"]
-    train = ["train", "--config", CONFIGS / "attributes.yaml", "--run-dir", attributes]
+    train = ["train", "--config", "attributes/celeba", "--run-dir", attributes]
     train += settings([f"data.train={celeba}", *wish.attribute_overrides])
     pieces = [
         urfr("data/ms1m", [*prepare, "insightface", "--path", s["ms1m"], "--out", ms1m]),

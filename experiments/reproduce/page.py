@@ -27,7 +27,6 @@ from experiments.reproduce.collect import (
 )
 from experiments.reproduce.figures import draw
 from experiments.reproduce.full import FLOPS, GPUS, IMAGES, MEMORY, MULTIPLY_ADDS, PEOPLE
-from experiments.reproduce.jobs import REPOSITORY
 from experiments.reproduce.page_intro import small_head
 from experiments.reproduce.paper import STATEMENTS
 from experiments.reproduce.plan import ROWS, aliases, suffix
@@ -226,13 +225,13 @@ def full_scale(planned: dict[str, dict[str, Any]]) -> list[str]:
     alias = aliases("")
     trained = [row for row in ROWS if row not in alias]
     hours = sum(planned[row]["hours"] for row in trained if row in planned)
-    command = " ".join(["urfr", *costs.plan_words("ROW")]).replace(f"{REPOSITORY}/", "")
+    command = " ".join(["urfr", *costs.plan_words("ROW")])
     return [
         "## The same at full scale",
         "",
         f"    {COMMANDS['full']}",
         "",
-        f"The same code with the configurations `table1_*` and `table2_*`, MS-Celeb-1M ({IMAGES / 1e6:.1f} million images of "
+        f"The same code with the configurations in `configs/paper/`, MS-Celeb-1M ({IMAGES / 1e6:.1f} million images of "
         f"{PEOPLE:,} people as an InsightFace archive), CelebA for theta_A, and the published tests; a test whose data is not "
         f"named says `{NOT_RUN}`. Hardware: {GPUS} GPUs of {MEMORY} GiB. Memory and hours are planned, not measured, and nobody we know of has run it:",
         "",

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from experiments.reproduce.jobs import REPOSITORY, Piece
+from experiments.reproduce.jobs import Piece
+from urfr_tf.config.presets import merge_layers, preset_names, read_layers
 from urfr_tf.files import write_text
 
 ROWS = (
@@ -59,7 +58,8 @@ PLAIN = (IMPORTED, *ROWS[:2])
 """Rows without confidences."""
 NORM_ROWS = (*PLAIN, "table2_all_pa")
 """Rows that are tested by the norm as well: plain ones, and what their norm is compared with."""
-CONFIGS = REPOSITORY / "configs"
+PRESETS = {"small_": "small", "": "paper"}
+"""The folder of presets that belongs to a prefix of run folders."""
 URFR = ("-m", "urfr_tf.cli")
 
 
@@ -70,7 +70,7 @@ class Wish:
     Attributes:
         runs: folder of data, runs and evaluations.
         seeds: one run of each row for each.
-        prefix: of the configurations: "small_" or "".
+        prefix: of the run folders: "small_" or "".
         sources: paths of the published sets by name (lfw, pairs, gender, cfp, ...).
         overrides: `--set` of all rows. attribute_overrides: `--set` of theta_A.
         size: of the crops in pixels.
@@ -102,9 +102,14 @@ def suffix(name: str) -> str:
     return f"_{name}" if name else ""
 
 
+def preset_of(row: str, prefix: str) -> str:
+    """The name of a row's preset: "small/table1_3_0"."""
+    return f"{PRESETS[prefix]}/{row}"
+
+
 def config_of(row: str, prefix: str) -> dict[str, Any]:
-    """A row's configuration as it stands in its file."""
-    return yaml.safe_load((CONFIGS / f"{prefix}{row}.yaml").read_text(encoding="utf-8"))
+    """The keys that a row's preset and its bases set."""
+    return merge_layers(read_layers(preset_of(row, prefix)))
 
 
 def aliases(prefix: str) -> dict[str, str]:
@@ -168,7 +173,7 @@ def row_pieces(
     # Weights that were wished for take the place of a start of our own.
     wished = any(value.startswith("initial_weights=") for value in wish.overrides)
     imported = bool(wish.sources.get("weights"))
-    starts = not wished and not imported and (CONFIGS / f"{wish.prefix}{START}.yaml").is_file()
+    starts = not wished and not imported and preset_of(START, wish.prefix) in preset_names()
     if imported:  # It has no seed: it is measured once, as seed 0.
         words = evaluation(0, IMPORTED, wish.runs / IMPORTED, "cosine")
         pieces.append(Piece(f"seed0/{IMPORTED}/evaluate", words, (IMPORT, *tested)))
@@ -199,7 +204,7 @@ def row_pieces(
 
 
 def _training(wish: Wish, row: str, seed: int, sets: list[str], needs: tuple[str, ...]) -> Piece:
-    words = ["train", "--config", CONFIGS / f"{wish.prefix}{row}.yaml", "--run-dir", wish.run(seed, row)]
+    words = ["train", "--config", preset_of(row, wish.prefix), "--run-dir", wish.run(seed, row)]
     words += settings([*sets, f"seed={seed}"])
     return urfr(f"seed{seed}/{row}/train", words, needs)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from experiments.reproduce.jobs import REPOSITORY, Piece
 from experiments.reproduce.plan import (
     BY_NORM,
-    CONFIGS,
     IMPORT,
     MADE,
     VIDEOS,
@@ -59,11 +58,11 @@ def small_data(wish: Wish) -> list[Piece]:
         f"labels/gender_{part}/{name}" for part in ("train", "validation") for name in ("gender", "smiling")
     )
     for name, config, needs in (
-        ("gender", "attributes_lfw", gender_labels),
-        ("profile", "attributes_cfp_profile", ("labels/profile_train", "labels/profile_validation")),
+        ("gender", "attributes/lfw", gender_labels),
+        ("profile", "attributes/cfp_profile", ("labels/profile_train", "labels/profile_validation")),
     ):
         paths = [f"data.{part}={data / f'{name}_{part}'}" for part in ("train", "validation")]
-        words = ["train", "--config", CONFIGS / f"{config}.yaml", "--run-dir", attributes / name]
+        words = ["train", "--config", config, "--run-dir", attributes / name]
         words += settings([*paths, *wish.attribute_overrides])
         pieces.append(urfr(f"attributes/{name}", words, needs))
         words = ["mine", "--model", attributes / name, "--data", target]

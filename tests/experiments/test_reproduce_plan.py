@@ -14,7 +14,7 @@ from experiments.reproduce.ablations import write as write_causes
 from experiments.reproduce.evaluate import measured
 from experiments.reproduce.full import TESTS, full_plan
 from experiments.reproduce.jobs import wanted
-from experiments.reproduce.plan import CONFIGS, ROWS, Wish, aliases
+from experiments.reproduce.plan import ROWS, Wish, aliases
 from experiments.reproduce.small import small_plan
 from urfr_tf.cli import build_parser
 from urfr_tf.config.load_config import load_config
@@ -272,9 +272,7 @@ def test_rows_of_a_seed_start_from_the_same_weights():
         keras.utils.set_random_seed(seed)
         overrides = ["model.width=0.125", "model.input_size=32", "model.backbone=ir10"]
         overrides += ["initial_weights=''", "head.start=random"]
-        model, _ = build_model(
-            load_config(str(CONFIGS / f"small_{row}.yaml"), overrides), 5, synchronized=False
-        )
+        model, _ = build_model(load_config(f"small/{row}", overrides), 5, synchronized=False)
         return {weight.name: weight.numpy() for weight in model.trainable_weights}
 
     rows = [row for row in ROWS if row not in ("table2_all_pa", "table1_3_3")]

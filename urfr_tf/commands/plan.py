@@ -7,7 +7,12 @@ HELP = "say what a training will need (memory, steps, hours), and refuse what ca
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
-    parser.add_argument("--config", required=True, metavar="FILE", help="configs/X.yaml")
+    parser.add_argument(
+        "--config",
+        required=True,
+        metavar="PRESET|FILE",
+        help="a preset's name (see urfr configs), or a YAML file",
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="A.B=V", help="override one key; may be repeated"
     )

@@ -7,7 +7,12 @@ HELP = "train a configuration into a run folder; the same command resumes"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
-    parser.add_argument("--config", required=True, metavar="FILE", help="configs/X.yaml")
+    parser.add_argument(
+        "--config",
+        required=True,
+        metavar="PRESET|FILE",
+        help="a preset's name (see urfr configs), or a YAML file",
+    )
     parser.add_argument("--run-dir", required=True, metavar="RUN", help="folder of the run; made if missing")
     parser.add_argument(
         "--set", action="append", default=[], metavar="A.B=V", help="override one key; may be repeated"

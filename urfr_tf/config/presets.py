@@ -8,7 +8,7 @@ experiment. This module imports nothing heavy, because `urfr configs` lists the 
 import dataclasses
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
@@ -119,6 +119,14 @@ def read_yaml(path: str | os.PathLike[str], where: str) -> Tree:
         raise UrfrError(f"expected YAML in {where}, but it does not parse: {line}") from error
     if not isinstance(tree, dict):
         raise UrfrError(f"expected a mapping of keys at the top of {where}, but got {type(tree).__name__}")
+    return tree
+
+
+def merge_layers(layers: Iterable[Layer]) -> Tree:
+    """The keys of a configuration with those of its bases, as `read_layers` gives them."""
+    tree: Tree = {}
+    for layer in layers:
+        tree = merge(tree, layer.tree)
     return tree
 
 
