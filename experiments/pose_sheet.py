@@ -16,7 +16,7 @@ from urfr_tf.augment.pose import turn
 from urfr_tf.data.sources import orl
 from urfr_tf.faces.align import align, crop_matrix, transform_points
 from urfr_tf.faces.detect import Detector, choose
-from urfr_tf.visualize.tiles import tile
+from urfr_tf.visualize.face_tiles import tile_faces
 
 PEOPLE = (1, 2, 5, 8, 12, 13, 20, 32)
 YAWS = (-60, -45, -30, -15, 0, 15, 30, 45, 60)
@@ -45,7 +45,7 @@ def main() -> None:
     arguments = parser.parse_args()
     images, points = crops(tuple(int(p) for p in arguments.people.split(",")))
     columns = [images, *(turn(images, points, np.full(len(images), y, np.float32)).numpy() for y in YAWS)]
-    sheet = tile(np.stack(columns, 1).reshape(-1, SIZE, SIZE, 3), len(columns), gap=2)
+    sheet = tile_faces(np.stack(columns, 1).reshape(-1, SIZE, SIZE, 3), len(columns), gap=2)
     header = np.full((HEADER, sheet.shape[1], 3), 255, np.uint8)
     for column, name in enumerate(("original", *(f"{y:+d}" if y else "0" for y in YAWS))):
         at = (column * (SIZE + 2) + 4, HEADER - 5)

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from urfr_tf.files import write_bytes
-from urfr_tf.visualize.canvas import line_style, new_figure, plain_axes, png
+from urfr_tf.visualize.canvas import choose_line_style, create_figure, encode_png, style_axes
 
 
 def curve(config: str, data: str, run: Path, precision: str, sets: list[str]) -> list[float]:
@@ -37,13 +37,13 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], dest="sets")
     args = parser.parse_args()
     curves = {p: curve(args.config, args.data, args.out / p, p, args.sets) for p in args.precisions}
-    figure = new_figure(6.4, 3.6)
+    figure = create_figure(6.4, 3.6)
     axes = figure.add_subplot()
     for index, (name, losses) in enumerate(curves.items()):
-        axes.plot(range(1, len(losses) + 1), losses, label=name, **line_style(index))
-    plain_axes(axes, "Loss in training by precision", "epoch", "mean loss of the epoch")
+        axes.plot(range(1, len(losses) + 1), losses, label=name, **choose_line_style(index))
+    style_axes(axes, "Loss in training by precision", "epoch", "mean loss of the epoch")
     axes.legend(frameon=False, fontsize=9)
-    write_bytes(args.out / "precision_curves.png", png(figure))
+    write_bytes(args.out / "precision_curves.png", encode_png(figure))
     first = curves[args.precisions[0]]
     differences = {}
     for name, losses in curves.items():

@@ -15,8 +15,8 @@ from urfr_tf.protocols.pairs import open_pairs
 from urfr_tf.runs.embedder import Embedder
 from urfr_tf.runs.folder import collect_versions
 from urfr_tf.training.validation import read_image_batches
-from urfr_tf.visualize.embedding_map import project
-from urfr_tf.visualize.run_pictures import embed, sample_kinds, sample_people
+from urfr_tf.visualize.embedding_map import project_embeddings
+from urfr_tf.visualize.model_pictures import embed_faces, sample_kinds, sample_people
 
 FAR = 0.01
 KIND_IMAGES = 1024
@@ -121,15 +121,17 @@ def for_pictures(model: Embedder, shards: str, out: Path) -> None:
     if measured(out, model.fingerprint):
         return
     people = sample_people(shards, model.input_size)
-    embedding = embed(model, people.faces)[keys.EMBEDDING]
+    embedding = embed_faces(model, people.faces)[keys.EMBEDDING]
     near, heap = heaped(embedding, people.labels, people.augmented)
     kinds = sample_kinds(shards, model.input_size, KIND_IMAGES)
-    confidence = {f"confidence_{kind}": embed(model, faces)[keys.CONFIDENCE] for kind, faces in kinds.items()}
+    confidence = {
+        f"confidence_{kind}": embed_faces(model, faces)[keys.CONFIDENCE] for kind, faces in kinds.items()
+    }
     out.mkdir(parents=True, exist_ok=True)
     with replacing(out / SCORES_FILE) as tmp_path, open(tmp_path, "wb") as file:
         np.savez(
             file,
-            points=project(embedding),
+            points=project_embeddings(embedding),
             labels=people.labels,
             augmented=people.augmented,
             **confidence,

@@ -88,7 +88,7 @@ def measure(run: Path) -> dict[str, dict[str, float]]:
     from urfr_tf.augment.choose import VARIATIONS
     from urfr_tf.config.load_config import read_run_config
     from urfr_tf.data.manifest import load_manifest
-    from urfr_tf.visualize.run_pictures import CLEAN, sample_kind
+    from urfr_tf.visualize.model_pictures import CLEAN, sample_kind
 
     config = read_run_config(run)
     network = Network(run, training=config.train.freeze_batch_norm != "all")

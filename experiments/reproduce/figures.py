@@ -9,10 +9,10 @@ from experiments.reproduce.collect import Evaluations, arrays
 from experiments.reproduce.paper import NAMES
 from experiments.reproduce.plan import IMPORTED
 from urfr_tf.files import write_bytes
-from urfr_tf.visualize.canvas import PALETTE, new_figure, plain_axes, png
-from urfr_tf.visualize.confidence_figure import change_figure, confidence_figure
-from urfr_tf.visualize.curves import cmc_figure
-from urfr_tf.visualize.embedding_map import embedding_map_figure
+from urfr_tf.visualize.canvas import PALETTE, create_figure, encode_png, style_axes
+from urfr_tf.visualize.confidence_figure import draw_confidence_changes, draw_confidences
+from urfr_tf.visualize.curve_figures import draw_cmc
+from urfr_tf.visualize.embedding_map import draw_embedding_map
 
 TABLE2 = ("table2_baseline", "table2_baseline_va", "table2_all", "table2_all_pa")
 SHOWN = (*TABLE2, IMPORTED)
@@ -43,7 +43,7 @@ def draw(evaluations: Evaluations, folder: Path, before: dict[str, str]) -> dict
         "uncertainty": (*confidences(evaluations, True), "In place of the supplement's Figures 2 and 3, whose faces are not ours to publish: what each variation does to each confidence, the median as a multiple of that on clean images. `urfr report --run RUN --data SHARDS` draws the heatmaps beside the faces."),
     }.items():  # fmt: skip
         if figure is not None:
-            write_bytes(folder / f"{name}.png", png(figure))
+            write_bytes(folder / f"{name}.png", encode_png(figure))
             made[name] = " ".join([caption, *_named(seeds)])
         elif name in before and (folder / f"{name}.png").is_file():
             made[name] = before[name]
@@ -61,7 +61,7 @@ def robustness(evaluations: Evaluations) -> Drawn:
     rows = [row for row in SHOWN if evaluations.spread(row, "lfw", "accuracy")]
     if not rows:
         return NOTHING
-    figure = new_figure(8.0, 3.6)
+    figure = create_figure(8.0, 3.6)
     axes = figure.add_subplot()
     width = 0.8 / len(rows)
     lowest = 1.0
@@ -84,7 +84,7 @@ def robustness(evaluations: Evaluations) -> Drawn:
             color=PALETTE[index],
         )
     axes.set_xticks(np.arange(len(conditions)) + 0.4 - width / 2, list(conditions))
-    plain_axes(axes, "LFW, folds 6 to 10", "", "accuracy")
+    style_axes(axes, "LFW, folds 6 to 10", "", "accuracy")
     axes.set_ylim(max(0.0, min(lowest - 0.05, 0.5)), 1)
     axes.legend(fontsize=9, framealpha=0.9, edgecolor="none", ncols=2)
     trained = {seed for seed, row, test in evaluations.files if test == "lfw" and row != IMPORTED}
@@ -114,7 +114,7 @@ def curves(evaluations: Evaluations) -> Drawn:
             mean = np.mean([curve[:length] for curve in kept.values()], axis=0)
             lines[NAMES[row]] = (np.arange(1, length + 1), mean)
             seeds.update(kept if row != IMPORTED else ())
-    return (cmc_figure(lines), sorted(seeds)) if lines else NOTHING
+    return (draw_cmc(lines), sorted(seeds)) if lines else NOTHING
 
 
 def maps(evaluations: Evaluations) -> Drawn:
@@ -124,7 +124,7 @@ def maps(evaluations: Evaluations) -> Drawn:
         if all(found.values()):
             points = {name: values["points"] for name, values in found.items()}
             some = next(iter(found.values()))
-            return embedding_map_figure(points, some["labels"], some["augmented"]), [seed]
+            return draw_embedding_map(points, some["labels"], some["augmented"]), [seed]
     return NOTHING
 
 
@@ -134,7 +134,7 @@ def confidences(evaluations: Evaluations, change: bool) -> Drawn:
         found = load(evaluations, seed, "table2_all", "pictures")
         kinds = {k.removeprefix(CONFIDENCE): v for k, v in found.items() if k.startswith(CONFIDENCE)}
         if kinds and all(np.isfinite(v).all() and (v > 0).all() for v in kinds.values()):
-            return change_figure(kinds) if change else confidence_figure(kinds), [seed]
+            return draw_confidence_changes(kinds) if change else draw_confidences(kinds), [seed]
     return NOTHING
 
 

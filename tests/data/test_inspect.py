@@ -87,7 +87,7 @@ def test_the_command_prints_and_draws(folder, tmp_path, capsys):
 
 def test_the_sheet_shows_every_original_and_what_was_done_to_it(folder):
     from urfr_tf.augment.choose import VARIATIONS
-    from urfr_tf.visualize.shard_sheet import augmented, shard_sheet
+    from urfr_tf.visualize.shard_sheet import augment_sample, draw_shard_sheet
 
     manifest = load_manifest(folder)
     some = sample(manifest, 4)
@@ -95,14 +95,14 @@ def test_the_sheet_shows_every_original_and_what_was_done_to_it(folder):
     assert all(
         source.startswith(identity) for source, identity in zip(some.sources, some.identities, strict=True)
     )
-    columns = augmented(some, seed=1)
+    columns = augment_sample(some, seed=1)
     assert [title for title, _, _ in columns] == [*VARIATIONS, "as in training"]
     for title, images, labels in columns[:-1]:
         assert labels == [title] * 4
         assert (np.abs(images - some.images).max(axis=(1, 2, 3)) > 8).all(), "every image was changed"
     for image, label, original in zip(columns[-1][1], columns[-1][2], some.images, strict=True):
         assert (label == "none") == np.array_equal(image, original)
-    png = shard_sheet(some, columns, summary(manifest))
+    png = draw_shard_sheet(some, columns, summary(manifest))
     # The first original is on the sheet, drawn 32 -> about 150 pixels wide: found by correlation.
     sheet = cv2.cvtColor(decode_image(png), cv2.COLOR_RGB2GRAY)
     best = max(

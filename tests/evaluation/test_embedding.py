@@ -18,7 +18,7 @@ from urfr_tf.evaluation.embedding import embed_images
 from urfr_tf.evaluation.scoring import Faces, cross_scores, faces_of, pair_scores
 from urfr_tf.protocols.pairs import PER_PERSON, open_pairs
 from urfr_tf.protocols.protocol import Images
-from urfr_tf.visualize.degraded import UNITS
+from urfr_tf.visualize.degraded_metrics import UNITS
 
 SETTINGS = CropSettings(size=40, lossless=True)
 

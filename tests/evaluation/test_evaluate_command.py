@@ -8,7 +8,7 @@ import pytest
 import urfr_tf.runs.load_model
 from urfr_tf.cli import main
 from urfr_tf.runs.thresholds import find_threshold
-from urfr_tf.visualize.degraded import by_strength
+from urfr_tf.visualize.degraded_metrics import group_by_strength
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_synthetic_is_a_curve_over_strengths(evaluate, tmp_path, capsys):
     assert metrics["rank1@occlusion=5"] < metrics["rank1"]
     # Each number stands there once: the curves are drawn from the names.
     assert "robustness" not in read(tmp_path / "out")
-    assert [s for s, _ in by_strength(metrics)["blur"]["rank1"]] == [3, 5, 7, 9, 11]
+    assert [s for s, _ in group_by_strength(metrics)["blur"]["rank1"]] == [3, 5, 7, 9, 11]
     assert (tmp_path / "out" / "robustness.png").read_bytes().startswith(b"\x89PNG")
     assert "accuracy@blur=7" in capsys.readouterr().out
 

@@ -3,7 +3,11 @@ import pytest
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.visualize import canvas
-from urfr_tf.visualize.confidence_figure import change_figure, confidence_change, confidence_figure
+from urfr_tf.visualize.confidence_figure import (
+    compute_confidence_change,
+    draw_confidence_changes,
+    draw_confidences,
+)
 
 
 def visible(figure):
@@ -13,7 +17,7 @@ def visible(figure):
 def test_one_panel_a_sub_embedding_and_one_line_a_variation():
     rng = np.random.default_rng(0)
     kinds = {name: rng.uniform(10, 50, (30, 6)) for name in ("clean", "blur", "pose")}
-    figure = confidence_figure(kinds)
+    figure = draw_confidences(kinds)
     panels = visible(figure)
     assert [axes.get_title("left") for axes in panels] == [f"sub-embedding {k}" for k in range(1, 7)]
     for axes in panels:
@@ -26,7 +30,7 @@ def test_the_histogram_counts_every_image_once():
     # 4 images, one outlier far beyond the drawn range of the 99.8 % middle: it is kept in the last bin,
     # so the percentages of each line still add up to 100.
     values = np.array([[20.0], [21.0], [22.0], [5000.0]])
-    axes = visible(confidence_figure({"clean": values}))[0]
+    axes = visible(draw_confidences({"clean": values}))[0]
     outline = axes.patches[0].get_xy()
     # A step histogram's outline holds each bin's height twice.
     heights = outline[1:-1:2, 1]
@@ -34,7 +38,7 @@ def test_the_histogram_counts_every_image_once():
 
 
 def test_confidences_that_were_held_still_draw():
-    png = canvas.png(confidence_figure({"clean": np.full((50, 2), 24.0)}))
+    png = canvas.encode_png(draw_confidences({"clean": np.full((50, 2), 24.0)}))
     assert png.startswith(b"\x89PNG")
 
 
@@ -45,10 +49,10 @@ def test_change_is_the_log_of_the_ratio_of_medians():
         "blur": np.array([[1.0, 8.0]]),
         "pose": np.array([[4.0, 2.0]]),
     }
-    names, change = confidence_change(kinds)
+    names, change = compute_confidence_change(kinds)
     assert names == ["blur", "pose"]
     np.testing.assert_allclose(change, [[-1.0, 0.0], [1.0, -2.0]])
-    texts = [text.get_text() for text in change_figure(kinds).axes[0].texts]
+    texts = [text.get_text() for text in draw_confidence_changes(kinds).axes[0].texts]
     assert texts == ["0.50", "1.00", "2.00", "0.25"]
 
 
@@ -64,9 +68,9 @@ def test_change_is_the_log_of_the_ratio_of_medians():
 )
 def test_other_confidences_are_refused(kinds, sentence):
     with pytest.raises(UrfrError, match=sentence):
-        confidence_figure(kinds)
+        draw_confidences(kinds)
 
 
 def test_one_kind_has_nothing_to_be_compared_with():
     with pytest.raises(UrfrError, match="at least one variation"):
-        confidence_change({"clean": np.ones((3, 4))})
+        compute_confidence_change({"clean": np.ones((3, 4))})

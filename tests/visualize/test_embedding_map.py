@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.visualize.embedding_map import embedding_map_figure, project
+from urfr_tf.visualize.embedding_map import draw_embedding_map, project_embeddings
 
 
 def clusters():
@@ -15,20 +15,20 @@ def clusters():
 
 def test_people_who_are_apart_stay_apart():
     embedding, label = clusters()
-    points = project(embedding, seed=1)
+    points = project_embeddings(embedding, seed=1)
     assert points.shape == (30, 2) and points.dtype == np.float32
     distance = np.linalg.norm(points[:, None] - points[None], axis=-1)
     np.fill_diagonal(distance, np.inf)
     # The nearest neighbour of every image is of the same person.
     np.testing.assert_array_equal(label[distance.argmin(axis=1)], label)
-    np.testing.assert_array_equal(points, project(embedding, seed=1))
+    np.testing.assert_array_equal(points, project_embeddings(embedding, seed=1))
 
 
 def test_colour_is_identity_and_shape_is_origin():
     points = np.arange(12.0).reshape(6, 2)
     identities = np.array(["a", "b", "a", "b", "a", "b"])
     augmented = np.array([False, False, False, False, True, True])
-    figure = embedding_map_figure({"baseline": points, "proposed": -points}, identities, augmented)
+    figure = draw_embedding_map({"baseline": points, "proposed": -points}, identities, augmented)
     panels = [axes for axes in figure.axes if axes.get_visible()]
     assert [axes.get_title("left") for axes in panels] == ["baseline", "proposed"]
     original, turned = panels[0].collections
@@ -45,7 +45,7 @@ def test_colour_is_identity_and_shape_is_origin():
 
 def test_many_identities_still_have_different_colours():
     number = 60
-    figure = embedding_map_figure({"one": np.zeros((number, 2))}, np.arange(number), np.zeros(number, bool))
+    figure = draw_embedding_map({"one": np.zeros((number, 2))}, np.arange(number), np.zeros(number, bool))
     colors = figure.axes[0].collections[0].get_facecolors()
     assert len(np.unique(colors.round(3), axis=0)) >= number * 0.9
 
@@ -53,11 +53,11 @@ def test_many_identities_still_have_different_colours():
 @pytest.mark.parametrize("embedding", [np.ones((3, 8)), np.ones(8), np.full((9, 8), np.nan)])
 def test_what_cannot_be_projected_is_refused(embedding):
     with pytest.raises(UrfrError, match="expected"):
-        project(embedding)
+        project_embeddings(embedding)
 
 
 def test_lengths_that_differ_are_refused():
     with pytest.raises(UrfrError, match="map of one"):
-        embedding_map_figure({"one": np.zeros((5, 2))}, np.arange(4), np.zeros(4, bool))
+        draw_embedding_map({"one": np.zeros((5, 2))}, np.arange(4), np.zeros(4, bool))
     with pytest.raises(UrfrError, match="at least one system"):
-        embedding_map_figure({}, np.arange(4), np.zeros(4, bool))
+        draw_embedding_map({}, np.arange(4), np.zeros(4, bool))

@@ -5,7 +5,7 @@ from google.protobuf import text_format
 from tensorboard.plugins.projector import ProjectorConfig
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.visualize.projector import SIDE, sprite, write_projector
+from urfr_tf.visualize.projector import SIDE, make_sprite, write_projector
 
 
 def faces(number):
@@ -14,7 +14,7 @@ def faces(number):
 
 def test_the_sprite_is_a_square_of_tiles_row_by_row():
     # 5 faces need ceil(sqrt 5) = 3 tiles a side; face 4 (red 40) stands in row 1, column 1.
-    sheet = sprite(faces(5), side=16)
+    sheet = make_sprite(faces(5), side=16)
     assert sheet.shape == (48, 48, 3)
     assert (sheet[16:32, 16:32] == (40, 0, 255)).all()
     assert (sheet[32:] == 255).all()
@@ -58,4 +58,4 @@ def test_what_does_not_match_is_refused_and_nothing_is_written(tmp_path, embeddi
 def test_more_faces_than_a_texture_holds_are_refused():
     # 8192 / 4096 = 2 tiles a side: 4 faces fit, 5 do not.
     with pytest.raises(UrfrError, match="at most 4 faces"):
-        sprite(faces(5), side=4096)
+        make_sprite(faces(5), side=4096)

@@ -12,12 +12,12 @@ import urllib.request
 import numpy as np
 import pytest
 
-from urfr_tf.visualize import pictures
-from urfr_tf.visualize.confidence_figure import confidence_figure
-from urfr_tf.visualize.notes import notes
+from urfr_tf.visualize.confidence_figure import draw_confidences
+from urfr_tf.visualize.provenance import describe_provenance
 from urfr_tf.visualize.report import Picture, write_report
-from urfr_tf.visualize.result_tables import result_tables
-from urfr_tf.visualize.run_tables import run_tables
+from urfr_tf.visualize.result_tables import make_result_tables
+from urfr_tf.visualize.run_tables import make_run_tables
+from urfr_tf.visualize.source_pictures import draw_sources
 from urfr_tf.visualize.sources import read_source
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -115,12 +115,12 @@ def page(tmp_path_factory, write_run):
     runs = [write_run(tmp_path / "demo"), write_run(tmp_path / "demo-margin-12", margin=12, scores=False)]
     sources = [read_source(run, run=True) for run in runs]
     rng = np.random.default_rng(0)
-    confidence = confidence_figure({name: rng.uniform(20, 40, (50, 16)) for name in ("clean", "blur")})
+    confidence = draw_confidences({name: rng.uniform(20, 40, (50, 16)) for name in ("clean", "blur")})
     wide = Picture("Confidences", "Sixteen histograms of confidences.", confidence, wide=True)
     out = tmp_path / "report.html"
-    drawn = [wide, *pictures.pictures(sources)]
-    tables = result_tables(sources) + run_tables(sources)
-    write_report(out, "Demo & <more>", tables, drawn, notes(sources, "urfr report"))
+    drawn = [wide, *draw_sources(sources)]
+    tables = make_result_tables(sources) + make_run_tables(sources)
+    write_report(out, "Demo & <more>", tables, drawn, describe_provenance(sources, "urfr report"))
     return out
 
 

@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 import pytest
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.visualize.canvas import new_figure, png
-from urfr_tf.visualize.cells import Measured, number_text
+from urfr_tf.visualize.canvas import create_figure, encode_png
+from urfr_tf.visualize.cells import Measured, format_number
 from urfr_tf.visualize.report import Note, Picture, Table, render_report, write_report
 
 NASTY = "<script>alert(1)</script>\"'&"
@@ -42,7 +42,7 @@ class Elements(HTMLParser):
 
 
 def small_picture(caption="A picture", alt="what it shows"):
-    figure = new_figure(1, 1)
+    figure = create_figure(1, 1)
     figure.add_subplot().plot([0, 1])
     return Picture(caption, alt, figure)
 
@@ -163,7 +163,7 @@ def test_best_cells_and_missing_cells():
     ],
 )
 def test_numbers_are_readable(value, text):
-    assert number_text(value) == text
+    assert format_number(value) == text
 
 
 def test_odd_characters_do_not_break_the_file(tmp_path):
@@ -182,7 +182,7 @@ def test_ragged_rows_and_other_pictures_are_refused(tmp_path):
 
 
 def test_png_bytes_are_taken_as_they_are():
-    data = png(small_picture().figure)
+    data = encode_png(small_picture().figure)
     text = render_report("Demo", [], [Picture("c", "a", data, wide=True)], [])
     assert base64.b64encode(data).decode() in text
     assert Elements(text).all("figure")[0]["class"] == "wide"

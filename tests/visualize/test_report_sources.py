@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.visualize.sources import Evaluation, read_log, read_scores, read_source
+from urfr_tf.visualize.sources import ReportedEvaluation, read_log, read_scores, read_source
 
 
 def test_a_run_is_read_whole(tmp_path, write_run):
@@ -98,7 +98,7 @@ def said(tmp_path):
 
     def read(**arrays):
         np.savez(tmp_path / "scores.npz", **arrays)
-        missing, evaluation = [], Evaluation("a", tmp_path, "pairs", "", "", {}, {}, {})
+        missing, evaluation = [], ReportedEvaluation("a", tmp_path, "pairs", "", "", {}, {}, {})
         read_scores(tmp_path / "scores.npz", evaluation, missing)
         return " ".join(missing), evaluation
 
@@ -144,7 +144,7 @@ def test_a_small_file_that_unpacks_to_a_large_one_is_not_read(tmp_path, monkeypa
             archive.writestr(name, bytes(600_000))
     assert path.stat().st_size < 10_000
     missing = []
-    read_scores(path, Evaluation("a", tmp_path, "pairs", "", "", {}, {}, {}), missing)
+    read_scores(path, ReportedEvaluation("a", tmp_path, "pairs", "", "", {}, {}, {}), missing)
     assert "unpacks to more than 1000000 bytes" in missing[0]
 
 

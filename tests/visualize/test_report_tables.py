@@ -2,7 +2,7 @@ import pytest
 
 from urfr_tf.visualize import result_tables, run_tables
 from urfr_tf.visualize.cells import Measured
-from urfr_tf.visualize.notes import notes as notes_of
+from urfr_tf.visualize.provenance import describe_provenance
 from urfr_tf.visualize.sources import read_source
 
 
@@ -20,11 +20,11 @@ from urfr_tf.visualize.sources import read_source
     ],
 )
 def test_names_of_metrics_become_headings(name, title):
-    assert result_tables.metric_title(name) == title
+    assert result_tables.format_metric_name(name) == title
 
 
 def test_the_systems_of_a_run_are_rows_best_first(tmp_path, write_run):
-    results, counts = result_tables.result_tables([read_source(write_run(tmp_path / "demo"), run=True)])
+    results, counts = result_tables.make_result_tables([read_source(write_run(tmp_path / "demo"), run=True)])
     assert results.columns == ["System", "Score", "Accuracy", "TAR at FAR 1e-1"]
     assert results.rows == [
         ["trained", "cosine", Measured(0.8, 0.01), Measured(0.75)],
@@ -41,7 +41,7 @@ def test_one_table_a_protocol_and_gaps_where_nothing_was_measured(tmp_path, writ
     write_evaluation(tmp_path / "a", metrics={"rank1": 0.5}, counts={"probes": 7, "refused_images": {}})
     write_evaluation(tmp_path / "b", metrics={"rank1": 0.6, "rank5": 0.7}, counts={"probes": 8, "seen": [1]})
     write_evaluation(tmp_path / "c", protocol="lfw", counts={})
-    first, counts, second = result_tables.result_tables([read_source(tmp_path, run=False)])
+    first, counts, second = result_tables.make_result_tables([read_source(tmp_path, run=False)])
     assert (first.caption, second.caption) == ("Results, protocol pairs", "Results, protocol lfw")
     assert first.rows == [["b", "cosine", Measured(0.6), Measured(0.7)], ["a", "cosine", Measured(0.5), None]]
     assert counts.columns == ["Count", "b", "a"]
@@ -56,7 +56,7 @@ def test_uncertainty_stands_in_the_cell_and_is_explained(tmp_path, write_evaluat
         intervals={"tar@far=1e-2": [0.4, 0.6], "odd": ["x", 1]},
         thin=["tar@far=1e-6"],
     )
-    table = result_tables.result_tables([read_source(tmp_path, run=False)])[0]
+    table = result_tables.make_result_tables([read_source(tmp_path, run=False)])[0]
     assert table.rows[0][2:] == [
         Measured(0.5, interval=(0.4, 0.6)),
         Measured(0.1, thin=True),
@@ -71,7 +71,7 @@ def test_degraded_probes_have_a_table_of_their_own(tmp_path, write_evaluation):
     degraded = {"accuracy@blur=3": 0.8, "accuracy_stderr@blur=3": 0.02, "accuracy@blur=11": 0.6}
     tar = {"tar@far=1e-1": 0.9, "tar@far=1e-1@blur=11": 0.5}
     write_evaluation(tmp_path / "a", metrics={"accuracy": 0.9, **degraded, **tar}, counts={})
-    results, table = result_tables.result_tables([read_source(tmp_path, run=False)])
+    results, table = result_tables.make_result_tables([read_source(tmp_path, run=False)])
     assert results.columns == ["System", "Score", "Accuracy", "TAR at FAR 1e-1"]
     assert table.columns == ["Degradation", "System", "Accuracy", "TAR at FAR 1e-1"]
     assert table.rows == [
@@ -83,14 +83,14 @@ def test_degraded_probes_have_a_table_of_their_own(tmp_path, write_evaluation):
 def test_lower_errors_are_better(tmp_path, write_evaluation):
     write_evaluation(tmp_path / "a", metrics={"eer": 0.2})
     write_evaluation(tmp_path / "b", metrics={"eer": 0.1})
-    table = result_tables.result_tables([read_source(tmp_path, run=False)])[0]
+    table = result_tables.make_result_tables([read_source(tmp_path, run=False)])[0]
     assert [row[0] for row in table.rows] == ["b", "a"] and table.best == {(0, 2)}
 
 
 def test_a_copy_of_a_result_is_one_system(tmp_path, write_run):
     run = write_run(tmp_path / "demo")
     (run / "metrics.json").write_text((run / "evaluation" / "trained" / "metrics.json").read_text())
-    names = [name for name, _ in result_tables.systems([read_source(run, run=True)])]
+    names = [name for name, _ in result_tables.list_systems([read_source(run, run=True)])]
     assert names == ["trained", "eigenfaces", "untrained"]
 
 
@@ -98,19 +98,19 @@ def test_two_runs_side_by_side(tmp_path, write_run):
     sources = [
         read_source(write_run(tmp_path / name, margin=m), run=True) for name, m in (("a", 8), ("b", 12))
     ]
-    assert [name for name, _ in result_tables.systems(sources)] == [
+    assert [name for name, _ in result_tables.list_systems(sources)] == [
         f"{run}: {system}" for run in "ab" for system in ("trained", "eigenfaces", "untrained")
     ]
-    difference = run_tables.difference_table(sources)
+    difference = run_tables.make_difference_table(sources)
     assert difference.columns == ["Setting", "a", "b"] and difference.rows == [["loss.margin", "8", "12"]]
-    facts = run_tables.facts_table(sources)
+    facts = run_tables.make_facts_table(sources)
     assert ["versions.keras", "2.15.0", "2.15.0"] in facts.rows
     assert not any(row[0] == "command" for row in facts.rows)
 
 
 def test_runs_of_one_configuration_say_so(tmp_path, write_run):
     sources = [read_source(write_run(tmp_path / name), run=True) for name in "ab"]
-    table = run_tables.difference_table(sources)
+    table = run_tables.make_difference_table(sources)
     assert table.rows == [] and table.note == "Every setting is the same."
 
 
@@ -120,12 +120,12 @@ def test_runs_of_one_configuration_say_so(tmp_path, write_run):
 def test_odd_configurations_are_said(tmp_path, write_run, config, sentence):
     sources = [read_source(write_run(tmp_path / name), run=True) for name in "ab"]
     sources[1].config = config
-    run_tables.difference_table(sources)
+    run_tables.make_difference_table(sources)
     assert [sentence in line for line in sources[1].missing] == ([True] if sentence else [])
 
 
 def test_the_training_table_has_the_first_and_the_last_epoch(tmp_path, write_run):
-    table = run_tables.training_table(read_source(write_run(tmp_path / "demo", epochs=30), run=True))
+    table = run_tables.make_training_table(read_source(write_run(tmp_path / "demo", epochs=30), run=True))
     assert len(table.rows) == 12
     # Epoch, step, loss = 10 / epoch.
     assert table.rows[0][:3] == [1, 20, 10.0] and table.rows[-1][:3] == [30, 600, pytest.approx(1 / 3)]
@@ -134,7 +134,7 @@ def test_the_training_table_has_the_first_and_the_last_epoch(tmp_path, write_run
 
 
 def test_a_short_training_is_shown_whole(tmp_path, write_run):
-    table = run_tables.training_table(read_source(write_run(tmp_path / "demo", epochs=2), run=True))
+    table = run_tables.make_training_table(read_source(write_run(tmp_path / "demo", epochs=2), run=True))
     assert [row[0] for row in table.rows] == [1, 2] and "rows" not in table.note
 
 
@@ -150,7 +150,7 @@ def test_notes_name_the_commands_and_the_gaps(tmp_path, write_run, write_evaluat
     )
     calibration = [{"far": 0.01, "threshold": 0.7, "far_reached": 0.013}]
     write_evaluation(run / "evaluation" / "sure", threshold=0.7, calibration=calibration)
-    notes = notes_of([read_source(run, run=True)], "urfr report --run 'my run'")
+    notes = describe_provenance([read_source(run, run=True)], "urfr report --run 'my run'")
     by_heading = {note.heading: note for note in notes}
     assert "names no command" in by_heading["The run my run"].text
     assert by_heading["trained, protocol pairs"].command == "urfr evaluate --model trained --protocol pairs"

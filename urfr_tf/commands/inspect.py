@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from urfr_tf.errors import UrfrError
     from urfr_tf.files import write_bytes
     from urfr_tf.system.quiet import quiet_compiler
-    from urfr_tf.visualize.shard_sheet import augmented, shard_sheet
+    from urfr_tf.visualize.shard_sheet import augment_sample, draw_shard_sheet
 
     if not 1 <= args.images <= 64:
         raise UrfrError(f"expected 1 to 64 images on the contact sheet, but --images is {args.images}")
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     some = sample(manifest, args.images)
     quiet_compiler()
     out = Path(args.out) if args.out else manifest.folder / "contact_sheet.png"
-    write_bytes(out, shard_sheet(some, augmented(some, args.seed), numbers))
+    write_bytes(out, draw_shard_sheet(some, augment_sample(some, args.seed), numbers))
     numbers["contact_sheet"] = str(out)
     if args.json:
         print(json.dumps(numbers, indent=1, ensure_ascii=False))

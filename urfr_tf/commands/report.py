@@ -45,11 +45,11 @@ def run(args: argparse.Namespace) -> int:
             model; the file cannot be written.
     """
     from urfr_tf.errors import UrfrError
-    from urfr_tf.visualize.notes import notes
-    from urfr_tf.visualize.pictures import pictures, write_pngs
+    from urfr_tf.visualize.provenance import describe_provenance
     from urfr_tf.visualize.report import write_report
-    from urfr_tf.visualize.result_tables import result_tables
-    from urfr_tf.visualize.run_tables import run_tables
+    from urfr_tf.visualize.result_tables import make_result_tables
+    from urfr_tf.visualize.run_tables import make_run_tables
+    from urfr_tf.visualize.source_pictures import draw_sources, write_pngs
     from urfr_tf.visualize.sources import read_sources
 
     if args.data and not args.run:
@@ -66,18 +66,18 @@ def run(args: argparse.Namespace) -> int:
     drawn = []
     if args.data:
         from urfr_tf.runs.load_model import load_model
-        from urfr_tf.visualize.run_pictures import run_pictures, write_people_projector
+        from urfr_tf.visualize.model_pictures import draw_model_pictures, write_people_projector
 
         models = {source.name: load_model(str(source.folder)) for source in sources}
-        shown = run_pictures(models, args.data, args.images)
+        shown = draw_model_pictures(models, args.data, args.images)
         if args.projector:
             write_people_projector(args.projector, models[sources[0].name], args.data)
         drawn = shown.pictures
         sources[0].missing += shown.missing
         again += ["--data", args.data, "--images", str(args.images)]
-    drawn = pictures(sources) + drawn
-    tables = result_tables(sources) + run_tables(sources)
-    write_report(out, title, tables, drawn, notes(sources, shlex.join(again)))
+    drawn = draw_sources(sources) + drawn
+    tables = make_result_tables(sources) + make_run_tables(sources)
+    write_report(out, title, tables, drawn, describe_provenance(sources, shlex.join(again)))
     if args.png:
         write_pngs(args.png, drawn)
     if args.tensorboard:

@@ -17,7 +17,7 @@ from urfr_tf.errors import UrfrError, reason_of
 from urfr_tf.training.callbacks import Logs
 from urfr_tf.training.snapshot import Snapshot
 from urfr_tf.training.tasks.task import FloatArray
-from urfr_tf.visualize.report import Picture, picture_png
+from urfr_tf.visualize.report import Picture, encode_picture
 
 _SHOWN = 16
 
@@ -87,7 +87,7 @@ def write_pictures(folder: str | os.PathLike[str], pictures: Sequence[Picture]) 
         writer = tf.summary.create_file_writer(str(folder))
         with writer.as_default(step=0):
             for picture in pictures:
-                content = tf.io.decode_png(picture_png(picture), channels=3)
+                content = tf.io.decode_png(encode_picture(picture), channels=3)
                 tf.summary.image(picture.caption, content[tf.newaxis])
         writer.close()
     except tf.errors.OpError as error:

@@ -20,14 +20,14 @@ DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (7, 3)
 DPI = 144
 
 
-def new_figure(width: float, height: float) -> Figure:
+def create_figure(width: float, height: float) -> Figure:
     """An empty white figure of `width` x `height` inches with an Agg canvas and constrained layout."""
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
 
-def plain_axes(axes: Axes, title: str = "", x: str = "", y: str = "") -> None:
+def style_axes(axes: Axes, title: str = "", x: str = "", y: str = "") -> None:
     """Labels `axes`, draws a light grid behind the data and removes the box's upper and right side."""
     axes.set_title(title, fontsize=11, loc="left")
     axes.set_xlabel(x, fontsize=10)
@@ -39,7 +39,7 @@ def plain_axes(axes: Axes, title: str = "", x: str = "", y: str = "") -> None:
         axes.spines[side].set_visible(False)
 
 
-def bare_axes(axes: Axes) -> None:
+def strip_axes(axes: Axes) -> None:
     """Removes ticks, labels and frame: for photographs."""
     axes.set_xticks([])
     axes.set_yticks([])
@@ -47,12 +47,12 @@ def bare_axes(axes: Axes) -> None:
         spine.set_visible(False)
 
 
-def line_style(index: int) -> dict[str, Any]:
+def choose_line_style(index: int) -> dict[str, Any]:
     """Colour and dash of the `index`-th line of a picture (keyword arguments of `Axes.plot`)."""
     return {"color": PALETTE[index % len(PALETTE)], "linestyle": DASHES[index % len(DASHES)]}
 
 
-def png(figure: Figure) -> bytes:
+def encode_png(figure: Figure) -> bytes:
     """`figure` as PNG bytes at 144 dpi; the same figure gives the same bytes."""
     memory = io.BytesIO()
     figure.savefig(memory, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})

@@ -17,15 +17,15 @@ class Measured:
 Cell = str | int | float | Measured | None
 
 
-def number_text(value: int | float | Measured) -> str:
+def format_number(value: int | float | Measured) -> str:
     """A number as the tables show it: integers with thousands apart, fractions with four decimals.
 
     Above one it is five significant digits at most; what four decimals would hide comes as 7.67e-04.
     """
     if isinstance(value, Measured):
-        text = number_text(value.value) + ("†" if value.thin else "")
-        text += f" ± {number_text(value.error)}" if value.error is not None else ""
-        return text + (f" ({' to '.join(map(number_text, value.interval))})" if value.interval else "")
+        text = format_number(value.value) + ("†" if value.thin else "")
+        text += f" ± {format_number(value.error)}" if value.error is not None else ""
+        return text + (f" ({' to '.join(map(format_number, value.interval))})" if value.interval else "")
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, numbers.Integral):

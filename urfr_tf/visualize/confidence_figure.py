@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.visualize.canvas import line_style, new_figure, plain_axes
+from urfr_tf.visualize.canvas import choose_line_style, create_figure, style_axes
 
 
-def checked_confidence(confidence: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def check_confidence(confidence: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The confidences of each variation as float64 [N, K] of one K.
 
     Raises:
@@ -34,16 +34,16 @@ def checked_confidence(confidence: Mapping[str, np.ndarray]) -> dict[str, np.nda
     return found
 
 
-def confidence_figure(confidence: Mapping[str, np.ndarray]) -> Figure:
+def draw_confidences(confidence: Mapping[str, np.ndarray]) -> Figure:
     """Histograms of s = 1 / sigma^2, one panel a sub-embedding, one line a variation, axes shared.
 
     Args:
         confidence: for each kind of image ("clean", "blur", ...) its confidences [N, K], positive.
 
     Raises:
-        UrfrError: as `checked_confidence`.
+        UrfrError: as `check_confidence`.
     """
-    kinds = checked_confidence(confidence)
+    kinds = check_confidence(confidence)
     groups = next(iter(kinds.values())).shape[1]
     columns = min(4, groups)
     rows = -(-groups // columns)
@@ -54,13 +54,13 @@ def confidence_figure(confidence: Mapping[str, np.ndarray]) -> Figure:
     # Few images in many bins show their chance, not their distribution.
     bins = int(np.clip(2 * np.sqrt(min(map(len, kinds.values()))), 10, 40))
     edges = np.linspace(low - widen, high + widen, bins + 1)
-    figure = new_figure(max(4.5, 2.6 * columns), 0.8 + 1.75 * rows)
+    figure = create_figure(max(4.5, 2.6 * columns), 0.8 + 1.75 * rows)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for k, axes in enumerate(panels):
         if k >= groups:
             axes.set_visible(False)
             continue
-        plain_axes(axes, f"sub-embedding {k + 1}")
+        style_axes(axes, f"sub-embedding {k + 1}")
         for index, (name, values) in enumerate(kinds.items()):
             weights = np.full(len(values), 100 / len(values))
             axes.hist(
@@ -70,7 +70,7 @@ def confidence_figure(confidence: Mapping[str, np.ndarray]) -> Figure:
                 histtype="step",
                 linewidth=1.5,
                 label=f"{name} ({len(values):,})",
-                **line_style(index),
+                **choose_line_style(index),
             )
         axes.title.set_fontsize(9)
         axes.tick_params(labelsize=8)
@@ -83,19 +83,19 @@ def confidence_figure(confidence: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
-def confidence_change(confidence: Mapping[str, np.ndarray]) -> tuple[list[str], np.ndarray]:
+def compute_confidence_change(confidence: Mapping[str, np.ndarray]) -> tuple[list[str], np.ndarray]:
     """How each variation moves each confidence: median s under it over median s on clean images.
 
     Args:
-        confidence: as `confidence_figure`; the first kind is what the others are compared with.
+        confidence: as `draw_confidences`; the first kind is what the others are compared with.
 
     Returns:
         Names of the other kinds [V], and log2 of the ratios, float64 [V, K]; -1 is half the confidence.
 
     Raises:
-        UrfrError: as `checked_confidence`, or only one kind.
+        UrfrError: as `check_confidence`, or only one kind.
     """
-    kinds = checked_confidence(confidence)
+    kinds = check_confidence(confidence)
     if len(kinds) < 2:
         raise UrfrError("expected clean images and at least one variation to compare, got one kind of image")
     names = list(kinds)
@@ -103,14 +103,14 @@ def confidence_change(confidence: Mapping[str, np.ndarray]) -> tuple[list[str], 
     return names[1:], np.log2(medians[1:] / medians[0])
 
 
-def change_figure(confidence: Mapping[str, np.ndarray]) -> Figure:
-    """`confidence_change` as a table of colours: which sub-embedding trusts which variation less.
+def draw_confidence_changes(confidence: Mapping[str, np.ndarray]) -> Figure:
+    """`compute_confidence_change` as a table of colours: which sub-embedding trusts which variation less.
 
-    Arguments and errors as `confidence_change`.
+    Arguments and errors as `compute_confidence_change`.
     """
-    names, change = confidence_change(confidence)
+    names, change = compute_confidence_change(confidence)
     groups = change.shape[1]
-    figure = new_figure(max(5.6, 1.6 + 0.5 * groups), 1.3 + 0.42 * len(names))
+    figure = create_figure(max(5.6, 1.6 + 0.5 * groups), 1.3 + 0.42 * len(names))
     axes = figure.add_subplot()
     limit = max(float(np.abs(change).max()), 0.05)
     axes.imshow(change, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")

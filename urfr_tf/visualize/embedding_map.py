@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.visualize.canvas import bare_axes, new_figure
+from urfr_tf.visualize.canvas import create_figure, strip_axes
 
 
-def project(embedding: np.ndarray, seed: int = 0, perplexity: float = 30.0) -> np.ndarray:
+def project_embeddings(embedding: np.ndarray, seed: int = 0, perplexity: float = 30.0) -> np.ndarray:
     """t-SNE of unit-norm embeddings (van der Maaten and Hinton, JMLR 2008, in scikit-learn).
 
     Args:
@@ -40,7 +40,7 @@ def project(embedding: np.ndarray, seed: int = 0, perplexity: float = 30.0) -> n
         return tsne.fit_transform(array).astype(np.float32)
 
 
-def embedding_map_figure(
+def draw_embedding_map(
     maps: Mapping[str, np.ndarray], identities: np.ndarray, augmented: np.ndarray
 ) -> Figure:
     """One panel a system, for instance baseline beside proposed, over the same images.
@@ -62,7 +62,7 @@ def embedding_map_figure(
     shades = colormaps["tab20"](number) if len(names) <= 20 else colormaps["hsv"](number * 0.618034 % 1.0)
     across = min(2, len(maps))
     rows = -(-len(maps) // across)
-    figure = new_figure(5.2 * across, 4.9 * rows + 0.3)
+    figure = create_figure(5.2 * across, 4.9 * rows + 0.3)
     panels = figure.subplots(rows, across, squeeze=False).ravel()
     for axes, (name, given) in zip(panels, maps.items(), strict=False):
         points = np.asarray(given, np.float64)
@@ -81,7 +81,7 @@ def embedding_map_figure(
                 linewidths=0.4,
                 edgecolors="white" if marker == "o" else "black",
             )
-        bare_axes(axes)
+        strip_axes(axes)
         axes.set_title(name, fontsize=11, loc="left")
         axes.set_aspect("equal", adjustable="datalim")
         for spine in axes.spines.values():

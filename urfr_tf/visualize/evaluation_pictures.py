@@ -7,10 +7,10 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from urfr_tf.files import write_bytes
-from urfr_tf.visualize.canvas import png
-from urfr_tf.visualize.degraded import by_strength
-from urfr_tf.visualize.reject_pictures import curves_of
-from urfr_tf.visualize.robustness import reject_figure, robustness_figure
+from urfr_tf.visualize.canvas import encode_png
+from urfr_tf.visualize.degraded_metrics import group_by_strength
+from urfr_tf.visualize.reject_curves import read_reject_curves
+from urfr_tf.visualize.robustness_figures import draw_reject_curve, draw_robustness
 
 
 def draw_evaluation_figures(content: Mapping[str, object]) -> dict[str, Figure]:
@@ -25,11 +25,11 @@ def draw_evaluation_figures(content: Mapping[str, object]) -> dict[str, Figure]:
     """
     figures = {}
     metrics = content.get("metrics")
-    if isinstance(metrics, Mapping) and by_strength(metrics):
-        figures["robustness.png"] = robustness_figure(metrics)
-    for name, shares, rates, far in curves_of(content.get("reject")):
+    if isinstance(metrics, Mapping) and group_by_strength(metrics):
+        figures["robustness.png"] = draw_robustness(metrics)
+    for name, shares, rates, far in read_reject_curves(content.get("reject")):
         file_name = f"reject-{name.replace(' ', '')}.png" if name else "reject.png"
-        figures[file_name] = reject_figure(shares, rates, far)
+        figures[file_name] = draw_reject_curve(shares, rates, far)
     return figures
 
 
@@ -42,5 +42,5 @@ def write_evaluation_pictures(content: Mapping[str, object], folder: str | os.Pa
     paths = []
     for file_name, figure in draw_evaluation_figures(content).items():
         paths.append(Path(folder) / file_name)
-        write_bytes(paths[-1], png(figure))
+        write_bytes(paths[-1], encode_png(figure))
     return paths

@@ -8,14 +8,14 @@ import numpy as np
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import write_bytes, write_text
-from urfr_tf.visualize.tiles import checked_faces, tile
+from urfr_tf.visualize.face_tiles import check_faces, tile_faces
 
 # TensorBoard puts the sprite into one texture, and browsers take no larger one.
 MAX_SPRITE = 8192
 SIDE = 64
 
 
-def sprite(faces: np.ndarray, side: int = SIDE) -> np.ndarray:
+def make_sprite(faces: np.ndarray, side: int = SIDE) -> np.ndarray:
     """Faces as the square sheet of square tiles that the projector wants, row by row.
 
     Args:
@@ -25,11 +25,11 @@ def sprite(faces: np.ndarray, side: int = SIDE) -> np.ndarray:
         uint8 [R side, R side, 3] with R = ceil(sqrt(N)).
 
     Raises:
-        UrfrError: as `checked_faces`, or more faces than fit into 8192 x 8192 pixels.
+        UrfrError: as `check_faces`, or more faces than fit into 8192 x 8192 pixels.
     """
     import cv2
 
-    pictures = checked_faces(faces)
+    pictures = check_faces(faces)
     across = int(np.ceil(np.sqrt(len(pictures))))
     if across * side > MAX_SPRITE:
         raise UrfrError(
@@ -38,7 +38,7 @@ def sprite(faces: np.ndarray, side: int = SIDE) -> np.ndarray:
         )
     small = [cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA) for picture in pictures]
     blank = [np.full((side, side, 3), 255, np.uint8)] * (across**2 - len(small))
-    return tile(np.stack(small + blank), across, gap=0)
+    return tile_faces(np.stack(small + blank), across, gap=0)
 
 
 def write_projector(
@@ -70,7 +70,7 @@ def write_projector(
         raise UrfrError(
             f"expected a label and a face for each of {number} embeddings, got {lengths} and {len(faces)} faces"
         )
-    sheet = cv2.imencode(".png", sprite(faces)[..., ::-1])[1].tobytes()
+    sheet = cv2.imencode(".png", make_sprite(faces)[..., ::-1])[1].tobytes()
     rows = [list(map(_plain, row)) for row in zip(*labels.values(), strict=True)]
     # With a single column the projector takes the first line for a label, not for a heading.
     heading = [list(map(_plain, labels))] if len(labels) > 1 else []

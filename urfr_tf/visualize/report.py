@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import write_text
 from urfr_tf.visualize import canvas
-from urfr_tf.visualize.cells import Cell, number_text
+from urfr_tf.visualize.cells import Cell, format_number
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,14 @@ class Note:
     detail_name: str = "the details"
 
 
-def picture_png(picture: Picture) -> bytes:
+def encode_picture(picture: Picture) -> bytes:
     """The picture as PNG bytes.
 
     Raises:
         UrfrError: it is neither a figure nor PNG bytes.
     """
     if isinstance(picture.figure, Figure):
-        return canvas.png(picture.figure)
+        return canvas.encode_png(picture.figure)
     if not picture.figure.startswith(b"\x89PNG\r\n\x1a\n"):
         raise UrfrError(f"expected a matplotlib figure or PNG bytes for the picture {picture.caption!r}")
     return picture.figure
@@ -89,28 +89,28 @@ def replace_unprintable(value: object) -> object:
     return Markup(text) if isinstance(value, Markup) else text
 
 
-def cell_text(cell: Cell) -> str:
+def format_cell(cell: Cell) -> str:
     """A cell as text; empty for what was not measured."""
     if cell is None:
         return ""
-    return cell if isinstance(cell, str) else number_text(cell)
+    return cell if isinstance(cell, str) else format_number(cell)
 
 
-def heading_html(cell: Cell) -> Markup:
+def render_heading(cell: Cell) -> Markup:
     """A row's heading. A long dotted name may break after a dot rather than within a word."""
     # No entity of `escape` holds these four characters.
-    return Markup(re.sub(r"([._/:])", r"\1<wbr>", str(escape(replace_unprintable(cell_text(cell))))))
+    return Markup(re.sub(r"([._/:])", r"\1<wbr>", str(escape(replace_unprintable(format_cell(cell))))))
 
 
-def command_html(command: str) -> Markup:
+def render_command(command: str) -> Markup:
     """A command. Its options stay whole where the line breaks: "-" and "-set" would be hard to read."""
     text = str(escape(replace_unprintable(command)))
     return Markup(re.sub(r"(?<!\S)-[\w-]+", r'<span class="option">\g<0></span>', text))
 
 
-def png_base64(picture: Picture) -> str:
+def encode_base64(picture: Picture) -> str:
     """The picture as base64, for a `data:` address."""
-    return base64.b64encode(picture_png(picture)).decode("ascii")
+    return base64.b64encode(encode_picture(picture)).decode("ascii")
 
 
 def template_environment() -> Environment:
@@ -124,10 +124,10 @@ def template_environment() -> Environment:
         finalize=replace_unprintable,
     )
     environment.filters.update(
-        cell_text=cell_text,
-        heading_html=heading_html,
-        command_html=command_html,
-        png_base64=png_base64,
+        format_cell=format_cell,
+        render_heading=render_heading,
+        render_command=render_command,
+        encode_base64=encode_base64,
     )
     return environment
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from urfr_tf.visualize.cells import Cell, Measured
-from urfr_tf.visualize.degraded import DEGRADED, STDERR, UNITS
+from urfr_tf.visualize.degraded_metrics import DEGRADED, STDERR, UNITS
 from urfr_tf.visualize.report import Table
-from urfr_tf.visualize.sources import Evaluation, Source
+from urfr_tf.visualize.sources import ReportedEvaluation, ReportSource
 
-Group = Sequence[tuple[str, Evaluation]]
+Group = Sequence[tuple[str, ReportedEvaluation]]
 
 
-def systems(sources: Sequence[Source]) -> list[tuple[str, Evaluation]]:
+def list_systems(sources: Sequence[ReportSource]) -> list[tuple[str, ReportedEvaluation]]:
     """Every evaluation with the name of its row; the source's name leads where there are several sources.
 
     Within a protocol of a source the best come first, by the first metric; the sources keep the order
@@ -21,7 +21,7 @@ def systems(sources: Sequence[Source]) -> list[tuple[str, Evaluation]]:
     """
     rows = []
     for source in sources:
-        protocols = ordered(evaluation.protocol for evaluation in source.evaluations)
+        protocols = drop_duplicates(evaluation.protocol for evaluation in source.evaluations)
         for evaluation in sorted(source.evaluations, key=lambda e: (protocols.index(e.protocol), _rank(e))):
             twin = any(
                 other is not evaluation and other.raw == evaluation.raw and other.folder != source.folder
@@ -36,15 +36,15 @@ def systems(sources: Sequence[Source]) -> list[tuple[str, Evaluation]]:
     return rows
 
 
-def by_protocol(sources: Sequence[Source]) -> dict[str, list[tuple[str, Evaluation]]]:
+def group_by_protocol(sources: Sequence[ReportSource]) -> dict[str, list[tuple[str, ReportedEvaluation]]]:
     """`systems`, protocol by protocol."""
-    groups: dict[str, list[tuple[str, Evaluation]]] = {}
-    for name, evaluation in systems(sources):
+    groups: dict[str, list[tuple[str, ReportedEvaluation]]] = {}
+    for name, evaluation in list_systems(sources):
         groups.setdefault(evaluation.protocol, []).append((name, evaluation))
     return groups
 
 
-def ordered(names: Iterable[str]) -> list[str]:
+def drop_duplicates(names: Iterable[str]) -> list[str]:
     """The different names in the order of their first appearance."""
     return list(dict.fromkeys(names))
 
@@ -57,10 +57,10 @@ _SPELT = {
 }
 
 
-def metric_title(name: str) -> str:
+def format_metric_name(name: str) -> str:
     """A metric's name as a column heading: tar@far=1e-3 -> TAR at FAR 1e-3."""
     if name.startswith("val_"):
-        return f"Validation {metric_title(name.removeprefix('val_'))}"
+        return f"Validation {format_metric_name(name.removeprefix('val_'))}"
     for short, long in _SPELT.items():
         if name.startswith(short):
             return long + name[len(short) :].replace("_", " ").strip()
@@ -68,7 +68,7 @@ def metric_title(name: str) -> str:
     return {"map": "mAP", "auc": "AUC", "eer": "EER"}.get(name, titled)
 
 
-def _rank(evaluation: Evaluation) -> float:
+def _rank(evaluation: ReportedEvaluation) -> float:
     name, value = next(iter(evaluation.metrics.items()), ("", math.nan))
     if math.isnan(value):
         return math.inf
@@ -81,11 +81,11 @@ def _lower_is_better(name: str) -> bool:
 
 def _shown(names: Iterable[str]) -> list[str]:
     """Metrics without the standard errors, which stand beside their metric."""
-    every = ordered(names)
+    every = drop_duplicates(names)
     return [name for name in every if not (name.endswith(STDERR) and name.removesuffix(STDERR) in every)]
 
 
-def _measured(evaluation: Evaluation, name: str, stderr: str) -> Cell:
+def _measured(evaluation: ReportedEvaluation, name: str, stderr: str) -> Cell:
     """The metric with its standard error (the metric `stderr`) or its interval, marked where it is thin."""
     value = evaluation.metrics.get(name)
     if value is None:
@@ -99,7 +99,7 @@ def _measured(evaluation: Evaluation, name: str, stderr: str) -> Cell:
     )
 
 
-def _interval(evaluation: Evaluation, name: str) -> tuple[float, float] | None:
+def _interval(evaluation: ReportedEvaluation, name: str) -> tuple[float, float] | None:
     intervals = evaluation.raw.get("intervals")
     ends = intervals.get(name) if isinstance(intervals, dict) else None
     if isinstance(ends, list) and len(ends) == 2 and all(isinstance(end, int | float) for end in ends):
@@ -149,7 +149,7 @@ def _result(protocol: str, group: Group) -> Table:
         ]
         for name, evaluation in group
     ]
-    columns = ["System", "Score", *map(metric_title, names)]
+    columns = ["System", "Score", *map(format_metric_name, names)]
     return Table(f"Results, protocol {protocol}", columns, rows, _legend(rows), _best_cells(rows, names, 2))
 
 
@@ -164,13 +164,13 @@ def _degraded(protocol: str, group: Group) -> Table | None:
                 row[match[1]] = _measured(evaluation, key, f"{match[1]}{STDERR}@{match[2]}={match[3]}")
     if not found:
         return None
-    names = ordered(metric for row in found.values() for metric in row)
+    names = drop_duplicates(metric for row in found.values() for metric in row)
     rows: list[list[Cell]] = [
         [degradation, name, *(row.get(metric) for metric in names)]
         for (name, degradation), row in found.items()
     ]
     note = f"Strengths: {'; '.join(f'{variation}, {unit}' for variation, unit in UNITS.items())}."
-    columns = ["Degradation", "System", *map(metric_title, names)]
+    columns = ["Degradation", "System", *map(format_metric_name, names)]
     return Table(f"Degraded probes, protocol {protocol}", columns, rows, note)
 
 
@@ -182,7 +182,7 @@ def _counts(protocol: str, group: Group) -> Table | None:
     """What the figures rest on: rows are counts, columns systems, or one column where all agree."""
     names = [
         name
-        for name in ordered(name for _, evaluation in group for name in evaluation.counts)
+        for name in drop_duplicates(name for _, evaluation in group for name in evaluation.counts)
         if any(evaluation.counts.get(name) not in (None, {}, []) for _, evaluation in group)
     ]
     if not names:
@@ -193,15 +193,16 @@ def _counts(protocol: str, group: Group) -> Table | None:
         {"All systems": columns[0]} if alike else dict(zip((name for name, _ in group), columns, strict=True))
     )
     rows: list[list[Cell]] = [
-        [metric_title(name), *(column[at] for column in shown.values())] for at, name in enumerate(names)
+        [format_metric_name(name), *(column[at] for column in shown.values())]
+        for at, name in enumerate(names)
     ]
     note = "" if alike else "The counts differ: these systems did not see the same pairs or images."
     return Table(f"What was counted, protocol {protocol}", ["Count", *shown], rows, note)
 
 
-def result_tables(sources: Sequence[Source]) -> list[Table]:
+def make_result_tables(sources: Sequence[ReportSource]) -> list[Table]:
     """For each protocol its results, its degraded probes if any, and what was counted."""
     tables = []
-    for protocol, group in by_protocol(sources).items():
+    for protocol, group in group_by_protocol(sources).items():
         tables += [_result(protocol, group), _degraded(protocol, group), _counts(protocol, group)]
     return [table for table in tables if table is not None]

@@ -11,9 +11,9 @@ import yaml
 from urfr_tf.config.renamed_keys import rename_old_keys
 from urfr_tf.visualize.cells import Cell
 from urfr_tf.visualize.report import Table
-from urfr_tf.visualize.result_tables import metric_title, ordered
-from urfr_tf.visualize.sources import Source
-from urfr_tf.visualize.training_curves import NUMBERED
+from urfr_tf.visualize.result_tables import drop_duplicates, format_metric_name
+from urfr_tf.visualize.sources import ReportSource
+from urfr_tf.visualize.training_figures import NUMBERED
 
 MAX_LOG_ROWS = 12
 
@@ -24,7 +24,7 @@ def _log_cell(name: str, value: float) -> Cell:
     return int(value) if name in ("epoch", "step") and math.isfinite(value) else float(value)
 
 
-def training_table(source: Source) -> Table | None:
+def make_training_table(source: ReportSource) -> Table | None:
     """The epochs of a run's log.csv: all of them, or 12 spread evenly with the first and the last."""
     if not source.log:
         return None
@@ -46,23 +46,23 @@ def training_table(source: Source) -> Table | None:
         )
     return Table(
         caption=f"Training of {source.name}, by epoch",
-        columns=list(map(metric_title, names)),
+        columns=list(map(format_metric_name, names)),
         rows=rows,
         note=" ".join(said),
     )
 
 
-def flatten(tree: Any, prefix: str = "") -> dict[str, str]:
+def flatten_tree(tree: Any, prefix: str = "") -> dict[str, str]:
     """A tree of mappings as dotted keys -> text: {'a': {'b': 1}} -> {'a.b': '1'}."""
     if isinstance(tree, dict) and tree:
         flat: dict[str, str] = {}
         for key, value in tree.items():
-            flat.update(flatten(value, f"{prefix}.{key}" if prefix else str(key)))
+            flat.update(flatten_tree(value, f"{prefix}.{key}" if prefix else str(key)))
         return flat
     return {prefix: tree if isinstance(tree, str) else json.dumps(tree, default=str)}
 
 
-def _settings(source: Source) -> dict[str, str]:
+def _settings(source: ReportSource) -> dict[str, str]:
     path = source.folder / "config.yaml"
     try:
         # An alias lets a short file unfold into one of any size; a resolved configuration has none.
@@ -73,10 +73,10 @@ def _settings(source: Source) -> dict[str, str]:
     except (yaml.YAMLError, RecursionError) as error:
         source.missing.append(f"{path} does not parse as YAML: {str(error).splitlines()[0]}.")
         return {}
-    return flatten(rename_old_keys(tree)) if isinstance(tree, dict) else {}
+    return flatten_tree(rename_old_keys(tree)) if isinstance(tree, dict) else {}
 
 
-def difference_table(sources: Sequence[Source]) -> Table | None:
+def make_difference_table(sources: Sequence[ReportSource]) -> Table | None:
     """The settings in which two or more runs differ, side by side; None for a single run."""
     runs = [source for source in sources if source.config]
     if len(runs) < 2:
@@ -84,25 +84,25 @@ def difference_table(sources: Sequence[Source]) -> Table | None:
     settings = [_settings(source) for source in runs]
     rows: list[list[Cell]] = [
         [key, *(one.get(key) for one in settings)]
-        for key in ordered(key for one in settings for key in one)
+        for key in drop_duplicates(key for one in settings for key in one)
         if len({one.get(key) for one in settings}) > 1
     ]
     columns = ["Setting", *(source.name for source in runs)]
     return Table("Settings that differ", columns, rows, "" if rows else "Every setting is the same.")
 
 
-def facts_table(sources: Sequence[Source]) -> Table | None:
+def make_facts_table(sources: Sequence[ReportSource]) -> Table | None:
     """What run.json says of each run (commit, seed, versions); the command stands in the notes."""
     runs = [source for source in sources if source.facts]
     if not runs:
         return None
-    facts = [flatten({k: v for k, v in source.facts.items() if k != "command"}) for source in runs]
-    keys = ordered(key for one in facts for key in one)
+    facts = [flatten_tree({k: v for k, v in source.facts.items() if k != "command"}) for source in runs]
+    keys = drop_duplicates(key for one in facts for key in one)
     rows: list[list[Cell]] = [[key, *(one.get(key) for one in facts)] for key in keys]
     return Table("What ran", ["Fact", *(source.name for source in runs)], rows) if rows else None
 
 
-def run_tables(sources: Sequence[Source]) -> list[Table]:
+def make_run_tables(sources: Sequence[ReportSource]) -> list[Table]:
     """How the runs differ, then the training of each, then what ran."""
-    maybe = [difference_table(sources), *map(training_table, sources), facts_table(sources)]
+    maybe = [make_difference_table(sources), *map(make_training_table, sources), make_facts_table(sources)]
     return [table for table in maybe if table is not None]

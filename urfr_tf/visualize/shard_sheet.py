@@ -8,12 +8,12 @@ import numpy as np
 from urfr_tf.augment.choose import VARIATIONS, augment
 from urfr_tf.data.inspection import Sample
 from urfr_tf.faces.template import five_points
-from urfr_tf.visualize.canvas import PALETTE, bare_axes, new_figure, plain_axes, png
+from urfr_tf.visualize.canvas import PALETTE, create_figure, encode_png, strip_axes, style_axes
 
 TRAINING_PROBABILITY = 0.3
 
 
-def augmented(sample: Sample, seed: int) -> list[tuple[str, np.ndarray, list[str]]]:
+def augment_sample(sample: Sample, seed: int) -> list[tuple[str, np.ndarray, list[str]]]:
     """Every image under each variation alone, and as in training.
 
     Points that are unknown are taken to be the template's, as the pipeline does.
@@ -37,7 +37,7 @@ def augmented(sample: Sample, seed: int) -> list[tuple[str, np.ndarray, list[str
     return columns
 
 
-def shard_sheet(
+def draw_shard_sheet(
     sample: Sample, columns: list[tuple[str, np.ndarray, list[str]]], numbers: dict[str, Any]
 ) -> bytes:
     """The sheet as PNG.
@@ -48,7 +48,7 @@ def shard_sheet(
         numbers: of `data.inspection.summary`.
     """
     rows, wide = len(sample.images), len(columns) + 1
-    figure = new_figure(1.25 * wide, 1.35 * rows + 2.9)
+    figure = create_figure(1.25 * wide, 1.35 * rows + 2.9)
     # An empty row, so that the last labels and the histogram's title stay apart.
     grid = figure.add_gridspec(rows + 2, wide, height_ratios=[1.35] * rows + [0.2, 2.4])
     for row in range(rows):
@@ -57,7 +57,7 @@ def shard_sheet(
         for column, (title, image, label) in enumerate(tiles):
             axes = figure.add_subplot(grid[row, column])
             axes.imshow(np.clip(np.rint(image), 0, 255).astype(np.uint8))
-            bare_axes(axes)
+            strip_axes(axes)
             axes.set_xlabel(label[:22], fontsize=6, parse_math=False)
             if row == 0:
                 axes.set_title(title, fontsize=8)
@@ -70,8 +70,8 @@ def shard_sheet(
     room = max(0.0, 8 - len(bins)) / 2  # a single bar is not to fill the sheet
     axes.set_xlim(-0.6 - room, len(bins) - 0.4 + room)
     title = f"{numbers['images']} images of {numbers['people']} people"
-    plain_axes(axes, title, "images of a person", "people")
+    style_axes(axes, title, "images of a person", "people")
     with warnings.catch_warnings():
         # Names in scripts that the font does not have are drawn as boxes; that is said nowhere else either.
         warnings.filterwarnings("ignore", message="Glyph")
-        return png(figure)
+        return encode_png(figure)

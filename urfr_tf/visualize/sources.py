@@ -23,7 +23,7 @@ MAX_SCORES_BYTES = 2**30
 
 
 @dataclass
-class Evaluation:
+class ReportedEvaluation:
     """One metrics.json and, if it is there, the scores.npz beside it.
 
     metrics: fractions by name. scores float64 [P], same bool [P]: None where scores.npz has none.
@@ -44,7 +44,7 @@ class Evaluation:
 
 
 @dataclass
-class Source:
+class ReportSource:
     """A folder of the report: a run (config, facts, log) and every evaluation below it."""
 
     name: str
@@ -52,7 +52,7 @@ class Source:
     config: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
     log: dict[str, np.ndarray] = field(default_factory=dict)
-    evaluations: list[Evaluation] = field(default_factory=list)
+    evaluations: list[ReportedEvaluation] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
 
@@ -118,7 +118,7 @@ def read_log(path: Path, missing: list[str]) -> dict[str, np.ndarray]:
     return {name: values for name, values in columns.items() if np.isfinite(values).any()}
 
 
-def read_scores(path: Path, evaluation: Evaluation, missing: list[str]) -> None:
+def read_scores(path: Path, evaluation: ReportedEvaluation, missing: list[str]) -> None:
     """Puts the pairs and the CMC curves of a scores.npz into `evaluation`; says what cannot be used."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -166,7 +166,7 @@ def _wrong_pairs(scores: np.ndarray | None, same: np.ndarray | None) -> str:
     return ""
 
 
-def read_evaluation(path: Path, name: str, missing: list[str]) -> Evaluation | None:
+def read_evaluation(path: Path, name: str, missing: list[str]) -> ReportedEvaluation | None:
     """The evaluation whose metrics.json is `path`; None, and a sentence, when it has not the form."""
     raw = _json_object(path, missing)
     if raw is None:
@@ -184,7 +184,7 @@ def read_evaluation(path: Path, name: str, missing: list[str]) -> Evaluation | N
         others = ", ".join(sorted(str(key) for key in metrics if str(key) not in numbers))
         missing.append(f"These metrics of {path} are not numbers and are not shown: {others}.")
     counts = raw.get("counts")
-    evaluation = Evaluation(
+    evaluation = ReportedEvaluation(
         name=name,
         folder=path.parent,
         protocol=str(raw.get("protocol", "unnamed protocol")),
@@ -210,7 +210,7 @@ def _short_names(folder: Path, paths: list[Path], own: str) -> list[str]:
     ]
 
 
-def read_sources(folders: Sequence[str], *, run: bool) -> list[Source]:
+def read_sources(folders: Sequence[str], *, run: bool) -> list[ReportSource]:
     """`read_source` of each folder, named by its last part, or as it was given where two are alike."""
     lasts = [Path(folder).resolve().name for folder in folders]
     return [
@@ -219,7 +219,7 @@ def read_sources(folders: Sequence[str], *, run: bool) -> list[Source]:
     ]
 
 
-def read_source(folder: str | os.PathLike[str], *, run: bool, name: str | None = None) -> Source:
+def read_source(folder: str | os.PathLike[str], *, run: bool, name: str | None = None) -> ReportSource:
     """Reads everything a report uses below `folder`.
 
     run: the folder is a run, so a missing config.yaml, run.json or log.csv is worth a sentence.
@@ -231,7 +231,7 @@ def read_source(folder: str | os.PathLike[str], *, run: bool, name: str | None =
     root = Path(folder)
     if not root.is_dir():
         raise UrfrError(f"expected the folder of a {'run' if run else 'evaluation'}, but {root} is none")
-    source = Source(name=name or root.resolve().name, folder=root)
+    source = ReportSource(name=name or root.resolve().name, folder=root)
     if run or (root / "log.csv").exists():
         source.config = _text(root / "config.yaml", source.missing) or ""
         source.facts = _json_object(root / "run.json", source.missing) or {}

@@ -6,13 +6,13 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.visualize.canvas import bare_axes, new_figure
-from urfr_tf.visualize.tiles import checked_faces
+from urfr_tf.visualize.canvas import create_figure, strip_axes
+from urfr_tf.visualize.face_tiles import check_faces
 
 COLUMNS = 4
 
 
-def sorted_by_uncertainty(variance: np.ndarray) -> np.ndarray:
+def sort_by_uncertainty(variance: np.ndarray) -> np.ndarray:
     """Indices [N] from the surest to the least sure image, by the geometric mean of its K variances.
 
     Args:
@@ -29,13 +29,13 @@ def sorted_by_uncertainty(variance: np.ndarray) -> np.ndarray:
     return np.argsort(np.log(array).mean(axis=1), kind="stable")
 
 
-def heatmap_shape(groups: int) -> tuple[int, int]:
+def choose_heatmap_shape(groups: int) -> tuple[int, int]:
     """Rows and columns of the heatmap of K values: the divisors of K nearest to a square (16 -> 4 x 4)."""
     rows = next(r for r in range(int(groups**0.5), 0, -1) if groups % r == 0)
     return rows, groups // rows
 
 
-def uncertainty_figure(faces: np.ndarray, variance: np.ndarray, limit: int = 24) -> Figure:
+def draw_uncertainties(faces: np.ndarray, variance: np.ndarray, limit: int = 24) -> Figure:
     """Faces from sure to unsure, each with its K variances as a heatmap on one logarithmic scale.
 
     Args:
@@ -44,24 +44,24 @@ def uncertainty_figure(faces: np.ndarray, variance: np.ndarray, limit: int = 24)
         limit: at most so many faces are shown, spread evenly over the sorted order.
 
     Raises:
-        UrfrError: as `sorted_by_uncertainty` and `checked_faces`, or N differs.
+        UrfrError: as `sort_by_uncertainty` and `check_faces`, or N differs.
     """
-    order = sorted_by_uncertainty(variance)
-    pictures, values = checked_faces(faces), np.asarray(variance, np.float64)
+    order = sort_by_uncertainty(variance)
+    pictures, values = check_faces(faces), np.asarray(variance, np.float64)
     if len(pictures) != len(values):
         raise UrfrError(f"expected as many faces as variances, got {len(pictures)} and {len(values)}")
     shown = order[np.unique(np.linspace(0, len(order) - 1, min(limit, len(order))).round().astype(int))]
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
-    shape = heatmap_shape(values.shape[1])
+    shape = choose_heatmap_shape(values.shape[1])
     low, high = values[shown].min(), values[shown].max()
     scale = LogNorm(low, high if high > low * 1.0001 else low * 1.01)
-    figure = new_figure(max(5.0, 2.4 * columns + 0.8), 1.35 * rows + 0.7)
+    figure = create_figure(max(5.0, 2.4 * columns + 0.8), 1.35 * rows + 0.7)
     panels = figure.subplots(rows, 2 * columns, squeeze=False)
     for place in range(rows * columns):
         face, heat = panels[place // columns, 2 * (place % columns) : 2 * (place % columns) + 2]
-        bare_axes(face)
-        bare_axes(heat)
+        strip_axes(face)
+        strip_axes(heat)
         if place >= len(shown):
             face.set_visible(False)
             heat.set_visible(False)

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from urfr_tf.visualize.report import Note
-from urfr_tf.visualize.result_tables import ordered, systems
-from urfr_tf.visualize.sources import Evaluation, Source
+from urfr_tf.visualize.result_tables import drop_duplicates, list_systems
+from urfr_tf.visualize.sources import ReportedEvaluation, ReportSource
 
 
-def command_text(command: Any) -> str:
+def format_command(command: Any) -> str:
     """A command as one line for a shell, from a string or a list of arguments."""
     if isinstance(command, list):
         return shlex.join(str(part) for part in command)
     return command if isinstance(command, str) else ""
 
 
-def _threshold(evaluation: Evaluation) -> str:
+def _threshold(evaluation: ReportedEvaluation) -> str:
     """The threshold, and the FAR that it was chosen for and really reaches."""
     threshold = evaluation.raw.get("threshold")
     if threshold is None:
@@ -32,8 +32,8 @@ def _threshold(evaluation: Evaluation) -> str:
     return f"threshold {json.dumps(threshold)}"
 
 
-def _evaluation_note(name: str, evaluation: Evaluation) -> Note:
-    command = command_text(evaluation.raw.get("command"))
+def _evaluation_note(name: str, evaluation: ReportedEvaluation) -> Note:
+    command = format_command(evaluation.raw.get("command"))
     said = f"Read from {evaluation.folder / 'metrics.json'}"
     said += f", measured on {evaluation.model}" if evaluation.model else ""
     said += f" with the score {evaluation.score}" if evaluation.score else ""
@@ -49,12 +49,12 @@ def _evaluation_note(name: str, evaluation: Evaluation) -> Note:
     return Note(f"{name}, protocol {evaluation.protocol}", said, command, whole, "metrics.json")
 
 
-def notes(sources: Sequence[Source], again: str) -> list[Note]:
+def describe_provenance(sources: Sequence[ReportSource], again: str) -> list[Note]:
     """How each number was obtained, the command for it, and what is missing; `again` remakes the report."""
     found = []
     for source in sources:
         if source.config or source.facts:
-            command = command_text(source.facts.get("command"))
+            command = format_command(source.facts.get("command"))
             found.append(
                 Note(
                     f"The run {source.name}",
@@ -65,9 +65,9 @@ def notes(sources: Sequence[Source], again: str) -> list[Note]:
                     "config.yaml",
                 )
             )
-    found += [_evaluation_note(name, evaluation) for name, evaluation in systems(sources)]
+    found += [_evaluation_note(name, evaluation) for name, evaluation in list_systems(sources)]
     found.append(Note("This report", "Made only from the files named above.", again))
-    gaps = ordered(sentence for source in sources for sentence in source.missing)
+    gaps = drop_duplicates(sentence for source in sources for sentence in source.missing)
     if gaps:
         found.append(Note("What is missing", " ".join(gaps)))
     return found

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.visualize.canvas import DASHES, PALETTE, new_figure, plain_axes
+from urfr_tf.visualize.canvas import DASHES, PALETTE, create_figure, style_axes
 
 Log = Mapping[str, np.ndarray]
 
@@ -25,7 +25,7 @@ MAX_LEGEND = 10
 NUMBERED = re.compile(r"(.+?)((?:_\d+)+)")
 
 
-def subjects(names: Sequence[str]) -> dict[str, list[str]]:
+def group_columns(names: Sequence[str]) -> dict[str, list[str]]:
     """Sorts the columns of log.csv into pictures: subject -> columns, in the order of the file.
 
     Confidences come together, so do validation columns (val_...), loss terms, learning rates and numbered
@@ -84,7 +84,7 @@ def _draw(axes: Axes, x: np.ndarray, log: Log, names: Sequence[str], run: int, p
             axes.fill_between(x, y - around, y + around, color=color, alpha=0.15, linewidth=0)
 
 
-def training_figures(logs: Mapping[str, Log]) -> dict[str, Figure]:
+def draw_training(logs: Mapping[str, Log]) -> dict[str, Figure]:
     """One figure a subject, the runs drawn over each other.
 
     Args:
@@ -102,10 +102,10 @@ def training_figures(logs: Mapping[str, Log]) -> dict[str, Figure]:
         lengths = {len(values) for values in log.values()}
         if len(lengths) != 1 or lengths == {0}:
             raise UrfrError(f"expected columns of one length in the log of {run}, got {sorted(lengths)}")
-    every = subjects(list(dict.fromkeys(name for log in logs.values() for name in log)))
+    every = group_columns(list(dict.fromkeys(name for log in logs.values() for name in log)))
     figures = {}
     for subject, names in every.items():
-        figure = new_figure(5.6, 3.6)
+        figure = create_figure(5.6, 3.6)
         axes = figure.add_subplot()
         clock = "epoch"
         values = []
@@ -118,7 +118,7 @@ def training_figures(logs: Mapping[str, Log]) -> dict[str, Figure]:
         flat = flat[np.isfinite(flat)]
         if subject == "loss" and flat.size and flat.min() > 0 and flat.max() > 50 * flat.min():
             axes.set_yscale("log")
-        plain_axes(axes, subject.replace("_", " ").capitalize(), clock, "")
+        style_axes(axes, subject.replace("_", " ").capitalize(), clock, "")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if 1 < len(axes.lines) <= MAX_LEGEND or subject == "confidence":
             axes.legend(fontsize=8, frameon=False)

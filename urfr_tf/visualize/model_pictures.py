@@ -18,12 +18,16 @@ from urfr_tf.data.stream.settings import Augmentation, Sampling, StreamSettings
 from urfr_tf.data.stream.training_stream import training_dataset
 from urfr_tf.errors import UrfrError
 from urfr_tf.runs.embedder import Embedder
-from urfr_tf.visualize.confidence_figure import change_figure, confidence_change, confidence_figure
-from urfr_tf.visualize.embedding_map import embedding_map_figure, project
-from urfr_tf.visualize.extremes import extremes_figure
+from urfr_tf.visualize.confidence_figure import (
+    compute_confidence_change,
+    draw_confidence_changes,
+    draw_confidences,
+)
+from urfr_tf.visualize.embedding_map import draw_embedding_map, project_embeddings
+from urfr_tf.visualize.extremes_figure import draw_extremes
 from urfr_tf.visualize.projector import write_projector
 from urfr_tf.visualize.report import Picture
-from urfr_tf.visualize.uncertainty_figure import uncertainty_figure
+from urfr_tf.visualize.uncertainty_figure import draw_uncertainties
 
 BATCH = 32
 CLEAN = "clean"
@@ -41,7 +45,7 @@ class People:
 
 
 @dataclass
-class Shown:
+class PictureSet:
     """Pictures, and sentences about those that could not be made."""
 
     pictures: list[Picture] = field(default_factory=list)
@@ -110,47 +114,49 @@ def sample_people(shards: str, size: int, seed: int = 0) -> People:
     )
 
 
-def embed(model: Embedder, faces: np.ndarray) -> dict[str, np.ndarray]:
+def embed_faces(model: Embedder, faces: np.ndarray) -> dict[str, np.ndarray]:
     """The model's outputs for any number of faces, 32 at a time."""
     parts = [model(faces[at : at + BATCH]) for at in range(0, len(faces), BATCH)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def confidence_pictures(name: str, model: Embedder, kinds: Mapping[str, np.ndarray]) -> Shown:
+def draw_confidence_pictures(name: str, model: Embedder, kinds: Mapping[str, np.ndarray]) -> PictureSet:
     """Figures 1 to 3 and the extremes of each sub-embedding, for one model.
 
     Args:
         name: of the model, for the captions. kinds: faces of `sample_kinds` in the model's size.
     """
-    confidence = {kind: embed(model, faces)[keys.CONFIDENCE] for kind, faces in kinds.items()}
+    confidence = {kind: embed_faces(model, faces)[keys.CONFIDENCE] for kind, faces in kinds.items()}
     everything = np.concatenate(list(confidence.values()))
     if not (np.isfinite(everything) & (everything > 0)).all():
-        return Shown(missing=[f"{name} gives confidences that are not positive and finite: nothing to draw."])
+        return PictureSet(
+            missing=[f"{name} gives confidences that are not positive and finite: nothing to draw."]
+        )
     if np.ptp(everything) <= 1e-5 * np.abs(everything).max():
-        return Shown(
+        return PictureSet(
             missing=[f"The confidences of {name} are fixed at {everything.flat[0]:.4g}: nothing to draw."]
         )
     medians = "; ".join(f"{kind} {np.median(values):.3g}" for kind, values in confidence.items())
     faces, variance = np.concatenate(list(kinds.values())), 1 / everything
     means = np.exp(np.log(variance).mean(axis=1))
-    shown = Shown()
+    shown = PictureSet()
     shown.pictures.append(
         Picture(
             f"Confidences of {name} over the same images, clean and under each variation (supplement, Figure 1)",
             f"Histograms, one panel for each of {everything.shape[1]} sub-embeddings. Medians over all: {medians}.",
-            confidence_figure(confidence),
+            draw_confidences(confidence),
             wide=True,
         )
     )
     if len(confidence) > 1:
-        kind_names, change = confidence_change(confidence)
+        kind_names, change = compute_confidence_change(confidence)
         at = np.unravel_index(change.argmin(), change.shape)
         shown.pictures.append(
             Picture(
                 f"What each variation does to each confidence of {name}",
                 f"A table of colours. The largest loss: sub-embedding {at[1] + 1} under {kind_names[at[0]]}, to "
                 f"{2 ** change[at]:.2f} of its median on clean images.",
-                change_figure(confidence),
+                draw_confidence_changes(confidence),
                 wide=True,
             )
         )
@@ -159,21 +165,21 @@ def confidence_pictures(name: str, model: Embedder, kinds: Mapping[str, np.ndarr
             f"Uncertainties of {name} beside the faces, sorted (supplement, Figures 2 and 3)",
             f"Faces in rising order of their mean uncertainty, from {means.min():.3g} to {means.max():.3g}, each "
             "with a heatmap of its sub-embeddings.",
-            uncertainty_figure(faces, variance),
+            draw_uncertainties(faces, variance),
             wide=True,
         ),
         Picture(
             f"The faces that each sub-embedding of {name} trusts most and least",
             "One row for each sub-embedding: its five most confident and five least confident faces, clean and "
             "varied ones together.",
-            extremes_figure(faces, everything),
+            draw_extremes(faces, everything),
             wide=True,
         ),
     ]
     return shown
 
 
-def map_picture(models: Mapping[str, Embedder], shards: str, seed: int = 0) -> Shown:
+def draw_map_picture(models: Mapping[str, Embedder], shards: str, seed: int = 0) -> PictureSet:
     """Figure 4: the same people in the space of each model, by t-SNE.
 
     Raises:
@@ -183,17 +189,17 @@ def map_picture(models: Mapping[str, Embedder], shards: str, seed: int = 0) -> S
     people: People | None = None
     for name, model in models.items():
         people = sample_people(shards, model.input_size, seed)
-        points[name] = project(embed(model, people.faces)[keys.EMBEDDING], seed)
+        points[name] = project_embeddings(embed_faces(model, people.faces)[keys.EMBEDDING], seed)
     if people is None:
         raise UrfrError("expected at least one model for the map of embeddings, got none")
     number = len(np.unique(people.labels))
-    return Shown(
+    return PictureSet(
         [
             Picture(
                 "Embeddings by t-SNE: colour is the person, circles are original, triangles augmented images "
                 "(supplement, Figure 4)",
                 f"A map for each of {', '.join(models)}: {len(people.labels)} images of {number} people.",
-                embedding_map_figure(points, people.labels, people.augmented),
+                draw_embedding_map(points, people.labels, people.augmented),
                 wide=len(models) > 1,
             )
         ]
@@ -214,10 +220,10 @@ def write_people_projector(
         "person": [identities[label] for label in people.labels],
         "augmented": ["augmented" if one else "original" for one in people.augmented],
     }
-    write_projector(folder, embed(model, people.faces)[keys.EMBEDDING], labels, people.faces)
+    write_projector(folder, embed_faces(model, people.faces)[keys.EMBEDDING], labels, people.faces)
 
 
-def run_pictures(models: Mapping[str, Embedder], shards: str, count: int, seed: int = 0) -> Shown:
+def draw_model_pictures(models: Mapping[str, Embedder], shards: str, count: int, seed: int = 0) -> PictureSet:
     """Every picture of the supplement for these models.
 
     Args:
@@ -226,13 +232,13 @@ def run_pictures(models: Mapping[str, Embedder], shards: str, count: int, seed: 
     Raises:
         UrfrError: a damaged folder, images smaller than a model's input.
     """
-    shown = Shown()
+    shown = PictureSet()
     sampled: dict[int, dict[str, np.ndarray]] = {}
     for name, model in models.items():
         if model.input_size not in sampled:
             sampled[model.input_size] = sample_kinds(shards, model.input_size, count, seed)
-        one = confidence_pictures(name, model, sampled[model.input_size])
+        one = draw_confidence_pictures(name, model, sampled[model.input_size])
         shown.pictures += one.pictures
         shown.missing += one.missing
-    shown.pictures += map_picture(models, shards, seed).pictures
+    shown.pictures += draw_map_picture(models, shards, seed).pictures
     return shown

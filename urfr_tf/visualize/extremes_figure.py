@@ -4,12 +4,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.visualize.canvas import bare_axes, new_figure
-from urfr_tf.visualize.confidence_figure import checked_confidence
-from urfr_tf.visualize.tiles import checked_faces, tile
+from urfr_tf.visualize.canvas import create_figure, strip_axes
+from urfr_tf.visualize.confidence_figure import check_confidence
+from urfr_tf.visualize.face_tiles import check_faces, tile_faces
 
 
-def extreme_indices(confidence: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def find_extremes(confidence: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the least and the most confident images of each sub-embedding.
 
     Args:
@@ -21,7 +21,7 @@ def extreme_indices(confidence: np.ndarray, count: int) -> tuple[np.ndarray, np.
     Raises:
         UrfrError: another shape, values that are not positive and finite, too few images.
     """
-    values = checked_confidence({"given": confidence})["given"]
+    values = check_confidence({"given": confidence})["given"]
     if not 1 <= count <= len(values) // 2:
         raise UrfrError(
             f"expected at least {2 * max(count, 1)} images for {count} at each end, got {len(values)}"
@@ -30,7 +30,7 @@ def extreme_indices(confidence: np.ndarray, count: int) -> tuple[np.ndarray, np.
     return order[:, :count], order[:, ::-1][:, :count]
 
 
-def extremes_figure(faces: np.ndarray, confidence: np.ndarray, count: int = 5) -> Figure:
+def draw_extremes(faces: np.ndarray, confidence: np.ndarray, count: int = 5) -> Figure:
     """One row a sub-embedding: its `count` most confident faces, then its least confident ones.
 
     Args:
@@ -39,18 +39,18 @@ def extremes_figure(faces: np.ndarray, confidence: np.ndarray, count: int = 5) -
         count: faces at each end; with fewer than twice as many images, what there is.
 
     Raises:
-        UrfrError: as `extreme_indices` and `checked_faces`, or N differs, or N is below 2.
+        UrfrError: as `find_extremes` and `check_faces`, or N differs, or N is below 2.
     """
-    pictures, values = checked_faces(faces), np.asarray(confidence, np.float64)
+    pictures, values = check_faces(faces), np.asarray(confidence, np.float64)
     if len(pictures) != len(values):
         raise UrfrError(f"expected as many faces as confidences, got {len(pictures)} and {len(values)}")
     count = min(count, max(1, len(pictures) // 2))
-    lowest, highest = extreme_indices(values, count)
+    lowest, highest = find_extremes(values, count)
     groups = len(lowest)
     # Two sub-embeddings beside each other keep 16 of them on one screen.
     across = 2 if groups > 4 else 1
     rows = -(-groups // across)
-    figure = new_figure(5.4 * across, 0.68 * rows * 5 / max(count, 3) + 0.5)
+    figure = create_figure(5.4 * across, 0.68 * rows * 5 / max(count, 3) + 0.5)
     panels = figure.subplots(rows, 2 * across, squeeze=False)
     for place in range(rows * across):
         # Down the first column, then down the second, as one reads a list.
@@ -59,11 +59,11 @@ def extremes_figure(faces: np.ndarray, confidence: np.ndarray, count: int = 5) -
         for axes, chosen, head in zip(
             pair, (highest, lowest), ("most confident", "least confident"), strict=True
         ):
-            bare_axes(axes)
+            strip_axes(axes)
             if k >= groups:
                 axes.set_visible(False)
                 continue
-            axes.imshow(tile(pictures[chosen[k]], count))
+            axes.imshow(tile_faces(pictures[chosen[k]], count))
             low, high = sorted((values[chosen[k][0], k], values[chosen[k][-1], k]))
             axes.set_xlabel(f"s {low:.3g} to {high:.3g}", fontsize=7, labelpad=1)
             if place % rows == 0:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from urfr_tf.visualize import pictures
+from urfr_tf.visualize import source_pictures
 from urfr_tf.visualize.sources import read_source, read_sources
 
 
@@ -12,7 +12,9 @@ def systems_of(tmp_path, write_evaluation):
     def draw(**systems):
         for name, changes in systems.items():
             write_evaluation(tmp_path / name, **changes)
-        return {p.caption: p for p in pictures.result_pictures([read_source(tmp_path, run=False)])}
+        return {
+            p.caption: p for p in source_pictures.draw_result_pictures([read_source(tmp_path, run=False)])
+        }
 
     return draw
 
@@ -45,7 +47,7 @@ def test_pairs_without_an_embedding_count_but_are_not_drawn(tmp_path, write_eval
     # Two genuine pairs, one without an embedding: TAR can reach 1/2 and no more.
     scores, same = np.array([0.9, -np.inf, 0.1, 0.2]), np.array([True, True, False, False])
     np.savez(folder / "scores.npz", scores=scores, same=same)
-    drawn = pictures.result_pictures([read_source(folder, run=False)])
+    drawn = source_pictures.draw_result_pictures([read_source(folder, run=False)])
     assert "At FAR 0.1: a 0.500" in drawn[0].alt
     assert "(1 pairs without an embedding are not drawn)" in drawn[2].caption
 
@@ -64,7 +66,7 @@ def test_ranks_become_a_cmc(systems_of):
 def test_a_whole_cmc_is_drawn_where_it_was_kept(tmp_path, write_evaluation):
     folder = write_evaluation(tmp_path / "a", metrics={"rank1": 0.5}, scores=False)
     np.savez(folder / "scores.npz", cmc=np.array([0.5, 0.6, 0.8]), booking_cmc=np.array([0.7, 0.9]))
-    (picture,) = pictures.result_pictures([read_source(folder, run=False)])
+    (picture,) = source_pictures.draw_result_pictures([read_source(folder, run=False)])
     lines = {line.get_label(): line.get_ydata().tolist() for line in picture.figure.axes[0].lines}
     assert lines == {"a": [0.5, 0.6, 0.8], "a booking": [0.7, 0.9]}
 
@@ -84,7 +86,7 @@ def test_degraded_probes_become_a_curve_for_each_variation(systems_of):
 
 def test_training_pictures_of_two_runs(tmp_path, write_run):
     sources = [read_source(write_run(tmp_path / name, scores=False), run=True) for name in "ab"]
-    captions = [picture.caption for picture in pictures.training_pictures(sources)]
+    captions = [picture.caption for picture in source_pictures.draw_training_pictures(sources)]
     assert captions == [
         "Training: loss",
         "Training: confidence",
@@ -97,12 +99,12 @@ def test_training_pictures_of_two_runs(tmp_path, write_run):
 
 def test_nothing_to_draw_is_no_picture(tmp_path, write_evaluation):
     source = read_source(write_evaluation(tmp_path / "a", scores=False), run=False)
-    assert pictures.pictures([source]) == []
+    assert source_pictures.draw_sources([source]) == []
 
 
 def test_files_are_named_after_their_captions(tmp_path, write_evaluation):
-    drawn = pictures.pictures([read_source(write_evaluation(tmp_path / "a b"), run=False)])
-    paths = pictures.write_pngs(tmp_path / "png", drawn)
+    drawn = source_pictures.draw_sources([read_source(write_evaluation(tmp_path / "a b"), run=False)])
+    paths = source_pictures.write_pngs(tmp_path / "png", drawn)
     assert [path.name for path in paths] == [
         "01-roc-protocol-pairs.png",
         "02-det-protocol-pairs.png",
@@ -119,7 +121,7 @@ def test_reject_curves_of_pairs_and_of_templates(tmp_path, write_evaluation):
     sources = read_sources([str(tmp_path / name) for name in "abc"], run=False)
     drawn = [
         picture
-        for picture in pictures.pictures(sources)
+        for picture in source_pictures.draw_sources(sources)
         if picture.caption.startswith("Error against reject")
     ]
     assert ["of a, protocol" in drawn[0].caption, "of b, rank 1, protocol" in drawn[1].caption] == [True] * 2

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.visualize.canvas import PALETTE, line_style, new_figure, plain_axes
-from urfr_tf.visualize.degraded import FALLING, UNITS
+from urfr_tf.visualize.canvas import PALETTE, choose_line_style, create_figure, style_axes
+from urfr_tf.visualize.degraded_metrics import FALLING, UNITS
 
 Points = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
@@ -23,7 +23,7 @@ THIN = 10
 MAX_POINTS = 2000
 
 
-def checked_points(curves: Points, what: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def check_points(curves: Points, what: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The curves as float64 arrays of equal length, finite and in rising order of the first.
 
     Raises:
@@ -84,7 +84,7 @@ def _legend(axes: Axes) -> None:
     axes.legend(fontsize=9, framealpha=0.9, edgecolor="none")
 
 
-def roc_figure(curves: Points, impostors: int | None = None) -> Figure:
+def draw_roc(curves: Points, impostors: int | None = None) -> Figure:
     """TAR against FAR on a logarithmic axis of FAR.
 
     Args:
@@ -92,76 +92,78 @@ def roc_figure(curves: Points, impostors: int | None = None) -> Figure:
         impostors: number of impostor pairs; FARs of fewer than 10 of them are shaded.
 
     Raises:
-        UrfrError: as `checked_points`, or no positive FAR.
+        UrfrError: as `check_points`, or no positive FAR.
     """
-    figure = new_figure(5.6, 4.0)
+    figure = create_figure(5.6, 4.0)
     axes = figure.add_subplot()
     lowest = 1.0
-    for index, (name, (far, tar)) in enumerate(checked_points(curves, "ROC").items()):
+    for index, (name, (far, tar)) in enumerate(check_points(curves, "ROC").items()):
         far, tar = _thinned(far, tar)
         lowest = min(lowest, float(far[0]))
-        axes.step(far, tar, where="post", label=name, linewidth=1.8, **line_style(index))
+        axes.step(far, tar, where="post", label=name, linewidth=1.8, **choose_line_style(index))
     axes.set_xscale("log")
     axes.set_xlim(min(lowest, 0.5), 1)
     axes.set_ylim(0, 1.02)
     _mark_thin(axes, impostors)
-    plain_axes(axes, "ROC", "false accept rate (FAR)", "true accept rate (TAR)")
+    style_axes(axes, "ROC", "false accept rate (FAR)", "true accept rate (TAR)")
     _legend(axes)
     return figure
 
 
-def det_figure(curves: Points, impostors: int | None = None) -> Figure:
+def draw_det(curves: Points, impostors: int | None = None) -> Figure:
     """False reject rate 1 - TAR against FAR, both axes logarithmic; a lower curve is better.
 
-    Arguments and errors as `roc_figure`. Where TAR is 1 the logarithm has no place: the curve ends.
+    Arguments and errors as `draw_roc`. Where TAR is 1 the logarithm has no place: the curve ends.
     """
-    figure = new_figure(5.6, 4.0)
+    figure = create_figure(5.6, 4.0)
     axes = figure.add_subplot()
     lowest, floor = 1.0, 1.0
-    for index, (name, (far, tar)) in enumerate(checked_points(curves, "DET").items()):
+    for index, (name, (far, tar)) in enumerate(check_points(curves, "DET").items()):
         far, tar = _thinned(far, tar)
         missed = np.where(tar < 1, 1 - tar, np.nan)
         lowest = min(lowest, float(far[0]))
         if np.isfinite(missed).any():
             floor = min(floor, float(np.nanmin(missed)))
-        axes.step(far, missed, where="post", label=name, linewidth=1.8, **line_style(index))
+        axes.step(far, missed, where="post", label=name, linewidth=1.8, **choose_line_style(index))
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(min(lowest, 0.5), 1)
     axes.set_ylim(min(floor, 0.5) * 0.8, 1.1)
     _mark_thin(axes, impostors)
-    plain_axes(axes, "DET", "false accept rate (FAR)", "false reject rate (1 - TAR)")
+    style_axes(axes, "DET", "false accept rate (FAR)", "false reject rate (1 - TAR)")
     _legend(axes)
     return figure
 
 
-def cmc_figure(curves: Points) -> Figure:
+def draw_cmc(curves: Points) -> Figure:
     """Identification rate against rank.
 
     Args:
         curves: for each system (ranks [R] from 1 on, rates [R] as fractions).
 
     Raises:
-        UrfrError: as `checked_points`.
+        UrfrError: as `check_points`.
     """
-    figure = new_figure(5.6, 4.0)
+    figure = create_figure(5.6, 4.0)
     axes = figure.add_subplot()
     every: set[float] = set()
-    for index, (name, (ranks, rates)) in enumerate(checked_points(curves, "CMC").items()):
+    for index, (name, (ranks, rates)) in enumerate(check_points(curves, "CMC").items()):
         every |= set(ranks.tolist())
         marker = "o" if len(ranks) <= 20 else ""
-        axes.plot(ranks, rates, marker=marker, markersize=4, label=name, linewidth=1.8, **line_style(index))
+        axes.plot(
+            ranks, rates, marker=marker, markersize=4, label=name, linewidth=1.8, **choose_line_style(index)
+        )
     if len(every) <= 10:
         axes.set_xticks(sorted(every))
     else:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(0, 1.02)
-    plain_axes(axes, "CMC", "rank", "identified within the rank")
+    style_axes(axes, "CMC", "rank", "identified within the rank")
     _legend(axes)
     return figure
 
 
-def strength_figure(curves: Points, variation: str, metric: str, clean: Mapping[str, float]) -> Figure:
+def draw_strength(curves: Points, variation: str, metric: str, clean: Mapping[str, float]) -> Figure:
     """A metric against the strength of a variation of the probes.
 
     Args:
@@ -170,13 +172,13 @@ def strength_figure(curves: Points, variation: str, metric: str, clean: Mapping[
         clean: for each system the value without the variation, drawn as a thin level line.
 
     Raises:
-        UrfrError: as `checked_points`.
+        UrfrError: as `check_points`.
     """
-    figure = new_figure(5.6, 4.0)
+    figure = create_figure(5.6, 4.0)
     axes = figure.add_subplot()
     ticks: set[float] = set()
-    for index, (name, (strength, value)) in enumerate(checked_points(curves, metric).items()):
-        style = line_style(index)
+    for index, (name, (strength, value)) in enumerate(check_points(curves, metric).items()):
+        style = choose_line_style(index)
         axes.plot(strength, value, marker="o", markersize=4, label=name, linewidth=1.8, **style)
         ticks |= set(strength.tolist())
         if name in clean:
@@ -184,12 +186,12 @@ def strength_figure(curves: Points, variation: str, metric: str, clean: Mapping[
     axes.set_xticks(sorted(ticks))
     if variation in FALLING:
         axes.invert_xaxis()
-    plain_axes(axes, f"{variation} of the probes", UNITS[variation], metric)
+    style_axes(axes, f"{variation} of the probes", UNITS[variation], metric)
     _legend(axes)
     return figure
 
 
-def histogram_figure(
+def draw_histogram(
     scores: np.ndarray, same: np.ndarray, threshold: float | None = None, title: str = "Scores"
 ) -> Figure:
     """Densities of the scores of genuine and impostor pairs.
@@ -207,7 +209,7 @@ def histogram_figure(
         raise UrfrError("expected finite scores for their histogram, but some are not")
     if genuine.all() or not genuine.any():
         raise UrfrError("expected genuine and impostor pairs for the histogram of scores, got one kind only")
-    figure = new_figure(5.6, 4.0)
+    figure = create_figure(5.6, 4.0)
     axes = figure.add_subplot()
     low, high = float(values.min()), float(values.max())
     edges = np.linspace(low, high if high > low else low + 1, 51).tolist()
@@ -221,13 +223,13 @@ def histogram_figure(
             alpha=0.35,
             label=f"{name} ({int(kept.sum()):,} pairs)",
         )
-        axes.hist(values[kept], edges, density=True, histtype="step", **line_style(index))
+        axes.hist(values[kept], edges, density=True, histtype="step", **choose_line_style(index))
     if threshold is not None and np.isfinite(threshold):
         axes.axvline(
             threshold, color="#444444", linewidth=1.2, linestyle=":", label=f"threshold {threshold:.4g}"
         )
     # Room above the bars, so that the legend hides none of them.
     axes.set_ylim(0, axes.get_ylim()[1] * 1.3)
-    plain_axes(axes, title, "score", "density")
+    style_axes(axes, title, "score", "density")
     _legend(axes)
     return figure

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.visualize.tiles import checked_faces, tile
+from urfr_tf.visualize.face_tiles import check_faces, tile_faces
 
 
 def test_tiles_lie_row_by_row_with_gaps():
     # Three 2 x 2 faces of values 10, 20, 30, two a row, gap 1: 2*2 + 1 = 5 high and wide.
     faces = np.stack([np.full((2, 2, 3), value, np.uint8) for value in (10, 20, 30)])
-    whole = tile(faces, 2, gap=1, background=7)
+    whole = tile_faces(faces, 2, gap=1, background=7)
     expected = np.array(
         [
             [10, 10, 7, 20, 20],
@@ -25,7 +25,7 @@ def test_tiles_lie_row_by_row_with_gaps():
 def test_float_pixels_are_rounded_and_clipped():
     # 0.5 rounds to even (0), 254.6 to 255; 300 and -3 lie outside 0..255.
     faces = np.array([0.5, 254.6, 300.0, -3.0]).reshape(1, 2, 2, 1) * np.ones(3)
-    assert checked_faces(faces)[0, :, :, 0].tolist() == [[0, 255], [255, 0]]
+    assert check_faces(faces)[0, :, :, 0].tolist() == [[0, 255], [255, 0]]
 
 
 @pytest.mark.parametrize(
@@ -38,9 +38,9 @@ def test_float_pixels_are_rounded_and_clipped():
 )
 def test_other_images_are_refused(images, sentence):
     with pytest.raises(UrfrError, match=sentence):
-        tile(images, 2)
+        tile_faces(images, 2)
 
 
 def test_no_column_is_refused():
     with pytest.raises(UrfrError, match="at least one column"):
-        tile(np.zeros((1, 2, 2, 3), np.uint8), 0)
+        tile_faces(np.zeros((1, 2, 2, 3), np.uint8), 0)

@@ -11,10 +11,10 @@ import tensorflow as tf
 from urfr_tf import keys
 from urfr_tf.data import records
 from urfr_tf.runs.embedder import Embedder
-from urfr_tf.visualize.run_pictures import (
-    confidence_pictures,
-    map_picture,
-    run_pictures,
+from urfr_tf.visualize.model_pictures import (
+    draw_confidence_pictures,
+    draw_map_picture,
+    draw_model_pictures,
     sample_kind,
     sample_kinds,
     sample_people,
@@ -113,7 +113,7 @@ def test_people_come_with_all_their_images_and_their_augmented_twins(shards):
 
 
 def test_the_words_say_which_confidence_falls_most(kinds):
-    shown = confidence_pictures("toy", model(sharpness), kinds)
+    shown = draw_confidence_pictures("toy", model(sharpness), kinds)
     assert len(shown.pictures) == 4 and not shown.missing
     change = next(picture for picture in shown.pictures if "What each variation does" in picture.caption)
     # Only group 1 falls. Low resolution and blur take the contrast; an occlusion adds some.
@@ -123,7 +123,7 @@ def test_the_words_say_which_confidence_falls_most(kinds):
 
 def test_fixed_confidences_are_said_and_not_drawn(kinds):
     fixed = model(lambda images: np.full((len(images), 2), 24.0, np.float32))
-    shown = confidence_pictures("cosface", fixed, kinds)
+    shown = draw_confidence_pictures("cosface", fixed, kinds)
     assert shown.missing == ["The confidences of cosface are fixed at 24: nothing to draw."]
     assert shown.pictures == []
 
@@ -132,7 +132,7 @@ def test_fixed_confidences_are_said_and_not_drawn(kinds):
 def test_every_picture_of_two_models_under_every_variation(shards):
     fixed = model(lambda images: np.full((len(images), 2), 24.0, np.float32))
     # More images are asked for than there are: all of them are drawn, once clean and once under each.
-    shown = run_pictures({"cosface": fixed, "toy": model(sharpness)}, shards, 1000)
+    shown = draw_model_pictures({"cosface": fixed, "toy": model(sharpness)}, shards, 1000)
     assert [picture.caption.split(" of ")[0][:11] for picture in shown.pictures] == [
         "Confidences", "What each v", "Uncertainti", "The faces t", "Embeddings ",
     ]  # fmt: skip
@@ -144,7 +144,7 @@ def test_every_picture_of_two_models_under_every_variation(shards):
 @pytest.mark.parametrize("value", [np.inf, np.nan, -1.0])
 def test_confidences_that_cannot_be_drawn_are_said(kinds, value):
     broken = model(lambda images: np.full((len(images), 2), value, np.float32))
-    assert "not positive and finite" in confidence_pictures("broken", broken, kinds).missing[0]
+    assert "not positive and finite" in draw_confidence_pictures("broken", broken, kinds).missing[0]
 
 
 def test_the_projector_shows_the_same_people(shards, tmp_path):
@@ -155,7 +155,9 @@ def test_the_projector_shows_the_same_people(shards, tmp_path):
 
 
 def test_baseline_beside_proposed(shards):
-    (picture,) = map_picture({"baseline": model(sharpness), "proposed": model(sharpness)}, shards).pictures
+    (picture,) = draw_map_picture(
+        {"baseline": model(sharpness), "proposed": model(sharpness)}, shards
+    ).pictures
     assert picture.wide
     assert picture.alt == "A map for each of baseline, proposed: 48 images of 3 people."
     titles = [axes.get_title("left") for axes in picture.figure.axes if axes.get_visible()]

@@ -5,23 +5,23 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from urfr_tf.visualize.report import Picture
-from urfr_tf.visualize.robustness import BAND, reject_figure
-from urfr_tf.visualize.sources import Evaluation
+from urfr_tf.visualize.robustness_figures import BAND, draw_reject_curve
+from urfr_tf.visualize.sources import ReportedEvaluation
 
 Rates = dict[str, list[float | None]]
 
 
-def reject_pictures(protocol: str, group: Sequence[tuple[str, Evaluation]]) -> list[Picture]:
+def draw_reject_pictures(protocol: str, group: Sequence[tuple[str, ReportedEvaluation]]) -> list[Picture]:
     """One picture for each curve of each system; what has not the form of `reject_curves` is left out."""
     return [
         Picture(
             f"Error against reject of {name}{f', {part}' if part else ''}, protocol {protocol}",
             f"Lines of the error against the share left out, lowest quality first. Without reject {start:.3f}; "
             f"with the share {shares[-1]:g} left out: {_last(rates)}.",
-            reject_figure(shares, rates, far),
+            draw_reject_curve(shares, rates, far),
         )
         for name, evaluation in group
-        for part, shares, rates, far in curves_of(evaluation.raw.get("reject"))
+        for part, shares, rates, far in read_reject_curves(evaluation.raw.get("reject"))
         for start in [next(iter(rates.values()))[0] or 0.0]
     ]
 
@@ -31,7 +31,7 @@ def _last(rates: Rates) -> str:
     return "; ".join(f"{name} {'nothing left' if x is None else f'{x:.3f}'}" for name, x in said)
 
 
-def curves_of(reject: Any) -> Iterator[tuple[str, list[float], Rates, float | None]]:
+def read_reject_curves(reject: Any) -> Iterator[tuple[str, list[float], Rates, float | None]]:
     """Part ("" where there is one curve only), shares, rates by name, FAR of each curve in a `reject` entry."""
     if not isinstance(reject, dict):
         return

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.visualize.curves import cmc_figure, det_figure, histogram_figure, roc_figure
+from urfr_tf.visualize.curve_figures import draw_cmc, draw_det, draw_histogram, draw_roc
 
 FAR = np.array([0.0, 0.01, 0.1, 1.0])
 TAR = np.array([0.2, 0.6, 0.9, 1.0])
 
 
 def test_roc_draws_the_positive_fars_as_steps():
-    axes = roc_figure({"trained": (FAR, TAR), "untrained": (FAR, TAR / 2)}, impostors=1000).axes[0]
+    axes = draw_roc({"trained": (FAR, TAR), "untrained": (FAR, TAR / 2)}, impostors=1000).axes[0]
     line = axes.lines[0]
     # FAR 0 has no place on a logarithmic axis; the other three points are there unchanged.
     np.testing.assert_array_equal(line.get_xdata(), FAR[1:])
@@ -22,15 +22,15 @@ def test_roc_draws_the_positive_fars_as_steps():
 
 def test_fars_of_fewer_than_ten_impostors_are_shaded():
     # 10 / 200 = 0.05: the shade reaches from the axis' left end to there.
-    axes = roc_figure({"trained": (FAR, TAR)}, impostors=200).axes[0]
+    axes = draw_roc({"trained": (FAR, TAR)}, impostors=200).axes[0]
     shade = axes.patches[0].get_path().get_extents(axes.patches[0].get_patch_transform())
     assert shade.x0 == pytest.approx(0.01) and shade.x1 == pytest.approx(0.05)
     # With 1,000 impostors the edge 10 / 1000 = 0.01 lies at the left end: nothing to shade.
-    assert not roc_figure({"trained": (FAR, TAR)}, impostors=1000).axes[0].patches
+    assert not draw_roc({"trained": (FAR, TAR)}, impostors=1000).axes[0].patches
 
 
 def test_det_is_one_minus_tar():
-    axes = det_figure({"trained": (FAR, TAR)}).axes[0]
+    axes = draw_det({"trained": (FAR, TAR)}).axes[0]
     # 1 - 0.6, 1 - 0.9, and nothing where TAR is 1.
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [0.4, 0.1, np.nan])
     assert axes.get_yscale() == axes.get_xscale() == "log"
@@ -38,19 +38,19 @@ def test_det_is_one_minus_tar():
 
 def test_many_points_are_thinned_but_keep_their_ends():
     far = np.linspace(0, 1, 200_001)
-    x = roc_figure({"a": (far, far)}).axes[0].lines[0].get_xdata()
+    x = draw_roc({"a": (far, far)}).axes[0].lines[0].get_xdata()
     assert len(x) <= 4000
     assert x[0] == far[1] and x[-1] == 1.0
 
 
 def test_cmc_is_drawn_at_its_ranks():
-    axes = cmc_figure({"trained": (np.array([1, 5, 10]), np.array([0.5, 0.7, 0.9]))}).axes[0]
+    axes = draw_cmc({"trained": (np.array([1, 5, 10]), np.array([0.5, 0.7, 0.9]))}).axes[0]
     assert axes.get_xticks().tolist() == [1, 5, 10]
     np.testing.assert_array_equal(axes.lines[0].get_ydata(), [0.5, 0.7, 0.9])
 
 
 def test_many_ranks_are_marked_by_whole_numbers():
-    axes = cmc_figure({"trained": (np.arange(1, 21), np.linspace(0.5, 0.9, 20))}).axes[0]
+    axes = draw_cmc({"trained": (np.arange(1, 21), np.linspace(0.5, 0.9, 20))}).axes[0]
     ticks = axes.get_xticks()
     assert len(ticks) > 3
     np.testing.assert_array_equal(ticks, ticks.round())
@@ -58,7 +58,7 @@ def test_many_ranks_are_marked_by_whole_numbers():
 
 def test_histogram_separates_the_two_kinds():
     scores = np.array([0.9, 0.8, 0.1, 0.2, 0.15])
-    axes = histogram_figure(scores, [True, True, False, False, False], threshold=0.5).axes[0]
+    axes = draw_histogram(scores, [True, True, False, False, False], threshold=0.5).axes[0]
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     assert labels == ["genuine (2 pairs)", "impostor (3 pairs)", "threshold 0.5"]
     # Densities: the area of each is 1, with 50 bins of width 0.8 / 50 between 0.1 and 0.9.
@@ -68,7 +68,7 @@ def test_histogram_separates_the_two_kinds():
 
 
 def test_scores_that_are_all_equal_still_draw():
-    assert histogram_figure(np.ones(4), [True, True, False, False]).axes
+    assert draw_histogram(np.ones(4), [True, True, False, False]).axes
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_scores_that_are_all_equal_still_draw():
 )
 def test_other_points_are_refused(curves, sentence):
     with pytest.raises(UrfrError, match=sentence):
-        roc_figure(curves)
+        draw_roc(curves)
 
 
 @pytest.mark.parametrize(
@@ -95,4 +95,4 @@ def test_other_points_are_refused(curves, sentence):
 )
 def test_other_scores_are_refused(scores, same, sentence):
     with pytest.raises(UrfrError, match=sentence):
-        histogram_figure(scores, same)
+        draw_histogram(scores, same)

@@ -10,18 +10,18 @@ import numpy as np
 
 from urfr_tf.files import write_bytes
 from urfr_tf.metrics import roc
-from urfr_tf.visualize.curves import cmc_figure, det_figure, histogram_figure, roc_figure, strength_figure
-from urfr_tf.visualize.degraded import by_strength
-from urfr_tf.visualize.reject_pictures import reject_pictures
-from urfr_tf.visualize.report import Picture, picture_png
-from urfr_tf.visualize.result_tables import by_protocol, metric_title
-from urfr_tf.visualize.sources import Evaluation, Source
-from urfr_tf.visualize.training_curves import training_figures
+from urfr_tf.visualize.curve_figures import draw_cmc, draw_det, draw_histogram, draw_roc, draw_strength
+from urfr_tf.visualize.degraded_metrics import group_by_strength
+from urfr_tf.visualize.reject_curves import draw_reject_pictures
+from urfr_tf.visualize.report import Picture, encode_picture
+from urfr_tf.visualize.result_tables import format_metric_name, group_by_protocol
+from urfr_tf.visualize.sources import ReportedEvaluation, ReportSource
+from urfr_tf.visualize.training_figures import draw_training
 
 RANK = re.compile(r"rank_?(\d+)")
 
 
-def _curves(name: str, evaluation: Evaluation) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _curves(name: str, evaluation: ReportedEvaluation) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Ranks [R] and rates [R] of each search: whole curves if they were kept, or the ranks among the metrics."""
     if evaluation.cmc:
         return {
@@ -41,7 +41,7 @@ def _said(rates: dict[str, float]) -> str:
     return "; ".join(f"{name} {value:.3f}" for name, value in rates.items())
 
 
-def _verification(protocol: str, group: Sequence[tuple[str, Evaluation]]) -> list[Picture]:
+def _verification(protocol: str, group: Sequence[tuple[str, ReportedEvaluation]]) -> list[Picture]:
     """ROC and DET of the systems that left their scores, and the histogram of each."""
     scored = [
         (name, evaluation, evaluation.scores, evaluation.same)
@@ -57,19 +57,19 @@ def _verification(protocol: str, group: Sequence[tuple[str, Evaluation]]) -> lis
         Picture(
             f"ROC, protocol {protocol}",
             f"Lines of true accept rate against false accept rate. At FAR 0.1: {_said(at)}.",
-            roc_figure(points, impostors),
+            draw_roc(points, impostors),
         ),
         Picture(
             f"DET, protocol {protocol}",
             "Lines of false reject rate against false accept rate, lower is better. At FAR 0.1: "
             f"{_said({name: 1 - value for name, value in at.items()})}.",
-            det_figure(points, impostors),
+            draw_det(points, impostors),
         ),
     ]
     return pictures + [_histogram(*system) for system in scored]
 
 
-def _histogram(name: str, evaluation: Evaluation, scores: np.ndarray, same: np.ndarray) -> Picture:
+def _histogram(name: str, evaluation: ReportedEvaluation, scores: np.ndarray, same: np.ndarray) -> Picture:
     threshold = evaluation.raw.get("threshold")
     line = float(threshold) if isinstance(threshold, int | float) else None
     # A pair without an embedding scores -inf: counted in the rates, but nowhere on an axis.
@@ -81,11 +81,11 @@ def _histogram(name: str, evaluation: Evaluation, scores: np.ndarray, same: np.n
         caption,
         f"Two histograms: genuine pairs about {np.median(scores[there & same]):.3g} and impostor pairs about "
         f"{np.median(scores[there & ~same]):.3g} (medians).",
-        histogram_figure(scores[there], same[there], line, f"Scores of {name}"),
+        draw_histogram(scores[there], same[there], line, f"Scores of {name}"),
     )
 
 
-def _identification(protocol: str, group: Sequence[tuple[str, Evaluation]]) -> list[Picture]:
+def _identification(protocol: str, group: Sequence[tuple[str, ReportedEvaluation]]) -> list[Picture]:
     """CMC of the systems with the rates of at least two ranks."""
     every = {key: curve for name, evaluation in group for key, curve in _curves(name, evaluation).items()}
     curves = {name: curve for name, curve in every.items() if len(curve[0]) >= 2}
@@ -96,16 +96,16 @@ def _identification(protocol: str, group: Sequence[tuple[str, Evaluation]]) -> l
         Picture(
             f"CMC, protocol {protocol}",
             f"Lines of the identification rate against the rank. At the lowest rank: {_said(first)}.",
-            cmc_figure(curves),
+            draw_cmc(curves),
         )
     ]
 
 
-def _robustness(protocol: str, group: Sequence[tuple[str, Evaluation]]) -> list[Picture]:
+def _robustness(protocol: str, group: Sequence[tuple[str, ReportedEvaluation]]) -> list[Picture]:
     """For each variation the first metric that was measured under it, against its strength."""
     found: dict[str, dict[str, dict[str, list[tuple[float, float]]]]] = {}
     for name, evaluation in group:
-        for variation, curves in by_strength(evaluation.metrics).items():
+        for variation, curves in group_by_strength(evaluation.metrics).items():
             for metric, points in curves.items():
                 found.setdefault(variation, {}).setdefault(metric, {})[name] = points
     pictures = []
@@ -118,25 +118,25 @@ def _robustness(protocol: str, group: Sequence[tuple[str, Evaluation]]) -> list[
         worst = {name: float(values.min()) for name, (_, values) in lines.items()}
         pictures.append(
             Picture(
-                f"{metric_title(metric)} under {variation}, protocol {protocol}",
-                f"Lines of {metric_title(metric)} against the strength of {variation}; level lines are without. "
+                f"{format_metric_name(metric)} under {variation}, protocol {protocol}",
+                f"Lines of {format_metric_name(metric)} against the strength of {variation}; level lines are without. "
                 f"Lowest: {_said(worst)}.",
-                strength_figure(lines, variation, metric_title(metric), clean),
+                draw_strength(lines, variation, format_metric_name(metric), clean),
             )
         )
     return pictures
 
 
-def result_pictures(sources: Sequence[Source]) -> list[Picture]:
+def draw_result_pictures(sources: Sequence[ReportSource]) -> list[Picture]:
     """ROC, DET, histograms, CMC, robustness and reject curves, protocol by protocol."""
     pictures = []
-    for protocol, group in by_protocol(sources).items():
+    for protocol, group in group_by_protocol(sources).items():
         pictures += _verification(protocol, group) + _identification(protocol, group)
-        pictures += _robustness(protocol, group) + reject_pictures(protocol, group)
+        pictures += _robustness(protocol, group) + draw_reject_pictures(protocol, group)
     return pictures
 
 
-def training_pictures(sources: Sequence[Source]) -> list[Picture]:
+def draw_training_pictures(sources: Sequence[ReportSource]) -> list[Picture]:
     """One picture a subject of log.csv, the runs over each other."""
     logs = {source.name: source.log for source in sources if source.log}
     if not logs:
@@ -148,13 +148,13 @@ def training_pictures(sources: Sequence[Source]) -> list[Picture]:
             "the numbers are in the tables above or in log.csv.",
             figure,
         )
-        for subject, figure in training_figures(logs).items()
+        for subject, figure in draw_training(logs).items()
     ]
 
 
-def pictures(sources: Sequence[Source]) -> list[Picture]:
+def draw_sources(sources: Sequence[ReportSource]) -> list[Picture]:
     """Every picture that the files of the sources allow, results first."""
-    return result_pictures(sources) + training_pictures(sources)
+    return draw_result_pictures(sources) + draw_training_pictures(sources)
 
 
 def write_pngs(folder: str | os.PathLike[str], drawn: Sequence[Picture]) -> list[Path]:
@@ -167,5 +167,5 @@ def write_pngs(folder: str | os.PathLike[str], drawn: Sequence[Picture]) -> list
     for number, picture in enumerate(drawn, 1):
         words = re.sub(r"[^a-z0-9]+", "-", picture.caption.lower()).strip("-")[:60].rstrip("-")
         paths.append(Path(folder) / f"{number:02d}-{words}.png")
-        write_bytes(paths[-1], picture_png(picture))
+        write_bytes(paths[-1], encode_picture(picture))
     return paths

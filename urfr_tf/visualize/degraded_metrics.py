@@ -20,7 +20,7 @@ FALLING = ("resolution", "thumbnail", "jpeg")
 DEGRADED = re.compile(rf"(.+)@({'|'.join(UNITS)})=(\d+(?:\.\d+)?)")
 
 
-def by_strength(metrics: Mapping[str, float]) -> dict[str, dict[str, list[tuple[float, float]]]]:
+def group_by_strength(metrics: Mapping[str, float]) -> dict[str, dict[str, list[tuple[float, float]]]]:
     """variation -> metric -> its (strength, value), weakest first; empty where no probe was degraded.
 
     Standard errors and values that are not finite are left out. Of those in `FALLING` less is stronger.

@@ -5,7 +5,7 @@ import numpy as np
 from urfr_tf.errors import UrfrError
 
 
-def checked_faces(images: np.ndarray) -> np.ndarray:
+def check_faces(images: np.ndarray) -> np.ndarray:
     """RGB faces as uint8 [N, H, W, 3]; float pixels 0..255 are clipped and rounded.
 
     Raises:
@@ -21,7 +21,7 @@ def checked_faces(images: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(array), 0, 255).astype(np.uint8)
 
 
-def tile(images: np.ndarray, columns: int, gap: int = 2, background: int = 255) -> np.ndarray:
+def tile_faces(images: np.ndarray, columns: int, gap: int = 2, background: int = 255) -> np.ndarray:
     """Lays faces out row by row.
 
     Args:
@@ -33,9 +33,9 @@ def tile(images: np.ndarray, columns: int, gap: int = 2, background: int = 255) 
         uint8 [R (H + gap) - gap, columns (W + gap) - gap, 3] with R = ceil(N / columns).
 
     Raises:
-        UrfrError: as `checked_faces`, or columns below 1.
+        UrfrError: as `check_faces`, or columns below 1.
     """
-    faces = checked_faces(images)
+    faces = check_faces(images)
     if columns < 1:
         raise UrfrError(f"expected at least one column of tiles, got {columns}")
     number, height, width, _ = faces.shape
