@@ -1,4 +1,4 @@
-"""`urfr plan`: what a training will need, before anything starts."""
+"""`urfr plan`: what a training will need, before it starts."""
 
 import argparse
 
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     """Plans and prints; returns 0.
 
     Raises:
-        UrfrError: a bad configuration, or one that cannot fit; with `--json` the plan is printed before.
+        UrfrError: a bad configuration, or one that cannot fit. The plan is printed first.
     """
     import json
 
@@ -47,17 +47,18 @@ def run(args: argparse.Namespace) -> int:
     from urfr_tf.training.precision import resolve_precision
 
     config, _ = resolve_precision(load_config(args.config, args.set))
-    from urfr_tf.planning.estimate import plan
-    from urfr_tf.planning.report import as_json, facts_of_data, replicas_of, spell
-    from urfr_tf.planning.room import check, room_here
+    from urfr_tf.planning.estimate import plan_training
+    from urfr_tf.planning.facts import count_replicas, read_data_facts
+    from urfr_tf.planning.memory_budget import check_fit, detect_budget
+    from urfr_tf.planning.report import as_json, format_plan
 
-    gpus, replicas = replicas_of(config, args.replicas, args.workers)
-    data = facts_of_data(config, args.classes, args.images)
-    planned = plan(config, data, replicas, args.workers)
-    room = room_here(gpus, args.memory)
+    gpus, replicas = count_replicas(config, args.replicas, args.workers)
+    data = read_data_facts(config, args.classes, args.images)
+    plan = plan_training(config, data, replicas, args.workers)
+    budget = detect_budget(gpus, args.memory)
     if args.json:
-        print(json.dumps(as_json(planned, room, args.rate)))
+        print(json.dumps(as_json(plan, budget, args.rate)))
     else:
-        print(spell(planned, room, args.rate))
-    check(planned, room)
+        print(format_plan(plan, budget, args.rate))
+    check_fit(plan, budget)
     return 0

@@ -1,1 +1,1 @@
-"""`urfr plan`: what a training will need, before anything starts."""
+"""What a training will need, before it starts: `urfr plan`."""
