@@ -10,7 +10,8 @@ from urfr_tf.visualize.robustness_figures import draw_reject_curve, draw_robustn
 
 def test_a_panel_for_each_variation_and_a_line_for_each_figure():
     metrics = {"accuracy": 0.9, "rank1": 0.6, "accuracy_stderr": 0.01, "accuracy_stderr@blur=3": 0.01}
-    # In no order; rank1 was not to be had at the strongest blur, and fewer pixels are the stronger resolution.
+    # In no order; rank1 was not to be had at the strongest blur, and fewer pixels are the stronger
+    # resolution.
     metrics |= {"accuracy@blur=5": 0.7, "accuracy@blur=3": 0.8, "rank1@blur=3": 0.5, "rank1@blur=5": np.nan}
     metrics |= {"accuracy@resolution=16": 0.4, "accuracy@resolution=64": 0.85}
     figure = draw_robustness(metrics)

@@ -1,20 +1,20 @@
-"""How every picture of the project is made: an Agg figure of its own, one palette, PNG bytes.
+"""How every picture of the project is made: an Agg figure, one palette, PNG bytes.
 
 Only matplotlib's object-oriented interface is used: no pyplot, no global state, so pictures can be drawn
-from any thread and beside a user's own plots.
+from any thread and next to a user's plots.
 """
 
 import io
-from typing import Any
+from typing import TypedDict
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-# Okabe and Ito's eight colours, told apart with any kind of colour vision; yellow comes last, it is
-# weak on white.
+# Okabe and Ito's eight colours, which any kind of colour vision can tell from each other. Yellow comes last
+# because it is weak on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
-# A second sign beside the colour: lines stay apart when printed in grey.
+# Dashes are a second sign next to the colour: lines differ even when printed in grey.
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (7, 3)), (0, (3, 5)))
 
 DPI = 144
@@ -47,7 +47,14 @@ def strip_axes(axes: Axes) -> None:
         spine.set_visible(False)
 
 
-def choose_line_style(index: int) -> dict[str, Any]:
+class LineStyle(TypedDict):
+    """Keyword arguments of `Axes.plot` that make lines differ."""
+
+    color: str
+    linestyle: str | tuple[float, tuple[int, ...]]
+
+
+def choose_line_style(index: int) -> LineStyle:
     """Colour and dash of the `index`-th line of a picture (keyword arguments of `Axes.plot`)."""
     return {"color": PALETTE[index % len(PALETTE)], "linestyle": DASHES[index % len(DASHES)]}
 

@@ -1,4 +1,4 @@
-"""The cells of a report's tables: numbers with what is known of their uncertainty, and how they are written."""
+"""The cells of a report's tables: numbers with their uncertainty, and how they are written."""
 
 import numbers
 from dataclasses import dataclass

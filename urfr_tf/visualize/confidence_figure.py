@@ -4,20 +4,21 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.visualize.canvas import choose_line_style, create_figure, style_axes
 
 
-def check_confidence(confidence: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def check_confidence(confidence: Mapping[str, ArrayLike]) -> dict[str, NDArray[np.float64]]:
     """The confidences of each variation as float64 [N, K] of one K.
 
     Raises:
-        UrfrError: nothing given, another shape, values that are not positive and finite.
+        UrfrError: nothing to check, another shape, values that are not positive and finite.
     """
     if not confidence:
         raise UrfrError("expected the confidences of at least one kind of image, got none")
-    found = {}
+    checked = {}
     groups = None
     for name, values in confidence.items():
         array = np.asarray(values, np.float64)
@@ -30,11 +31,11 @@ def check_confidence(confidence: Mapping[str, np.ndarray]) -> dict[str, np.ndarr
                 f"expected positive, finite confidences for the images {name!r}, but some are not"
             )
         groups = array.shape[1]
-        found[name] = array
-    return found
+        checked[name] = array
+    return checked
 
 
-def draw_confidences(confidence: Mapping[str, np.ndarray]) -> Figure:
+def draw_confidences(confidence: Mapping[str, ArrayLike]) -> Figure:
     """Histograms of s = 1 / sigma^2, one panel a sub-embedding, one line a variation, axes shared.
 
     Args:
@@ -49,7 +50,7 @@ def draw_confidences(confidence: Mapping[str, np.ndarray]) -> Figure:
     rows = -(-groups // columns)
     everything = np.concatenate(list(kinds.values())).ravel()
     low, high = np.quantile(everything, [0.002, 0.998])
-    # Confidences may lie as near as float32's rounding when they were held; a bin still needs a width.
+    # Confidences that training held fixed differ by float32's rounding only. A bin still needs a width.
     widen = max((high - low) * 0.02, abs(high) * 1e-3)
     # Few images in many bins show their chance, not their distribution.
     bins = int(np.clip(2 * np.sqrt(min(map(len, kinds.values()))), 10, 40))
@@ -83,7 +84,7 @@ def draw_confidences(confidence: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
-def compute_confidence_change(confidence: Mapping[str, np.ndarray]) -> tuple[list[str], np.ndarray]:
+def compute_confidence_change(confidence: Mapping[str, ArrayLike]) -> tuple[list[str], NDArray[np.float64]]:
     """How each variation moves each confidence: median s under it over median s on clean images.
 
     Args:
@@ -103,7 +104,7 @@ def compute_confidence_change(confidence: Mapping[str, np.ndarray]) -> tuple[lis
     return names[1:], np.log2(medians[1:] / medians[0])
 
 
-def draw_confidence_changes(confidence: Mapping[str, np.ndarray]) -> Figure:
+def draw_confidence_changes(confidence: Mapping[str, ArrayLike]) -> Figure:
     """`compute_confidence_change` as a table of colours: which sub-embedding trusts which variation less.
 
     Arguments and errors as `compute_confidence_change`.

@@ -10,12 +10,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike, NDArray
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.visualize.canvas import PALETTE, choose_line_style, create_figure, style_axes
 from urfr_tf.visualize.degraded_metrics import FALLING, UNITS
 
-Points = Mapping[str, tuple[np.ndarray, np.ndarray]]
+Points = Mapping[str, tuple[ArrayLike, ArrayLike]]
 
 # Fewer impostor pairs than this above a threshold say little about its FAR (method, section 8).
 THIN = 10
@@ -23,7 +24,7 @@ THIN = 10
 MAX_POINTS = 2000
 
 
-def check_points(curves: Points, what: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def check_points(curves: Points, what: str) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """The curves as float64 arrays of equal length, finite and in rising order of the first.
 
     Raises:
@@ -31,7 +32,7 @@ def check_points(curves: Points, what: str) -> dict[str, tuple[np.ndarray, np.nd
     """
     if not curves:
         raise UrfrError(f"expected at least one curve for the {what}, got none")
-    found = {}
+    checked = {}
     for name, (first, second) in curves.items():
         x, y = np.asarray(first, np.float64), np.asarray(second, np.float64)
         if x.ndim != 1 or x.shape != y.shape or not x.size:
@@ -39,11 +40,13 @@ def check_points(curves: Points, what: str) -> dict[str, tuple[np.ndarray, np.nd
         if not (np.isfinite(x).all() and np.isfinite(y).all()):
             raise UrfrError(f"expected finite points for the {what} of {name}, but some are not")
         order = np.argsort(x, kind="stable")
-        found[name] = (x[order], y[order])
-    return found
+        checked[name] = (x[order], y[order])
+    return checked
 
 
-def _thinned(far: np.ndarray, tar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _thin_out(
+    far: NDArray[np.float64], tar: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The points of positive FAR; of millions, those that differ by a pixel on the logarithmic axis.
 
     Raises:
@@ -57,8 +60,8 @@ def _thinned(far: np.ndarray, tar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     span = np.log10(far[-1] / far[0])
     pixel = np.floor(np.log10(far / far[0]) / span * MAX_POINTS).astype(np.int64)
     last = np.append(np.flatnonzero(np.diff(pixel)), far.size - 1)
-    kept = np.union1d([0], last)
-    return far[kept], tar[kept]
+    chosen = np.union1d([0], last)
+    return far[chosen], tar[chosen]
 
 
 def _mark_thin(axes: Axes, impostors: int | None) -> None:
@@ -98,7 +101,7 @@ def draw_roc(curves: Points, impostors: int | None = None) -> Figure:
     axes = figure.add_subplot()
     lowest = 1.0
     for index, (name, (far, tar)) in enumerate(check_points(curves, "ROC").items()):
-        far, tar = _thinned(far, tar)
+        far, tar = _thin_out(far, tar)
         lowest = min(lowest, float(far[0]))
         axes.step(far, tar, where="post", label=name, linewidth=1.8, **choose_line_style(index))
     axes.set_xscale("log")
@@ -119,7 +122,7 @@ def draw_det(curves: Points, impostors: int | None = None) -> Figure:
     axes = figure.add_subplot()
     lowest, floor = 1.0, 1.0
     for index, (name, (far, tar)) in enumerate(check_points(curves, "DET").items()):
-        far, tar = _thinned(far, tar)
+        far, tar = _thin_out(far, tar)
         missed = np.where(tar < 1, 1 - tar, np.nan)
         lowest = min(lowest, float(far[0]))
         if np.isfinite(missed).any():
@@ -192,7 +195,7 @@ def draw_strength(curves: Points, variation: str, metric: str, clean: Mapping[st
 
 
 def draw_histogram(
-    scores: np.ndarray, same: np.ndarray, threshold: float | None = None, title: str = "Scores"
+    scores: ArrayLike, same: ArrayLike, threshold: float | None = None, title: str = "Scores"
 ) -> Figure:
     """Densities of the scores of genuine and impostor pairs.
 
@@ -213,17 +216,17 @@ def draw_histogram(
     axes = figure.add_subplot()
     low, high = float(values.min()), float(values.max())
     edges = np.linspace(low, high if high > low else low + 1, 51).tolist()
-    for index, (name, kept) in enumerate((("genuine", genuine), ("impostor", ~genuine))):
+    for index, (name, chosen) in enumerate((("genuine", genuine), ("impostor", ~genuine))):
         axes.hist(
-            values[kept],
+            values[chosen],
             edges,
             density=True,
             histtype="stepfilled",
             color=PALETTE[index],
             alpha=0.35,
-            label=f"{name} ({int(kept.sum()):,} pairs)",
+            label=f"{name} ({int(chosen.sum()):,} pairs)",
         )
-        axes.hist(values[kept], edges, density=True, histtype="step", **choose_line_style(index))
+        axes.hist(values[chosen], edges, density=True, histtype="step", **choose_line_style(index))
     if threshold is not None and np.isfinite(threshold):
         axes.axvline(
             threshold, color="#444444", linewidth=1.2, linestyle=":", label=f"threshold {threshold:.4g}"

@@ -1,4 +1,4 @@
-"""Figures of degraded probes, as metrics.json names them: `accuracy@blur=7` is accuracy under blur of strength 7."""
+"""Metrics of degraded probes: `accuracy@blur=7` in metrics.json is accuracy under blur of strength 7."""
 
 import math
 import re
@@ -16,7 +16,7 @@ UNITS = {
     "thumbnail": "pixels that a side is shrunk to",
 }
 FALLING = ("resolution", "thumbnail", "jpeg")
-"""Fewer pixels and a lower quality are the stronger variation; strength grows to the right in every picture."""
+"""Variations whose strength grows as the number falls. Every picture shows strength growing to the right."""
 DEGRADED = re.compile(rf"(.+)@({'|'.join(UNITS)})=(\d+(?:\.\d+)?)")
 
 
@@ -25,12 +25,12 @@ def group_by_strength(metrics: Mapping[str, float]) -> dict[str, dict[str, list[
 
     Standard errors and values that are not finite are left out. Of those in `FALLING` less is stronger.
     """
-    found: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    by_variation: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for name, value in metrics.items():
         match = DEGRADED.fullmatch(name)
         if match and not match[1].endswith(STDERR) and math.isfinite(value):
-            found.setdefault(match[2], {}).setdefault(match[1], []).append((float(match[3]), value))
-    for variation, curves in found.items():
+            by_variation.setdefault(match[2], {}).setdefault(match[1], []).append((float(match[3]), value))
+    for variation, curves in by_variation.items():
         for points in curves.values():
             points.sort(reverse=variation in FALLING)
-    return found
+    return by_variation

@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.visualize.canvas import create_figure, strip_axes
@@ -9,7 +10,7 @@ from urfr_tf.visualize.confidence_figure import check_confidence
 from urfr_tf.visualize.face_tiles import check_faces, tile_faces
 
 
-def find_extremes(confidence: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def find_extremes(confidence: ArrayLike, count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Indices of the least and the most confident images of each sub-embedding.
 
     Args:
@@ -21,7 +22,7 @@ def find_extremes(confidence: np.ndarray, count: int) -> tuple[np.ndarray, np.nd
     Raises:
         UrfrError: another shape, values that are not positive and finite, too few images.
     """
-    values = check_confidence({"given": confidence})["given"]
+    values = check_confidence({"all": confidence})["all"]
     if not 1 <= count <= len(values) // 2:
         raise UrfrError(
             f"expected at least {2 * max(count, 1)} images for {count} at each end, got {len(values)}"
@@ -30,7 +31,7 @@ def find_extremes(confidence: np.ndarray, count: int) -> tuple[np.ndarray, np.nd
     return order[:, :count], order[:, ::-1][:, :count]
 
 
-def draw_extremes(faces: np.ndarray, confidence: np.ndarray, count: int = 5) -> Figure:
+def draw_extremes(faces: ArrayLike, confidence: ArrayLike, count: int = 5) -> Figure:
     """One row a sub-embedding: its `count` most confident faces, then its least confident ones.
 
     Args:
@@ -47,7 +48,7 @@ def draw_extremes(faces: np.ndarray, confidence: np.ndarray, count: int = 5) -> 
     count = min(count, max(1, len(pictures) // 2))
     lowest, highest = find_extremes(values, count)
     groups = len(lowest)
-    # Two sub-embeddings beside each other keep 16 of them on one screen.
+    # Two columns of sub-embeddings keep 16 of them on one screen.
     across = 2 if groups > 4 else 1
     rows = -(-groups // across)
     figure = create_figure(5.4 * across, 0.68 * rows * 5 / max(count, 3) + 0.5)

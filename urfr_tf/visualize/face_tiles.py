@@ -1,11 +1,12 @@
 """Many faces as one image: a grid of equal tiles."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from urfr_tf.errors import UrfrError
 
 
-def check_faces(images: np.ndarray) -> np.ndarray:
+def check_faces(images: ArrayLike) -> NDArray[np.uint8]:
     """RGB faces as uint8 [N, H, W, 3]; float pixels 0..255 are clipped and rounded.
 
     Raises:
@@ -15,13 +16,13 @@ def check_faces(images: np.ndarray) -> np.ndarray:
     if array.ndim != 4 or array.shape[-1] != 3 or not array.size:
         raise UrfrError(f"expected RGB faces [N, H, W, 3] with N at least 1, got {array.shape}")
     if array.dtype == np.uint8:
-        return array
+        return array.astype(np.uint8, copy=False)
     if not np.isfinite(array).all():
         raise UrfrError("expected finite pixels 0..255, but some are not")
-    return np.clip(np.rint(array), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(array), 0, 255), np.uint8)
 
 
-def tile_faces(images: np.ndarray, columns: int, gap: int = 2, background: int = 255) -> np.ndarray:
+def tile_faces(images: ArrayLike, columns: int, gap: int = 2, background: int = 255) -> NDArray[np.uint8]:
     """Lays faces out row by row.
 
     Args:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from urfr_tf import keys
 from urfr_tf.augment.choose import VARIATIONS, augment
@@ -17,7 +18,7 @@ from urfr_tf.data.stream.evaluation_stream import evaluation_dataset
 from urfr_tf.data.stream.settings import Augmentation, Sampling, StreamSettings
 from urfr_tf.data.stream.training_stream import training_dataset
 from urfr_tf.errors import UrfrError
-from urfr_tf.runs.embedder import Embedder
+from urfr_tf.runs.embedder import Embedder, Outputs
 from urfr_tf.visualize.confidence_figure import (
     compute_confidence_change,
     draw_confidence_changes,
@@ -39,9 +40,9 @@ PEOPLE, IMAGES_OF_EACH, LOOK_AT = 10, 12, 4096
 class People:
     """Images of a few people for the map: faces uint8 [N, S, S, 3], labels int64 [N], augmented bool [N]."""
 
-    faces: np.ndarray
-    labels: np.ndarray
-    augmented: np.ndarray
+    faces: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    augmented: NDArray[np.bool_]
 
 
 @dataclass
@@ -54,7 +55,7 @@ class PictureSet:
 
 def sample_kinds(
     shards: str, size: int, count: int, seed: int = 0, variations: Sequence[str] = VARIATIONS
-) -> dict[str, np.ndarray]:
+) -> dict[str, NDArray[np.uint8]]:
     """The same training images clean and under each variation.
 
     Args:
@@ -72,7 +73,7 @@ def sample_kinds(
 
 def sample_kind(
     shards: str, size: int, count: int, kind: str, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """One kind of `sample_kinds`, with the labels of the images, which are the same of every kind.
 
     Returns:
@@ -106,21 +107,23 @@ def sample_people(shards: str, size: int, seed: int = 0) -> People:
     people = names[np.argsort(-counts, kind="stable")[:PEOPLE]]
     chosen = np.concatenate([np.flatnonzero(owner == person)[:IMAGES_OF_EACH] for person in people])
     original = every[chosen]
-    turned, _ = augment(tf.constant(original), tf.constant([seed, 4]), {"blur": 1.0, "occlusion": 0.5})
+    varied, _ = augment(tf.constant(original), tf.constant([seed, 4]), {"blur": 1.0, "occlusion": 0.5})
     return People(
-        np.concatenate([original, np.clip(np.rint(turned.numpy()), 0, 255).astype(np.uint8)]),
+        np.concatenate([original, np.clip(np.rint(varied.numpy()), 0, 255).astype(np.uint8)]),
         np.concatenate([owner[chosen]] * 2),
         np.repeat([False, True], len(chosen)),
     )
 
 
-def embed_faces(model: Embedder, faces: np.ndarray) -> dict[str, np.ndarray]:
+def embed_faces(model: Embedder, faces: NDArray[np.uint8]) -> Outputs:
     """The model's outputs for any number of faces, 32 at a time."""
-    parts = [model(faces[at : at + BATCH]) for at in range(0, len(faces), BATCH)]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    outputs = [model(faces[at : at + BATCH]) for at in range(0, len(faces), BATCH)]
+    return {name: np.concatenate([output[name] for output in outputs]) for name in outputs[0]}
 
 
-def draw_confidence_pictures(name: str, model: Embedder, kinds: Mapping[str, np.ndarray]) -> PictureSet:
+def draw_confidence_pictures(
+    name: str, model: Embedder, kinds: Mapping[str, NDArray[np.uint8]]
+) -> PictureSet:
     """Figures 1 to 3 and the extremes of each sub-embedding, for one model.
 
     Args:
@@ -142,8 +145,10 @@ def draw_confidence_pictures(name: str, model: Embedder, kinds: Mapping[str, np.
     shown = PictureSet()
     shown.pictures.append(
         Picture(
-            f"Confidences of {name} over the same images, clean and under each variation (supplement, Figure 1)",
-            f"Histograms, one panel for each of {everything.shape[1]} sub-embeddings. Medians over all: {medians}.",
+            f"Confidences of {name} over the same images, clean and under each variation (supplement, Figure "
+            "1)",
+            f"Histograms, one panel for each of {everything.shape[1]} sub-embeddings. Medians over all: "
+            f"{medians}.",
             draw_confidences(confidence),
             wide=True,
         )
@@ -154,7 +159,8 @@ def draw_confidence_pictures(name: str, model: Embedder, kinds: Mapping[str, np.
         shown.pictures.append(
             Picture(
                 f"What each variation does to each confidence of {name}",
-                f"A table of colours. The largest loss: sub-embedding {at[1] + 1} under {kind_names[at[0]]}, to "
+                f"A table of colours. The largest loss: sub-embedding {at[1] + 1} under "
+                f"{kind_names[at[0]]}, to "
                 f"{2 ** change[at]:.2f} of its median on clean images.",
                 draw_confidence_changes(confidence),
                 wide=True,
@@ -163,15 +169,15 @@ def draw_confidence_pictures(name: str, model: Embedder, kinds: Mapping[str, np.
     shown.pictures += [
         Picture(
             f"Uncertainties of {name} beside the faces, sorted (supplement, Figures 2 and 3)",
-            f"Faces in rising order of their mean uncertainty, from {means.min():.3g} to {means.max():.3g}, each "
-            "with a heatmap of its sub-embeddings.",
+            f"Faces in rising order of their mean uncertainty, from {means.min():.3g} to {means.max():.3g}, "
+            "each with a heatmap of its sub-embeddings.",
             draw_uncertainties(faces, variance),
             wide=True,
         ),
         Picture(
             f"The faces that each sub-embedding of {name} trusts most and least",
-            "One row for each sub-embedding: its five most confident and five least confident faces, clean and "
-            "varied ones together.",
+            "One row for each sub-embedding: its five most confident and five least confident faces, clean "
+            "and varied ones together.",
             draw_extremes(faces, everything),
             wide=True,
         ),
@@ -233,7 +239,7 @@ def draw_model_pictures(models: Mapping[str, Embedder], shards: str, count: int,
         UrfrError: a damaged folder, images smaller than a model's input.
     """
     shown = PictureSet()
-    sampled: dict[int, dict[str, np.ndarray]] = {}
+    sampled: dict[int, dict[str, NDArray[np.uint8]]] = {}
     for name, model in models.items():
         if model.input_size not in sampled:
             sampled[model.input_size] = sample_kinds(shards, model.input_size, count, seed)

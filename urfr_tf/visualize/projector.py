@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import write_bytes, write_text
@@ -15,7 +16,7 @@ MAX_SPRITE = 8192
 SIDE = 64
 
 
-def make_sprite(faces: np.ndarray, side: int = SIDE) -> np.ndarray:
+def make_sprite(faces: ArrayLike, side: int = SIDE) -> NDArray[np.uint8]:
     """Faces as the square sheet of square tiles that the projector wants, row by row.
 
     Args:
@@ -33,8 +34,8 @@ def make_sprite(faces: np.ndarray, side: int = SIDE) -> np.ndarray:
     across = int(np.ceil(np.sqrt(len(pictures))))
     if across * side > MAX_SPRITE:
         raise UrfrError(
-            f"expected at most {(MAX_SPRITE // side) ** 2} faces of {side} pixels for the projector's sprite, "
-            f"got {len(pictures)}"
+            f"expected at most {(MAX_SPRITE // side) ** 2} faces of {side} pixels for the projector's "
+            f"sprite, got {len(pictures)}"
         )
     small = [cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA) for picture in pictures]
     blank = [np.full((side, side, 3), 255, np.uint8)] * (across**2 - len(small))
@@ -43,9 +44,9 @@ def make_sprite(faces: np.ndarray, side: int = SIDE) -> np.ndarray:
 
 def write_projector(
     folder: str | os.PathLike[str],
-    embedding: np.ndarray,
+    embedding: ArrayLike,
     labels: Mapping[str, Sequence[object]],
-    faces: np.ndarray,
+    faces: NDArray[np.generic],
 ) -> None:
     """Writes what `tensorboard --logdir FOLDER` shows under Projector.
 
@@ -68,7 +69,8 @@ def write_projector(
     lengths = {name: len(column) for name, column in labels.items()}
     if not lengths or set(lengths.values()) != {number} or len(faces) != number:
         raise UrfrError(
-            f"expected a label and a face for each of {number} embeddings, got {lengths} and {len(faces)} faces"
+            f"expected a label and a face for each of {number} embeddings, got {lengths} and {len(faces)} "
+            "faces"
         )
     sheet = cv2.imencode(".png", make_sprite(faces)[..., ::-1])[1].tobytes()
     rows = [list(map(_plain, row)) for row in zip(*labels.values(), strict=True)]

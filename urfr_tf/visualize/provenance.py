@@ -3,17 +3,16 @@
 import json
 import shlex
 from collections.abc import Sequence
-from typing import Any
 
 from urfr_tf.visualize.report import Note
 from urfr_tf.visualize.result_tables import drop_duplicates, list_systems
 from urfr_tf.visualize.sources import ReportedEvaluation, ReportSource
 
 
-def format_command(command: Any) -> str:
+def format_command(command: object) -> str:
     """A command as one line for a shell, from a string or a list of arguments."""
     if isinstance(command, list):
-        return shlex.join(str(part) for part in command)
+        return shlex.join(str(word) for word in command)
     return command if isinstance(command, str) else ""
 
 
@@ -34,28 +33,29 @@ def _threshold(evaluation: ReportedEvaluation) -> str:
 
 def _evaluation_note(name: str, evaluation: ReportedEvaluation) -> Note:
     command = format_command(evaluation.raw.get("command"))
-    said = f"Read from {evaluation.folder / 'metrics.json'}"
-    said += f", measured on {evaluation.model}" if evaluation.model else ""
-    said += f" with the score {evaluation.score}" if evaluation.score else ""
-    said += f"; {_threshold(evaluation)}."
-    if isinstance(evaluation.raw.get("note"), str):
-        said += f" {evaluation.raw['note'].strip().rstrip('.')}."
+    text = f"Read from {evaluation.folder / 'metrics.json'}"
+    text += f", measured on {evaluation.model}" if evaluation.model else ""
+    text += f" with the score {evaluation.score}" if evaluation.score else ""
+    text += f"; {_threshold(evaluation)}."
+    remark = evaluation.raw.get("note")
+    if isinstance(remark, str):
+        text += f" {remark.strip().rstrip('.')}."
     refused = evaluation.raw.get("refused")
     if isinstance(refused, dict) and refused:
-        said += f" Refused, for want of impostors: {', '.join(map(str, refused))}."
+        text += f" Refused, for want of impostors: {', '.join(map(str, refused))}."
     if not command:
-        said += " The file names no command that gives it again."
+        text += " The file names no command that gives it again."
     whole = json.dumps(evaluation.raw, indent=1, ensure_ascii=False)
-    return Note(f"{name}, protocol {evaluation.protocol}", said, command, whole, "metrics.json")
+    return Note(f"{name}, protocol {evaluation.protocol}", text, command, whole, "metrics.json")
 
 
 def describe_provenance(sources: Sequence[ReportSource], again: str) -> list[Note]:
     """How each number was obtained, the command for it, and what is missing; `again` remakes the report."""
-    found = []
+    notes = []
     for source in sources:
         if source.config or source.facts:
             command = format_command(source.facts.get("command"))
-            found.append(
+            notes.append(
                 Note(
                     f"The run {source.name}",
                     f"Trained in {source.folder}; its resolved configuration is folded below."
@@ -65,9 +65,9 @@ def describe_provenance(sources: Sequence[ReportSource], again: str) -> list[Not
                     "config.yaml",
                 )
             )
-    found += [_evaluation_note(name, evaluation) for name, evaluation in list_systems(sources)]
-    found.append(Note("This report", "Made only from the files named above.", again))
+    notes += [_evaluation_note(name, evaluation) for name, evaluation in list_systems(sources)]
+    notes.append(Note("This report", "Made only from the files named above.", again))
     gaps = drop_duplicates(sentence for source in sources for sentence in source.missing)
     if gaps:
-        found.append(Note("What is missing", " ".join(gaps)))
-    return found
+        notes.append(Note("What is missing", " ".join(gaps)))
+    return notes

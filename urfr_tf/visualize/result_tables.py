@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from urfr_tf.visualize.cells import Cell, Measured
 from urfr_tf.visualize.degraded_metrics import DEGRADED, STDERR, UNITS
@@ -17,7 +16,7 @@ def list_systems(sources: Sequence[ReportSource]) -> list[tuple[str, ReportedEva
     """Every evaluation with the name of its row; the source's name leads where there are several sources.
 
     Within a protocol of a source the best come first, by the first metric; the sources keep the order
-    given. A copy at the run's top of a result that also has a folder of its own is left out.
+    given. A copy at the run's top of a result that also has its own folder is left out.
     """
     rows = []
     for source in sources:
@@ -80,7 +79,7 @@ def _lower_is_better(name: str) -> bool:
 
 
 def _shown(names: Iterable[str]) -> list[str]:
-    """Metrics without the standard errors, which stand beside their metric."""
+    """Metrics without the standard errors, which are shown next to their metric."""
     every = drop_duplicates(names)
     return [name for name in every if not (name.endswith(STDERR) and name.removesuffix(STDERR) in every)]
 
@@ -126,16 +125,16 @@ def _best_cells(
 
 def _legend(rows: Sequence[Sequence[Cell]]) -> str:
     cells = [cell for row in rows for cell in row if isinstance(cell, Measured)]
-    said = ["Metrics are fractions."]
+    sentences = ["Metrics are fractions."]
     if any(cell.error is not None for cell in cells):
-        said.append("± is the standard error over the folds.")
+        sentences.append("± is the standard error over the folds.")
     if any(cell.interval is not None for cell in cells):
-        said.append("In brackets: the 95 % interval of a bootstrap over identities.")
+        sentences.append("In brackets: the 95 % interval of a bootstrap over identities.")
     if any(cell.thin for cell in cells):
-        said.append("† Thin: fewer than 10 impostors lie behind it, so it is little more than chance.")
+        sentences.append("† Thin: fewer than 10 impostors lie behind it, so it is little more than chance.")
     if len(rows) > 1:
-        said.append("The best of each column is stressed; its uncertainty says whether that matters.")
-    return " ".join(said)
+        sentences.append("The best of each column is stressed; its uncertainty says whether that matters.")
+    return " ".join(sentences)
 
 
 def _result(protocol: str, group: Group) -> Table:
@@ -155,26 +154,26 @@ def _result(protocol: str, group: Group) -> Table:
 
 def _degraded(protocol: str, group: Group) -> Table | None:
     """Rows are system and degradation, columns the metrics; None where no probe was degraded."""
-    found: dict[tuple[str, str], dict[str, Cell]] = {}
+    cells: dict[tuple[str, str], dict[str, Cell]] = {}
     for name, evaluation in group:
         for key in evaluation.metrics:
             match = DEGRADED.fullmatch(key)
             if match and not match[1].endswith(STDERR):
-                row = found.setdefault((name, f"{match[2]} {match[3]}"), {})
+                row = cells.setdefault((name, f"{match[2]} {match[3]}"), {})
                 row[match[1]] = _measured(evaluation, key, f"{match[1]}{STDERR}@{match[2]}={match[3]}")
-    if not found:
+    if not cells:
         return None
-    names = drop_duplicates(metric for row in found.values() for metric in row)
+    names = drop_duplicates(metric for row in cells.values() for metric in row)
     rows: list[list[Cell]] = [
         [degradation, name, *(row.get(metric) for metric in names)]
-        for (name, degradation), row in found.items()
+        for (name, degradation), row in cells.items()
     ]
     note = f"Strengths: {'; '.join(f'{variation}, {unit}' for variation, unit in UNITS.items())}."
     columns = ["Degradation", "System", *map(format_metric_name, names)]
     return Table(f"Degraded probes, protocol {protocol}", columns, rows, note)
 
 
-def _as_cell(value: Any) -> Cell:
+def _as_cell(value: object) -> Cell:
     return value if value is None or isinstance(value, int | float | str) else json.dumps(value, default=str)
 
 

@@ -58,8 +58,8 @@ def draw_reject_curve(
 
     Args:
         rejected: shares [R].
-        errors: order's name -> rates [R]; None where no genuine pair is left. `random_low` and `random_high`, where
-            they are there, bound the band in which an order by chance stays.
+        errors: order's name -> rates [R]; None where no genuine pair is left. `random_low` and `random_high`
+            are optional. They bound the band in which a random order stays.
         far: of the threshold, which stays: the error is the false non-match rate. None: that of rank 1.
 
     Raises:

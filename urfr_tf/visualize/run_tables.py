@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import yaml
@@ -37,22 +36,22 @@ def make_training_table(source: ReportSource) -> Table | None:
         if first in names:
             names.insert(0, names.pop(names.index(first)))
     rows: list[list[Cell]] = [[_log_cell(name, source.log[name][at]) for name in names] for at in chosen]
-    said = []
+    sentences = []
     if len(chosen) < length:
-        said.append(f"{len(chosen)} of the {length} rows of log.csv, evenly spread.")
+        sentences.append(f"{len(chosen)} of the {length} rows of log.csv, evenly spread.")
     if left_out:
-        said.append(
+        sentences.append(
             f"{left_out} columns of single sub-embeddings or variations are in log.csv and in the pictures."
         )
     return Table(
         caption=f"Training of {source.name}, by epoch",
         columns=list(map(format_metric_name, names)),
         rows=rows,
-        note=" ".join(said),
+        note=" ".join(sentences),
     )
 
 
-def flatten_tree(tree: Any, prefix: str = "") -> dict[str, str]:
+def flatten_tree(tree: object, prefix: str = "") -> dict[str, str]:
     """A tree of mappings as dotted keys -> text: {'a': {'b': 1}} -> {'a.b': '1'}."""
     if isinstance(tree, dict) and tree:
         flat: dict[str, str] = {}

@@ -1,9 +1,11 @@
-"""The contact sheet of `urfr inspect`: crops beside their augmented versions, images per person below."""
+"""The contact sheet of `urfr inspect`: crops and their augmented versions, images per person below."""
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf.augment.choose import VARIATIONS, augment
 from urfr_tf.data.inspection import Sample
@@ -13,7 +15,7 @@ from urfr_tf.visualize.canvas import PALETTE, create_figure, encode_png, strip_a
 TRAINING_PROBABILITY = 0.3
 
 
-def augment_sample(sample: Sample, seed: int) -> list[tuple[str, np.ndarray, list[str]]]:
+def augment_sample(sample: Sample, seed: int) -> list[tuple[str, NDArray[np.float32], list[str]]]:
     """Every image under each variation alone, and as in training.
 
     Points that are unknown are taken to be the template's, as the pipeline does.
@@ -38,18 +40,18 @@ def augment_sample(sample: Sample, seed: int) -> list[tuple[str, np.ndarray, lis
 
 
 def draw_shard_sheet(
-    sample: Sample, columns: list[tuple[str, np.ndarray, list[str]]], numbers: dict[str, Any]
+    sample: Sample, columns: list[tuple[str, NDArray[np.float32], list[str]]], numbers: Mapping[str, Any]
 ) -> bytes:
     """The sheet as PNG.
 
     Args:
         sample: N images.
-        columns: of `augmented`.
+        columns: of `augment_sample`.
         numbers: of `data.inspection.summary`.
     """
     rows, wide = len(sample.images), len(columns) + 1
     figure = create_figure(1.25 * wide, 1.35 * rows + 2.9)
-    # An empty row, so that the last labels and the histogram's title stay apart.
+    # An empty row, so that the last labels and the histogram's title do not touch.
     grid = figure.add_gridspec(rows + 2, wide, height_ratios=[1.35] * rows + [0.2, 2.4])
     for row in range(rows):
         tiles = [("original", sample.images[row], sample.identities[row])]
@@ -72,6 +74,6 @@ def draw_shard_sheet(
     title = f"{numbers['images']} images of {numbers['people']} people"
     style_axes(axes, title, "images of a person", "people")
     with warnings.catch_warnings():
-        # Names in scripts that the font does not have are drawn as boxes; that is said nowhere else either.
+        # Names in scripts that the font does not have are drawn as boxes, without a warning for each.
         warnings.filterwarnings("ignore", message="Glyph")
         return encode_png(figure)

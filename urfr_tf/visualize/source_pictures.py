@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf.files import write_bytes
 from urfr_tf.metrics import roc
@@ -21,23 +22,25 @@ from urfr_tf.visualize.training_figures import draw_training
 RANK = re.compile(r"rank_?(\d+)")
 
 
-def _curves(name: str, evaluation: ReportedEvaluation) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Ranks [R] and rates [R] of each search: whole curves if they were kept, or the ranks among the metrics."""
+def _curves(
+    name: str, evaluation: ReportedEvaluation
+) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Ranks [R] and rates [R] of each search: the curves of scores.npz, or the ranks among the metrics."""
     if evaluation.cmc:
         return {
             f"{name} {key.removesuffix('cmc').strip('_- ')}".strip(): (np.arange(1.0, len(curve) + 1), curve)
             for key, curve in evaluation.cmc.items()
         }
-    found = {}
+    rates = {}
     for metric, value in evaluation.metrics.items():
         match = RANK.fullmatch(metric)
         if match and math.isfinite(value):
-            found[int(match[1])] = value
-    ranks = sorted(found)
-    return {name: (np.array(ranks, np.float64), np.array([found[rank] for rank in ranks], np.float64))}
+            rates[int(match[1])] = value
+    ranks = sorted(rates)
+    return {name: (np.array(ranks, np.float64), np.array([rates[rank] for rank in ranks], np.float64))}
 
 
-def _said(rates: dict[str, float]) -> str:
+def _list_rates(rates: dict[str, float]) -> str:
     return "; ".join(f"{name} {value:.3f}" for name, value in rates.items())
 
 
@@ -56,20 +59,22 @@ def _verification(protocol: str, group: Sequence[tuple[str, ReportedEvaluation]]
     pictures = [
         Picture(
             f"ROC, protocol {protocol}",
-            f"Lines of true accept rate against false accept rate. At FAR 0.1: {_said(at)}.",
+            f"Lines of true accept rate against false accept rate. At FAR 0.1: {_list_rates(at)}.",
             draw_roc(points, impostors),
         ),
         Picture(
             f"DET, protocol {protocol}",
             "Lines of false reject rate against false accept rate, lower is better. At FAR 0.1: "
-            f"{_said({name: 1 - value for name, value in at.items()})}.",
+            f"{_list_rates({name: 1 - value for name, value in at.items()})}.",
             draw_det(points, impostors),
         ),
     ]
     return pictures + [_histogram(*system) for system in scored]
 
 
-def _histogram(name: str, evaluation: ReportedEvaluation, scores: np.ndarray, same: np.ndarray) -> Picture:
+def _histogram(
+    name: str, evaluation: ReportedEvaluation, scores: NDArray[np.float64], same: NDArray[np.bool_]
+) -> Picture:
     threshold = evaluation.raw.get("threshold")
     line = float(threshold) if isinstance(threshold, int | float) else None
     # A pair without an embedding scores -inf: counted in the rates, but nowhere on an axis.
@@ -95,7 +100,7 @@ def _identification(protocol: str, group: Sequence[tuple[str, ReportedEvaluation
     return [
         Picture(
             f"CMC, protocol {protocol}",
-            f"Lines of the identification rate against the rank. At the lowest rank: {_said(first)}.",
+            f"Lines of the identification rate against the rank. At the lowest rank: {_list_rates(first)}.",
             draw_cmc(curves),
         )
     ]
@@ -103,13 +108,13 @@ def _identification(protocol: str, group: Sequence[tuple[str, ReportedEvaluation
 
 def _robustness(protocol: str, group: Sequence[tuple[str, ReportedEvaluation]]) -> list[Picture]:
     """For each variation the first metric that was measured under it, against its strength."""
-    found: dict[str, dict[str, dict[str, list[tuple[float, float]]]]] = {}
+    by_variation: dict[str, dict[str, dict[str, list[tuple[float, float]]]]] = {}
     for name, evaluation in group:
         for variation, curves in group_by_strength(evaluation.metrics).items():
             for metric, points in curves.items():
-                found.setdefault(variation, {}).setdefault(metric, {})[name] = points
+                by_variation.setdefault(variation, {}).setdefault(metric, {})[name] = points
     pictures = []
-    for variation, metrics in found.items():
+    for variation, metrics in by_variation.items():
         metric, systems_ = next(iter(metrics.items()))
         lines = {name: tuple(np.array(points).T) for name, points in systems_.items()}
         clean = {
@@ -119,8 +124,8 @@ def _robustness(protocol: str, group: Sequence[tuple[str, ReportedEvaluation]]) 
         pictures.append(
             Picture(
                 f"{format_metric_name(metric)} under {variation}, protocol {protocol}",
-                f"Lines of {format_metric_name(metric)} against the strength of {variation}; level lines are without. "
-                f"Lowest: {_said(worst)}.",
+                f"Lines of {format_metric_name(metric)} against the strength of {variation}; level lines "
+                f"are without. Lowest: {_list_rates(worst)}.",
                 draw_strength(lines, variation, format_metric_name(metric), clean),
             )
         )

@@ -1,6 +1,6 @@
 """What runs and evaluations leave on the disk, read for a report.
 
-A piece that is missing or mangled becomes a sentence in `missing`, never an exception: a report about
+A file that is missing or damaged becomes a sentence in `missing`, never an exception: a report about
 half a run is worth more than none. Nothing is unpickled and sizes are checked before anything is read.
 """
 
@@ -12,9 +12,9 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf.errors import UrfrError
 
@@ -24,7 +24,7 @@ MAX_SCORES_BYTES = 2**30
 
 @dataclass
 class ReportedEvaluation:
-    """One metrics.json and, if it is there, the scores.npz beside it.
+    """One metrics.json and, if it is there, the scores.npz next to it.
 
     metrics: fractions by name. scores float64 [P], same bool [P]: None where scores.npz has none.
     cmc: curves of scores.npz by name, float64 [R], the identification rate within rank 1 to R.
@@ -36,11 +36,11 @@ class ReportedEvaluation:
     model: str
     score: str
     metrics: dict[str, float]
-    counts: dict[str, Any]
-    raw: dict[str, Any]
-    scores: np.ndarray | None = None
-    same: np.ndarray | None = None
-    cmc: dict[str, np.ndarray] = field(default_factory=dict)
+    counts: dict[str, object]
+    raw: dict[str, object]
+    scores: NDArray[np.float64] | None = None
+    same: NDArray[np.bool_] | None = None
+    cmc: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 @dataclass
@@ -50,8 +50,8 @@ class ReportSource:
     name: str
     folder: Path
     config: str = ""
-    facts: dict[str, Any] = field(default_factory=dict)
-    log: dict[str, np.ndarray] = field(default_factory=dict)
+    facts: dict[str, object] = field(default_factory=dict)
+    log: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     evaluations: list[ReportedEvaluation] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
@@ -70,7 +70,7 @@ def _text(path: Path, missing: list[str]) -> str | None:
     return None
 
 
-def _json_object(path: Path, missing: list[str]) -> dict[str, Any] | None:
+def _json_object(path: Path, missing: list[str]) -> dict[str, object] | None:
     text = _text(path, missing)
     if text is None:
         return None
@@ -92,10 +92,10 @@ def _number(cell: str | None) -> float:
         return math.nan
 
 
-def read_log(path: Path, missing: list[str]) -> dict[str, np.ndarray]:
+def read_log(path: Path, missing: list[str]) -> dict[str, NDArray[np.float64]]:
     """The columns of log.csv, float64 [rows] each; an empty or non-numeric cell is NaN.
 
-    A last line that was cut short, as a killed run leaves it, is dropped and said.
+    A last line that was cut short, as a killed run leaves it, is dropped, with a sentence in `missing`.
     """
     text = _text(path, missing)
     if text is None:
@@ -108,8 +108,8 @@ def read_log(path: Path, missing: list[str]) -> dict[str, np.ndarray]:
     whole = [row for row in body if len(row) == len(header)]
     if len(whole) < len(body):
         missing.append(
-            f"{len(body) - len(whole)} of {len(body)} lines of {path} do not have {len(header)} cells "
-            "and were dropped."
+            f"{len(body) - len(whole)} of {len(body)} lines of {path} do not have {len(header)} cells and "
+            "were dropped."
         )
     columns = {
         name.strip(): np.array([_number(row[index]) for row in whole], np.float64)
@@ -149,7 +149,7 @@ def read_scores(path: Path, evaluation: ReportedEvaluation, missing: list[str]) 
         evaluation.scores = evaluation.same = None
 
 
-def _wrong_pairs(scores: np.ndarray | None, same: np.ndarray | None) -> str:
+def _wrong_pairs(scores: NDArray[np.float64] | None, same: NDArray[np.bool_] | None) -> str:
     """Why no curve can be drawn from these pairs, or nothing."""
     if scores is None or same is None:
         return ""
@@ -194,24 +194,24 @@ def read_evaluation(path: Path, name: str, missing: list[str]) -> ReportedEvalua
         counts=counts if isinstance(counts, dict) else {},
         raw=raw,
     )
-    beside = path.with_name("scores.npz")
-    if beside.exists():
-        read_scores(beside, evaluation, missing)
+    scores_path = path.with_name("scores.npz")
+    if scores_path.exists():
+        read_scores(scores_path, evaluation, missing)
     return evaluation
 
 
-def _short_names(folder: Path, paths: list[Path], own: str) -> list[str]:
+def _short_names(folder: Path, paths: list[Path], root_name: str) -> list[str]:
     """The last folder's name of each metrics.json, or its way from `folder` where two are alike."""
     ways = [os.path.relpath(path.parent, folder) for path in paths]
-    lasts = [own if way == "." else Path(way).name for way in ways]
+    lasts = [root_name if way == "." else Path(way).name for way in ways]
     return [
-        last if lasts.count(last) == 1 else (own if way == "." else way)
+        last if lasts.count(last) == 1 else (root_name if way == "." else way)
         for last, way in zip(lasts, ways, strict=True)
     ]
 
 
 def read_sources(folders: Sequence[str], *, run: bool) -> list[ReportSource]:
-    """`read_source` of each folder, named by its last part, or as it was given where two are alike."""
+    """`read_source` of each folder, named by its last component, or as it was given where two are alike."""
     lasts = [Path(folder).resolve().name for folder in folders]
     return [
         read_source(folder, run=run, name=last if lasts.count(last) == 1 else folder)

@@ -8,13 +8,14 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.visualize.canvas import DASHES, PALETTE, create_figure, style_axes
 
-Log = Mapping[str, np.ndarray]
+Log = Mapping[str, NDArray[np.float64]]
 
-# What is drawn against, and what is a clock: no curve of its own.
+# What is drawn against, and what is a clock. None of these is a curve.
 CLOCKS = ("epoch", "step", "seconds", "time", "images_per_second")
 # The regulariser is logged without its weight of 0.001: on one axis it would hide the others.
 LOSS_TERMS = ("identification", "classifier", "cls", "adv")
@@ -28,11 +29,11 @@ NUMBERED = re.compile(r"(.+?)((?:_\d+)+)")
 def group_columns(names: Sequence[str]) -> dict[str, list[str]]:
     """Sorts the columns of log.csv into pictures: subject -> columns, in the order of the file.
 
-    Confidences come together, so do validation columns (val_...), loss terms, learning rates and numbered
-    columns of one kind; any other column is a subject of its own. The spread of each sub-embedding is left
-    to the picture of its distribution.
+    Confidences share a picture, and so do validation columns (val_...), loss terms, learning rates and
+    numbered columns of one kind. Any other column is a subject by itself. The spread of each sub-embedding
+    is left to the picture of its distribution.
     """
-    found: dict[str, list[str]] = {}
+    grouped: dict[str, list[str]] = {}
     for name in names:
         lower = name.lower()
         if lower in CLOCKS or lower.startswith(CONSTANT):
@@ -52,18 +53,18 @@ def group_columns(names: Sequence[str]) -> dict[str, list[str]]:
             subject = "learning rate"
         else:
             subject = name
-        found.setdefault(subject, []).append(name)
-    return found
+        grouped.setdefault(subject, []).append(name)
+    return grouped
 
 
-def _clock(log: Log) -> tuple[str, np.ndarray]:
+def _clock(log: Log) -> tuple[str, NDArray[np.float64]]:
     for name in ("epoch", "step"):
         if name in log:
             return name, np.asarray(log[name], np.float64)
     return "row", np.arange(1, len(next(iter(log.values()))) + 1, dtype=np.float64)
 
 
-def _draw(axes: Axes, x: np.ndarray, log: Log, names: Sequence[str], run: int, prefix: str) -> None:
+def _draw(axes: Axes, x: NDArray[np.float64], log: Log, names: Sequence[str], run: int, prefix: str) -> None:
     """Draws columns of one run: colour is the column, dash the run; NAME_std is a band about NAME_mean."""
     lines = [
         name for name in names if not (name.endswith("_std") and name.removesuffix("_std") + "_mean" in names)

@@ -1,9 +1,10 @@
-"""Figures 2 and 3 of the supplement: each face beside a heatmap of its K uncertainties, sorted."""
+"""Figures 2 and 3 of the supplement: each face next to a heatmap of its K uncertainties, sorted."""
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.visualize.canvas import create_figure, strip_axes
@@ -12,7 +13,7 @@ from urfr_tf.visualize.face_tiles import check_faces
 COLUMNS = 4
 
 
-def sort_by_uncertainty(variance: np.ndarray) -> np.ndarray:
+def sort_by_uncertainty(variance: ArrayLike) -> NDArray[np.intp]:
     """Indices [N] from the surest to the least sure image, by the geometric mean of its K variances.
 
     Args:
@@ -35,7 +36,7 @@ def choose_heatmap_shape(groups: int) -> tuple[int, int]:
     return rows, groups // rows
 
 
-def draw_uncertainties(faces: np.ndarray, variance: np.ndarray, limit: int = 24) -> Figure:
+def draw_uncertainties(faces: ArrayLike, variance: ArrayLike, limit: int = 24) -> Figure:
     """Faces from sure to unsure, each with its K variances as a heatmap on one logarithmic scale.
 
     Args:
