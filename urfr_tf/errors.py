@@ -4,7 +4,7 @@
 class UrfrError(Exception):
     """Something outside the code is wrong: a file, a setting, a disk.
 
-    The message is one sentence that says what was expected, what came and where. `urfr` prints it
+    The message is one sentence that says what was expected, what was found and where. `urfr` prints it
     without a stack trace and exits with `exit_code`.
     """
 
@@ -12,20 +12,23 @@ class UrfrError(Exception):
 
 
 class TryAgainError(UrfrError):
-    """Nothing is wrong and nothing lost: the machine was taken away, or another worker was.
+    """Training stopped because this machine was taken away or another worker was lost.
 
-    The same command continues. The code is EX_TEMPFAIL of sysexits.h, so that whoever starts jobs can
-    tell it from a failure that would only come again.
+    Nothing is wrong and no work is lost: the same command continues. The exit code is EX_TEMPFAIL of sysexits.h.
+    A job scheduler can tell it from a failure that would happen again.
     """
 
     exit_code = 75
 
 
 def reason_of(error: BaseException) -> str:
-    """What an error of a library says, in one line, without the stack trace that TensorFlow may put before it."""
+    """Takes the one line out of an error of a library that says what is wrong.
+
+    The stack trace that TensorFlow may put before it is left out.
+    """
     # The text of a `tf.errors.OpError` has more than its message.
     lines = [line for line in str(getattr(error, "message", error)).splitlines() if line.strip()]
     # Lines of a trace are indented.
-    apart = ("Graph execution error", "Detected at", "<stack", " ")
-    useful = [line for line in lines if not line.startswith(apart)]
+    trace = ("Graph execution error", "Detected at", "<stack", " ")
+    useful = [line for line in lines if not line.startswith(trace)]
     return (useful or lines or [type(error).__name__])[0].strip()

@@ -5,6 +5,7 @@ from typing import Any
 from urfr_tf import keys
 from urfr_tf.embedding.photographs import crops
 from urfr_tf.errors import UrfrError
+from urfr_tf.metrics.groups import split_groups
 from urfr_tf.runs.embedder import Embedder
 
 
@@ -31,7 +32,7 @@ def compare_photographs(model: Embedder, a: str, b: str, align: str) -> dict[str
         found.append(photograph.crop)
     outputs = model(np.stack(found))
     variance = outputs[keys.VARIANCE]
-    unit = outputs[keys.EMBEDDING].reshape(2, model.groups, -1) * model.groups**0.5
+    unit = split_groups(outputs[keys.EMBEDDING], model.groups)
     scores = {
         "cosine": float(cosine_score(unit[:1], unit[1:])[0]),
         "likelihood": float(likelihood_score(unit[:1], variance[:1], unit[1:], variance[1:])[0]),

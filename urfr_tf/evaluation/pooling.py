@@ -5,6 +5,7 @@ import numpy as np
 from urfr_tf.evaluation.request import EvaluationRequest
 from urfr_tf.evaluation.scoring import COSINE, NORM, WEIGHTED, Faces, fill_gaps, weigh_by_norm
 from urfr_tf.metrics import average, fuse
+from urfr_tf.metrics.groups import join_groups
 from urfr_tf.protocols.protocol import Templates
 
 _IMAGES_AT_ONCE = 1 << 15
@@ -48,7 +49,7 @@ def pool_templates(protocol: Templates, faces: Faces, request: EvaluationRequest
         media, medium = np.unique(keys, axis=0, return_inverse=True)
         medium, place = medium.reshape(-1), present[first:last]
         if request.score == COSINE:
-            flat = images.embedding.reshape(len(block), -1) / np.float32(np.sqrt(groups))
+            flat = join_groups(images.embedding)
             embedding[place] = average(average(flat, medium), media[:, 0]).reshape(-1, groups, width)
         else:
             per_medium = fuse(images.embedding, images.variance, medium, request.fusion, sharpness)

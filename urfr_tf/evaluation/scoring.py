@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from urfr_tf.errors import UrfrError
 from urfr_tf.metrics import cosine_of_pairs, cosine_score, likelihood_of_pairs, likelihood_score
 from urfr_tf.metrics.arrays import Bools, Float32s, Ints
+from urfr_tf.metrics.groups import split_groups
 
 SCORES = COSINE, LIKELIHOOD, WEIGHTED = ("cosine", "likelihood", "weighted")
 TEMPLATE_WEIGHTS = CONFIDENCE, NORM = ("confidence", "norm")
@@ -70,9 +71,9 @@ def faces_of(
         raise UrfrError(
             f"the model gives NaN or infinity for image {int(np.argmax(bad))} ({bad.sum()} in all)"
         )
-    grouped = flat.reshape(count, groups, -1) * np.float32(np.sqrt(groups))
+    sub_embeddings = split_groups(flat, groups)
     norms = np.full(count, np.nan, np.float32) if norm is None else np.asarray(norm, np.float32)
-    return fill_gaps(Faces(grouped, variances, mask, norms))
+    return fill_gaps(Faces(sub_embeddings, variances, mask, norms))
 
 
 def fill_gaps(faces: Faces) -> Faces:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tensorflow.lite.python.convert import mlir_quantize
 
 from urfr_tf import keys
-from urfr_tf.errors import UrfrError
+from urfr_tf.errors import UrfrError, reason_of
 from urfr_tf.export.dynamic_range import float_weights, one_range_an_image
 from urfr_tf.export.equalize import EQUALIZED_ON, equalize
 from urfr_tf.export.fold_batch_norm import fold
@@ -122,4 +122,4 @@ def _cause(error: Exception, said: str) -> str:
     lines = [
         line.rpartition("error: ")[2].strip() for line in f"{error}\n{said}".splitlines() if "error: " in line
     ]
-    return (lines[0] if lines else str(error).strip().partition("\n")[0])[:300]
+    return (lines[0] if lines else reason_of(error))[:300]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from urfr_tf.errors import UrfrError
+from urfr_tf.errors import UrfrError, reason_of
 from urfr_tf.training.tasks.task import TrainingModel
 
 
@@ -28,10 +28,9 @@ def save_checkpoint(manager: tf.train.CheckpointManager, step: int) -> None:
     try:
         manager.save(checkpoint_number=step)
     except (tf.errors.OpError, OSError) as error:
-        reason = str(getattr(error, "message", error)).splitlines()[0]
         last_good = manager.latest_checkpoint
         raise UrfrError(
-            f"could not write the checkpoint of step {step} in {manager.directory}: {reason}; "
+            f"could not write the checkpoint of step {step} in {manager.directory}: {reason_of(error)}; "
             + (f"the last good checkpoint is {last_good}" if last_good else "there is no earlier one")
         ) from error
 
@@ -64,7 +63,7 @@ def restore_latest(checkpoint: tf.train.Checkpoint, folder: str) -> str | None:
             status.expect_partial()
         except (ValueError, AssertionError, tf.errors.OpError) as error:
             raise UrfrError(
-                f"the checkpoint {path} does not fit the configured model: {str(error).splitlines()[0]}"
+                f"the checkpoint {path} does not fit the configured model: {reason_of(error)}"
             ) from error
         return path
     if paths:
@@ -96,5 +95,5 @@ def find_damage(path: str) -> str | None:
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
     except Exception as error:
-        return (str(error).splitlines() or [type(error).__name__])[0]
+        return reason_of(error)
     return None

@@ -6,7 +6,7 @@ from official.common import distribute_utils
 from official.modeling import performance
 
 from urfr_tf.config.tree import RuntimeConfig
-from urfr_tf.errors import UrfrError
+from urfr_tf.errors import UrfrError, reason_of
 
 _COMPUTE = {"float32": tf.float32, "mixed_bfloat16": tf.bfloat16, "mixed_float16": tf.float16}
 
@@ -39,8 +39,9 @@ def set_up_strategy(runtime: RuntimeConfig, seed: int) -> tf.distribute.Strategy
             runtime.strategy, num_gpus=gpus, tpu_address=runtime.tpu
         )
     except (tf.errors.OpError, ValueError, RuntimeError, KeyError) as error:
-        words = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UrfrError(f"could not set up runtime.strategy: {runtime.strategy}: {words}") from error
+        raise UrfrError(
+            f"could not set up runtime.strategy: {runtime.strategy}: {reason_of(error)}"
+        ) from error
 
 
 def needs_synchronized_norms(strategy: tf.distribute.Strategy) -> bool:

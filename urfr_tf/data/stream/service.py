@@ -18,7 +18,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from urfr_tf.errors import UrfrError
+from urfr_tf.errors import UrfrError, reason_of
 
 _HINT = tf.data.experimental.SHARD_HINT
 # Numbers that are dealt out to the workers to learn how many there are; two must fall on each of them.
@@ -124,7 +124,7 @@ def _count_workers(address: str) -> int:
         first, second = next(iter(_distributed(dealt, address))).numpy().tolist()
     except (tf.errors.OpError, StopIteration, ValueError) as error:
         raise UrfrError(
-            f"expected a data service at {address} with a list of at most {_DEALT // 2} workers, but {_words(error)}"
+            f"expected a data service at {address} with a list of at most {_DEALT // 2} workers, but {reason_of(error)}"
         ) from error
     return second - first
 
@@ -160,7 +160,7 @@ def _due(step: int, turn: int, workers: int, jobs: dict[int, Any], job: Callable
                 return batch
             problem = f"step {int(found)} came for step {step}"
         except (tf.errors.OpError, StopIteration) as error:
-            problem = _words(error)
+            problem = reason_of(error)
             time.sleep(min(attempt, 10))
         jobs[turn] = job(step, turn, workers)
     raise UrfrError(f"the data service at {address} failed {_ATTEMPTS} times on end: {problem}")
@@ -189,8 +189,3 @@ def _next(ready: "queue.Queue[Any]", address: str) -> Any:
                 flush=True,
             )
     raise UrfrError(f"the data service at {address} gave nothing for {_PATIENCE:.0f} s")
-
-
-def _words(error: BaseException) -> str:
-    words = str(getattr(error, "message", error)).strip() or type(error).__name__
-    return words.splitlines()[0]

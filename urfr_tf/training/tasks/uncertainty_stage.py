@@ -16,6 +16,7 @@ from urfr_tf.config.tree import Experiment
 from urfr_tf.data.manifest import Manifest
 from urfr_tf.errors import UrfrError
 from urfr_tf.losses import mutual_likelihood
+from urfr_tf.metrics.groups import split_groups
 from urfr_tf.models.inference_graph import build_inference, inference_outputs
 from urfr_tf.models.uncertainty_trainer import UncertaintyModel
 from urfr_tf.models.urface import FEATURES, embedding_network
@@ -99,7 +100,7 @@ def likelihood_measure(shards: str, crop_size: int, groups: int) -> Measure:
             variance.append(output[keys.VARIANCE])
             labels.append(batch_labels)
         joined = np.concatenate(embedding)
-        unit = joined.reshape(len(joined), groups, -1) * groups**0.5
+        unit = split_groups(joined, groups)
         return {
             "negative_mutual_likelihood": genuine_mean(unit, np.concatenate(variance), np.concatenate(labels))
         }
