@@ -9,7 +9,7 @@ import pytest
 
 from urfr_tf.commands import embed as command
 from urfr_tf.embedding import folder as embed
-from urfr_tf.embedding.folder import embed_images, list_images
+from urfr_tf.embedding.folder import embed_photographs, list_images
 from urfr_tf.errors import UrfrError
 from urfr_tf.runs.embedder import Embedder
 
@@ -69,7 +69,7 @@ def check(path, folder, colours, order=ORDER):
 def test_folder(folder, colours, tmp_path, monkeypatch):
     monkeypatch.setattr(embed, "BATCH", 4)
     calls = []
-    summary = embed_images(
+    summary = embed_photographs(
         model_of(),
         folder,
         tmp_path / "o.npz",
@@ -84,7 +84,7 @@ def test_folder(folder, colours, tmp_path, monkeypatch):
 
 def test_list_is_relative_to_itself(folder, colours, tmp_path):
     (folder / "list.txt").write_text("b/3.png\n\na/4.png\r\nmissing.png\n")
-    embed_images(model_of(), folder / "list.txt", tmp_path / "o.npz", "none")
+    embed_photographs(model_of(), folder / "list.txt", tmp_path / "o.npz", "none")
     with np.load(tmp_path / "o.npz") as arrays:
         assert [name[len(str(folder)) + 1 :] for name in arrays["path"]] == [
             "b/3.png",
@@ -105,10 +105,10 @@ def test_interrupted_it_goes_on(folder, colours, tmp_path, monkeypatch):
         return summary_of(crops)
 
     with pytest.raises(KeyboardInterrupt):
-        embed_images(model_of(compute), folder, tmp_path / "o.npz", "none")
+        embed_photographs(model_of(compute), folder, tmp_path / "o.npz", "none")
     assert not (tmp_path / "o.npz").exists()
     seen.clear()
-    summary = embed_images(
+    summary = embed_photographs(
         model_of(lambda crops: seen.append(len(crops)) or summary_of(crops)),
         folder,
         tmp_path / "o.npz",
@@ -131,32 +131,32 @@ def test_another_model_or_list_starts_anew(folder, colours, tmp_path, monkeypatc
         return summary_of(crops)
 
     with pytest.raises(KeyboardInterrupt):
-        embed_images(model_of(compute), folder, tmp_path / "o.npz", "none")
+        embed_photographs(model_of(compute), folder, tmp_path / "o.npz", "none")
     total = []
     model = model_of(lambda crops: total.append(len(crops)) or summary_of(crops))
     if change == "model":
         model = model_of(model.compute, fingerprint="b" * 64)
     else:
         (folder / "b" / "7.png").unlink()
-    embed_images(model, folder, tmp_path / "o.npz", "none")
+    embed_photographs(model, folder, tmp_path / "o.npz", "none")
     check(tmp_path / "o.npz", folder, colours, ORDER if change == "model" else ORDER[:-1])
     assert sum(total) == (9 if change == "model" else 8)
 
 
-def test_parts_together_are_the_whole(folder, tmp_path):
-    embed_images(model_of(), folder, tmp_path / "whole.npz", "none")
+def test_slices_together_are_the_whole(folder, tmp_path):
+    embed_photographs(model_of(), folder, tmp_path / "whole.npz", "none")
     for i in (1, 2, 3):
-        embed_images(model_of(), folder, tmp_path / f"{i}.npz", "none", part=(i, 3))
+        embed_photographs(model_of(), folder, tmp_path / f"{i}.npz", "none", list_slice=(i, 3))
     with np.load(tmp_path / "whole.npz") as whole:
-        parts = [np.load(tmp_path / f"{i}.npz") for i in (1, 2, 3)]
+        slices = [np.load(tmp_path / f"{i}.npz") for i in (1, 2, 3)]
         for name in whole:
-            np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), whole[name])
+            np.testing.assert_array_equal(np.concatenate([each[name] for each in slices]), whole[name])
 
 
 def test_sources_without_images(folder, tmp_path):
     def sentence(source, **options):
         with pytest.raises(UrfrError) as error:
-            embed_images(model_of(), source, tmp_path / "o.npz", "none", **options)
+            embed_photographs(model_of(), source, tmp_path / "o.npz", "none", **options)
         assert not (tmp_path / "o.npz").exists()
         return str(error.value)
 
@@ -164,7 +164,7 @@ def test_sources_without_images(folder, tmp_path):
     assert "there is none" in sentence(tmp_path / "empty")
     assert "could not read" in sentence(tmp_path / "nothing")
     assert "is binary" in sentence(folder / "a" / "0.png")
-    assert "is empty" in sentence(folder, part=(1, 20))
+    assert "is empty" in sentence(folder, list_slice=(1, 20))
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "x.jpg").write_bytes(b"")
     assert "none of the 1 images" in sentence(tmp_path / "bad") and "empty file" in sentence(tmp_path / "bad")
@@ -172,7 +172,7 @@ def test_sources_without_images(folder, tmp_path):
 
 def test_the_result_cannot_be_a_folder(folder, tmp_path):
     with pytest.raises(UrfrError, match="is a folder"):
-        embed_images(model_of(), folder, tmp_path, "none")
+        embed_photographs(model_of(), folder, tmp_path, "none")
 
 
 def test_names_of_any_bytes(tmp_path, colours):
@@ -180,7 +180,7 @@ def test_names_of_any_bytes(tmp_path, colours):
     (tmp_path / "images").mkdir()
     _, data = cv2.imencode(".png", np.full([SIZE, SIZE, 3], colours[0][::-1], np.uint8))
     (tmp_path / "images" / name).write_bytes(data.tobytes())
-    embed_images(model_of(), tmp_path / "images", tmp_path / "o.npz", "none")
+    embed_photographs(model_of(), tmp_path / "images", tmp_path / "o.npz", "none")
     with np.load(tmp_path / "o.npz") as arrays:
         assert arrays["path"][0] == str(tmp_path / "images" / name) and arrays["found"][0]
 
@@ -213,4 +213,4 @@ def test_command(folder, colours, tmp_path, monkeypatch, capsys):
     assert "9 of 10 images embedded (align none), 1 not an image" in capsys.readouterr().out
     for bad in ("0/2", "3/2", "x", "1/"):
         with pytest.raises(SystemExit):
-            parser.parse_args([*words, "--part", bad])
+            parser.parse_args([*words, "--slice", bad])

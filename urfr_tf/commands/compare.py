@@ -30,10 +30,10 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(result, allow_nan=False))
         return 0
     print(f"cosine      {result['cosine']:.4f}\nlikelihood  {result['likelihood']:.2f}")
-    if result["same"] is None:
+    limit = result["threshold"]
+    if limit is None:
         print("no threshold calibrated: the scores order pairs, but do not say yes or no")
     else:
         word = "yes" if result["same"] else "no"
-        limit = result["threshold"]
         print(f"same person: {word} ({limit['score']} threshold {limit['threshold']:.4f})")
     return 0

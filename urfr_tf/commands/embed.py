@@ -21,7 +21,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="mtcnn: find and align the face; none: the centred square (as the model was trained)",
     )
     parser.add_argument(
-        "--part", type=_part, default=(1, 1), metavar="I/N", help="only slice I of N, for several processes"
+        "--slice",
+        dest="list_slice",
+        type=_parse_slice,
+        default=(1, 1),
+        metavar="I/N",
+        help="only slice I of N of the list, for several processes",
     )
     parser.add_argument("--json", action="store_true", help="print the counts as JSON")
 
@@ -29,7 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Embeds; raises UrfrError with a sentence."""
     from urfr_tf.data.progress import Progress
-    from urfr_tf.embedding.folder import embed_images
+    from urfr_tf.embedding.folder import embed_photographs
     from urfr_tf.runs.load_model import load_model
 
     model = load_model(args.model)
@@ -47,7 +52,9 @@ def run(args: argparse.Namespace) -> int:
             progress.add(done - before)
         before = done
 
-    summary = embed_images(model, args.images, args.out, align, part=args.part, on_progress=show)
+    summary = embed_photographs(
+        model, args.images, args.out, align, list_slice=args.list_slice, on_progress=show
+    )
     if progress is not None:
         progress.close()
     if args.json:
@@ -58,8 +65,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _part(text: str) -> tuple[int, int]:
-    number, _, of = text.partition("/")
-    if not (number.isdigit() and of.isdigit() and 1 <= int(number) <= int(of)):
+def _parse_slice(text: str) -> tuple[int, int]:
+    number, _, slices = text.partition("/")
+    if not (number.isdigit() and slices.isdigit() and 1 <= int(number) <= int(slices)):
         raise argparse.ArgumentTypeError(f"expected I/N with 1 <= I <= N, but got {text}")
-    return int(number), int(of)
+    return int(number), int(slices)

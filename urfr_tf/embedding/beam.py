@@ -1,18 +1,19 @@
 """`urfr embed` as a Beam pipeline, for a list that outgrows a machine: `python -m urfr_tf.embedding.beam --help`.
 
-Needs the extra `beam`. Photographs are read and aligned in batches, embedded by Beam's RunInference (one
-model a process), and written as sharded TFRecords of tf.train.Example: `path` (bytes), `found` (int64), and
-where found `embedding` (float [D]) and `confidence` (float [K]). The order of the records is Beam's, not
-that of the list.
+Needs the extra `beam`. Photographs are read and aligned in batches, embedded by Beam's RunInference with one model
+for each process, and written as sharded TFRecords of tf.train.Example. An example has `path` (bytes), `found` (int64),
+and where a face was found `embedding` (float [D]) and `confidence` (float [K]). The records are in the order in which
+Beam finishes them, not in that of the list.
 """
 
 import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TypeAlias
 
 import apache_beam as beam
 import numpy as np
+import numpy.typing as npt
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -21,23 +22,31 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.runs.embedder import Embedder
 from urfr_tf.runs.load_model import load_model
 
-_Result = tuple[str, np.ndarray | None, np.ndarray | None]
+Crop: TypeAlias = tuple[str, npt.NDArray[np.uint8]]
+"""A path and its aligned crop [S, S, 3]."""
+Result: TypeAlias = tuple[str, npt.NDArray[np.float32] | None, npt.NDArray[np.float32] | None]
+"""A path, and its embedding [D] and confidence [K], or None twice where no face was found."""
 
 
-class EmbedderHandler(ModelHandler[tuple[str, np.ndarray], _Result, Embedder]):
-    """(path, aligned crop uint8 [S, S, 3]) -> (path, embedding [D], confidence [K])."""
+class EmbedderHandler(ModelHandler[Crop, Result, Embedder]):
+    """Embeds crops in batches, for RunInference.
+
+    Args:
+        model: path of the model.
+        batch: most crops that are embedded at once.
+    """
 
     def __init__(self, model: str, batch: int = 64) -> None:
         super().__init__(min_batch_size=1, max_batch_size=batch)
         self.model = model
 
     def load_model(self) -> Embedder:
-        """The model, once in each process."""
+        """Loads the model; Beam calls it once in each process."""
         return load_model(self.model)
 
     def run_inference(
-        self, batch: Sequence[tuple[str, np.ndarray]], model: Embedder, inference_args: Any = None
-    ) -> Iterable[_Result]:
+        self, batch: Sequence[Crop], model: Embedder, inference_args: object = None
+    ) -> Iterable[Result]:
         """Embeds a batch of crops of one size."""
         outputs = model(np.stack([crop for _, crop in batch]))
         rows = zip(batch, outputs[keys.EMBEDDING], outputs[keys.CONFIDENCE], strict=True)
@@ -45,14 +54,19 @@ class EmbedderHandler(ModelHandler[tuple[str, np.ndarray], _Result, Embedder]):
 
 
 class AlignFn(beam.DoFn):
-    """Batches of paths -> (path, crop); photographs without a face leave by the output `refused`."""
+    """Reads and aligns batches of paths; photographs without a face go to the output `refused`.
+
+    Args:
+        align: `mtcnn` or `none`.
+        size: side of the crops in pixels.
+    """
 
     def __init__(self, align: str, size: int) -> None:
         self.align = align
         self.size = size
 
-    def process(self, paths: list[str]) -> Iterator[Any]:
-        """Reads and aligns one batch; what cannot be read is refused, not raised."""
+    def process(self, paths: list[str]) -> Iterator["Crop | beam.pvalue.TaggedOutput"]:
+        """Reads and aligns one batch. A file that cannot be read is refused and stops nothing."""
         from urfr_tf.embedding.photographs import crops
 
         for photograph in crops(paths, self.align, self.size):
@@ -62,19 +76,29 @@ class AlignFn(beam.DoFn):
                 yield photograph.path, photograph.crop
 
 
-def embed_paths(paths: Any, model: str, align: str, size: int) -> Any:
-    """PCollection of paths -> PCollection of (path, embedding [D] or None, confidence [K] or None)."""
+def embed_paths(paths: beam.PCollection, model: str, align: str, size: int) -> beam.PCollection:
+    """Adds reading, aligning and embedding to a pipeline.
+
+    Args:
+        paths: PCollection of paths.
+        model: path of the model.
+        align: `mtcnn` or `none`.
+        size: side of the crops in pixels.
+
+    Returns:
+        PCollection of `Result`.
+    """
     aligned = (
         paths
         | "Batch" >> beam.BatchElements(min_batch_size=1, max_batch_size=256)
         | "Align" >> beam.ParDo(AlignFn(align, size)).with_outputs("refused", main="crops")
     )
-    found = aligned.crops | "Embed" >> RunInference(EmbedderHandler(model))
-    return (found, aligned.refused) | "Join" >> beam.Flatten()
+    embedded = aligned.crops | "Embed" >> RunInference(EmbedderHandler(model))
+    return (embedded, aligned.refused) | "Join" >> beam.Flatten()
 
 
-def serialize(result: _Result) -> bytes:
-    """One result as a serialized tf.train.Example."""
+def serialize_result(result: Result) -> bytes:
+    """Serializes one result as a tf.train.Example."""
     import tensorflow as tf
 
     path, embedding, confidence = result
@@ -91,7 +115,7 @@ def serialize(result: _Result) -> bytes:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs the pipeline; words that it does not know are Beam's options (--runner, ...)."""
+    """Runs the pipeline. Options that it does not know are passed to Beam (--runner, ...)."""
     parser = argparse.ArgumentParser(prog="python -m urfr_tf.embedding.beam", description=__doc__)
     parser.add_argument("--model", required=True, help="a run folder, a SavedModel folder or a .tflite file")
     parser.add_argument("--images", required=True, metavar="LIST", help="text file, one path a line")
@@ -109,7 +133,7 @@ def main(argv: list[str] | None = None) -> int:
         results = embed_paths(paths, args.model, align, size)
         (
             results
-            | "Serialize" >> beam.Map(serialize)
+            | "Serialize" >> beam.Map(serialize_result)
             | "Write" >> beam.io.WriteToTFRecord(args.out, file_name_suffix=".tfrecord")
         )
     return 0

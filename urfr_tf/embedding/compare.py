@@ -1,42 +1,69 @@
-"""Two photographs -> the scores of their faces (method, section 6)."""
+"""Two photographs -> the scores of their faces (section 6 of docs/method.md)."""
 
-from typing import Any
+from typing import TypedDict
+
+import numpy as np
 
 from urfr_tf import keys
 from urfr_tf.embedding.photographs import crops
 from urfr_tf.errors import UrfrError
+from urfr_tf.metrics import cosine_score, likelihood_score
 from urfr_tf.metrics.groups import split_groups
 from urfr_tf.runs.embedder import Embedder
+from urfr_tf.runs.thresholds import Threshold
 
 
-def compare_photographs(model: Embedder, a: str, b: str, align: str) -> dict[str, Any]:
+class Comparison(TypedDict):
+    """What `urfr compare --json` prints."""
+
+    a: str
+    b: str
+    align: str
+    cosine: float
+    """-1..1."""
+    likelihood: float
+    """Mutual likelihood score, of no fixed range."""
+    threshold: Threshold | None
+    """The calibrated threshold of the model."""
+    same: bool | None
+    """Whether the score reaches the threshold; None without a threshold."""
+
+
+def compare_photographs(model: Embedder, a: str, b: str, align: str) -> Comparison:
     """Compares the faces of two files.
 
-    Returns:
-        cosine (-1..1), likelihood (mutual likelihood, no fixed range), threshold (the calibrated
-        {"score", "threshold"}, or None), same (score >= threshold, or None without a threshold), a, b, align.
+    Args:
+        model: the model.
+        a: path of the first photograph.
+        b: path of the second photograph.
+        align: `mtcnn` or `none`.
 
     Raises:
         UrfrError: a file that is no image, or without a face where `align` is mtcnn.
     """
-    import numpy as np
-
-    from urfr_tf.metrics import cosine_score, likelihood_score
-
-    found: list[np.ndarray] = []
+    faces: list[np.ndarray] = []
     for photograph in crops([a, b], align, model.aligned_size):
         if photograph.crop is None:
             raise UrfrError(
                 f"expected a photograph of a face, but {photograph.path} is refused: {photograph.refused}"
             )
-        found.append(photograph.crop)
-    outputs = model(np.stack(found))
+        faces.append(photograph.crop)
+    outputs = model(np.stack(faces))
     variance = outputs[keys.VARIANCE]
-    unit = split_groups(outputs[keys.EMBEDDING], model.groups)
-    scores = {
-        "cosine": float(cosine_score(unit[:1], unit[1:])[0]),
-        "likelihood": float(likelihood_score(unit[:1], variance[:1], unit[1:], variance[1:])[0]),
+    groups = split_groups(outputs[keys.EMBEDDING], model.groups)
+    cosine = float(cosine_score(groups[:1], groups[1:])[0])
+    likelihood = float(likelihood_score(groups[:1], variance[:1], groups[1:], variance[1:])[0])
+    threshold = model.threshold
+    same = None
+    if threshold is not None:
+        score = cosine if threshold["score"] == "cosine" else likelihood
+        same = score >= threshold["threshold"]
+    return {
+        "a": a,
+        "b": b,
+        "align": align,
+        "cosine": cosine,
+        "likelihood": likelihood,
+        "threshold": threshold,
+        "same": same,
     }
-    limit = model.threshold
-    same = None if limit is None else scores[limit["score"]] >= limit["threshold"]
-    return {"a": a, "b": b, "align": align, **scores, "threshold": limit, "same": same}

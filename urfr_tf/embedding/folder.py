@@ -1,7 +1,7 @@
 """A folder or list of photographs -> one .npz of embeddings: streamed, in order, resumable.
 
-Everything goes through memory-mapped files in `.NAME.part/` beside the result, so memory does not
-grow with the number of images, and an interrupted run goes on where it was.
+Everything goes through memory-mapped files in the folder `.NAME.part/` next to the result. Memory does not grow with
+the number of images, and the same command continues an interrupted run.
 """
 
 import hashlib
@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 import numpy as np
+import numpy.typing as npt
 from numpy.lib.format import open_memmap
 
 from urfr_tf import keys
@@ -30,7 +31,13 @@ _ARRAYS = (keys.EMBEDDING, keys.CONFIDENCE, "path", "found")
 
 @dataclass(frozen=True)
 class Summary:
-    """How many images there were, how many were embedded, and why the others were not."""
+    """How many images there were, how many were embedded, and why the others were not.
+
+    Attributes:
+        images: number of images.
+        found: number of images that were embedded.
+        refused: reason -> number of images.
+    """
 
     images: int
     found: int
@@ -38,9 +45,10 @@ class Summary:
 
 
 def list_images(source: str | os.PathLike[str]) -> Iterator[str]:
-    """Paths of a folder's images (by their names' ends, folder by folder, sorted) or of a list.
+    """Lists the images of a folder, or reads the paths of a list.
 
-    A list has one path a line, relative to the list's own folder; empty lines are left out.
+    The images of a folder are those whose names end in one of `SUFFIXES`, folder by folder, sorted. A list has one
+    path a line, relative to the folder of the list; empty lines are left out.
 
     Raises:
         UrfrError: neither a folder nor a text file.
@@ -70,23 +78,27 @@ def list_images(source: str | os.PathLike[str]) -> Iterator[str]:
         ) from error
 
 
-def embed_images(
+def embed_photographs(
     model: Embedder,
     source: str | os.PathLike[str],
     out: str | os.PathLike[str],
     align: str,
     *,
-    part: tuple[int, int] = (1, 1),
-    on_progress: Callable[[int, int], Any] = lambda total, done: None,
+    list_slice: tuple[int, int] = (1, 1),
+    on_progress: Callable[[int, int], object] = lambda total, done: None,
 ) -> Summary:
     """Embeds every image of `source` and writes the .npz `out`.
 
     The file has `embedding` float32 [N, D], `confidence` float32 [N, K], `path` str [N] and `found`
-    bool [N], in the order of `list_images`. Where no face or no image was found, found is False and
-    the other two are 0: a confidence of 0 weighs nothing in a fusion.
+    bool [N], in the order of `list_images`. Where no face or no image was found, `found` is False, and embedding and
+    confidence are 0: a confidence of 0 weighs nothing in a fusion.
 
     Args:
-        part: (i, n): only the i-th of n equal slices of the list, 1-based, for several processes.
+        model: the model.
+        source: a folder or a list, see `list_images`.
+        out: the file to write.
+        align: `mtcnn` or `none`.
+        list_slice: (i, n) takes the i-th of n equal slices of the list, 1-based, for several processes.
         on_progress: called with (images in all, done so far) at the start and after every batch.
 
     Raises:
@@ -97,7 +109,7 @@ def embed_images(
         raise UrfrError(f"expected the name of an .npz file to write, but {out} is a folder")
     folder = out.with_name(f".{out.name}.part")
     try:
-        work = _open(folder, model, source, align, part)
+        work = _open_work(folder, model, source, align, list_slice)
         on_progress(work.total, work.done)
         batch: list[Photograph] = []
         for photograph in crops(work.remaining(), align, model.aligned_size):
@@ -109,46 +121,63 @@ def embed_images(
         if batch:
             work.add(batch, model)
             on_progress(work.total, work.done)
-        found = int(np.count_nonzero(work.arrays["found"]))
-        if not found:
+        embedded = int(np.count_nonzero(work.arrays["found"]))
+        if not embedded:
             raise UrfrError(
                 f"none of the {work.total} images of {source} could be embedded "
                 f"({'; '.join(f'{n} {reason}' for reason, n in work.refused.most_common(3))}); nothing was written"
             )
         with replacing(out) as tmp_path:
-            _pack(folder, tmp_path)
+            _pack_arrays(folder, tmp_path)
     except OSError as error:
         raise disk_error(error, out) from error
     shutil.rmtree(folder, ignore_errors=True)
-    return Summary(work.total, found, dict(work.refused))
+    return Summary(work.total, embedded, dict(work.refused))
+
+
+class _State(TypedDict):
+    """state.json: what the work belongs to, and how far it is."""
+
+    model: str
+    """Fingerprint of the model."""
+    images: str
+    """Digest of the paths."""
+    align: str
+    part: list[int]
+    """The slice of the list; the key has the name of an earlier option."""
+    total: int
+    done: int
+    refused: dict[str, int]
 
 
 class _Work:
-    """The memory-mapped arrays of one run, and how many of their rows are done."""
+    """The memory-mapped arrays of one command, and how many of their rows are done."""
 
-    def __init__(self, folder: Path, state: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, state: _State) -> None:
         self.folder = folder
         self.state = state
-        self.total: int = state["total"]
-        self.done: int = state["done"]
+        self.total = state["total"]
+        self.done = state["done"]
         self.refused: Counter[str] = Counter(state["refused"])
         self.arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r+") for name in _ARRAYS}
 
     def remaining(self) -> Iterator[str]:
-        """The paths that are not done."""
+        """Gives the paths that are not done."""
         for row in range(self.done, self.total):
             yield str(self.arrays["path"][row])
 
     def add(self, batch: list[Photograph], model: Embedder) -> None:
         """Embeds and stores one batch; afterwards it counts as done."""
         rows = slice(self.done, self.done + len(batch))
-        found = {i: photograph.crop for i, photograph in enumerate(batch) if photograph.crop is not None}
-        if found:
-            good = list(found)
-            outputs = model(np.stack(list(found.values())))
+        crop_of_row = {
+            i: photograph.crop for i, photograph in enumerate(batch) if photograph.crop is not None
+        }
+        if crop_of_row:
+            rows_with_crop = list(crop_of_row)
+            outputs = model(np.stack(list(crop_of_row.values())))
             for name in (keys.EMBEDDING, keys.CONFIDENCE):
-                self.arrays[name][rows][good] = outputs[name]
-            self.arrays["found"][rows][good] = True
+                self.arrays[name][rows][rows_with_crop] = outputs[name]
+            self.arrays["found"][rows][rows_with_crop] = True
         self.refused.update(p.refused.partition(":")[0] for p in batch if p.crop is None)
         self.done += len(batch)
         for array in self.arrays.values():
@@ -156,43 +185,52 @@ class _Work:
         write_json(self.folder / "state.json", {**self.state, "done": self.done, "refused": self.refused})
 
 
-def _open(
-    folder: Path, model: Embedder, source: str | os.PathLike[str], align: str, part: tuple[int, int]
+def _open_work(
+    folder: Path, model: Embedder, source: str | os.PathLike[str], align: str, list_slice: tuple[int, int]
 ) -> _Work:
-    """Goes on with the run in `folder` if it is the same, else starts anew."""
-    count, longest, digest = _survey(list_images(source))
+    """Continues the work in `folder` if it is the same, else begins it."""
+    count, longest, digest = _survey_paths(list_images(source))
     if not count:
         raise UrfrError(f"expected images ({', '.join(SUFFIXES)}) in {source}, but there is none")
-    first, last = ((count * i) // part[1] for i in (part[0] - 1, part[0]))
+    number, slices = list_slice
+    first, last = ((count * i) // slices for i in (number - 1, number))
     if first == last:
-        raise UrfrError(f"part {part[0]} of {part[1]} of the {count} images of {source} is empty")
-    same = {"model": model.fingerprint, "images": digest, "align": align, "part": list(part)}
+        raise UrfrError(f"slice {number} of {slices} of the {count} images of {source} is empty")
+    state: _State = {
+        "model": model.fingerprint,
+        "images": digest,
+        "align": align,
+        "part": list(list_slice),
+        "total": last - first,
+        "done": 0,
+        "refused": {},
+    }
     path = folder / "state.json"
     if path.is_file():
-        state = read_json(path)
-        if isinstance(state, dict) and all(state.get(key) == value for key, value in same.items()):
-            return _Work(folder, state)
+        earlier = read_json(path)
+        origin = {key: state[key] for key in ("model", "images", "align", "part")}
+        if isinstance(earlier, dict) and all(earlier.get(key) == value for key, value in origin.items()):
+            return _Work(folder, cast(_State, earlier))
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    total = last - first
-    for name, dtype, shape in (
-        (keys.EMBEDDING, np.float32, (total, model.dim)),
-        (keys.CONFIDENCE, np.float32, (total, model.groups)),
-        ("found", np.bool_, (total,)),
-    ):
+    shapes: list[tuple[str, npt.DTypeLike, tuple[int, ...]]] = [
+        (keys.EMBEDDING, np.float32, (state["total"], model.dim)),
+        (keys.CONFIDENCE, np.float32, (state["total"], model.groups)),
+        ("found", np.bool_, (state["total"],)),
+    ]
+    for name, dtype, shape in shapes:
         open_memmap(folder / f"{name}.npy", "w+", dtype, shape).flush()
-    paths = open_memmap(folder / "path.npy", "w+", f"<U{longest}", (total,))
+    paths = open_memmap(folder / "path.npy", "w+", f"<U{longest}", (state["total"],))
     for row, image in enumerate(list_images(source)):
         if first <= row < last:
             paths[row - first] = image
     paths.flush()
-    state = {**same, "total": total, "done": 0, "refused": {}}
     write_json(path, state)
     return _Work(folder, state)
 
 
-def _survey(paths: Iterable[str]) -> tuple[int, int, str]:
-    """Number of paths, length of the longest, and a digest of them all."""
+def _survey_paths(paths: Iterable[str]) -> tuple[int, int, str]:
+    """Counts paths; gives their number, the length of the longest, and a digest of all of them."""
     count = longest = 0
     digest = hashlib.sha256()
     for path in paths:
@@ -202,8 +240,8 @@ def _survey(paths: Iterable[str]) -> tuple[int, int, str]:
     return count, longest, digest.hexdigest()
 
 
-def _pack(folder: Path, out: Path) -> None:
-    """The .npy files of `folder` as one uncompressed .npz, as np.savez writes it."""
+def _pack_arrays(folder: Path, out: Path) -> None:
+    """Writes the .npy files of `folder` as one uncompressed .npz, as np.savez writes it."""
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for name in _ARRAYS:
             archive.write(folder / f"{name}.npy", f"{name}.npy")

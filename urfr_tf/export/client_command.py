@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from urfr_tf.embedding.compare import compare_photographs
-    from urfr_tf.embedding.folder import embed_images
+    from urfr_tf.embedding.folder import embed_photographs
     from urfr_tf.export.client import Client, Server, served_card
 
     server = Server(args.server, args.rest, args.deadline, args.tls, args.authority)
@@ -66,7 +66,7 @@ def _run(args: argparse.Namespace) -> int:
                 f"urfr-client compare: no threshold calibrated for the export of {args.card}", file=sys.stderr
             )
         return 0
-    summary = embed_images(model, args.images, args.out, align)
+    summary = embed_photographs(model, args.images, args.out, align)
     print(f"{args.out}: {summary.found} of {summary.images} images embedded (align {align})")
     return 0
 
