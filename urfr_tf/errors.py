@@ -14,8 +14,8 @@ class UrfrError(Exception):
 class TryAgainError(UrfrError):
     """Training stopped because this machine was taken away or another worker was lost.
 
-    Nothing is wrong and no work is lost: the same command continues. The exit code is EX_TEMPFAIL of sysexits.h.
-    A job scheduler can tell it from a failure that would happen again.
+    Nothing is wrong and no work is lost: the same command continues. The exit code is EX_TEMPFAIL of
+    sysexits.h. A job scheduler can tell it from a failure that would happen again.
     """
 
     exit_code = 75

@@ -1,4 +1,7 @@
-"""Run folders and exports of earlier code: they load, give the same outputs, and go on training (goldens/README.md)."""
+"""Run folders and exports of earlier code: they load, give the same outputs, and go on training.
+
+goldens/README.md says how they were made.
+"""
 
 import gzip
 import json
@@ -85,7 +88,7 @@ def test_compare_uses_the_threshold_of_the_run(people, capsys):
 
 
 def test_the_run_resumes_and_ends_as_it_did(people, tmp_path, stored):
-    """In a process, as a user does; the stored outputs are those of the earlier code after the same third epoch."""
+    """In a process, as a user does; the stored outputs are those of the earlier code after epoch 3."""
     shutil.copytree(GOLDENS / "run", tmp_path / "run")
     shutil.copy(GOLDENS / "tiny.yaml", tmp_path)
     prepare = [

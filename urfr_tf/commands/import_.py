@@ -1,4 +1,4 @@
-"""`urfr import`: weights of another project become a run folder like any other."""
+"""`urfr import`: turns weights of another project into a run folder."""
 
 import argparse
 
@@ -20,9 +20,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--weights",
         required=True,
         metavar="F",
-        help="NAME-0000.params with NAME-symbol.json beside it; .pt, .pth, .ckpt, .safetensors; or .onnx",
+        help="NAME-0000.params with NAME-symbol.json next to it; .pt, .pth, .ckpt, .safetensors; or .onnx",
     )
-    parser.add_argument("--out", required=True, metavar="RUN", help="folder of the run; made if missing")
+    parser.add_argument("--out", required=True, metavar="RUN", help="folder of the run; created if missing")
     parser.add_argument(
         "--channels",
         choices=("rgb", "bgr"),
@@ -43,13 +43,11 @@ def run(args: argparse.Namespace) -> int:
     )
     if facts["folded"]:
         print(
-            f"{facts['folded']} batch norms were folded away in {args.weights}; the results are the same, "
-            "but their statistics are gone: fine-tune with batch norms in inference mode"
+            f"{facts['folded']} batch norms of {args.weights} are folded into convolutions. The results are "
+            "the same, but the statistics are lost: fine-tune with train.freeze_batch_norm: all"
         )
     if facts["unused"]:
         more = f" and {len(facts['unused']) - SHOWN} more" if len(facts["unused"]) > SHOWN else ""
         print(f"not used: {', '.join(facts['unused'][:SHOWN])}{more}")
-    print(
-        "the licence of these weights is your affair: their author's terms hold for everything made from them"
-    )
+    print("check the licence of these weights: it also applies to models derived from them")
     return 0

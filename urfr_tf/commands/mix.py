@@ -1,8 +1,8 @@
-"""`urfr mix`: a fine-tuned run averaged with the weights that it started from."""
+"""`urfr mix`: averages a fine-tuned run with the weights that it started from."""
 
 import argparse
 
-HELP = "average a fine-tuned run with the weights it started from, which keeps more of what training did not contain"
+HELP = "average a fine-tuned run with the weights it started from, to lose less on other images"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -11,7 +11,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--share", required=True, type=float, metavar="X", help="of the start in the average, from 0 to 1"
     )
-    parser.add_argument("--out", required=True, metavar="RUN", help="folder of the new run; made if missing")
+    parser.add_argument(
+        "--out", required=True, metavar="RUN", help="folder of the new run; created if missing"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,9 +1,11 @@
-"""`urfr embed` as a Beam pipeline, for a list that outgrows a machine: `python -m urfr_tf.embedding.beam --help`.
+"""`urfr embed` as a Beam pipeline, for a list that is too long for one machine.
 
-Needs the extra `beam`. Photographs are read and aligned in batches, embedded by Beam's RunInference with one model
-for each process, and written as sharded TFRecords of tf.train.Example. An example has `path` (bytes), `found` (int64),
-and where a face was found `embedding` (float [D]) and `confidence` (float [K]). The records are in the order in which
-Beam finishes them, not in that of the list.
+`python -m urfr_tf.embedding.beam --help` shows its options.
+
+Needs the extra `beam`. Photographs are read and aligned in batches, embedded by Beam's RunInference with one
+model for each process, and written as sharded TFRecords of tf.train.Example. An example has `path` (bytes),
+`found` (int64), and where a face was found `embedding` (float [D]) and `confidence` (float [K]). The records
+are in the order in which Beam finishes them, not in that of the list.
 """
 
 import argparse
@@ -111,7 +113,8 @@ def serialize_result(result: Result) -> bytes:
     for name, values in ((keys.EMBEDDING, embedding), (keys.CONFIDENCE, confidence)):
         if values is not None:
             features[name] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
-    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+    example: bytes = tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+    return example
 
 
 def main(argv: list[str] | None = None) -> int:

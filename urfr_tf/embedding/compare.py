@@ -3,6 +3,7 @@
 from typing import TypedDict
 
 import numpy as np
+import numpy.typing as npt
 
 from urfr_tf import keys
 from urfr_tf.embedding.photographs import crops
@@ -41,7 +42,7 @@ def compare_photographs(model: Embedder, a: str, b: str, align: str) -> Comparis
     Raises:
         UrfrError: a file that is no image, or without a face where `align` is mtcnn.
     """
-    faces: list[np.ndarray] = []
+    faces: list[npt.NDArray[np.uint8]] = []
     for photograph in crops([a, b], align, model.aligned_size):
         if photograph.crop is None:
             raise UrfrError(

@@ -1,7 +1,7 @@
 """A folder or list of photographs -> one .npz of embeddings: streamed, in order, resumable.
 
-Everything goes through memory-mapped files in the folder `.NAME.part/` next to the result. Memory does not grow with
-the number of images, and the same command continues an interrupted run.
+Everything goes through memory-mapped files in the folder `.NAME.part/` next to the result. Memory does not
+grow with the number of images, and the same command continues an interrupted run.
 """
 
 import hashlib
@@ -47,8 +47,8 @@ class Summary:
 def list_images(source: str | os.PathLike[str]) -> Iterator[str]:
     """Lists the images of a folder, or reads the paths of a list.
 
-    The images of a folder are those whose names end in one of `SUFFIXES`, folder by folder, sorted. A list has one
-    path a line, relative to the folder of the list; empty lines are left out.
+    The images of a folder are those whose names end in one of `SUFFIXES`, folder by folder, sorted. A list
+    has one path a line, relative to the folder of the list; empty lines are left out.
 
     Raises:
         UrfrError: neither a folder nor a text file.
@@ -90,8 +90,8 @@ def embed_photographs(
     """Embeds every image of `source` and writes the .npz `out`.
 
     The file has `embedding` float32 [N, D], `confidence` float32 [N, K], `path` str [N] and `found`
-    bool [N], in the order of `list_images`. Where no face or no image was found, `found` is False, and embedding and
-    confidence are 0: a confidence of 0 weighs nothing in a fusion.
+    bool [N], in the order of `list_images`. Where no face or no image was found, `found` is False, and
+    embedding and confidence are 0. A confidence of 0 weighs nothing in a fusion.
 
     Args:
         model: the model.
@@ -123,9 +123,10 @@ def embed_photographs(
             on_progress(work.total, work.done)
         embedded = int(np.count_nonzero(work.arrays["found"]))
         if not embedded:
+            reasons = "; ".join(f"{count} {reason}" for reason, count in work.refused.most_common(3))
             raise UrfrError(
-                f"none of the {work.total} images of {source} could be embedded "
-                f"({'; '.join(f'{n} {reason}' for reason, n in work.refused.most_common(3))}); nothing was written"
+                f"none of the {work.total} images of {source} could be embedded ({reasons}); "
+                "nothing was written"
             )
         with replacing(out) as tmp_path:
             _pack_arrays(folder, tmp_path)

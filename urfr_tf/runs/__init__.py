@@ -1,1 +1,1 @@
-"""A trained model on disk: its folder, card and thresholds, and everything that loads, imports or averages one."""
+"""A trained model on disk: its folder, card and thresholds, and what loads, imports or averages one."""

@@ -1,8 +1,8 @@
 """A fine-tuned network averaged with the one that it started from.
 
-Fine-tuning improves on the kind of images that it trains with and loses some accuracy on others. Averages of the
-weights before and after keep most of both (WiSE-FT: Wortsman et al., "Robust fine-tuning of zero-shot models",
-CVPR 2022).
+Fine-tuning improves on the kind of images that it trains with and loses some accuracy on others. Averages of
+the weights before and after keep most of both (WiSE-FT: Wortsman et al., "Robust fine-tuning of zero-shot
+models", CVPR 2022).
 """
 
 from pathlib import Path
@@ -33,11 +33,12 @@ class MixtureFacts(TypedDict):
 
 
 def average_with_start(run: Path, share: float, out: Path) -> MixtureFacts:
-    """Writes the run folder `out` with (1 - share) of the weights of `run` and `share` of those it started from.
+    """Writes the run folder `out` with (1 - share) of the weights of `run` and `share` of those it started
+    from.
 
-    Fine-tune with frozen batch norms (`train.freeze_batch_norm: all`) first: the average of the statistics of two
-    networks does not fit the averaged network. A confidence head or an embedding that did not fit the start is
-    averaged with its own initial weights.
+    Fine-tune with frozen batch norms (`train.freeze_batch_norm: all`) first: the average of the statistics of
+    two networks does not fit the averaged network. A confidence head or an embedding that did not fit the
+    start is averaged with its own initial weights.
 
     Args:
         run: a run with `initial_weights`; the folder that they are from must still exist.

@@ -80,8 +80,8 @@ class Embedder:
     def embed_with_norm(self, images: ArrayLike) -> Outputs:
         """Embeds a batch and adds `norm` float32 [B], the length of the embedding before normalization.
 
-        Only a run folder knows this length, as its graph holds the layer before the normalization. The signatures
-        of an export do not give it, and it is NaN there.
+        Only a run folder knows this length, as its graph holds the layer before the normalization. The
+        signatures of an export do not give it, and it is NaN there.
 
         Args:
             images: as for a call.

@@ -98,10 +98,10 @@ def open_run(run_dir: Path, config: Experiment, facts: Mapping[str, object]) -> 
         for key in sorted(before.keys() | after.keys()):
             if before.get(key) != after.get(key) and not key.startswith(_MAY_CHANGE):
                 raise UrfrError(
-                    f"{run_dir} holds a run with {key}: {before.get(key)}, but {after.get(key)} was asked for; "
-                    "choose another --run-dir or the same configuration"
+                    f"{run_dir} holds a run with {key}: {before.get(key)}, but {after.get(key)} was "
+                    "requested; choose another --run-dir or the same configuration"
                 )
-    # A file that says the same stays byte for byte: the model's fingerprint is over it, and old keys may be in it.
+    # A file that says the same stays as it is: it may have old keys, and the fingerprint covers its bytes.
     if before != after:
         write_text(run_dir / "config.yaml", to_yaml(config))
     write_json(
@@ -117,12 +117,14 @@ def open_run(run_dir: Path, config: Experiment, facts: Mapping[str, object]) -> 
 
 
 def refuse_other_run(out: Path, kind: str, name: str, value: str, what: str) -> None:
-    """Makes sure that a command which writes a run writes into a new folder, or over its own work.
+    """Makes sure that a command which writes a run writes into a new folder, or over its earlier result.
 
     Args:
         out: the folder.
-        kind, name, value: run.json of its own work says so: {kind: {name: value}}.
-        what: that work in words, for the message.
+        kind: key in run.json that the command writes.
+        name: key below `kind`.
+        value: what {kind: {name: value}} is in the run.json of an earlier result.
+        what: that result in words, for the message.
 
     Raises:
         UrfrError: `out` is a file, or holds something else.

@@ -16,8 +16,8 @@ from urfr_tf.runs.network_weights import load_network_weights
 def copy_initial_weights(network: keras.Model, config: Experiment) -> list[str]:
     """Copies what fits of the run `config.initial_weights` into an embedding network, layer by layer.
 
-    The backbone must fit. A wider embedding starts as the narrower one (`widen_embedding`). Other heads of another
-    shape keep the weights that they have. What was done with the heads is printed.
+    The backbone must fit. A wider embedding starts as the narrower one (`widen_embedding`). Other heads of
+    another shape keep the weights that they have. What was done with the heads is printed.
 
     Args:
         network: the embedding network that is about to be trained.
@@ -33,6 +33,7 @@ def copy_initial_weights(network: keras.Model, config: Experiment) -> list[str]:
     source_config = read_run_config(run)
     source = build_inference(source_config)
     load_network_weights(source, run)
+    theirs, ours = source_config.model, config.model
     available = {layer.name: layer for layer in source.layers if layer.weights}
     fresh, widened = [], ""
     for layer in network.layers:
@@ -50,8 +51,8 @@ def copy_initial_weights(network: keras.Model, config: Experiment) -> list[str]:
         else:
             raise UrfrError(
                 f"the run {run} of initial_weights has another backbone: layer {layer.name} does not fit "
-                f"(there {source_config.model.backbone} of width {source_config.model.width}, here {config.model.backbone} "
-                f"of width {config.model.width})"
+                f"(there {theirs.backbone} of width {theirs.width}, "
+                f"here {ours.backbone} of width {ours.width})"
             )
     verb = "starts" if len(fresh) == 1 else "start"
     restarted = f"; {' and '.join(fresh)} {verb} anew" if fresh else ""
@@ -76,12 +77,13 @@ def widen_embedding(narrow: SubEmbedding, wide: SubEmbedding, random: np.random.
     """Sets a wide embedding head to a narrow one, so that nothing that was learned is lost.
 
     The narrow head gives x A + b of D numbers, the wide one (x A + b) E of more, with E [D, wider] drawn with
-    orthonormal rows. The cosine of two embeddings stays the same. Each of the K groups is a random projection,
-    and its cosine approximates that of the whole embedding.
+    orthonormal rows. The cosine of two embeddings stays the same. Each of the K groups is a random
+    projection, and its cosine approximates that of the whole embedding.
 
     Args:
         narrow: the head whose weights are known.
-        wide: the head that is set; its batch norm has the statistics 0 and 1, for images normalised as before.
+        wide: the head that is set; its batch norm has the statistics 0 and 1, for images normalised as
+            before.
         random: draws E.
 
     Raises:

@@ -14,8 +14,8 @@ def load_model(path: str | os.PathLike[str], bulk: bool = False) -> Embedder:
 
     Args:
         path: the model.
-        bulk: prepare for many images. A run folder starts more slowly and then embeds faster. A .tflite file gets
-            an interpreter for each core, each with its own copy of the weights.
+        bulk: prepare for many images. A run folder starts more slowly and then embeds faster. A .tflite file
+            gets an interpreter for each core, each with its own copy of the weights.
 
     Raises:
         UrfrError: there is no model at `path`, it is not one of the three, or it is damaged.

@@ -62,9 +62,13 @@ def make_embedder(run: Path, network: keras.Model, card: ModelCard, bulk: bool =
     network_with_norm = with_embedding_norm(network)
 
     def run_network(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        if bulk:
-            return fused_forward(network_with_norm, {keys.IMAGE: image}, training=False)
-        return network_with_norm({keys.IMAGE: image}, training=False)
+        inputs = {keys.IMAGE: image}
+        outputs: dict[str, tf.Tensor] = (
+            fused_forward(network_with_norm, inputs, training=False)
+            if bulk
+            else network_with_norm(inputs, training=False)
+        )
+        return outputs
 
     embed = tf.function(
         run_network,

@@ -25,8 +25,8 @@ def load_tflite(path: Path, bulk: bool = False) -> Embedder:
 
     Args:
         path: the file.
-        bulk: one interpreter for each core, as far as memory allows. One core for each image is faster than all
-            cores for one image after the other.
+        bulk: one interpreter for each core, as far as memory allows. One core for each image is faster than
+            all cores for one image after the other.
 
     Raises:
         UrfrError: the file is damaged, or has no signature `serving_default` as `urfr export` writes it.

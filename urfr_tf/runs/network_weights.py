@@ -33,7 +33,7 @@ def load_network_weights(network: keras.Model, run: str | os.PathLike[str]) -> N
     Raises:
         UrfrError: no weights yet, a damaged file, or weights of another network.
     """
-    path = Path(run) / WEIGHTS
+    path, config_path = Path(run) / WEIGHTS, Path(run) / "config.yaml"
     if not path.is_file():
         raise UrfrError(
             f"expected {WEIGHTS} in {run}, but there is none: it is written when the first epoch ends"
@@ -45,14 +45,14 @@ def load_network_weights(network: keras.Model, run: str | os.PathLike[str]) -> N
     # Keras loads a file with other arrays than the network has without an error.
     if count != len(network.weights):
         raise UrfrError(
-            f"{path} holds {count} arrays, but {Path(run) / 'config.yaml'} describes a network "
+            f"{path} holds {count} arrays, but {config_path} describes a network "
             f"of {len(network.weights)}: they are not of the same model"
         )
     try:
         network.load_weights(str(path))
     except Exception as error:  # Keras raises ValueError, KeyError or OSError, by the kind of damage.
         raise UrfrError(
-            f"the weights in {path} do not fit {Path(run) / 'config.yaml'}: {reason_of(error)[:_LONGEST_REASON]}"
+            f"the weights in {path} do not fit {config_path}: {reason_of(error)[:_LONGEST_REASON]}"
         ) from error
 
 

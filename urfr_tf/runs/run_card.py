@@ -11,6 +11,7 @@ from urfr_tf.runs.card import Alignment, ModelCard
 from urfr_tf.runs.thresholds import read_run_threshold
 
 _FORMAT = "urfr-model/1"
+_PIXELS = "RGB, 0..255, as decoded: the model normalises; larger images are cropped about their centre"
 
 
 def make_run_card(run: Path, config: Experiment) -> ModelCard:
@@ -32,7 +33,7 @@ def make_run_card(run: Path, config: Experiment) -> ModelCard:
         "input_size": config.model.input_size,
         "groups": config.model.groups,
         "dim": config.model.embedding_dim,
-        "pixels": "RGB, 0..255, as decoded: the model normalises; larger images are cropped about their centre",
+        "pixels": _PIXELS,
         "alignment": _find_alignment(run, config),
         "threshold": read_run_threshold(run),
         "config_sha256": hashlib.sha256(to_yaml(config).encode("utf-8")).hexdigest(),
@@ -40,7 +41,7 @@ def make_run_card(run: Path, config: Experiment) -> ModelCard:
 
 
 def _find_alignment(run: Path, config: Experiment) -> Alignment:
-    """Reads size and template of the crops that the network was trained on, from the run or from its shards."""
+    """Reads size and template of the training's crops from the run or from its shards."""
     for path in (run / "run.json", Path(config.data.train or run) / "manifest.json"):
         if not path.is_file():
             continue

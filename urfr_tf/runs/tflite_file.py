@@ -42,7 +42,8 @@ def read_tflite(path: str | os.PathLike[str]) -> tuple[bytes, ModelCard]:
         card = _read_card(model, path)
     except (struct.error, IndexError, ValueError, TypeError, OverflowError, MemoryError) as error:
         raise UrfrError(
-            f"expected a whole TensorFlow Lite file, but {path} ({len(content)} bytes) is truncated or damaged"
+            f"expected a whole TensorFlow Lite file, but {path} ({len(content)} bytes) is truncated or "
+            "damaged"
         ) from error
     if not model.subgraphs:
         raise UrfrError(f"expected a TensorFlow Lite file with a graph, but {path} holds none")
@@ -94,7 +95,7 @@ def pack(model: "ModelT", size: int) -> bytes:
 
 
 def find_operators(model: "ModelT", graph: "SubGraphT", kind: int) -> "list[OperatorT]":
-    """Finds the operators of one kind (`schema.BuiltinOperator`) in a graph, in the order in which they run."""
+    """Finds the operators of one kind (`schema.BuiltinOperator`) in a graph, in the order they run."""
     codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
     return [operator for operator in graph.operators if codes[operator.opcodeIndex] == kind]
 

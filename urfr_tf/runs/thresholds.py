@@ -1,7 +1,8 @@
 """The operating threshold of a model: where it is stored, how it is written and read, which model it is of.
 
 A threshold belongs to the files that it was calibrated with. Another quantization, or the same run after more
-training, gives other scores. `urfr evaluate --far` therefore writes it next to the model with the model's fingerprint.
+training, gives other scores. `urfr evaluate --far` therefore writes it next to the model with the model's
+fingerprint.
 """
 
 import json
@@ -48,8 +49,8 @@ class CalibratedModel(Protocol):
 def threshold_path(kind: str, path: str | Path) -> Path:
     """Names the file for the threshold of a model.
 
-    It is in the run folder, in the `assets.extra` of a SavedModel, or next to a .tflite file. TensorFlow Serving
-    ignores `assets.extra`, and no fingerprint covers it.
+    It is in the run folder, in the `assets.extra` of a SavedModel, or next to a .tflite file. TensorFlow
+    Serving ignores `assets.extra`, and no fingerprint covers it.
 
     Args:
         kind: `run`, `saved_model` or `tflite`.
@@ -115,15 +116,16 @@ def find_threshold(
     """Finds the threshold that was calibrated with the files of a model.
 
     Args:
-        kind: `run`, `saved_model`, `tflite` or `server`. A server has no file at its address: the card counts.
+        kind: `run`, `saved_model`, `tflite` or `server`. A server has no file at its address: the card
+            counts.
         path: of the model.
         fingerprint: of the model.
         from_card: what its card says. The card of an export has the threshold of its run, which was
             calibrated with other files and is not returned.
 
     Returns:
-        The threshold, or None where there is none or it is of another model. One without a fingerprint, written
-        by hand, is returned.
+        The threshold, or None where there is none or it is of another model. One without a fingerprint,
+        written by hand, is returned.
 
     Raises:
         UrfrError: the file of the threshold is mangled.
