@@ -10,7 +10,7 @@ from urfr_tf import keys
 from urfr_tf.layers.cpu.fused_forward import fused_forward
 from urfr_tf.losses import attribute_loss, confusion
 from urfr_tf.models.attribute_network import FEATURES
-from urfr_tf.models.gradients import apply_summed, make_slots, scaled
+from urfr_tf.models.gradients import make_slots, reduce_and_apply, scaled
 
 
 class AttributeModel(keras.Model):
@@ -92,7 +92,7 @@ class AttributeModel(keras.Model):
                 loss += self.weight * values["confusion"]
             share = scaled(self.optimizer, loss / replicas)
         gradients = tape.gradient(share, self.theta)
-        values["gradient_norm"] = apply_summed(
+        values["gradient_norm"] = reduce_and_apply(
             self.optimizer, gradients, self.theta, clip_norm=self.clip_norm
         )
         values["loss"] = loss
@@ -110,7 +110,7 @@ class AttributeModel(keras.Model):
             logits = adversary(features)
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
             share = loss / replicas
-        apply_summed(self.second_optimizer, tape.gradient(share, variables), variables)
+        reduce_and_apply(self.second_optimizer, tape.gradient(share, variables), variables)
         hits = tf.equal(tf.argmax(logits, -1), tf.cast(labels, tf.int64))
         return {"adversary_loss": loss, "adversary_accuracy": hits}
 

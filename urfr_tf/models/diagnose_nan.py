@@ -12,7 +12,7 @@ from urfr_tf import keys
 def non_finite(model: Any, batch: tuple[dict, dict]) -> str:
     """Says in a few words what is not finite when the model sees a batch with its weights as they are.
 
-    The step that failed left the weights finite (`apply_summed`) and its batch can be made again, so the
+    The step that failed left the weights finite (`reduce_and_clip`) and its batch can be made again, so the
     question can be put to it: the weights, then the outputs in the order of the graph, then, where the loss
     does it, the gradients from the loss backwards.
 

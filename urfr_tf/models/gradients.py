@@ -1,12 +1,14 @@
-"""Gradients over replicas: summed first, then clipped, so that their number changes nothing."""
+"""Gradients over replicas: summed first, then clipped, so that the number of replicas changes nothing."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeAlias
 
 import tensorflow as tf
 
+Optimizer: TypeAlias = "tf.keras.optimizers.legacy.Optimizer | tf.keras.mixed_precision.LossScaleOptimizer"
 
-def make_slots(optimizer: Any, variables: Sequence[tf.Variable]) -> None:
+
+def make_slots(optimizer: Optimizer, variables: Sequence[tf.Variable]) -> None:
     """Makes what the optimizer keeps for each variable, in the strategy's scope.
 
     A train step that has to make it is traced twice, since variables are made in the first trace only.
@@ -14,66 +16,98 @@ def make_slots(optimizer: Any, variables: Sequence[tf.Variable]) -> None:
     optimizer._create_all_weights(variables)
 
 
-def scaled(optimizer: Any, loss: tf.Tensor) -> tf.Tensor:
-    """The loss times the loss scale where the optimizer has one (mixed_float16)."""
-    if isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer):
-        return optimizer.get_scaled_loss(loss)
-    return loss
+def scales_loss(optimizer: Optimizer) -> bool:
+    """Returns whether the optimizer scales the loss and skips steps that overflow (mixed_float16)."""
+    return isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
 
 
-def apply_summed(
-    optimizer: Any,
+def scaled(optimizer: Optimizer, loss: tf.Tensor) -> tf.Tensor:
+    """Returns the loss times the loss scale where the optimizer has one."""
+    return optimizer.get_scaled_loss(loss) if scales_loss(optimizer) else loss
+
+
+def reduce_and_clip(
+    optimizer: Optimizer,
     gradients: Sequence[tf.Tensor],
-    variables: Sequence[tf.Variable],
     *,
     clip_norm: float = 0.0,
-    rates: dict[Any, tf.Tensor] | None = None,
-    prototypes: Any = None,
-) -> tf.Tensor:
-    """Sums gradients over the replicas, clips their global norm, scales some, and applies them.
+    sharded: Sequence[tf.Tensor] = (),
+) -> tuple[list[tf.Tensor], tf.Tensor]:
+    """Sums gradients over the replicas and clips their global norm.
 
-    Gradients that are not finite are taken as 0, so that the weights stay finite and whoever sees the norm can
-    ask them which layer it was. Loss scaling skips the step instead.
+    Gradients that are not finite become 0, so that the weights stay finite and whoever sees the norm can look for
+    the layer where it began. With loss scaling they stay as they are: the optimizer skips the step.
 
     Args:
         optimizer: a legacy Keras optimizer, with or without loss scaling.
-        gradients: of `scaled(optimizer, share of the global mean loss)`.
-        variables: as many; one fewer with `prototypes`.
+        gradients: of `scaled(optimizer, share of the global mean loss)`; each replica has its share of the sum.
         clip_norm: bound on the global norm; 0 for none.
-        rates: variable.ref() -> factor on its learning rate.
-        prototypes: a `PrototypeStep` that takes the last gradient instead of a variable; it counts in
-            the norm, is clipped with the others, and is left out where loss scaling skips the step.
+        sharded: gradients of what only this replica holds. Nobody adds to them, but they count in the norm.
 
     Returns:
-        The global norm before clipping, a float32 scalar.
+        gradients: those of `gradients` and then those of `sharded`, summed and clipped.
+        norm: the global norm before clipping, a float32 scalar.
     """
-    if isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer):
-        gradients = optimizer.get_unscaled_gradients(gradients)
+    gradients, sharded = list(gradients), list(sharded)
+    if scales_loss(optimizer):
+        unscaled = optimizer.get_unscaled_gradients([*gradients, *sharded])
+        gradients, sharded = unscaled[: len(gradients)], unscaled[len(gradients) :]
     context = tf.distribute.get_replica_context()
-    gradients = list(gradients)
-    alone = [gradients.pop()] if prototypes is not None and prototypes.sharded else []
     gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
     norm = tf.linalg.global_norm(gradients)
-    if alone:  # Every replica has the gradient of another shard: their squares add up to the norm.
-        square = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(tf.square(alone[0])))
+    for (
+        gradient
+    ) in sharded:  # Every replica has the gradient of another shard: their squares add up to the norm.
+        square = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(tf.square(gradient)))
         norm = tf.sqrt(tf.square(norm) + square)
-        gradients = [*gradients, *alone]
+    gradients = [*gradients, *sharded]
     if clip_norm:
         gradients, _ = tf.clip_by_global_norm(gradients, clip_norm, use_norm=norm)
-    if not isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer):
+    if not scales_loss(optimizer):
         finite = tf.math.is_finite(norm)
         gradients = [tf.where(finite, gradient, tf.zeros_like(gradient)) for gradient in gradients]
-    if prototypes is not None:
-        *gradients, of_rows = gradients
-        if isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer):
-            # The loss scale looks at the other gradients; one that overflowed here must show there.
-            gradients = [gradient * (1.0 + 0.0 * norm) for gradient in gradients]
-            tf.cond(tf.math.is_finite(norm), lambda: prototypes.update(of_rows), lambda: False)
-        else:
-            prototypes.update(of_rows)
+    return gradients, norm
+
+
+def spread_overflow(gradients: Sequence[tf.Tensor], norm: tf.Tensor) -> list[tf.Tensor]:
+    """Makes every gradient NaN where the global norm is not finite.
+
+    Loss scaling looks at the gradients that it is given. So it skips the step also where the overflow was in a
+    gradient that goes elsewhere.
+    """
+    finite = tf.math.is_finite(norm)
+    return [tf.where(finite, gradient, tf.fill(tf.shape(gradient), float("nan"))) for gradient in gradients]
+
+
+def apply_gradients(
+    optimizer: Optimizer,
+    gradients: Sequence[tf.Tensor],
+    variables: Sequence[tf.Variable],
+    rates: Mapping[Hashable, tf.Tensor] | None = None,
+) -> None:
+    """Moves variables by gradients that are already summed over the replicas.
+
+    Args:
+        optimizer: of the variables.
+        gradients: as `reduce_and_clip` gives them.
+        variables: as many.
+        rates: variable.ref() -> factor on its learning rate.
+    """
     pairs = []
     for gradient, variable in zip(gradients, variables, strict=True):
         rate = (rates or {}).get(variable.ref())
         pairs.append((gradient if rate is None else gradient * tf.cast(rate, gradient.dtype), variable))
     optimizer.apply_gradients(pairs, experimental_aggregate_gradients=False)
+
+
+def reduce_and_apply(
+    optimizer: Optimizer,
+    gradients: Sequence[tf.Tensor],
+    variables: Sequence[tf.Variable],
+    *,
+    clip_norm: float = 0.0,
+) -> tf.Tensor:
+    """Does `reduce_and_clip` and then `apply_gradients`; returns the global norm before clipping."""
+    gradients, norm = reduce_and_clip(optimizer, gradients, clip_norm=clip_norm)
+    apply_gradients(optimizer, gradients, variables)
     return norm

@@ -78,12 +78,8 @@ class PrototypeStep:
             embedding, confidence, self.rows.kernel, tf.reshape(targets, [-1]), margin, self._exchange
         )
 
-    def update(self, gradient: tf.Tensor) -> bool:
-        """Moves the rows by their gradient, float32 [S, D], summed over all images of the global batch.
-
-        Returns:
-            True, so that `tf.cond` has something to give back.
-        """
+    def apply(self, gradient: tf.Tensor) -> None:
+        """Moves the rows by their gradient, float32 [S, D], summed over all images of the global batch."""
         optimizer = self._optimizer
         rate = optimizer.schedule(self._step) if callable(optimizer.schedule) else optimizer.schedule
         rate = tf.cast(rate, tf.float32)
@@ -95,4 +91,7 @@ class PrototypeStep:
             momentum=optimizer.momentum,
             nesterov=optimizer.nesterov,
         )
-        return True
+
+    def apply_if_finite(self, gradient: tf.Tensor, norm: tf.Tensor) -> None:
+        """Does `apply`, but leaves the rows as they are where the global norm is not finite."""
+        tf.cond(tf.math.is_finite(norm), lambda: self.apply(gradient), lambda: None)

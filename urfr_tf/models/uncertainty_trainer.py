@@ -8,7 +8,7 @@ import tensorflow as tf
 from urfr_tf import keys
 from urfr_tf.layers import Confidence
 from urfr_tf.losses import mutual_likelihood
-from urfr_tf.models.gradients import apply_summed, make_slots, scaled
+from urfr_tf.models.gradients import make_slots, reduce_and_apply, scaled
 from urfr_tf.models.urface import FEATURES
 
 
@@ -59,7 +59,7 @@ class UncertaintyModel(keras.Model):
             loss = tf.math.divide_no_nan(tf.reduce_sum(pairs), tf.cast(tf.size(pairs), tf.float32))
             share = scaled(self.optimizer, loss / replicas)
         gradients = tape.gradient(share, self.theta)
-        norm = apply_summed(self.optimizer, gradients, self.theta, clip_norm=self.clip_norm)
+        norm = reduce_and_apply(self.optimizer, gradients, self.theta, clip_norm=self.clip_norm)
         for name, value in zip(self.means, (loss, norm, confidence, tf.size(pairs)), strict=True):
             self.means[name].update_state(value)
         return {name: mean.result() for name, mean in self.means.items()}

@@ -21,7 +21,15 @@ from urfr_tf.losses import (
     variation_losses,
 )
 from urfr_tf.models.collectives import Replicas
-from urfr_tf.models.gradients import apply_summed, make_slots, scaled
+from urfr_tf.models.gradients import (
+    apply_gradients,
+    make_slots,
+    reduce_and_apply,
+    reduce_and_clip,
+    scaled,
+    scales_loss,
+    spread_overflow,
+)
 from urfr_tf.models.layer_groups import freeze
 from urfr_tf.models.partial_prototypes import PartialPrototypes
 from urfr_tf.models.prototype_step import Momentum, PrototypeStep
@@ -174,14 +182,7 @@ class URFace(keras.Model):
                 micro_batch = [tf.identity(_part(tensor, part, parts)) for tensor in batch]
                 further = self.gradients(theta, head, part, *micro_batch)
             gradients = [total + gradient for total, gradient in zip(gradients, further, strict=True)]
-        norm = apply_summed(
-            self.optimizer,
-            gradients,
-            theta,
-            clip_norm=self.clip_norm,
-            rates=self._rates(),
-            prototypes=head,
-        )
+        norm = self._apply(gradients, theta, head)
         # Where loss scaling skips a step that overflowed, training goes on.
         skipped = isinstance(self.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
         counted = tf.math.is_finite(norm) if skipped else True
@@ -247,6 +248,22 @@ class URFace(keras.Model):
         self.moments[1].update_state(tf.reduce_mean(tf.square(confidence), 0))
         return tape.gradient(share, sources)
 
+    def _apply(
+        self, gradients: list[tf.Tensor], theta: list[tf.Variable], head: PrototypeStep | None
+    ) -> tf.Tensor:
+        """Moves theta and the rows of `head`, whose gradient is the last one; returns the global norm."""
+        shared, sharded = (gradients[:-1], gradients[-1:]) if head and head.sharded else (gradients, [])
+        gradients, norm = reduce_and_clip(self.optimizer, shared, clip_norm=self.clip_norm, sharded=sharded)
+        if head is not None:
+            *gradients, of_rows = gradients
+            if scales_loss(self.optimizer):
+                gradients = spread_overflow(gradients, norm)
+                head.apply_if_finite(of_rows, norm)
+            else:
+                head.apply(of_rows)
+        apply_gradients(self.optimizer, gradients, theta, self._rates())
+        return norm
+
     def _rates(self) -> dict[Any, tf.Tensor]:
         free = tf.cast(self.step >= self.hold_steps, tf.float32)
         head = self.get_layer(keys.CONFIDENCE).trainable_variables
@@ -260,7 +277,7 @@ class URFace(keras.Model):
             logits = classifier(embedding)
             loss = tf.reduce_mean(variation_losses(logits, variation)[0])
             share = loss / replicas
-        apply_summed(self.second_optimizer, tape.gradient(share, variables), variables)
+        reduce_and_apply(self.second_optimizer, tape.gradient(share, variables), variables)
         self.means["classifier_loss"].update_state(loss)
         right = tf.equal(logits > 0, variation[:, tf.newaxis, :] > 0.5)
         self.readable.update_state(tf.reduce_mean(tf.cast(right, tf.float32), 0))
