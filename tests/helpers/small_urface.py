@@ -16,30 +16,35 @@ from urfr_tf.layers import Confidence, SubEmbedding
 from urfr_tf.losses import ConfidenceAwareIdentification
 from urfr_tf.models.partial_prototypes import PartialPrototypes
 from urfr_tf.models.prototype_step import Momentum
-from urfr_tf.models.urface import training_outputs
-from urfr_tf.models.urface_trainer import URFace
+from urfr_tf.models.urface import with_logits
+from urfr_tf.models.urface_trainer import URFaceSettings, URFaceTrainer
 from urfr_tf.training.addons import sgdw
 
 B, K, WIDTH, CLASSES, RATE, DECAY = 8, 2, 8, 13, 0.5, 0.01
 
 
 def small_urface(classes=CLASSES, *, clip=1.0, wrap=None, accumulate=1, **partial):
-    """Compiled; with `shards`, `rate`, `count` the prototypes lie beside the graph."""
+    """Compiled; with `shards`, `rate`, `count` the prototypes are no layer of the network."""
     image = keras.Input([6], name=keys.IMAGE)
     # A batch norm would have to be synchronised; a backbone does not matter to the head.
     features = keras.layers.Dense(10, kernel_initializer=keras.initializers.GlorotNormal(seed=1))(image)
     embedding = SubEmbedding(K, WIDTH // K, batch_norm=False, name=keys.EMBEDDING)(features)
     scores = Confidence(K, 6.0, name=keys.CONFIDENCE)(features)
     network = keras.Model({keys.IMAGE: image}, {keys.EMBEDDING: embedding, keys.CONFIDENCE: scores})
-    outputs = training_outputs(network, None if partial else classes, K)
-    model = URFace(network.input, outputs)
+    if not partial:
+        network = with_logits(network, classes, K)
     prototypes = PartialPrototypes(classes, K, WIDTH // K, seed=5, **partial) if partial else None
-    model.configure(groups=K, clip_norm=clip, prototypes=prototypes, accumulate=accumulate)
+    settings = URFaceSettings(
+        groups=K,
+        identification=ConfidenceAwareIdentification(2.0),
+        weights={"regularizer": 0.001},
+        clip_norm=clip,
+        accumulate=accumulate,
+    )
+    model = URFaceTrainer(network, settings, prototypes=prototypes)
     optimizer = sgdw(RATE, momentum=0.9, nesterov=False, weight_decay=DECAY)
     model.compile(
         optimizer if wrap is None else wrap(optimizer),
-        ConfidenceAwareIdentification(2.0),
-        {"regularizer": 0.001},
         momentum=Momentum(RATE, 0.9, False, DECAY),
     )
     return model

@@ -61,7 +61,7 @@ def test_weights_that_are_not_finite():
 def test_a_loss_whose_gradient_overflows():
     """The regulariser's slope by log s is 2 s^2 / (K B) = 200 / 24, and times 3e38 beyond the greatest float32."""
     model = built()
-    model.term_weights["regularizer"] = 3e38
+    model.settings.weights["regularizer"] = 3e38
     assert "the gradient of layer confidence is not" in non_finite(model, batch())
 
 
@@ -71,7 +71,7 @@ def test_nothing_to_name():
 
 def test_the_failing_step_leaves_finite_weights_and_a_norm_that_says_so():
     model = built()
-    model.term_weights["regularizer"] = 3e38
+    model.settings.weights["regularizer"] = 3e38
     logs = step_of(model)(batch())
     assert not np.isfinite(float(logs["gradient_norm"]))
     assert all_finite(model.theta)

@@ -9,7 +9,7 @@ from urfr_tf import keys
 from urfr_tf.config.load_config import from_dict
 from urfr_tf.errors import UrfrError
 from urfr_tf.models.layer_groups import backbone_layers, layer_rates
-from urfr_tf.models.urface_trainer import URFace
+from urfr_tf.models.urface_trainer import URFaceTrainer
 from urfr_tf.training.optimizers import build_schedule
 from urfr_tf.training.tasks.recognition import build_model, compile_model
 
@@ -108,13 +108,13 @@ def test_a_frozen_backbone_stays_with_its_statistics_and_slots_then_moves():
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 def test_a_step_whose_slots_are_made_is_traced_once(precision, monkeypatch):
     """In the first trace variables would be made, so TensorFlow would trace the step a second time without."""
-    traces, step = [], URFace.train_step
+    traces, step = [], URFaceTrainer.train_step
 
     def counted(model, data):
         traces.append(data)
         return step(model, data)
 
-    monkeypatch.setattr(URFace, "train_step", tf.autograph.experimental.do_not_convert(counted))
+    monkeypatch.setattr(URFaceTrainer, "train_step", tf.autograph.experimental.do_not_convert(counted))
     config = experiment(
         {"ema_decay": 0.9},
         augment={"blur": 0.5},

@@ -8,6 +8,8 @@ from stepping import step_of
 
 from urfr_tf import keys
 from urfr_tf.config.load_config import from_dict
+from urfr_tf.losses import ConfidenceAwareIdentification
+from urfr_tf.models.urface_trainer import URFaceSettings
 from urfr_tf.training.optimizers import build_schedule
 from urfr_tf.training.tasks.recognition import build_model, compile_model
 
@@ -126,9 +128,10 @@ def test_confidence_is_held_then_released():
 
 
 def test_a_misspelt_weight_is_refused():
-    model, _ = build_model(experiment(), CLASSES, synchronized=False)
     with pytest.raises(ValueError, match="regularizer, cls, adv"):
-        model.compile("sgd", None, {"regulariser": 1.0})
+        URFaceSettings(
+            groups=4, identification=ConfidenceAwareIdentification(2.0), weights={"regulariser": 1.0}
+        )
 
 
 def test_weight_decay_spares_batch_norms_slopes_and_biases():

@@ -18,16 +18,16 @@ from urfr_tf.layers import Confidence, SubEmbedding
 from urfr_tf.losses import ConfidenceAwareIdentification
 from urfr_tf.models.partial_prototypes import PartialPrototypes
 from urfr_tf.models.prototype_step import Momentum
-from urfr_tf.models.urface import training_outputs
-from urfr_tf.models.urface_trainer import URFace
+from urfr_tf.models.urface import with_logits
+from urfr_tf.models.urface_trainer import URFaceSettings, URFaceTrainer
 from urfr_tf.system import memory
 from urfr_tf.training.addons import sgdw
 
 _RATE, _MOMENTUM, _DECAY = 0.01, 0.9, 5e-4
 
 
-def build(classes: int, groups: int, dim: int, replicas: int, head: dict[str, Any]) -> URFace:
-    """A compiled URFace of a head alone; inside the strategy's scope.
+def build(classes: int, groups: int, dim: int, replicas: int, head: dict[str, Any]) -> URFaceTrainer:
+    """A compiled trainer of a head alone; inside the strategy's scope.
 
     Args:
         classes: C.
@@ -40,9 +40,10 @@ def build(classes: int, groups: int, dim: int, replicas: int, head: dict[str, An
     embedding = SubEmbedding(groups, dim, batch_norm=False, name=keys.EMBEDDING)(features)
     confidence = Confidence(groups, name=keys.CONFIDENCE)(features)
     network = keras.Model({keys.IMAGE: features}, {keys.EMBEDDING: embedding, keys.CONFIDENCE: confidence})
-    model = URFace(network.input, training_outputs(network, None if head else classes, groups))
     prototypes = None
-    if head:
+    if not head:
+        network = with_logits(network, classes, groups)
+    else:
         prototypes = PartialPrototypes(
             classes,
             groups,
@@ -51,17 +52,16 @@ def build(classes: int, groups: int, dim: int, replicas: int, head: dict[str, An
             rate=head.get("sample_rate", 1.0),
             count=head.get("sample_count", 0),
         )
-    model.configure(groups=groups, prototypes=prototypes)
+    settings = URFaceSettings(groups, ConfidenceAwareIdentification(30.0), {"regularizer": 0.001})
+    model = URFaceTrainer(network, settings, prototypes=prototypes)
     model.compile(
         sgdw(_RATE, momentum=_MOMENTUM, nesterov=False, weight_decay=_DECAY),
-        ConfidenceAwareIdentification(30.0),
-        {"regularizer": 0.001},
         momentum=Momentum(_RATE, _MOMENTUM, False, _DECAY),
     )
     return model
 
 
-def head_bytes(model: URFace) -> list[int]:
+def head_bytes(model: URFaceTrainer) -> list[int]:
     """Bytes of the prototypes and their momentum on each replica, from the variables themselves."""
     if model.prototypes is None:
         kernel = model.get_layer(keys.LOGITS).kernel

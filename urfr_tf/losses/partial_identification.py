@@ -13,8 +13,13 @@ import tensorflow as tf
 _SMALLEST = 1e-12  # of a squared norm, as in the layers' normalisation
 
 
-class Exchange(Protocol):
-    """What replicas tell one another; `count` of them, this one being `index`."""
+class Collectives(Protocol):
+    """What the replicas of one step tell one another.
+
+    Attributes:
+        count: the number of replicas.
+        index: which replica this is, 0 <= index < count.
+    """
 
     count: int
     index: int
@@ -32,7 +37,7 @@ def partial_identification(
     kernel: tf.Tensor,
     targets: tf.Tensor,
     margin: tf.Tensor,
-    exchange: Exchange,
+    collectives: Collectives,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """-log softmax of the right identity, over the rows of `kernel` of all replicas.
 
@@ -43,7 +48,7 @@ def partial_identification(
         targets: int32 [B], B = count * b: the row of `kernel` of each image of the global batch, -1 where
             another replica has it.
         margin: m, a float32 scalar, subtracted from the target logit.
-        exchange: between the replicas that share the prototypes.
+        collectives: between the replicas that share the prototypes.
 
     Returns:
         loss: float32 [b]; differentiable by embedding, confidence and kernel.
@@ -57,8 +62,8 @@ def partial_identification(
 
     @tf.custom_gradient
     def loss_of(gated: tf.Tensor, kernel: tf.Tensor) -> tuple[tuple[tf.Tensor, tf.Tensor], Any]:
-        mine = exchange.index * tf.shape(gated)[0] + tf.range(tf.shape(gated)[0])
-        features = exchange.gather(gated)
+        mine = collectives.index * tf.shape(gated)[0] + tf.range(tf.shape(gated)[0])
+        features = collectives.gather(gated)
         grouped = tf.reshape(kernel, [-1, groups, dim])
         inverse = tf.math.rsqrt(tf.maximum(tf.reduce_sum(tf.square(grouped), -1, keepdims=True), _SMALLEST))
         unit = tf.reshape(grouped * inverse, [-1, width])
@@ -69,19 +74,19 @@ def partial_identification(
         plain = tf.scatter_nd(places, tf.gather_nd(logits, cells), tf.shape(targets, tf.int64))
         logits = tf.tensor_scatter_nd_sub(logits, cells, tf.fill([tf.shape(cells)[0]], margin))
         own_most = tf.reduce_max(logits, axis=1)
-        most = tf.reduce_max(exchange.gather(own_most[tf.newaxis]), axis=0)
+        most = tf.reduce_max(collectives.gather(own_most[tf.newaxis]), axis=0)
         powers = tf.exp(logits - most[:, tf.newaxis])
-        plain, total = tf.unstack(exchange.sum(tf.stack([plain, tf.reduce_sum(powers, axis=1)])))
+        plain, total = tf.unstack(collectives.sum(tf.stack([plain, tf.reduce_sum(powers, axis=1)])))
         loss = tf.math.log(total) + most - (plain - margin)
         # The target entered `most` lowered by the margin, so this compares it with all others.
         right = plain >= most
 
         def gradient(upstream: tf.Tensor, _: Any = None) -> tuple[tf.Tensor, tf.Tensor]:
-            weight = exchange.gather(upstream)
+            weight = collectives.gather(upstream)
             # dL/da_j = p_j - [j = y], each row times its own upstream.
             slope = powers * (weight / total)[:, tf.newaxis]
             slope = tf.tensor_scatter_nd_sub(slope, cells, tf.gather_nd(weight, places))
-            by_features = exchange.sum(tf.matmul(slope, unit))
+            by_features = collectives.sum(tf.matmul(slope, unit))
             by_unit = tf.reshape(tf.matmul(slope, features, transpose_a=True), [-1, groups, dim])
             unit_groups = tf.reshape(unit, [-1, groups, dim])
             along = tf.reduce_sum(by_unit * unit_groups, -1, keepdims=True)

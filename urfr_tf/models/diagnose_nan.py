@@ -43,7 +43,7 @@ def non_finite(model: Any, batch: tuple[dict, dict]) -> str:
     theta = model.theta
 
     def gradients() -> list[tf.Tensor]:
-        return model.gradients(theta, None, 0, *map(tf.convert_to_tensor, model.examples(batch)))
+        return model.gradients(theta, model.examples(batch).map(tf.convert_to_tensor))
 
     found = [first(value) for value in strategy.run(tf.function(gradients))]
     by_layer = {v.name.split("/")[0]: g for v, g in zip(theta, found, strict=True) if not all_finite([g])}

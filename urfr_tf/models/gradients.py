@@ -5,7 +5,8 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
-Optimizer: TypeAlias = "tf.keras.optimizers.legacy.Optimizer | tf.keras.mixed_precision.LossScaleOptimizer"
+Optimizer: TypeAlias = tf.keras.optimizers.legacy.Optimizer
+"""A legacy Keras optimizer; `tf.keras.mixed_precision.LossScaleOptimizer` wraps one and has the same methods."""
 
 
 def make_slots(optimizer: Optimizer, variables: Sequence[tf.Variable]) -> None:
@@ -48,25 +49,24 @@ def reduce_and_clip(
         gradients: those of `gradients` and then those of `sharded`, summed and clipped.
         norm: the global norm before clipping, a float32 scalar.
     """
-    gradients, sharded = list(gradients), list(sharded)
+    shared, alone = list(gradients), list(sharded)
     if scales_loss(optimizer):
-        unscaled = optimizer.get_unscaled_gradients([*gradients, *sharded])
-        gradients, sharded = unscaled[: len(gradients)], unscaled[len(gradients) :]
+        unscaled = optimizer.get_unscaled_gradients([*shared, *alone])
+        shared, alone = unscaled[: len(shared)], unscaled[len(shared) :]
     context = tf.distribute.get_replica_context()
-    gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-    norm = tf.linalg.global_norm(gradients)
-    for (
-        gradient
-    ) in sharded:  # Every replica has the gradient of another shard: their squares add up to the norm.
+    shared = context.all_reduce(tf.distribute.ReduceOp.SUM, shared)
+    norm = tf.linalg.global_norm(shared)
+    # Every replica has the gradient of another shard: their squares add up to the norm.
+    for gradient in alone:
         square = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(tf.square(gradient)))
         norm = tf.sqrt(tf.square(norm) + square)
-    gradients = [*gradients, *sharded]
+    reduced = [*shared, *alone]
     if clip_norm:
-        gradients, _ = tf.clip_by_global_norm(gradients, clip_norm, use_norm=norm)
+        reduced, _ = tf.clip_by_global_norm(reduced, clip_norm, use_norm=norm)
     if not scales_loss(optimizer):
         finite = tf.math.is_finite(norm)
-        gradients = [tf.where(finite, gradient, tf.zeros_like(gradient)) for gradient in gradients]
-    return gradients, norm
+        reduced = [tf.where(finite, gradient, tf.zeros_like(gradient)) for gradient in reduced]
+    return reduced, norm
 
 
 def spread_overflow(gradients: Sequence[tf.Tensor], norm: tf.Tensor) -> list[tf.Tensor]:

@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from urfr_tf.losses import partial_identification
+from urfr_tf.losses.partial_identification import Collectives
 from urfr_tf.models.collectives import Alone
 from urfr_tf.models.partial_prototypes import PartialPrototypes
 
@@ -41,9 +42,9 @@ class PrototypeStep:
         optimizer: Momentum | None,
         labels: tf.Tensor,
         step: tf.Tensor,
-        exchange: Any,
+        collectives: Collectives,
     ) -> None:
-        """`labels` int [b] are this replica's; `exchange` is between all replicas."""
+        """`labels` int [b] are this replica's; `collectives` are between all replicas."""
         if optimizer is None:
             raise ValueError("expected a momentum for the prototypes in compile, but got none")
         self._prototypes = prototypes
@@ -51,31 +52,36 @@ class PrototypeStep:
         # Read now: the optimizer counts up before or after the prototypes move, in no fixed order.
         self._step = tf.identity(step)
         self.sharded = prototypes.shards > 1
-        everybody = exchange.gather(tf.cast(tf.reshape(labels, [-1]), tf.int64))
-        shard = exchange.index if self.sharded else 0
+        everybody = collectives.gather(tf.cast(tf.reshape(labels, [-1]), tf.int64))
+        shard = collectives.index if self.sharded else 0
         self.rows = prototypes.rows(everybody, self._step, shard)
-        self._exchange = exchange
-        self._targets = tf.reshape(self.rows.targets, [exchange.count, -1])
-        if not self.sharded and exchange.count > 1:
+        self._collectives = collectives
+        self._targets = tf.reshape(self.rows.targets, [collectives.count, -1])
+        if not self.sharded and collectives.count > 1:
             # Everybody has these rows: the loss of one's own images needs nobody else.
-            self._exchange = Alone()
-            self._targets = self._targets[exchange.index : exchange.index + 1]
+            self._collectives = Alone()
+            self._targets = self._targets[collectives.index : collectives.index + 1]
 
     def identification(
         self,
         embedding: tf.Tensor,
         confidence: tf.Tensor,
         margin: tf.Tensor,
-        part: int = 0,
-        parts: int = 1,
+        number: int = 0,
+        count: int = 1,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """[b / parts, K, d], [b / parts, K] -> loss float32, and whether the right identity came first, bool.
+        """Returns the loss of each image, float32 [b], and whether the right identity came first, bool [b].
 
-        The images are those of micro-batch `part` of this replica's `parts`.
+        Args:
+            embedding: float [b, K, d], of one micro-batch of this replica.
+            confidence: float [b, K].
+            margin: m, a float32 scalar.
+            number: which micro-batch it is.
+            count: how many micro-batches the replica has.
         """
-        targets = tf.reshape(self._targets, [self._exchange.count, parts, -1])[:, part]
+        targets = tf.reshape(self._targets, [self._collectives.count, count, -1])[:, number]
         return partial_identification(
-            embedding, confidence, self.rows.kernel, tf.reshape(targets, [-1]), margin, self._exchange
+            embedding, confidence, self.rows.kernel, tf.reshape(targets, [-1]), margin, self._collectives
         )
 
     def apply(self, gradient: tf.Tensor) -> None:

@@ -54,16 +54,15 @@ def embedding_network(
     )
 
 
-def training_outputs(network: keras.Model, classes: int | None, groups: int) -> dict[str, tf.Tensor]:
-    """The outputs that training needs: embedding [B, K, d], confidence [B, K], logits [B, C].
+def with_logits(network: keras.Model, classes: int, groups: int) -> keras.Model:
+    """Adds the prototypes of `classes` identities to an embedding network.
 
-    With `classes` None there are no logits: the prototypes are beside the graph.
+    Returns:
+        The same graph with one more output, logits [B, C].
     """
     embedding, confidence = network.output[keys.EMBEDDING], network.output[keys.CONFIDENCE]
-    if classes is None:
-        return {keys.EMBEDDING: embedding, keys.CONFIDENCE: confidence}
     logits = Prototypes(classes, groups, name=keys.LOGITS)([embedding, confidence])
-    return {keys.EMBEDDING: embedding, keys.CONFIDENCE: confidence, keys.LOGITS: logits}
+    return keras.Model(network.input, {**network.output, keys.LOGITS: logits}, name=network.name)
 
 
 def _backbone(x: tf.Tensor, model: ModelConfig, synchronized: bool) -> tf.Tensor:

@@ -76,7 +76,7 @@ def _build_recognition(
     )
     recognition.compile_model(config, model, schedule)
     if replicas > 1:
-        model.exchange = functools.partial(AbsentReplicas, replicas)
+        model.make_collectives = functools.partial(AbsentReplicas, replicas)
     if config.train.freeze_backbone_epochs >= config.train.epochs:
         model.freeze_backbone(True)
     return model

@@ -12,12 +12,13 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.layers import VariationClassifier
 from urfr_tf.losses import ConfidenceAwareIdentification
 from urfr_tf.losses.variation import decorrelation_weights
+from urfr_tf.models.frozen_teacher import Teacher
 from urfr_tf.models.inference_graph import build_inference, inference_outputs
 from urfr_tf.models.layer_groups import layer_rates
 from urfr_tf.models.partial_prototypes import PartialPrototypes
 from urfr_tf.models.prototype_step import Momentum
-from urfr_tf.models.urface import embedding_network, training_outputs
-from urfr_tf.models.urface_trainer import ADV, CLS, REGULARIZER, TEACHER, Teacher, URFace
+from urfr_tf.models.urface import embedding_network, with_logits
+from urfr_tf.models.urface_trainer import ADV, CLS, REGULARIZER, TEACHER, URFaceSettings, URFaceTrainer
 from urfr_tf.runs.initial_weights import copy_initial_weights
 from urfr_tf.training.addons import LearningRate, Scaled
 from urfr_tf.training.optimizers import build_optimizer
@@ -55,7 +56,7 @@ def build_task(
     )
 
 
-def start_at_class_means(config: Experiment, model: URFace, embed: Embed) -> None:
+def start_at_class_means(config: Experiment, model: URFaceTrainer, embed: Embed) -> None:
     """Sets the prototypes to the class means of the embeddings as they are now."""
     means = class_means(embed, config.data.train, config.model.input_size, config.model.groups)
     if model.prototypes is None:
@@ -67,7 +68,7 @@ def start_at_class_means(config: Experiment, model: URFace, embed: Embed) -> Non
 
 def build_model(
     config: Experiment, classes: int, *, synchronized: bool, replicas: int = 1, load: bool = True
-) -> tuple[URFace, keras.Model]:
+) -> tuple[URFaceTrainer, keras.Model]:
     """The training model and the embedding network inside it, with the weights of another run unless not `load`."""
     network = embedding_network(config.model, config.confidence, synchronized=synchronized)
     groups = config.model.groups
@@ -83,27 +84,46 @@ def build_model(
         if load:
             teaching.set_weights(network.get_weights())
         teacher = Teacher(teaching)
-    beside = config.head.partial
-    outputs = training_outputs(network, None if beside else classes, groups)
-    model = URFace(network.input, outputs, name="urface_training")
+    partial_head = config.head.partial
+    graph = network if partial_head else with_logits(network, classes, groups)
     classifier = None
     if config.decorrelation.enabled:
         classifier = VariationClassifier(
             len(config.variations), groups, config.decorrelation.mask_seed, name=keys.VARIATION_CLASSIFIER
         )
         classifier.build([None, groups, config.model.embedding_dim // groups])
-    model.configure(
-        groups=groups,
+    model = URFaceTrainer(
+        graph,
+        trainer_settings(config),
         classifier=classifier,
-        hold_steps=config.confidence.hold_steps,
-        confidence_rate=config.confidence.rate,
-        clip_norm=config.optimizer.clip_norm,
-        prototypes=partial_prototypes(config, classes, replicas) if beside else None,
-        frozen_norms=config.train.freeze_batch_norm,
-        accumulate=config.train.accumulate,
+        prototypes=partial_prototypes(config, classes, replicas) if partial_head else None,
         teacher=teacher,
     )
     return model, network
+
+
+def trainer_settings(config: Experiment) -> URFaceSettings:
+    """Returns what the configuration says of the train step."""
+    loss = config.loss
+    cls, adv = loss.cls, loss.adv
+    if config.decorrelation.average:
+        cls, adv = decorrelation_weights(cls, adv, len(config.variations))
+    return URFaceSettings(
+        groups=config.model.groups,
+        identification=ConfidenceAwareIdentification(loss.margin, loss.margin_warmup_steps),
+        weights={
+            # A confidence that is not learned has nothing to regularize.
+            REGULARIZER: loss.regularizer if config.confidence.learned else 0.0,
+            CLS: cls,
+            ADV: adv,
+            TEACHER: loss.teacher,
+        },
+        hold_steps=config.confidence.hold_steps,
+        confidence_rate=config.confidence.rate,
+        clip_norm=config.optimizer.clip_norm,
+        frozen_norms=config.train.freeze_batch_norm,
+        accumulate=config.train.accumulate,
+    )
 
 
 def partial_prototypes(config: Experiment, classes: int, replicas: int) -> PartialPrototypes:
@@ -120,16 +140,13 @@ def partial_prototypes(config: Experiment, classes: int, replicas: int) -> Parti
     )
 
 
-def compile_model(config: Experiment, model: URFace, schedule: LearningRate) -> None:
-    """Gives the model its losses and optimizers; must run inside the strategy's scope."""
-    loss, optimizer = config.loss, config.optimizer
+def compile_model(config: Experiment, model: URFaceTrainer, schedule: LearningRate) -> None:
+    """Gives the model its optimizers; must run inside the strategy's scope."""
+    optimizer = config.optimizer
     second = None
     if model.classifier is not None:
         second = tf.keras.optimizers.legacy.SGD(config.decorrelation.classifier_rate, momentum=0.9)
     rates = optimizer.layer_rates
-    cls, adv = loss.cls, loss.adv
-    if config.decorrelation.average:
-        cls, adv = decorrelation_weights(cls, adv, len(config.variations))
     model.compile(
         build_optimizer(
             optimizer,
@@ -137,14 +154,6 @@ def compile_model(config: Experiment, model: URFace, schedule: LearningRate) -> 
             half_precision=config.runtime.precision == "mixed_float16",
             layer_rates=layer_rates(model, **rates.as_dict()),
         ),
-        ConfidenceAwareIdentification(loss.margin, loss.margin_warmup_steps),
-        # A confidence that is not learned has nothing to regularise.
-        {
-            REGULARIZER: loss.regularizer if config.confidence.learned else 0.0,
-            CLS: cls,
-            ADV: adv,
-            TEACHER: loss.teacher,
-        },
         second,
         Momentum(
             Scaled(schedule, rates.prototypes), optimizer.momentum, optimizer.nesterov, optimizer.weight_decay
