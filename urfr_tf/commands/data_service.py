@@ -25,70 +25,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serves until it is told to stop; raises UrfrError with a sentence."""
-    import signal
-    import threading
+    """Serves until it is told to stop; returns 0.
 
-    import tensorflow as tf
+    Raises:
+        UrfrError: what `urfr_tf.training.data_service` refuses.
+    """
+    from urfr_tf.training.data_service import start_dispatcher, start_worker, wait_for_stop
 
-    from urfr_tf.data.stream.service import host_and_port
-    from urfr_tf.errors import UrfrError
-    from urfr_tf.system.allocator import keep_freed_memory
-
-    service = tf.data.experimental.service
-    _check_free(args.port)
-    try:
-        if args.role == "dispatcher":
-            workers = [host_and_port(text, "a worker") for text in args.workers.split(",")]
-            if len(set(workers)) != len(workers):
-                raise UrfrError(f"expected every worker once in --workers, but got {args.workers}")
-            config = service.DispatcherConfig(
-                port=args.port,
-                work_dir=args.work_dir,
-                fault_tolerant_mode=args.work_dir is not None,
-                worker_addresses=workers,
-                # Abandoned jobs hold a shuffle buffer each.
-                job_gc_check_interval_ms=10_000,
-                job_gc_timeout_ms=60_000,
-            )
-            server = service.DispatchServer(config)
-            print(f"dispatcher on port {args.port} for {len(workers)} workers", flush=True)
-        else:
-            keep_freed_memory()
-            address = host_and_port(args.address or f"localhost:{args.port}", "the worker")
-            config = service.WorkerConfig(
-                dispatcher_address=host_and_port(args.dispatcher, "the dispatcher"),
-                worker_address=address,
-                port=args.port,
-                heartbeat_interval_ms=2_000,
-                dispatcher_timeout_ms=60_000,
-            )
-            server = service.WorkerServer(config)
-            print(f"worker {address} of the dispatcher at {args.dispatcher}", flush=True)
-    except (tf.errors.OpError, RuntimeError) as error:
-        words = " ".join(str(getattr(error, "message", error)).split())
-        raise UrfrError(f"the {args.role} could not start: {words}") from error
-    # Not join(): it would not see the signals.
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    stop.wait()
-    del server
+    if args.role == "dispatcher":
+        server = start_dispatcher(args.port, args.workers, args.work_dir)
+    else:
+        server = start_worker(args.port, args.dispatcher, args.address)
+    wait_for_stop()
+    del server  # It served as long as there was a reference to it.
     return 0
-
-
-def _check_free(port: int) -> None:
-    """gRPC lets several servers share a port, each of which then gets some of the calls."""
-    import socket
-
-    from urfr_tf.errors import UrfrError
-
-    try:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("", port))
-    except OSError as error:
-        raise UrfrError(f"expected port {port} to be free, but it is not: {error.strerror}") from error
 
 
 def _port(text: str) -> int:

@@ -1,4 +1,4 @@
-"""What a plan is made for: the number of replicas, and what is known of the training data."""
+"""What a plan is for: the number of replicas, and what is known of the training data."""
 
 import dataclasses
 from pathlib import Path
@@ -37,7 +37,8 @@ def count_replicas(config: Experiment, requested: int | None, workers: int = 1) 
 
     Args:
         config: the experiment.
-        requested: the number of replicas, or None for `runtime.replicas` or else one for each GPU of each worker.
+        requested: the number of replicas. None takes `runtime.replicas`, or else one for each GPU of each
+            worker.
         workers: number of processes.
 
     Returns:

@@ -1,9 +1,9 @@
 """How many bytes of tensors are alive at once while a graph runs.
 
 The graph is walked in the order of TensorFlow's executor, which starts operations in the order in which they
-become ready and runs two of them side by side. A tensor lives from the operation that makes it until the last that
-reads it. Operations that return their input share its memory. Elementwise operations take over the memory of an
-input that nobody else needs any more, as their kernels do.
+become ready and runs two of them side by side. A tensor lives from the operation that makes it until the last
+that reads it. Operations that return their input share its memory. Elementwise operations take over the memory
+of an input that nobody else needs any more, as their kernels do.
 """
 
 import collections
@@ -95,7 +95,7 @@ class _Walk:
         return peak
 
     def _start(self, op: tf.Operation, running: collections.deque[tf.Operation]) -> int:
-        """Runs an operation beside the one that is running; returns the bytes that are alive meanwhile."""
+        """Runs an operation while another one is running; returns the bytes that are alive meanwhile."""
         self._copy_written(op)
         alive_before = self.alive
         for index, tensor in enumerate(op.outputs):

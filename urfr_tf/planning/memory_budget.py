@@ -1,4 +1,4 @@
-"""The memory that there is for a training, whether a plan fits into it, and which one setting would make it fit."""
+"""The memory that a training has, whether a plan fits into it, and which one setting would make it fit."""
 
 import dataclasses
 import subprocess

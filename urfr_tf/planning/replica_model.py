@@ -85,8 +85,8 @@ def _build_recognition(
 def kept_per_image(model: TrainingModel) -> int:
     """Computes the bytes of feature maps that a step needs: what convolutions, norms and PReLUs read.
 
-    Their gradients need it, so at the end of the forward pass all of it is in memory at once. It is 0 where the
-    backbone does not learn.
+    Their gradients need it, so at the end of the forward pass all of it is in memory at once. It is 0 where
+    the backbone does not learn.
     """
     learning = [layer for layer in model.layers if isinstance(layer, _NEED_INPUT) and layer.trainable]
     read = {id(layer.input): layer.input for layer in learning if layer.trainable_weights}

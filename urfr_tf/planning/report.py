@@ -22,7 +22,10 @@ def count_hours(plan: Plan, rate: float | None) -> float | None:
 
 
 def as_json(plan: Plan, budget: MemoryBudget, rate: float | None) -> dict[str, object]:
-    """Returns the plan as one object; docs/scale.md lists its keys. Memory is in bytes, unknown values are null."""
+    """Returns the plan as one object, whose keys docs/scale.md lists.
+
+    Memory is in bytes. Unknown values are null.
+    """
     steps = plan.steps_per_epoch
     shard_bytes = worker_shard_bytes(plan.config, plan.data, plan.workers)
     return {

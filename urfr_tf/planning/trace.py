@@ -1,7 +1,7 @@
 """The training step as a graph with its variables, without memory for any of them.
 
-The model is built and its step traced as `urfr train` does it, but every variable is a handle without a value.
-A head of many gigabytes can therefore be planned on a small machine.
+The model is built and its step traced as `urfr train` does it, but every variable is a handle without a
+value. A head of many gigabytes can therefore be planned on a small machine.
 """
 
 import contextlib

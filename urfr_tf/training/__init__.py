@@ -5,7 +5,8 @@
 - `strategy`, `workers`, `precision`: devices, processes and number formats.
 - `segments`, `callbacks`, `checkpoints`, `preemption`: the calls of `fit`, what happens around its steps, and
   how a training stops and resumes.
-- `snapshot`, `validation`, `tensorboard`: the network as it would be served now, its metrics, and its pictures.
+- `snapshot`, `validation`, `tensorboard`: the network as it would be served now, its metrics and pictures.
+- `data_service`: processes that make the batches elsewhere.
 - `description`: the training in words.
 - `mine`: soft labels from an attribute network or from a table.
 """

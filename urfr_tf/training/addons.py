@@ -46,9 +46,9 @@ class Scaled(tf.keras.optimizers.schedules.LearningRateSchedule):
 class NamedSGDW(tfa.optimizers.SGDW):
     """SGD with decoupled weight decay that spares variables by name.
 
-    tensorflow-addons compares references. Under MirroredStrategy it meets a mirrored variable's component, finds
-    it in no list, and decays nothing. A name is the same on every replica. Batch norms, PReLU slopes and biases
-    are spared.
+    tensorflow-addons compares references. Under MirroredStrategy it meets a mirrored variable's component,
+    finds it in no list, and decays nothing. A name is the same on every replica. Batch norms, PReLU slopes and
+    biases are spared.
 
     Args:
         weight_decay: the decoupled factor, a schedule or a number.

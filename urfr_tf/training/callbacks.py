@@ -1,7 +1,7 @@
 """What happens around `model.fit`: stop on a non-finite loss, validate, log, save a checkpoint.
 
-The order in `train.py` matters. Validation fills the logs, then they are written, and the checkpoint comes last
-because it says that the epoch is done.
+The order in `train.py` matters. Validation fills the logs, then they are written, and the checkpoint comes
+last because it says that the epoch is done.
 """
 
 import math

@@ -56,8 +56,8 @@ class Preemption:
 class StopOnPreemption(keras.callbacks.Callback):
     """Saves a checkpoint after the step in which SIGTERM came, and stops.
 
-    After the last step of an epoch, the checkpoint of the epoch is saved already. All workers stop at the same
-    step.
+    After the last step of an epoch, the checkpoint of the epoch is saved already. All workers stop at the
+    same step.
 
     Args:
         preemption: notes whether SIGTERM came.
@@ -81,7 +81,10 @@ class StopOnPreemption(keras.callbacks.Callback):
         self.preemption.listen()
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Saves and stops inside an epoch. Its end is left to `on_epoch_end`, so that its row is in the log."""
+        """Saves and stops inside an epoch.
+
+        Its end is left to `on_epoch_end`, so that the row of the epoch is in the log.
+        """
         step = int(self.model.step.numpy())
         inside = batch + 1 < self.params["steps"]
         if inside and step % self.workers.check_steps == 0 and self._is_requested():
@@ -94,7 +97,7 @@ class StopOnPreemption(keras.callbacks.Callback):
             self._stop(int(self.model.step.numpy()))
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """Lets the signal act at once again, because outside `fit` the last checkpoint holds everything."""
+        """Lets the signal act at once again: outside `fit` the last checkpoint holds everything."""
         self.preemption.deferred = False
 
     def _is_requested(self) -> bool:

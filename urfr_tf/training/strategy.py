@@ -47,8 +47,8 @@ def set_up_strategy(runtime: RuntimeConfig, seed: int) -> tf.distribute.Strategy
 def needs_synchronized_norms(strategy: tf.distribute.Strategy) -> bool:
     """Returns whether batch norms must be synchronized: under any mirrored strategy, even of one replica.
 
-    The fused batch norm of a single device estimates the moving variance with N - 1, the synchronized one with
-    N. This way one and two replicas of a mirrored strategy agree.
+    The fused batch norm of a single device estimates the moving variance with N - 1, the synchronized one
+    with N. This way one and two replicas of a mirrored strategy agree.
     """
     return strategy.num_replicas_in_sync > 1 or isinstance(strategy, tf.distribute.MirroredStrategy)
 

@@ -1,7 +1,7 @@
 """TensorBoard's files.
 
-Of a training: scalars, augmented images with their labels, and the K confidences (Figure 1 of the paper). Of a
-report: its pictures.
+Of a training: scalars, augmented images with their labels, and the K confidences (Figure 1 of the paper).
+Of a report: its pictures.
 """
 
 import os

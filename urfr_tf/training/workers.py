@@ -44,7 +44,7 @@ class Workers:
 
     @contextlib.contextmanager
     def write_dir(self, run_dir: Path) -> Iterator[Path]:
-        """Gives the folder that this process writes into: the chief the run folder, the others a temporary one.
+        """Gives the folder that this process writes into: the run folder to the chief, else a temporary one.
 
         All must save, because reading a variable with a value on each replica is a collective operation.
         The standard output of the others is discarded.

@@ -89,8 +89,8 @@ def attribute_batches(
 ) -> tf.data.Dataset:
     """Returns the batches of recognition, changed for the adversary `domain`.
 
-    With that adversary the label is the domain instead of the identity, and the domain is no target. The targets
-    also say which images have attributes, as `labelled` float32 [B], 0 or 1.
+    With that adversary the label is the domain instead of the identity, and the domain is no target. The
+    targets also say which images have attributes, as `labelled` float32 [B], 0 or 1.
     """
     stream = configured_batches(config, start_step, worker, workers)
     if config.attributes.adversary != "domain":

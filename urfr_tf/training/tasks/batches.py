@@ -16,7 +16,7 @@ def configured_batches(
     Args:
         config: the experiment. Its `data.worker_shares` lie one behind the other in the global batch.
         start_step: the first step.
-        worker: which of the `workers`. It gets its places of each global batch, from the files of its own shares.
+        worker: which of the `workers`. It gets its places of each global batch, from the files of its shares.
         workers: processes of the training. A single worker fills all places of the batch.
         grouping: `images_per_identity` and `groups_per_identity` of `Sampling`.
 

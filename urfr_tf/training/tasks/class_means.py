@@ -1,4 +1,4 @@
-"""Class means of the embeddings, with which prototypes start when a network is fine-tuned to new identities."""
+"""Class means of the embeddings, with which prototypes can start when a network is fine-tuned."""
 
 import numpy as np
 import numpy.typing as npt
