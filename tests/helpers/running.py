@@ -1,4 +1,4 @@
-"""Training as its users start it, in processes of its own, and what a run folder ends with."""
+"""Training as its users start it, as processes, and what a run folder ends with."""
 
 import csv
 import subprocess
@@ -10,7 +10,7 @@ from paths import ROOT
 
 
 def command(config, run, *overrides):
-    sets = [part for override in overrides for part in ("--set", override)]
+    sets = [word for override in overrides for word in ("--set", override)]
     return [sys.executable, "-m", "urfr_tf.train", "--config", str(config), "--run-dir", str(run), *sets]
 
 
@@ -21,7 +21,7 @@ def start(config, run, *overrides, timeout=1200):
 
 
 def done(config, run, *overrides, timeout=1200):
-    """The same, which must end well; gives what it printed."""
+    """Starts a training that must succeed; returns what it printed."""
     result = start(config, run, *overrides, timeout=timeout)
     assert result.returncode == 0, result.stderr[-3000:]
     return result.stdout
@@ -31,34 +31,34 @@ def state(run):
     """Every tensor of the newest checkpoint: weights, momenta, averages, masks, counters."""
     reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(run / "checkpoints")))
     # Running means of the log start anew at each epoch; the counter counts saves, not steps.
-    passing = (
+    transient = (
         "_CHECKPOINTABLE_OBJECT_GRAPH",
         "save_counter",
         "model/means",
         "model/moments",
         "model/readable",
     )
-    names = [n for n in reader.get_variable_to_shape_map() if not n.startswith(passing)]
+    names = [n for n in reader.get_variable_to_shape_map() if not n.startswith(transient)]
     return {name: reader.get_tensor(name) for name in names}
 
 
 def assert_same_state(unbroken, resumed):
     """Bit for bit, slots of every optimizer included."""
-    expected, got = state(unbroken), state(resumed)
-    assert expected.keys() == got.keys()
+    expected, actual = state(unbroken), state(resumed)
+    assert expected.keys() == actual.keys()
     assert len([n for n in expected if "momentum" in n]) > 10
     assert len([n for n in expected if "average" in n]) > 10
     assert any("masks" in n for n in expected)
     for name, value in expected.items():
-        np.testing.assert_array_equal(got[name], value, err_msg=name)
+        np.testing.assert_array_equal(actual[name], value, err_msg=name)
 
 
 def assert_close_state(one, other, atol=1e-5, rtol=1e-4):
     """Equal but for rounding."""
-    expected, got = state(one), state(other)
-    assert expected.keys() == got.keys()
+    expected, actual = state(one), state(other)
+    assert expected.keys() == actual.keys()
     for name, value in expected.items():
-        np.testing.assert_allclose(got[name], value, atol=atol, rtol=rtol, err_msg=name)
+        np.testing.assert_allclose(actual[name], value, atol=atol, rtol=rtol, err_msg=name)
 
 
 def cut_back(run, step):

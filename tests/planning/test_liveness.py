@@ -1,4 +1,4 @@
-"""Bytes alive in small graphs, counted by hand. All tensors are float32 [256], 1,024 bytes, unless they say so."""
+"""Bytes alive in small graphs, counted by hand. Unless they say so, tensors are float32 [256], 1,024 bytes."""
 
 import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
@@ -28,7 +28,7 @@ def test_what_is_read_later_stays():
 
 
 def test_views_share_memory():
-    """Two reshapes of sin x are no memory of their own; tan of one is."""
+    """Two reshapes of sin x need no memory; tan of one is."""
     with FuncGraph("g").as_default() as graph:
         a = tf.sin(placeholder())
         tf.tan(tf.reshape(tf.reshape(a, [16, 16]), [256]))

@@ -8,11 +8,7 @@ import time
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from running import ROOT, assert_close_state, assert_same_state, command, cut_back, done, rows, start
-
-from urfr_tf.errors import reason_of
-from urfr_tf.training.segments import split_into_segments
 
 pytestmark = pytest.mark.timeout(3000)
 
@@ -55,10 +51,10 @@ def test_sigterm_saves_the_step_and_exits_with_its_own_code(tiny_config, tiny_ru
     while not (run / "log.csv").exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=300)
-    assert process.returncode == 75, said
-    assert "told to stop (SIGTERM)" in said
-    assert "Traceback" not in said
+    _, message = process.communicate(timeout=300)
+    assert process.returncode == 75, message
+    assert "told to stop (SIGTERM)" in message
+    assert "Traceback" not in message
     again = start(tiny_config, run)
     assert again.returncode == 0, again.stderr
     saved = int(again.stdout.split("/checkpoints/step-")[1].split(":")[0])
@@ -138,27 +134,3 @@ def test_log_holds_every_term_and_each_confidence(tiny_run):
         + 2 * float(row["adv"])
     )
     assert float(row["loss"]) == pytest.approx(total, rel=1e-4)
-
-
-def test_segments_finish_the_broken_epoch_first():
-    assert split_into_segments(0, 10, 3) == [(0, 3, 10)]
-    assert split_into_segments(10, 10, 3) == [(1, 3, 10)]
-    assert split_into_segments(14, 10, 3) == [(1, 2, 6), (2, 3, 10)]
-    assert split_into_segments(27, 10, 3) == [(2, 3, 3)]
-
-
-def test_segments_stop_where_the_backbone_is_released():
-    assert split_into_segments(0, 10, 3, 1) == [(0, 1, 10), (1, 3, 10)]
-    assert split_into_segments(4, 10, 3, 2) == [(0, 1, 6), (1, 2, 10), (2, 3, 10)]
-    assert split_into_segments(20, 10, 3, 2) == [(2, 3, 10)]
-    assert split_into_segments(0, 10, 3, 5) == [(0, 3, 10)]
-
-
-def test_the_reason_of_an_error_comes_after_its_stack_trace():
-    message = (
-        "Graph execution error:\n\nDetected at node CollectiveReduceV2 defined at (most recent call last):\n"
-        '  File "<frozen runpy>", line 198, in _run_module_as_main\n\n  sys.exit(main())\n\n'
-        "Collective ops is aborted by: Socket closed\nThe error could be from a previous operation."
-    )
-    error = tf.errors.UnavailableError(None, None, message)
-    assert reason_of(error) == "Collective ops is aborted by: Socket closed"

@@ -18,7 +18,7 @@ from urfr_tf.training.checkpoints import find_damage, list_checkpoints
 start = partial(running.start, timeout=400)
 
 
-def said(result):
+def error_message(result):
     """The one sentence on standard error of a command that failed."""
     assert result.returncode == 1, result.stdout + result.stderr
     assert "Traceback" not in result.stderr
@@ -29,7 +29,7 @@ def test_truncated_shard_is_refused_before_anything_starts(tiny_config, shards, 
     copy = shutil.copytree(shards, tmp_path / "shards")
     shard = sorted(copy.glob("*.tfrecord"))[0]
     shard.write_bytes(shard.read_bytes()[:-10])
-    message = said(start(tiny_config, tmp_path / "run", f"data.train={copy}"))
+    message = error_message(start(tiny_config, tmp_path / "run", f"data.train={copy}"))
     assert shard.name in message
     assert not (tmp_path / "run").exists()
 
@@ -41,7 +41,7 @@ def test_a_shard_with_a_flipped_byte_stops_training_with_a_sentence(tiny_config,
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 0xFF
     shard.write_bytes(bytes(content))
-    message = said(start(tiny_config, tmp_path / "run", f"data.train={copy}"))
+    message = error_message(start(tiny_config, tmp_path / "run", f"data.train={copy}"))
     assert "is damaged" in message
     assert "urfr inspect" in message
 
@@ -53,7 +53,7 @@ def test_one_class_only(tiny_config, people, tmp_path):
     result = subprocess.run(
         [*code, "--out", str(tmp_path / "out")], cwd=ROOT, capture_output=True, text=True, timeout=100
     )
-    assert "two people" in said(result)
+    assert "two people" in error_message(result)
 
 
 def test_torn_checkpoint_is_passed_over(tiny_config, tiny_run, tmp_path):
@@ -74,11 +74,11 @@ def test_torn_checkpoint_is_passed_over(tiny_config, tiny_run, tmp_path):
 def test_checkpoint_of_another_model(tiny_config, tiny_run, tmp_path):
     run = shutil.copytree(tiny_run, tmp_path / "run")
     (run / "config.yaml").unlink()
-    message = said(start(tiny_config, run, "model.width=0.25"))
+    message = error_message(start(tiny_config, run, "model.width=0.25"))
     assert "does not fit the configured model" in message
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="a full disk is made with a tiny tmpfs, which needs root")
+@pytest.mark.skipif(os.geteuid() != 0, reason="a full disk needs a tiny tmpfs and so root")
 def test_full_disk_keeps_the_last_good_checkpoint(tiny_config, tmp_path):
     """3 MB hold the first checkpoint (about 1.5 MB) but not all of them."""
     disk = tmp_path / "disk"
@@ -87,7 +87,7 @@ def test_full_disk_keeps_the_last_good_checkpoint(tiny_config, tmp_path):
     if mounted.returncode:
         pytest.skip("mounting a tmpfs is not allowed here")
     try:
-        message = said(start(tiny_config, disk / "run", "train.epochs=8"))
+        message = error_message(start(tiny_config, disk / "run", "train.epochs=8"))
         good = list_checkpoints(str(disk / "run" / "checkpoints"))
         whole = [path for path in good if find_damage(path) is None]
         assert "could not write" in message or "disk is full" in message

@@ -15,8 +15,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
 
 def newest(run):
-    found = list_checkpoints(str(run / "checkpoints"))
-    return int(found[0].rsplit("-", 1)[1]) if found else 0
+    checkpoints = list_checkpoints(str(run / "checkpoints"))
+    return int(checkpoints[0].rsplit("-", 1)[1]) if checkpoints else 0
 
 
 def test_killed_ten_times_at_random_moments(tiny_config, tmp_path):

@@ -42,7 +42,7 @@ def free_ports(count):
 
 
 def started(config, run, sets, before=()):
-    """Both workers as processes, their output in files beside the run folder."""
+    """Both workers as processes, their output in files next to the run folder."""
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
     workers = []
     for index in range(2):
@@ -108,18 +108,18 @@ def wait_for_checkpoint(run, step):
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", [1, 0])
 def test_a_killed_worker_is_started_again_and_the_job_ends_the_same(config, unbroken, tmp_path, victim):
-    """Each under docs/restart.sh; kill -9 of one after a checkpoint inside an epoch. The other says a sentence."""
+    """Each under docs/restart.sh; kill -9 of one after a checkpoint inside an epoch. The other says why."""
     run = tmp_path / "run"
     workers = started(config, run, LONG, before=["sh", str(ROOT / "docs" / "restart.sh")])
     wait_for_checkpoint(run, 6)
     child = Path(f"/proc/{workers[victim].pid}/task/{workers[victim].pid}/children").read_text().split()[0]
     os.kill(int(child), 9)
     finish(workers, run, timeout=1200)
-    said = [Path(f"{run}.{index}.err").read_text() for index in range(2)]
-    assert "exit code 137, starting again" in said[victim]
+    messages = [Path(f"{run}.{index}.err").read_text() for index in range(2)]
+    assert "exit code 137, starting again" in messages[victim]
     sentence = "urfr train: another worker was lost ("
-    assert sentence in said[1 - victim]
-    assert "exit code 75, starting again" in said[1 - victim].split(sentence)[1]
+    assert sentence in messages[1 - victim]
+    assert "exit code 75, starting again" in messages[1 - victim].split(sentence)[1]
     assert resumed_at(run) >= 6
     assert_same_state(unbroken, run)
 
@@ -146,8 +146,8 @@ def test_sigterm_to_both_stops_them_at_the_same_step_and_the_job_ends_the_same(c
     for worker in workers:
         worker.terminate()
     assert [worker.wait(600) for worker in workers] == [75, 75]
-    said = [Path(f"{run}.{i}.err").read_text() for i in range(2)]
-    saved = [text.split("checkpoint of step ")[1].split(" saved")[0] for text in said]
+    messages = [Path(f"{run}.{i}.err").read_text() for i in range(2)]
+    saved = [text.split("checkpoint of step ")[1].split(" saved")[0] for text in messages]
     assert saved[0] == saved[1]
     assert (run / "checkpoints" / f"step-{saved[0]}.index").exists()
     finish(started(config, run, LONG), run)
@@ -160,12 +160,3 @@ def resumed_at(run):
     return int(
         Path(f"{run}.0.out").read_text().split("resuming from ")[-1].split(": step ")[1].split(" of ")[0]
     )
-
-
-def test_parts_that_do_not_go_into_the_workers_are_a_sentence(config, tmp_path):
-    from urfr_tf.config.load_config import load_config
-    from urfr_tf.errors import UrfrError
-    from urfr_tf.training.tasks.batches import configured_batches
-
-    with pytest.raises(UrfrError, match="data.worker_shares as a multiple of the 2 workers, but got 1"):
-        configured_batches(load_config(config), 0, 0, 2)

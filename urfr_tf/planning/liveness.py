@@ -2,8 +2,8 @@
 
 The graph is walked in the order of TensorFlow's executor, which starts operations in the order in which they
 become ready and runs two of them side by side. A tensor lives from the operation that makes it until the last
-that reads it. Operations that return their input share its memory. Elementwise operations take over the memory
-of an input that nobody else needs any more, as their kernels do.
+that reads it. Operations that return their input share its memory. Elementwise operations take over the
+memory of an input that nobody else needs any more, as their kernels do.
 """
 
 import collections

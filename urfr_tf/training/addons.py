@@ -47,8 +47,8 @@ class NamedSGDW(tfa.optimizers.SGDW):
     """SGD with decoupled weight decay that spares variables by name.
 
     tensorflow-addons compares references. Under MirroredStrategy it meets a mirrored variable's component,
-    finds it in no list, and decays nothing. A name is the same on every replica. Batch norms, PReLU slopes and
-    biases are spared.
+    finds it in no list, and decays nothing. A name is the same on every replica. Batch norms, PReLU slopes
+    and biases are spared.
 
     Args:
         weight_decay: the decoupled factor, a schedule or a number.

@@ -1,4 +1,4 @@
-"""The tasks besides recognition, for real: theta_A and mining, and the uncertainty stage."""
+"""The tasks other than recognition, for real: theta_A and mining, and the uncertainty stage."""
 
 import h5py
 import numpy as np
@@ -29,7 +29,10 @@ data: {train: SHARDS, validation: SHARDS, batch_size: 8}
 model: {backbone: ir10, width: 0.125, input_size: 32, embedding_dim: 16, groups: 4}
 confidence: {initial: 10.0}
 uncertainty: {images_per_identity: 2}
-optimizer: {weight_decay: 0.0, clip_norm: 5.0, learning_rate: {type: constant, constant: {learning_rate: 0.02}}}
+optimizer:
+  weight_decay: 0.0
+  clip_norm: 5.0
+  learning_rate: {type: constant, constant: {learning_rate: 0.02}}
 train: {epochs: 2, steps_per_epoch: 10, tensorboard: false}
 runtime: {precision: float32}
 """
@@ -44,16 +47,16 @@ def train(text, folder, **places):
 
 def weights(run):
     """name -> array of every weight in a run's inference.weights.h5."""
-    found = {}
+    arrays = {}
     with h5py.File(run / "inference.weights.h5") as file:
         file.visititems(
-            lambda n, item: found.update({n: item[()]}) if isinstance(item, h5py.Dataset) else None
+            lambda n, item: arrays.update({n: item[()]}) if isinstance(item, h5py.Dataset) else None
         )
-    return found
+    return arrays
 
 
 def test_attributes_are_learned_and_mined(people, shards, tmp_path, capsys):
-    """Persons 0 and 1 are class 0, persons 2 and 3 class 1; they look different, so both classes are learned."""
+    """Persons 0 and 1 are class 0, persons 2 and 3 class 1. They look different, so both are learned."""
     table = tmp_path / "gender.tsv"
     table.write_text("".join(f"person_{i}\t{'female' if i > 1 else 'male'}\n" for i in range(4)))
     summary = write_known_labels(str(table), str(shards))
@@ -80,7 +83,7 @@ def test_attributes_are_learned_and_mined(people, shards, tmp_path, capsys):
 
 
 def test_with_the_adversary_domain_images_to_be_mined_need_no_attributes(shards, tmp_path):
-    """Persons 0 and 2 have a gender, persons 1 and 3 are of the other domain: what is written there is not read."""
+    """Persons 0 and 2 have a gender. Persons 1 and 3 are of the other domain, where labels are not read."""
     weights_of = []
     for nonsense in ("male", "female"):
         folder = tmp_path / nonsense

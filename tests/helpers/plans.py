@@ -1,0 +1,21 @@
+"""A small configuration to plan."""
+
+from urfr_tf.config.load_config import from_dict
+
+RATE = {"learning_rate": {"type": "constant", "constant": {"learning_rate": 0.01}}}
+TREE = {
+    "name": "small",
+    "data": {"batch_size": 8},
+    "model": {"backbone": "ir10", "width": 0.125, "input_size": 32, "embedding_dim": 16, "groups": 4},
+    "optimizer": RATE,
+    "train": {"epochs": 3, "steps_per_epoch": 10},
+    "runtime": {"precision": "float32"},
+}
+
+
+def small(**groups):
+    merged = {
+        key: {**TREE[key], **value} if isinstance(TREE.get(key), dict) else value
+        for key, value in groups.items()
+    }
+    return from_dict({**TREE, **merged}, "test")
