@@ -1,8 +1,5 @@
-"""`urfr_tf.load` on run folders and on everything that is no model; other kinds: tests/export."""
+"""`urfr_tf.load` on run folders: outputs, crops and what images are refused; exports: tests/export."""
 
-import json
-
-import h5py
 import keras
 import numpy as np
 import pytest
@@ -10,37 +7,9 @@ import tensorflow as tf
 
 import urfr_tf
 from urfr_tf import keys
-from urfr_tf.config.load_config import from_dict, to_yaml
 from urfr_tf.errors import UrfrError
-from urfr_tf.models.inference_graph import build_inference
 from urfr_tf.runs.embedder import center_crop
 from urfr_tf.runs.load_model import load_model
-
-MODEL = {"backbone": "ir18", "width": 0.125, "input_size": 32, "embedding_dim": 16, "groups": 4}
-
-
-def configuration(**model):
-    return from_dict(
-        {"model": {**MODEL, **model}, "optimizer": {"learning_rate": {"type": "constant"}}}, "test"
-    )
-
-
-@pytest.fixture(scope="module")
-def network():
-    """A small inference model whose confidences differ (a fresh head gives the same to every image)."""
-    network = build_inference(configuration())
-    rng = np.random.default_rng(0)
-    head = network.get_layer(keys.CONFIDENCE)
-    head.dense.kernel.assign(rng.normal(0, 0.05, head.dense.kernel.shape))
-    return network
-
-
-@pytest.fixture(scope="module")
-def run(network, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    (folder / "config.yaml").write_text(to_yaml(configuration()))
-    network.save_weights(folder / "inference.weights.h5")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -124,98 +93,3 @@ def test_a_run_knows_the_length_before_the_normalisation(run, network):
     np.testing.assert_allclose(outputs["norm"], np.linalg.norm(flat, axis=1), rtol=1e-4)
     assert set(model(images)) == {"embedding", "confidence", "variance"}
     assert model.embed_with_norm(images[:0])["norm"].shape == (0,)
-
-
-def test_fingerprint_follows_the_weights(run, network, tmp_path):
-    (tmp_path / "config.yaml").write_bytes((run / "config.yaml").read_bytes())
-    (tmp_path / "inference.weights.h5").write_bytes((run / "inference.weights.h5").read_bytes())
-    same = urfr_tf.load(tmp_path).fingerprint
-    assert same == urfr_tf.load(run).fingerprint and len(same) == 64
-    with h5py.File(tmp_path / "inference.weights.h5", "r+") as file:
-        arrays = []
-        file.visititems(lambda name, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
-        arrays[0][...] += 1
-    assert urfr_tf.load(tmp_path).fingerprint != same
-
-
-def test_card_says_how_the_crops_must_be(run, tmp_path):
-    for name in ("config.yaml", "inference.weights.h5"):
-        (tmp_path / name).write_bytes((run / name).read_bytes())
-    assert urfr_tf.load(tmp_path).aligned_size == 32
-    (tmp_path / "run.json").write_text(json.dumps({"image_size": 36, "template": "arcface112"}))
-    (tmp_path / "threshold.json").write_text(json.dumps({"score": "cosine", "threshold": 0.25}))
-    model = urfr_tf.load(tmp_path)
-    assert model.aligned_size == 36
-    assert model.threshold == {"score": "cosine", "threshold": 0.25}
-    # The first point of the template, x = 38.2946 of 112, in a crop of 36: (38.2946 + .5) 36/112 - .5
-    assert model.card["alignment"]["points"][0][0] == pytest.approx(11.9697, abs=1e-4)
-    (tmp_path / "threshold.json").write_text('{"score": "cosine"}')
-    with pytest.raises(UrfrError, match=r"threshold\.json"):
-        urfr_tf.load(tmp_path)
-
-
-def folder_of(tmp_path, **files):
-    for name, content in files.items():
-        path = tmp_path / name.replace("__", "/").replace("_h5", ".weights.h5").replace("_yaml", ".yaml")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    return tmp_path
-
-
-def sentence(path):
-    with pytest.raises(UrfrError) as error:
-        urfr_tf.load(path)
-    message = str(error.value)
-    assert "\n" not in message and str(path) in message
-    return message
-
-
-def test_paths_without_a_model(tmp_path):
-    assert "does not exist" in sentence(tmp_path / "nothing")
-    assert "is empty" in sentence(tmp_path)
-    (tmp_path / "notes.txt").write_text("x")
-    assert "neither config.yaml nor saved_model.pb" in sentence(tmp_path)
-    assert "does not end in .tflite" in sentence(tmp_path / "notes.txt")
-
-
-def test_run_without_weights(tmp_path):
-    folder_of(tmp_path, config_yaml=to_yaml(configuration()).encode())
-    assert "when the first epoch ends" in sentence(tmp_path)
-
-
-def test_damaged_weights(tmp_path, run):
-    whole = (run / "inference.weights.h5").read_bytes()
-    for content in (b"", b"hello", whole[: len(whole) // 2]):
-        folder_of(tmp_path, config_yaml=to_yaml(configuration()).encode(), inference_h5=content)
-        assert "truncated or damaged" in sentence(tmp_path)
-
-
-@pytest.mark.parametrize("change", [{"backbone": "ir34"}, {"embedding_dim": 32}])
-def test_weights_of_another_network(tmp_path, run, change):
-    whole = (run / "inference.weights.h5").read_bytes()
-    folder_of(tmp_path, config_yaml=to_yaml(configuration(**change)).encode(), inference_h5=whole)
-    message = sentence(tmp_path)
-    assert "do not fit" in message or "not of the same model" in message
-
-
-def test_files_that_are_no_tflite(tmp_path):
-    path = tmp_path / "m.tflite"
-    for content, words in [
-        (b"", "does not start like one"),
-        (b"just a text, not a model", "does not start like one"),
-        (b"\x1c\0\0\0TFL3" + bytes(4), "truncated or damaged"),
-        (b"\xff\xff\xff\x7fTFL3" + bytes(400), "truncated or damaged"),
-    ]:
-        path.write_bytes(content)
-        assert words in sentence(path)
-
-
-def test_saved_model_that_is_not_ours_or_damaged(tmp_path):
-    folder_of(tmp_path, saved_model=b"")
-    (tmp_path / "saved_model").rename(tmp_path / "saved_model.pb")
-    assert "that urfr export wrote" in sentence(tmp_path)
-    (tmp_path / "assets").mkdir()
-    (tmp_path / "assets" / "urfr.json").write_text("[]")
-    assert "expected an object" in sentence(tmp_path)
-    (tmp_path / "assets" / "urfr.json").write_text('{"input_size": 32, "groups": 4, "dim": 16}')
-    assert "is damaged" in sentence(tmp_path)

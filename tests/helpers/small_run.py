@@ -1,0 +1,23 @@
+"""The configuration of a small network, and what loading a path without a good model says."""
+
+import pytest
+
+import urfr_tf
+from urfr_tf.config.load_config import from_dict
+from urfr_tf.errors import UrfrError
+
+MODEL = {"backbone": "ir18", "width": 0.125, "input_size": 32, "embedding_dim": 16, "groups": 4}
+
+
+def configuration(**model):
+    return from_dict(
+        {"model": {**MODEL, **model}, "optimizer": {"learning_rate": {"type": "constant"}}}, "test"
+    )
+
+
+def sentence(path):
+    with pytest.raises(UrfrError) as error:
+        urfr_tf.load(path)
+    message = str(error.value)
+    assert "\n" not in message and str(path) in message
+    return message
