@@ -19,7 +19,7 @@ from urfr_tf.evaluation.scoring import COSINE, Faces, faces_of
 from urfr_tf.files import replacing, write_json
 from urfr_tf.protocols.protocol import AnyProtocol
 from urfr_tf.runs.embedder import Embedder
-from urfr_tf.runs.folder import collect_versions
+from urfr_tf.runs.origin import collect_versions
 from urfr_tf.runs.thresholds import THRESHOLD_FILE, threshold_path, write_threshold
 
 MOST_REUSED = 1 << 30

@@ -1,4 +1,4 @@
-"""Names of the model's outputs and of the tensors that travel with a batch; nothing else.
+"""Names of the outputs of a model and of the tensors in a batch; nothing else.
 
 Keras 2.15 silently drops or misroutes a loss whose dictionary key is misspelt, so every place that
 needs one of these strings takes it from here.
@@ -14,5 +14,5 @@ NORM = "norm"
 LOGITS = "logits"
 VARIATION = "variation"
 ATTRIBUTE = "attribute"
-LABELLED = "labelled"
+LABELED = "labeled"
 VARIATION_CLASSIFIER = "variation_classifier"

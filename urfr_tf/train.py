@@ -22,7 +22,8 @@ from urfr_tf.data.stream.settings import Sampling
 from urfr_tf.data.stream.training_stream import steps_per_pass
 from urfr_tf.errors import TryAgainError, UrfrError, reason_of
 from urfr_tf.models.diagnose_nan import non_finite
-from urfr_tf.runs.folder import EpochLog, open_run
+from urfr_tf.runs.epoch_log import EpochLog
+from urfr_tf.runs.folder import open_run
 from urfr_tf.system.quiet import quiet_compiler
 from urfr_tf.training.addons import LearningRate, progress_bar
 from urfr_tf.training.callbacks import Checkpoint, LogEpoch, StopOnNonFinite, Validate

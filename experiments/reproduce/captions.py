@@ -13,7 +13,7 @@ from urfr_tf.files import read_json, replacing, write_json
 from urfr_tf.metrics import tar_at_far
 from urfr_tf.protocols.pairs import open_pairs
 from urfr_tf.runs.embedder import Embedder
-from urfr_tf.runs.folder import collect_versions
+from urfr_tf.runs.origin import collect_versions
 from urfr_tf.training.validation import read_image_batches
 from urfr_tf.visualize.embedding_map import project_embeddings
 from urfr_tf.visualize.model_pictures import embed_faces, sample_kinds, sample_people

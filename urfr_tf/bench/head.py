@@ -13,7 +13,7 @@ from typing import Any
 from urfr_tf.bench.peers import run as run_program
 from urfr_tf.bench.spread import spread
 from urfr_tf.errors import UrfrError
-from urfr_tf.runs.folder import collect_versions, describe_machine
+from urfr_tf.runs.origin import collect_versions, describe_machine
 from urfr_tf.system import memory
 
 BATCH, GROUPS, DIM = 64, 16, 32

@@ -23,7 +23,7 @@ from urfr_tf.bench.spread import spread
 from urfr_tf.config.load_config import from_dict
 from urfr_tf.files import size_of
 from urfr_tf.models.inference_graph import build_inference
-from urfr_tf.runs.folder import collect_versions, describe_machine
+from urfr_tf.runs.origin import collect_versions, describe_machine
 from urfr_tf.system.cores import count_cores
 from urfr_tf.training.precision import BFLOAT16, processor_flags
 

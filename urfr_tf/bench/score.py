@@ -15,7 +15,7 @@ import numpy as np
 
 from urfr_tf.bench.spread import spread
 from urfr_tf.metrics import likelihood_kernel, likelihood_score
-from urfr_tf.runs.folder import collect_versions, describe_machine
+from urfr_tf.runs.origin import collect_versions, describe_machine
 
 TEMPLATES, GROUPS, WIDTH = 10_000, 16, 32
 _DIRECT_ROWS = 20

@@ -19,7 +19,7 @@ from urfr_tf.bench.spread import spread
 from urfr_tf.bench.step_point import CLASSES, forward_multiply_adds, product, training
 from urfr_tf.config.load_config import from_dict
 from urfr_tf.config.tree import Experiment
-from urfr_tf.runs.folder import collect_versions, describe_machine
+from urfr_tf.runs.origin import collect_versions, describe_machine
 from urfr_tf.training.optimizers import build_schedule
 from urfr_tf.training.tasks.recognition import build_model, compile_model
 

@@ -19,9 +19,9 @@ from urfr_tf.export.saved_model import write_saved_model
 from urfr_tf.export.tflite import QUANTIZATIONS, convert
 from urfr_tf.export.warmup import write_warmup
 from urfr_tf.files import disk_error, read_json, size_of, write_bytes, write_json
-from urfr_tf.runs.folder import collect_versions
 from urfr_tf.runs.load_model import load_model
 from urfr_tf.runs.load_run import load_network, make_embedder
+from urfr_tf.runs.origin import collect_versions
 from urfr_tf.runs.thresholds import threshold_path, write_threshold
 
 PARITY = "parity.json"

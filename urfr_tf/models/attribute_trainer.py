@@ -77,7 +77,7 @@ class AttributeModel(keras.Model):
             outputs = fused_forward(self, {keys.IMAGE: inputs[keys.IMAGE]}, training=True)
             logits, features = outputs[keys.ATTRIBUTE], outputs[FEATURES]
             wanted = targets[keys.VARIATION]
-            known = targets.get(keys.LABELLED, tf.ones_like(logits[:, 0]))
+            known = targets.get(keys.LABELED, tf.ones_like(logits[:, 0]))
             losses = attribute_loss(logits, wanted, self.class_weights) * known
             values["attribute"] = loss = tf.reduce_mean(losses)
             if self.adversary is not None:

@@ -113,7 +113,7 @@ def batch_spec(config: Experiment, replicas: int) -> BatchSpec:
     if config.task == "attributes":
         targets = {keys.VARIATION: tf.TensorSpec([batch, len(config.attribute_targets)])}
         if config.attributes.adversary == "domain":
-            targets[keys.LABELLED] = tf.TensorSpec([batch])
+            targets[keys.LABELED] = tf.TensorSpec([batch])
         return features, targets
     if config.loss.teacher:
         features[keys.ORIGINAL] = tf.TensorSpec([batch, side, side, 3], tf.uint8)

@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.runs.folder import EpochLog
+from urfr_tf.runs.epoch_log import EpochLog
 from urfr_tf.training.addons import LearningRate
 from urfr_tf.training.checkpoints import describe_last_good, save_checkpoint
 from urfr_tf.training.optimizers import rate_at

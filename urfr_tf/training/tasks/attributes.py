@@ -90,7 +90,7 @@ def attribute_batches(
     """Returns the batches of recognition, changed for the adversary `domain`.
 
     With that adversary the label is the domain instead of the identity, and the domain is no target. The
-    targets also say which images have attributes, as `labelled` float32 [B], 0 or 1.
+    targets also say which images have attributes, as `labeled` float32 [B], 0 or 1.
     """
     stream = configured_batches(config, start_step, worker, workers)
     if config.attributes.adversary != "domain":
@@ -104,7 +104,7 @@ def attribute_batches(
         domain = values[:, column] > 0.5
         targets = {
             keys.VARIATION: tf.gather(values, others, axis=1),
-            keys.LABELLED: tf.cast(~domain, tf.float32),
+            keys.LABELED: tf.cast(~domain, tf.float32),
         }
         return {**inputs, keys.LABEL: tf.cast(domain, tf.int64)}, targets
 
