@@ -21,6 +21,7 @@ from urfr_tf.data.manifest import Manifest, load_manifest
 from urfr_tf.data.stream.settings import Sampling
 from urfr_tf.data.stream.training_stream import steps_per_pass
 from urfr_tf.errors import TryAgainError, UrfrError, reason_of
+from urfr_tf.metrics.arrays import Float32s
 from urfr_tf.models.diagnose_nan import non_finite
 from urfr_tf.runs.epoch_log import EpochLog
 from urfr_tf.runs.folder import open_run
@@ -36,7 +37,7 @@ from urfr_tf.training.segments import Segment, split_into_segments
 from urfr_tf.training.snapshot import Snapshot
 from urfr_tf.training.strategy import set_up_strategy
 from urfr_tf.training.tasks import attributes, recognition, uncertainty_stage
-from urfr_tf.training.tasks.task import FloatArray, Task
+from urfr_tf.training.tasks.task import Task
 from urfr_tf.training.workers import Workers
 
 TASKS = {
@@ -220,10 +221,10 @@ def build_callbacks(loop: Loop, process: Process) -> list[keras.callbacks.Callba
     return callbacks
 
 
-def sample_batch(task: Task) -> Callable[[], tuple[FloatArray, FloatArray]]:
+def sample_batch(task: Task) -> Callable[[], tuple[Float32s, Float32s]]:
     """Returns a function that gives images and variation labels of the first batch after augmentation."""
 
-    def sample() -> tuple[FloatArray, FloatArray]:
+    def sample() -> tuple[Float32s, Float32s]:
         inputs, targets = next(iter(task.batches(0)))
         return inputs[keys.IMAGE].numpy(), targets[keys.VARIATION].numpy()
 

@@ -122,5 +122,5 @@ def test_what_cannot_teach_is_refused(start, tmp_path):
     path.write_text("loss: {teacher: 1.0}\noptimizer: {learning_rate: {type: constant}}\n")
     with pytest.raises(UrfrError, match="loss.teacher needs initial_weights"):
         load_config(path)
-    with pytest.raises(UrfrError, match="goes on from the one of initial_weights where loss.teacher"):
+    with pytest.raises(UrfrError, match="continues the one of initial_weights, because loss.teacher"):
         built(start, model={"embedding_dim": 8})

@@ -19,9 +19,9 @@ from urfr_tf.data.manifest import Manifest, load_manifest
 from urfr_tf.data.stream.evaluation_stream import evaluation_dataset
 from urfr_tf.data.stream.soft_labels import write_soft_labels
 from urfr_tf.errors import UrfrError
+from urfr_tf.metrics.arrays import Float32s
 from urfr_tf.models.attribute_network import attribute_network
 from urfr_tf.runs.network_weights import load_network_weights
-from urfr_tf.training.tasks.task import FloatArray
 
 _BATCH = 64
 
@@ -67,7 +67,7 @@ def mine_labels(
     return write_columns(load_manifest(shards), columns)
 
 
-def predict_attributes(config: Experiment, run: str, shards: str, scale_to: int | None) -> FloatArray:
+def predict_attributes(config: Experiment, run: str, shards: str, scale_to: int | None) -> Float32s:
     """Predicts the probability of each attribute of a run for every image of the shards, float32 [N, A]."""
     size = config.model.input_size
     network = attribute_network(len(config.attribute_targets), size)
@@ -118,7 +118,7 @@ def choose_names(known: Sequence[str], names: Sequence[str] | None) -> Sequence[
     return names
 
 
-def match_labels(manifest: Manifest, rows: Mapping[str, FloatArray]) -> tuple[list[FloatArray], list[str]]:
+def match_labels(manifest: Manifest, rows: Mapping[str, Float32s]) -> tuple[list[Float32s], list[str]]:
     """Finds the row of each image by its path, its file name, or its person.
 
     Args:
@@ -141,7 +141,7 @@ def match_labels(manifest: Manifest, rows: Mapping[str, FloatArray]) -> tuple[li
     return labels, missing
 
 
-def write_columns(manifest: Manifest, columns: Mapping[str, FloatArray]) -> dict[str, LabelSummary]:
+def write_columns(manifest: Manifest, columns: Mapping[str, Float32s]) -> dict[str, LabelSummary]:
     """Writes the soft labels of each attribute and returns a summary of them."""
     summary: dict[str, LabelSummary] = {}
     for name, values in columns.items():

@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from urfr_tf import keys
 from urfr_tf.layers.cpu.fused_forward import fused_forward
+from urfr_tf.metrics.arrays import Float32s
 from urfr_tf.runs.network_weights import save_network_weights
-from urfr_tf.training.tasks.task import FloatArray, TrainingModel
+from urfr_tf.training.tasks.task import TrainingModel
 
 
 class Snapshot:
@@ -53,6 +54,6 @@ class Snapshot:
         """Writes inference.weights.h5 as of the last refresh, whole or not at all."""
         save_network_weights(self._copy, write_dir)
 
-    def embed(self, images: FloatArray) -> dict[str, FloatArray]:
+    def embed(self, images: Float32s) -> dict[str, Float32s]:
         """Returns the outputs of the inference graph for images float32 [B, S, S, 3] in 0..255."""
         return {name: value.numpy() for name, value in self._run(images).items()}

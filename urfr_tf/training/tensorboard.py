@@ -14,9 +14,9 @@ import tensorflow as tf
 
 from urfr_tf import keys
 from urfr_tf.errors import UrfrError, reason_of
+from urfr_tf.metrics.arrays import Float32s
 from urfr_tf.training.callbacks import Logs
 from urfr_tf.training.snapshot import Snapshot
-from urfr_tf.training.tasks.task import FloatArray
 from urfr_tf.visualize.report import Picture, encode_picture
 
 _SHOWN = 16
@@ -36,7 +36,7 @@ class WriteTensorBoard(keras.callbacks.Callback):
         self,
         folder: Path,
         snapshot: Snapshot,
-        sample: Callable[[], tuple[FloatArray, FloatArray]],
+        sample: Callable[[], tuple[Float32s, Float32s]],
         variations: Sequence[str],
     ) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class WriteTensorBoard(keras.callbacks.Callback):
         self.snapshot = snapshot
         self.sample = sample
         self.variations = tuple(variations)
-        self.images: FloatArray | None = None
+        self.images: Float32s | None = None
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Writes scalars and histograms, and the images after the first epoch."""
@@ -64,14 +64,14 @@ class WriteTensorBoard(keras.callbacks.Callback):
                     tf.summary.histogram(f"confidence/{k:02d}", confidence[:, k])
         self.writer.flush()
 
-    def _write_images(self, images: FloatArray, labels: FloatArray, step: int) -> None:
+    def _write_images(self, images: Float32s, labels: Float32s, step: int) -> None:
         with self.writer.as_default(step=step):
             tf.summary.image("augmented", tf.cast(images, tf.uint8), max_outputs=_SHOWN)
             if self.variations:
                 tf.summary.text("augmented_labels", _markdown_table(self.variations, labels[:_SHOWN]))
 
 
-def _markdown_table(variations: Sequence[str], labels: FloatArray) -> str:
+def _markdown_table(variations: Sequence[str], labels: Float32s) -> str:
     rows = [["image", *variations], ["---"] * (len(variations) + 1)]
     rows += [[str(i), *(f"{value:g}" for value in row)] for i, row in enumerate(np.asarray(labels))]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)

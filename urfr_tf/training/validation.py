@@ -3,22 +3,22 @@
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from urfr_tf import keys
 from urfr_tf.data.stream.evaluation_stream import evaluation_dataset
 from urfr_tf.evaluation.request import EvaluationRequest
 from urfr_tf.evaluation.scoring import faces_of
 from urfr_tf.evaluation.verification import PairsMeasurement
+from urfr_tf.metrics.arrays import Float32s, Ints, Names
 from urfr_tf.protocols.pairs import open_pairs
-from urfr_tf.training.tasks.task import Embed, FloatArray, Measure
+from urfr_tf.training.tasks.task import Embed, Measure
 
 _BATCH = 64
 # Above so many cross-person pairs, the listed ones are enough for the metrics of an epoch.
 _MOST_CROSS = 2_000_000
 
 
-def read_image_batches(shards: str, crop_size: int) -> Iterator[tuple[FloatArray, npt.NDArray[np.int64]]]:
+def read_image_batches(shards: str, crop_size: int) -> Iterator[tuple[Float32s, Ints]]:
     """Yields every image of a folder of shards once: images float32 [B, S, S, 3], labels int64 [B]."""
     for batch in evaluation_dataset(shards, batch_size=_BATCH, crop_size=crop_size):
         yield batch[keys.IMAGE].numpy(), batch[keys.LABEL].numpy()
@@ -53,5 +53,5 @@ def verification_measure(shards: str, crop_size: int) -> Measure:
     return measure
 
 
-def _has_few_pairs(identity: npt.NDArray[np.str_] | None) -> bool:
+def _has_few_pairs(identity: Names | None) -> bool:
     return identity is not None and len(identity) ** 2 // 2 <= _MOST_CROSS

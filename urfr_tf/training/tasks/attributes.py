@@ -11,13 +11,14 @@ from urfr_tf.config.tree import Experiment
 from urfr_tf.data.manifest import Manifest, load_manifest
 from urfr_tf.data.stream.evaluation_stream import evaluation_dataset
 from urfr_tf.data.stream.soft_labels import check_soft_labels
+from urfr_tf.metrics.arrays import Float32s
 from urfr_tf.models.attribute_network import FEATURES, attribute_network
 from urfr_tf.models.attribute_trainer import AttributeModel
 from urfr_tf.training.addons import LearningRate
 from urfr_tf.training.optimizers import build_optimizer
 from urfr_tf.training.strategy import needs_synchronized_norms
 from urfr_tf.training.tasks.batches import configured_batches
-from urfr_tf.training.tasks.task import Batch, Embed, FloatArray, Measure, Task, Tensors
+from urfr_tf.training.tasks.task import Batch, Embed, Measure, Task, Tensors
 
 
 def build_task(
@@ -51,7 +52,7 @@ def build_model(
     schedule: LearningRate,
     *,
     synchronized: bool,
-    weights: FloatArray | None = None,
+    weights: Float32s | None = None,
 ) -> tuple[AttributeModel, keras.Model]:
     """Builds the compiled training model and the attribute network inside it, in the strategy's scope.
 
@@ -111,7 +112,7 @@ def attribute_batches(
     return stream.map(label_by_domain, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def read_training_labels(config: Experiment) -> FloatArray:
+def read_training_labels(config: Experiment) -> Float32s:
     """Reads the targets of the training images that have them, float32 [N, A]."""
     values = read_soft_labels(config.data.train, config.attribute_targets)
     if config.attributes.adversary == "domain":
@@ -119,7 +120,7 @@ def read_training_labels(config: Experiment) -> FloatArray:
     return values
 
 
-def read_soft_labels(shards: str, names: list[str]) -> FloatArray:
+def read_soft_labels(shards: str, names: list[str]) -> Float32s:
     """Reads soft labels from a folder of shards, float32 [N, A] in the order of the records."""
     manifest = load_manifest(shards)
     columns = [
@@ -129,10 +130,10 @@ def read_soft_labels(shards: str, names: list[str]) -> FloatArray:
     return np.stack(columns, axis=1)
 
 
-def class_weights(labels: FloatArray) -> FloatArray:
+def class_weights(labels: Float32s) -> Float32s:
     """Returns weights that make both classes of each attribute count alike: 1 / (2 share), float32 [2, A]."""
     positive = np.clip(labels.mean(axis=0), 1e-3, 1 - 1e-3)
-    weights: FloatArray = np.stack([0.5 / (1 - positive), 0.5 / positive]).astype(np.float32)
+    weights: Float32s = np.stack([0.5 / (1 - positive), 0.5 / positive]).astype(np.float32)
     return weights
 
 
@@ -150,7 +151,7 @@ def accuracy_measure(shards: str, names: list[str], crop_size: int) -> Measure:
     return measure
 
 
-def attribute_accuracy(logits: FloatArray, truth: FloatArray, names: list[str]) -> dict[str, float]:
+def attribute_accuracy(logits: Float32s, truth: Float32s, names: list[str]) -> dict[str, float]:
     """Computes the accuracy of each attribute: overall, of class 0 and of class 1, and their mean (balanced).
 
     Args:

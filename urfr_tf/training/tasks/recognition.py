@@ -1,5 +1,6 @@
 """The task `recognition`: URFace training. The CosFace baseline is one of its configurations."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import keras
@@ -69,37 +70,62 @@ def start_at_class_means(config: Experiment, model: URFaceTrainer, embed: Embed)
 def build_model(
     config: Experiment, classes: int, *, synchronized: bool, replicas: int = 1, load: bool = True
 ) -> tuple[URFaceTrainer, keras.Model]:
-    """The training model and the embedding network inside it, with the weights of another run unless not `load`."""
+    """Builds the training model and the embedding network inside it, in the strategy's scope.
+
+    Args:
+        config: the experiment.
+        classes: C.
+        synchronized: whether batch norms are synchronized over replicas.
+        replicas: the number of replicas, which can share the prototypes.
+        load: whether `initial_weights` are loaded.
+    """
     network = embedding_network(config.model, config.confidence, synchronized=synchronized)
-    groups = config.model.groups
-    fresh = copy_initial_weights(network, config) if config.initial_weights and load else []
-    teacher = None
-    if config.loss.teacher:
-        if keys.EMBEDDING in fresh:
-            raise UrfrError(
-                "expected an embedding that goes on from the one of initial_weights where loss.teacher weighs the "
-                f"distance from it, but {config.initial_weights} has another width"
-            )
-        teaching = embedding_network(config.model, config.confidence)
-        if load:
-            teaching.set_weights(network.get_weights())
-        teacher = Teacher(teaching)
-    partial_head = config.head.partial
-    graph = network if partial_head else with_logits(network, classes, groups)
-    classifier = None
-    if config.decorrelation.enabled:
-        classifier = VariationClassifier(
-            len(config.variations), groups, config.decorrelation.mask_seed, name=keys.VARIATION_CLASSIFIER
-        )
-        classifier.build([None, groups, config.model.embedding_dim // groups])
+    fresh_layers = copy_initial_weights(network, config) if config.initial_weights and load else []
+    teacher = build_teacher(config, network, fresh_layers, load=load) if config.loss.teacher else None
+    sampled_or_sharded = config.head.partial
     model = URFaceTrainer(
-        graph,
+        network if sampled_or_sharded else with_logits(network, classes, config.model.groups),
         trainer_settings(config),
-        classifier=classifier,
-        prototypes=partial_prototypes(config, classes, replicas) if partial_head else None,
+        classifier=build_classifier(config) if config.decorrelation.enabled else None,
+        prototypes=build_prototypes(config, classes, replicas) if sampled_or_sharded else None,
         teacher=teacher,
     )
     return model, network
+
+
+def build_teacher(
+    config: Experiment, network: keras.Model, fresh_layers: Sequence[str], *, load: bool
+) -> Teacher:
+    """Builds a frozen copy of the network as it starts.
+
+    Args:
+        config: the experiment.
+        network: the embedding network in training.
+        fresh_layers: names of its layers that `initial_weights` did not fill.
+        load: whether the weights are copied.
+
+    Raises:
+        UrfrError: the embedding does not come from `initial_weights`.
+    """
+    if keys.EMBEDDING in fresh_layers:
+        raise UrfrError(
+            "expected an embedding that continues the one of initial_weights, because loss.teacher weighs the "
+            f"distance from it, but {config.initial_weights} has another width"
+        )
+    teacher = embedding_network(config.model, config.confidence)
+    if load:
+        teacher.set_weights(network.get_weights())
+    return Teacher(teacher)
+
+
+def build_classifier(config: Experiment) -> VariationClassifier:
+    """Builds C_v, which reads the variations from the sub-embeddings."""
+    groups = config.model.groups
+    classifier = VariationClassifier(
+        len(config.variations), groups, config.decorrelation.mask_seed, name=keys.VARIATION_CLASSIFIER
+    )
+    classifier.build([None, groups, config.model.embedding_dim // groups])
+    return classifier
 
 
 def trainer_settings(config: Experiment) -> URFaceSettings:
@@ -126,8 +152,8 @@ def trainer_settings(config: Experiment) -> URFaceSettings:
     )
 
 
-def partial_prototypes(config: Experiment, classes: int, replicas: int) -> PartialPrototypes:
-    """Sampled or sharded prototypes; must run inside the strategy's scope."""
+def build_prototypes(config: Experiment, classes: int, replicas: int) -> PartialPrototypes:
+    """Builds sampled or sharded prototypes, in the strategy's scope."""
     head, groups = config.head, config.model.groups
     return PartialPrototypes(
         classes,
@@ -141,7 +167,7 @@ def partial_prototypes(config: Experiment, classes: int, replicas: int) -> Parti
 
 
 def compile_model(config: Experiment, model: URFaceTrainer, schedule: LearningRate) -> None:
-    """Gives the model its optimizers; must run inside the strategy's scope."""
+    """Gives the model its optimizers, in the strategy's scope."""
     optimizer = config.optimizer
     second = None
     if model.classifier is not None:

@@ -5,17 +5,16 @@ from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 import keras
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
-FloatArray: TypeAlias = npt.NDArray[np.float32]
+from urfr_tf.metrics.arrays import Float32s
+
 # Tensors by the names of keys.py.
 Tensors: TypeAlias = dict[str, tf.Tensor]
 # ({image, label, ...}, {variation, ...}) of one step, as the pipeline gives it and `train_step` takes it.
 Batch: TypeAlias = tuple[Tensors, Tensors]
 # float32 images [B, S, S, 3] in 0..255 -> the outputs of the inference graph by their names.
-Embed: TypeAlias = Callable[[FloatArray], dict[str, FloatArray]]
+Embed: TypeAlias = Callable[[Float32s], dict[str, Float32s]]
 # Takes an `Embed` and returns metrics by their names.
 Measure: TypeAlias = Callable[[Embed], dict[str, float]]
 

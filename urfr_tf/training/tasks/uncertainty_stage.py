@@ -8,7 +8,6 @@ from functools import partial
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from urfr_tf import keys
@@ -16,6 +15,7 @@ from urfr_tf.config.tree import Experiment
 from urfr_tf.data.manifest import Manifest
 from urfr_tf.errors import UrfrError
 from urfr_tf.losses import mutual_likelihood
+from urfr_tf.metrics.arrays import Float32s, Ints
 from urfr_tf.metrics.groups import split_groups
 from urfr_tf.models.inference_graph import build_inference, inference_outputs
 from urfr_tf.models.uncertainty_trainer import UncertaintyModel
@@ -24,7 +24,7 @@ from urfr_tf.runs.initial_weights import copy_initial_weights
 from urfr_tf.training.addons import LearningRate
 from urfr_tf.training.optimizers import build_optimizer
 from urfr_tf.training.tasks.batches import configured_batches
-from urfr_tf.training.tasks.task import Embed, FloatArray, Measure, Task
+from urfr_tf.training.tasks.task import Embed, Measure, Task
 from urfr_tf.training.validation import read_image_batches
 
 
@@ -108,7 +108,7 @@ def likelihood_measure(shards: str, crop_size: int, groups: int) -> Measure:
     return measure
 
 
-def genuine_mean(embedding: FloatArray, variance: FloatArray, labels: npt.NDArray[np.int64]) -> float:
+def genuine_mean(embedding: Float32s, variance: Float32s, labels: Ints) -> float:
     """Computes the mean negative mutual likelihood of all genuine pairs.
 
     It goes person by person, so that no [N, N] array is needed.
