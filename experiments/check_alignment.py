@@ -49,7 +49,7 @@ class Photograph:
 
     item: Item
     truth: np.ndarray | None = None
-    seen: tuple[int, ...] = ()
+    annotated_points: tuple[int, ...] = ()
     face: Face | None = None
 
     def pixels(self) -> np.ndarray:
@@ -71,8 +71,8 @@ def photographs(arguments: argparse.Namespace) -> Iterator[tuple[str, str, list[
             yield f"cfp {view}", "largest", [annotated(item, fiducials, view) for item in images]
 
 
-def images_of(path: str, part: str, every: int) -> list[Item]:
-    items = [i for i in archive.files(path, MAX_BYTES) if i.key.endswith(".jpg") and part in i.key]
+def images_of(path: str, fragment: str, every: int) -> list[Item]:
+    items = [i for i in archive.files(path, MAX_BYTES) if i.key.endswith(".jpg") and fragment in i.key]
     return sorted(items, key=lambda item: item.key)[::every]
 
 
@@ -98,31 +98,31 @@ def measure(detector: Detector, photos: list[Photograph], rule: str) -> dict[str
         for photo, image, faces in zip(some, images, results, strict=True):
             photo.face = choose(faces, image.shape, rule)
             several += len(faces) > 1
-    found = [photo for photo in photos if photo.face is not None]
+    detected = [photo for photo in photos if photo.face is not None]
     return {
         "photographs": len(photos),
-        "found": len(found),
-        "share": round(len(found) / len(photos), 5),
+        "found": len(detected),
+        "share": round(len(detected) / len(photos), 5),
         "several_faces": several,
-        "at_border": sum(photo.face.at_border for photo in found),
+        "at_border": sum(photo.face.at_border for photo in detected),
         "per_second": round(len(photos) / wall, 1),
         "per_processor_second": round(len(photos) / busy, 1),
-        **distances([photo for photo in found if photo.truth is not None]),
+        **distances([photo for photo in detected if photo.truth is not None]),
     }
 
 
-def distances(found: list[Photograph]) -> dict[str, Any]:
+def distances(detected: list[Photograph]) -> dict[str, Any]:
     """Mean, median and 95th percentile over photographs, in pixels of the crop."""
-    if not found:
+    if not detected:
         return {}
     all_five, three, nose = [], [], []
-    for photo in found:
+    for photo in detected:
         matrix = crop_matrix(photo.face.points)
-        apart = transform_points(photo.face.points, matrix) - transform_points(photo.truth, matrix)
-        length = np.hypot(apart[:, 0], apart[:, 1])
+        offsets = transform_points(photo.face.points, matrix) - transform_points(photo.truth, matrix)
+        length = np.hypot(offsets[:, 0], offsets[:, 1])
         all_five.append(length.mean())
-        three.append(length[list(photo.seen)])
-        nose.append(apart[2])
+        three.append(length[list(photo.annotated_points)])
+        nose.append(offsets[2])
     names = ("eye", "nose", "mouth_corner")
     return {
         "annotated_three": summary(np.mean(three, axis=1)),
@@ -145,20 +145,20 @@ def package(photos: list[Photograph], detector: Detector) -> dict[str, Any]:
     images = [photo.pixels() for photo in photos]
 
     def once(settings: dict[str, float] | None) -> int:
-        found = 0
+        detected = 0
         for i in range(0, len(images), 16):
             some = images[i : i + 16]
             faces = detector.detect(some) if settings is None else theirs.detect_faces(some, **settings)
-            found += sum(len(f) > 0 for f in faces)
-        return found
+            detected += sum(len(f) > 0 for f in faces)
+        return detected
 
     ways = {"ours": None, "mtcnn_default": {}, "mtcnn_min_face": {"min_face_size": detector.min_size}}
     numbers: dict[str, Any] = {"photographs": len(images)}
     for name, settings in ways.items():
         once(settings)
         start = time.process_time()
-        found = once(settings)
-        numbers[name] = {"found": found, "processor_seconds": round(time.process_time() - start, 2)}
+        detected = once(settings)
+        numbers[name] = {"found": detected, "processor_seconds": round(time.process_time() - start, 2)}
     ratio = numbers["mtcnn_default"]["processor_seconds"] / numbers["ours"]["processor_seconds"]
     return {**numbers, "ours_is_faster_by": round(ratio, 2)}
 
@@ -167,17 +167,17 @@ def write_sheets(folder: Path, name: str, photos: list[Photograph]) -> None:
     if folder.resolve().is_relative_to(ROOT):
         sys.exit(f"expected a folder outside of {ROOT} for contact sheets of people, but {folder} came")
     folder.mkdir(parents=True, exist_ok=True)
-    found = [photo for photo in photos if photo.face is not None]
+    detected = [photo for photo in photos if photo.face is not None]
     template = five_points()
 
     def misfit(photo: Photograph) -> float:
         points = photo.face.points
         return float(np.abs(transform_points(points, crop_matrix(points)) - template).mean())
 
-    spaced = found[:: max(1, len(found) // 160)][:160]
+    spaced = detected[:: max(1, len(detected) // 160)][:160]
     sheets = {
         "spaced": [align(photo.pixels(), photo.face.points) for photo in spaced],
-        "misfit": [align(p.pixels(), p.face.points) for p in sorted(found, key=misfit)[:-81:-1]],
+        "misfit": [align(p.pixels(), p.face.points) for p in sorted(detected, key=misfit)[:-81:-1]],
         "missed": [cv2.resize(p.pixels(), (112, 112)) for p in photos if p.face is None][:80],
     }
     for kind, tiles in sheets.items():

@@ -74,7 +74,7 @@ class Mesh:
 def align(arguments: argparse.Namespace) -> None:
     import cv2
 
-    mesh, crops, points, seen, looked = Mesh(), [], [], [], 0
+    mesh, crops, points, measured, looked = Mesh(), [], [], [], 0
     with tarfile.open(arguments.lfw) as tar:
         for member in sorted(tar.getmembers(), key=lambda m: m.name):
             if not member.name.endswith("_0002.jpg") or len(crops) >= arguments.limit:
@@ -99,9 +99,9 @@ def align(arguments: argparse.Namespace) -> None:
                 )
             )
             points.append((five @ matrix[:, :2].T + matrix[:, 2]).ravel())
-            seen.append(angles)
+            measured.append(angles)
     arguments.work.mkdir(parents=True, exist_ok=True)
-    np.savez(arguments.work / "crops.npz", images=crops, points=np.float32(points), angles=seen)
+    np.savez(arguments.work / "crops.npz", images=crops, points=np.float32(points), angles=measured)
     print(f"{len(crops)} crops of {looked} photographs, all within {arguments.frontal} degrees of frontal")
 
 
@@ -120,13 +120,13 @@ def turn(arguments: argparse.Namespace) -> None:
     turned = {}
     for name in ("points", "template"):
         for yaw in YAWS:
-            parts = []
+            batches = []
             for start in range(0, len(crops["images"]), 64):
                 images = crops["images"][start : start + 64].astype(np.float32)
                 points = crops["points"][start : start + 64]
                 points = points if name == "points" else np.full_like(points, -1)
-                parts.append(pose.turn(images, points, np.full(len(images), yaw, np.float32)).numpy())
-            turned[f"{name}_{yaw}"] = np.clip(np.round(np.concatenate(parts)), 0, 255).astype(np.uint8)
+                batches.append(pose.turn(images, points, np.full(len(images), yaw, np.float32)).numpy())
+            turned[f"{name}_{yaw}"] = np.clip(np.round(np.concatenate(batches)), 0, 255).astype(np.uint8)
     np.savez(arguments.work / "turned.npz", **turned)
 
 
@@ -147,17 +147,17 @@ def measure(arguments: argparse.Namespace) -> None:
     sets = {"not turned": (crops["images"], None)}
     sets.update({name: (turned[name], int(name.split("_")[1])) for name in turned.files})
     print("set            found   seen: 10 % quarter median quarter 90 %   |seen - asked|: median 90 %")
-    for name, (images, asked) in sets.items():
-        seen = []
+    for name, (images, requested) in sets.items():
+        measured = []
         for image in images[: arguments.limit]:
             landmarks = mesh.landmarks(enlarged(image, arguments.border))
             if landmarks is not None:
-                seen.append(mesh.angles(landmarks)[0])
+                measured.append(mesh.angles(landmarks)[0])
         count = min(len(images), arguments.limit)
-        spread = " ".join(f"{v:6.1f}" for v in np.percentile(seen, [10, 25, 50, 75, 90]))
-        error = np.abs(np.array(seen) - (asked or 0))
+        spread = " ".join(f"{v:6.1f}" for v in np.percentile(measured, [10, 25, 50, 75, 90]))
+        error = np.abs(np.array(measured) - (requested or 0))
         print(
-            f"{name:14s} {len(seen) / count:6.3f}  {spread}    {np.median(error):5.1f} "
+            f"{name:14s} {len(measured) / count:6.3f}  {spread}    {np.median(error):5.1f} "
             f"{np.percentile(error, 90):5.1f}",
             flush=True,
         )

@@ -50,7 +50,7 @@ EARS = [234, 454]
 
 def landmarks(tar_path: str, limit: int | None) -> tuple[np.ndarray, int]:
     """Landmarks [N, 468, 3] in pixels (z in the scale of x) and how many photographs were looked at."""
-    found, looked = [], 0
+    landmarks, looked = [], 0
     options = {"static_image_mode": True, "max_num_faces": 1, "refine_landmarks": False}
     with tarfile.open(tar_path) as tar, mediapipe.solutions.face_mesh.FaceMesh(**options) as mesh:
         for member in sorted(tar.getmembers(), key=lambda m: m.name):
@@ -65,8 +65,8 @@ def landmarks(tar_path: str, limit: int | None) -> tuple[np.ndarray, int]:
             if result.multi_face_landmarks:
                 height, width = image.shape[:2]
                 points = result.multi_face_landmarks[0].landmark
-                found.append([[p.x * width, p.y * height, p.z * width] for p in points])
-    return np.asarray(found), looked
+                landmarks.append([[p.x * width, p.y * height, p.z * width] for p in points])
+    return np.asarray(landmarks), looked
 
 
 def rotation_to(faces: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -204,8 +204,8 @@ def main() -> None:
     pitch = np.degrees(np.arcsin(np.clip(rotations[:, 1, 2], -1, 1)))
     frontal = faces[(np.abs(yaw) < arguments.frontal) & (np.abs(pitch) < arguments.frontal)]
     _, _, distance = procrustes(frontal)
-    kept = frontal[distance <= np.quantile(distance, 1 - arguments.outliers)]
-    mean, _, distance = procrustes(kept)
+    inliers = frontal[distance <= np.quantile(distance, 1 - arguments.outliers)]
+    mean, _, distance = procrustes(inliers)
     mean, partner = symmetric(mean)
 
     points = {name: mean[indices].mean(0) for name, indices in POINT_VERTICES.items()}
@@ -216,7 +216,7 @@ def main() -> None:
     mean = np.round(flat * [1, 1, factor], 4)
     faces_list = triangles(mean, partner)
 
-    half_means = [symmetric(procrustes(kept[start::2])[0])[0] for start in (0, 1)]
+    half_means = [symmetric(procrustes(inliers[start::2])[0])[0] for start in (0, 1)]
     split = half_means[0] / eye_distance(half_means[0]) - half_means[1] / eye_distance(half_means[1])
     provenance = {
         "script": "experiments/derive_mean_face.py",
@@ -225,7 +225,7 @@ def main() -> None:
         "found": len(faces),
         "frontal_degrees": arguments.frontal,
         "frontal": len(frontal),
-        "used": len(kept),
+        "used": len(inliers),
         "rms_between_halves_of_the_faces": round(float(np.sqrt((split**2).sum(1).mean())), 5),
         "depth_factor": round(factor, 4),
         "depth_from_turned": len(turned),

@@ -20,7 +20,7 @@ from urfr_tf.visualize.canvas import choose_line_style, create_figure, encode_pn
 def curve(config: str, data: str, run: Path, precision: str, sets: list[str]) -> list[float]:
     """The loss of each epoch."""
     chosen = [f"data.train={data}", "train.tensorboard=false", f"runtime.precision={precision}", *sets]
-    overrides = [part for each in chosen for part in ("--set", each)]
+    overrides = [word for each in chosen for word in ("--set", each)]
     train = [sys.executable, "-m", "urfr_tf.train", "--config", config, "--run-dir", str(run)]
     subprocess.run([*train, *overrides], check=True)
     with open(run / "log.csv", encoding="utf-8") as file:

@@ -16,7 +16,7 @@ import venv
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("train", "inference")
+PHASES = ("train", "inference")
 
 
 def main() -> None:
@@ -53,20 +53,24 @@ def compare(programs: dict[str, list[str]], wanted: dict, turns: int) -> dict:
     Processor seconds mean more than the clock where other work shares the cores.
     """
     kinds = {"images_per_second": "seconds", "images_per_processor_second": "processor_seconds"}
-    found: dict[str, dict] = {kind: {who: {part: [] for part in PARTS} for who in programs} for kind in kinds}
+    rates_by_kind: dict[str, dict] = {
+        kind: {who: {phase: [] for phase in PHASES} for who in programs} for kind in kinds
+    }
     for _ in range(turns):
         for who, program in programs.items():
             done = subprocess.run([*program, json.dumps(wanted)], capture_output=True, text=True, check=False)
             if done.returncode:
                 sys.exit(f"{who} failed: {done.stderr[-2000:]}")
-            said = json.loads(done.stdout.splitlines()[-1])
+            measured = json.loads(done.stdout.splitlines()[-1])
             for kind, key in kinds.items():
-                for part in PARTS:
-                    found[kind][who][part] += [wanted["batch"] / seconds for seconds in said[key][part]]
+                for phase in PHASES:
+                    rates_by_kind[kind][who][phase] += [
+                        wanted["batch"] / seconds for seconds in measured[key][phase]
+                    ]
     result: dict[str, dict] = {}
-    for kind, rates in found.items():
-        spread = {who: {part: _spread(values) for part, values in of.items()} for who, of in rates.items()}
-        ratio = {part: spread["ours"][part][1] / spread["torch"][part][1] for part in PARTS}
+    for kind, rates in rates_by_kind.items():
+        spread = {who: {phase: _spread(values) for phase, values in of.items()} for who, of in rates.items()}
+        ratio = {phase: spread["ours"][phase][1] / spread["torch"][phase][1] for phase in PHASES}
         result[kind] = {**spread, "ours_over_torch": ratio}
     return result
 

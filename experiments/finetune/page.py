@@ -11,8 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from experiments.command import with_sentences
-from experiments.finetune.plan import CFP, IMPORTED, ROWS, SEEN, SHARE, UNSEEN, Row, evaluation_name
-from experiments.reproduce.collect import FIGURES, NOT_RUN, Evaluations, keep, times
+from experiments.finetune.plan import (
+    CFP,
+    IMPORTED,
+    ROWS,
+    SEEN_DEGRADATIONS,
+    SHARE,
+    UNSEEN_DEGRADATIONS,
+    Row,
+    evaluation_name,
+)
+from experiments.reproduce.collect import FIGURES, NOT_RUN, Evaluations, times, write_figures
 from experiments.reproduce.tables import table
 from urfr_tf.files import write_text
 
@@ -36,7 +45,7 @@ COMPARED = ("", "resolution:24", "resolution:16", "blur:25", "occlusion:4", "gam
 
 
 @dataclass(frozen=True)
-class Part:
+class Component:
     """A part of the method: what the second row has and the first has not."""
 
     name: str
@@ -44,20 +53,20 @@ class Part:
     having: str
 
 
-PARTS = (
-    Part("augmentation", "cosface", "cosface_va"),
-    Part("mixing", "cosface_va", "cosface_va_mixed"),
-    Part("teacher", "cosface_va_mixed", "cosface_teacher"),
-    Part("confidences (and 512-D)", "cosface_teacher", "urface_ci"),
-    Part("decorrelation", "urface_ci", "urface"),
-    Part("512-D in place of 128-D", "urface_128", "urface"),
-    Part("aggregation", "urface", "urface-likelihood"),
-    Part("uncertainty stage", "urface-likelihood", "urface_pa"),
-    Part("15 epochs in place of 5, the line", "cosface_va_mixed", "cosface_va_long"),
-    Part("15 epochs in place of 5, with the teacher", "cosface_teacher", "cosface_teacher_long"),
-    Part("15 epochs: teacher", "cosface_va_long", "cosface_teacher_long"),
-    Part("15 epochs: confidences, 512-D and decorrelation", "cosface_teacher_long", "urface_long"),
-    Part("15 epochs: uncertainty stage", "urface_long-likelihood", "urface_long_pa"),
+COMPONENTS = (
+    Component("augmentation", "cosface", "cosface_va"),
+    Component("mixing", "cosface_va", "cosface_va_mixed"),
+    Component("teacher", "cosface_va_mixed", "cosface_teacher"),
+    Component("confidences (and 512-D)", "cosface_teacher", "urface_ci"),
+    Component("decorrelation", "urface_ci", "urface"),
+    Component("512-D in place of 128-D", "urface_128", "urface"),
+    Component("aggregation", "urface", "urface-likelihood"),
+    Component("uncertainty stage", "urface-likelihood", "urface_pa"),
+    Component("15 epochs in place of 5, the line", "cosface_va_mixed", "cosface_va_long"),
+    Component("15 epochs in place of 5, with the teacher", "cosface_teacher", "cosface_teacher_long"),
+    Component("15 epochs: teacher", "cosface_va_long", "cosface_teacher_long"),
+    Component("15 epochs: confidences, 512-D and decorrelation", "cosface_teacher_long", "urface_long"),
+    Component("15 epochs: uncertainty stage", "urface_long-likelihood", "urface_long_pa"),
 )
 
 
@@ -96,20 +105,20 @@ def _short(value: float, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''}.3f}".replace("0.", ".", 1)
 
 
-def write(runs: Path, docs: Path, kept: Path | None = None) -> list[Path]:
-    """Writes the page and the figures behind it, none where nothing was evaluated; `kept`: those of runs that are elsewhere."""
-    figures = Evaluations(runs, {}, [name for name, _ in _named()], kept)
-    spent = times(runs, kept)
+def write(runs: Path, docs: Path, earlier_figures: Path | None = None) -> list[Path]:
+    """Writes the page and the figures behind it, none where nothing was evaluated; `earlier_figures`: those of runs that are elsewhere."""
+    figures = Evaluations(runs, {}, [name for name, _ in _named()], earlier_figures)
+    spent = times(runs, earlier_figures)
     if figures.are_none(docs / PAGE):
         return []
-    made = [docs / PAGE, docs / FIGURES / PAGE.replace(".md", ".json")]
-    write_text(made[0], "\n".join(lines(figures, spent)))
-    keep(made[1], figures, spent)
-    return made
+    paths = [docs / PAGE, docs / FIGURES / PAGE.replace(".md", ".json")]
+    write_text(paths[0], "\n".join(lines(figures, spent)))
+    write_figures(paths[1], figures, spent)
+    return paths
 
 
 def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
-    """The page; `spent` are seconds by piece."""
+    """The page; `spent` are seconds by job."""
     seeds = [seed for seed in figures.seeds if seed]
     return [
         "# Fine-tuning: what was measured",
@@ -126,11 +135,11 @@ def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
         "",
         "1,500 genuine pairs of folds 6 to 10, the second image of each degraded; every pair of two people's images, one of them degraded, is an impostor.",
         "",
-        *_pairs(figures, "lfw", ("", *SEEN)),
+        *_pairs(figures, "lfw", ("", *SEEN_DEGRADATIONS)),
         "",
         "Degradations that no training contained:",
         "",
-        *_pairs(figures, "lfw", UNSEEN),
+        *_pairs(figures, "lfw", UNSEEN_DEGRADATIONS),
         "",
         "Against the 1,500 listed impostors alone, of which two decide at this FAR, with the aims that were set on such pairs. The images behind the aims were "
         "shrunk otherwise (`thumbnail` is nearer to them), and their rectangle had sides of 40 to 64 pixels (`occlusion 3`: 48).",
@@ -155,7 +164,7 @@ def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
         "",
         "## Validation people, on which settings were chosen: TAR at FAR 1e-3",
         "",
-        *_pairs(figures, "validation", ("", *SEEN, *UNSEEN)),
+        *_pairs(figures, "validation", ("", *SEEN_DEGRADATIONS, *UNSEEN_DEGRADATIONS)),
         "",
     ]
 
@@ -163,9 +172,9 @@ def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
 def _about(figures: Evaluations, spent: dict[str, float]) -> list[str]:
     counts, machines = figures.counts("lfw"), figures.origins().get("machine", [])
     hours = dict.fromkeys(("train", "evaluate"), 0.0)
-    for piece, seconds in spent.items():
-        kind = piece.rpartition("/")[2]
-        if kind in hours and not piece.startswith("data/"):
+    for job, seconds in spent.items():
+        kind = job.rpartition("/")[2]
+        if kind in hours and not job.startswith("data/"):
             hours[kind] += seconds / 3600
     return [
         f"Tested on {counts.get('images', '?')} images of {counts.get('people', '?')} people, {counts.get('genuine', '?')} genuine pairs. "
@@ -218,12 +227,15 @@ def _aims(figures: Evaluations) -> list[str]:
 
 def _parts(figures: Evaluations) -> list[str]:
     rows = []
-    for part in PARTS:
+    for component in COMPONENTS:
         both = [
-            [by_seed(figures, name, "lfw", marked(TAR, condition)) for name in (part.without, part.having)]
+            [
+                by_seed(figures, name, "lfw", marked(TAR, condition))
+                for name in (component.without, component.having)
+            ]
             for condition in COMPARED
         ]
-        rows.append([part.name, *(difference(*values) for values in both)])
+        rows.append([component.name, *(difference(*values) for values in both)])
     return table(["", *map(shown, COMPARED)], rows)
 
 
@@ -238,10 +250,10 @@ def difference(without: dict[int, float], having: dict[int, float]) -> str:
 
 def _cfp(figures: Evaluations) -> list[str]:
     columns = {
-        f"{part.upper()} {shown(condition) if condition else ''}".strip(): marked(
-            f"{part}/accuracy", condition
+        f"{component.upper()} {shown(condition) if condition else ''}".strip(): marked(
+            f"{component}/accuracy", condition
         )
-        for part in ("ff", "fp")
+        for component in ("ff", "fp")
         for condition in ("", *CFP)
     }
     return _rows(figures, "cfp", columns)
@@ -249,8 +261,8 @@ def _cfp(figures: Evaluations) -> list[str]:
 
 def _surveillance(figures: Evaluations) -> list[str]:
     columns = {
-        f"{part.upper()} {spelling}": f"{part}/{metric}"
-        for part in ("s2s", "s2b")
+        f"{component.upper()} {spelling}": f"{component}/{metric}"
+        for component in ("s2s", "s2b")
         for metric, spelling in (("rank1", "rank 1"), ("tpir@fpir=0.01", "TPIR, FPIR 1 %"))
     }
     return _rows(figures, "ijbs", columns)
@@ -264,9 +276,9 @@ def main() -> None:
     )
     parser.add_argument("--runs", required=True, type=Path)
     parser.add_argument("--docs", required=True, type=Path)
-    parser.add_argument("--kept", type=Path, help="figures of runs that are elsewhere")
+    parser.add_argument("--earlier-figures", type=Path, help="figures of runs that are elsewhere")
     args = parser.parse_args()
-    for path in write(args.runs, args.docs, args.kept):
+    for path in write(args.runs, args.docs, args.earlier_figures):
         print(path)
 
 

@@ -1,4 +1,4 @@
-"""The rows of the table in docs/finetuning.md, and everything that has to be done for them, as pieces.
+"""The rows of the table in docs/finetuning.md, and everything that has to be done for them, as jobs.
 
 Each row fine-tunes the imported MobileFaceNet on the people of LFW outside folds 6 to 10 of its pairs, in crops of
 112 pixels, and is tested on those folds, on CFP, and on videos made of degraded frames.
@@ -7,10 +7,10 @@ Each row fine-tunes the imported MobileFaceNet on the people of LFW outside fold
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.reproduce.jobs import Piece
+from experiments.reproduce.jobs import Job
 from experiments.reproduce.plan import (
     IMPORTED,
-    Wish,
+    ReproductionRequest,
     imported_weights,
     score_name,
     settings,
@@ -19,9 +19,18 @@ from experiments.reproduce.plan import (
 )
 
 SIZE = 112
-SEEN = ("blur:11", "blur:19", "blur:25", "occlusion:2", "occlusion:3", "occlusion:4")
-SEEN = (*SEEN, "resolution:32", "resolution:24", "resolution:16")
-UNSEEN = ("gamma:2.5", "gamma:4", "jpeg:10", "jpeg:5", "noise:20", "noise:40", "thumbnail:24", "thumbnail:16")
+SEEN_DEGRADATIONS = ("blur:11", "blur:19", "blur:25", "occlusion:2", "occlusion:3", "occlusion:4")
+SEEN_DEGRADATIONS = (*SEEN_DEGRADATIONS, "resolution:32", "resolution:24", "resolution:16")
+UNSEEN_DEGRADATIONS = (
+    "gamma:2.5",
+    "gamma:4",
+    "jpeg:10",
+    "jpeg:5",
+    "noise:20",
+    "noise:40",
+    "thumbnail:24",
+    "thumbnail:16",
+)
 CFP = ("blur:11", "occlusion:3", "resolution:24")
 
 
@@ -97,14 +106,14 @@ ROWS = (
 NAMED = {row.name: row for row in ROWS}
 
 
-def trained_folder(wish: Wish, row: Row, seed: int) -> Path:
+def trained_folder(request: ReproductionRequest, row: Row, seed: int) -> Path:
     """Where a row of a seed is trained."""
-    return wish.runs / f"seed{seed}" / row.training
+    return request.runs / f"seed{seed}" / row.training
 
 
-def tested_folder(wish: Wish, row: Row, seed: int) -> Path:
+def tested_folder(request: ReproductionRequest, row: Row, seed: int) -> Path:
     """The run folder that is tested."""
-    trained = trained_folder(wish, row, seed)
+    trained = trained_folder(request, row, seed)
     return trained.with_name(f"{row.training}-mixed") if row.share else trained
 
 
@@ -113,61 +122,61 @@ def evaluation_name(row: Row, score: str) -> str:
     return score_name(row.name, score, row.scores)
 
 
-def finetune_plan(wish: Wish) -> list[Piece]:
+def finetune_plan(request: ReproductionRequest) -> list[Job]:
     """Everything of `python -m experiments.finetune`; writes the list of tests."""
-    data, imported = wish.runs / "data", wish.runs / IMPORTED
-    pieces = _data(wish, data)
-    pieces.append(imported_weights(wish, "import"))
-    tests = write_tests(wish, _tests(data))
+    data, imported = request.runs / "data", request.runs / IMPORTED
+    jobs = _data(request, data)
+    jobs.append(imported_weights(request, "import"))
+    tests = write_tests(request, _tests(data))
     tested = ("data/test", "data/surveillance")
     # The start has no seed: it is measured once, as seed 0.
-    words = _evaluation(imported, ("cosine",), tests, wish.evaluation(0, IMPORTED))
-    pieces.append(Piece("imported/evaluate", words, ("import", *tested)))
-    for seed in wish.seeds:
-        made: dict[str, str] = {}  # row -> the piece that makes the network that is tested
+    words = _evaluation(imported, ("cosine",), tests, request.evaluation(0, IMPORTED))
+    jobs.append(Job("imported/evaluate", words, ("import", *tested)))
+    for seed in request.seeds:
+        tested_job: dict[str, str] = {}  # row -> the job that makes the network that is tested
         for row in ROWS:
-            trained, tested_run = trained_folder(wish, row, seed), tested_folder(wish, row, seed)
+            trained, tested_run = trained_folder(request, row, seed), tested_folder(request, row, seed)
             start, needed = imported, "import"
             if row.after:
-                start, needed = tested_folder(wish, NAMED[row.after], seed), made[row.after]
-            sets = [*row.sets, f"initial_weights={start}", f"seed={seed}", *wish.overrides]
-            sets += [f"data.{part}={data / part}" for part in ("train", "validation")]
+                start, needed = tested_folder(request, NAMED[row.after], seed), tested_job[row.after]
+            sets = [*row.sets, f"initial_weights={start}", f"seed={seed}", *request.overrides]
+            sets += [f"data.{split}={data / split}" for split in ("train", "validation")]
             last = f"seed{seed}/{row.training}/train"
             if not row.trained:
                 command = ["train", "--config", row.config, "--run-dir", trained, *settings(sets)]
-                pieces.append(urfr(last, command, (needed, "data/train", "data/validation")))
+                jobs.append(urfr(last, command, (needed, "data/train", "data/validation")))
             if row.share:
                 command = ["mix", "--run", trained, "--share", row.share, "--out", tested_run]
                 mixed = f"seed{seed}/{row.name}/mix"
-                pieces.append(urfr(mixed, command, (last,)))
+                jobs.append(urfr(mixed, command, (last,)))
                 last = mixed
-            made[row.name] = last
-            words = _evaluation(tested_run, row.scores, tests, wish.evaluation(seed, row.name))
-            pieces.append(Piece(f"seed{seed}/{row.name}/evaluate", words, (last, *tested)))
-    return pieces
+            tested_job[row.name] = last
+            words = _evaluation(tested_run, row.scores, tests, request.evaluation(seed, row.name))
+            jobs.append(Job(f"seed{seed}/{row.name}/evaluate", words, (last, *tested)))
+    return jobs
 
 
-def _data(wish: Wish, data: Path) -> list[Piece]:
+def _data(request: ReproductionRequest, data: Path) -> list[Job]:
     photographs, sources = data / "photographs", ("lfw", "pairs", "gender", "cfp")
     words = ["-m", "experiments.reproduce.lists", "--out", str(data)]
-    words += [word for name in sources for word in (f"--{name}", wish.sources[name])]
-    pieces = [Piece("data/lists", tuple(words))]
+    words += [word for name in sources for word in (f"--{name}", request.sources[name])]
+    jobs = [Job("data/lists", tuple(words))]
     for name in ("train", "validation", "test"):
         command = ["prepare", "--source", "list", "--path", photographs / f"{name}.csv", "--size", SIZE]
         command += ["--align", "mtcnn", "--faces", "central", "--out", data / name]
         # A tested image without a face that is found still counts: its centre is taken.
         command += ["--on-missing", "centre"] if name == "test" else []
-        pieces.append(urfr(f"data/{name}", command, ("data/lists",)))
+        jobs.append(urfr(f"data/{name}", command, ("data/lists",)))
     module = "experiments.reproduce.surveillance"
     words = ["-m", module, "--data", str(data / "test"), "--out", str(data / "tests")]
-    pieces.append(Piece("data/surveillance", tuple(words), ("data/test",)))
-    return pieces
+    jobs.append(Job("data/surveillance", tuple(words), ("data/test",)))
+    return jobs
 
 
 def _tests(data: Path) -> dict[str, list[str]]:
     """Arguments of `urfr evaluate` for each test."""
     pairs = ["--protocol", "pairs", "--align", "none", "--impostors", "all", "--thin-far"]
-    degraded = ["--degrade", *SEEN, *UNSEEN]
+    degraded = ["--degrade", *SEEN_DEGRADATIONS, *UNSEEN_DEGRADATIONS]
     validation = ["--data", str(data / "validation"), "--far", "1e-2", "1e-3", *degraded]
     lfw = ["--data", str(data / "test"), "--pairs", str(data / "test_pairs.txt"), "--far", "1e-3", "1e-4"]
     cfp = ["--data", str(data / "tests" / "cfp"), "--align", "points", "--degrade", *CFP]

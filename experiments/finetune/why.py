@@ -104,11 +104,11 @@ def measure(
     impostors = np.random.default_rng(0).integers(0, len(crops), [20_000, 2])
     impostors = impostors[people[impostors[:, 0]] != people[impostors[:, 1]]].T
     genuine = pairs.first[pairs.same], pairs.second[pairs.same]
-    found = {}
+    results = {}
     for name in (CLEAN, *CONDITIONS):
         features, groups, confidence = original if name == CLEAN else network(degraded(crops, name))
         logs = np.log(confidence)
-        found[name] = {
+        results[name] = {
             "level": float(np.median(confidence.mean(1)) / np.median(sure.mean(1))),
             "spread": float(logs.mean(1).std()),
             "alike": alike(np.einsum("nkd,nkd->nk", clean[impostors[0]], groups[impostors[1]])),
@@ -120,25 +120,25 @@ def measure(
             continue
         quality = np.einsum("nkd,nkd->nk", groups, clean)
         predicted = predict(features)
-        found[name] |= {
+        results[name] |= {
             "knows_images": rank_correlation(logs.mean(1), quality.mean(1)),
-            "knows_groups": rank_correlation(apart(logs), apart(quality)),
+            "knows_groups": rank_correlation(without_mean(logs), without_mean(quality)),
             "known_images": rank_correlation(predicted.mean(1), quality.mean(1)),
-            "known_groups": rank_correlation(apart(predicted), apart(quality)),
+            "known_groups": rank_correlation(without_mean(predicted), without_mean(quality)),
             "read_off": told_apart(*(t.reshape(len(t), -1) for t in (clean, groups)), people % 2 == 0),
             "read_off_group": float(
                 np.mean(
                     [told_apart(clean[:, k], groups[:, k], people % 2 == 0) for k in range(clean.shape[1])]
                 )
             ),
-            "quality_spread": float(apart(quality).std()),
+            "quality_spread": float(without_mean(quality).std()),
             "known": tar(clean, groups, np.exp(predicted), pairs, people),
             "oracle": tar(clean, groups, np.maximum(quality, 0) ** 4, pairs, people),
         }
-    return found
+    return results
 
 
-def apart(values: np.ndarray) -> np.ndarray:
+def without_mean(values: np.ndarray) -> np.ndarray:
     """[N, K] without the level of the group, which says nothing about the image, and that of the image."""
     values = values - values.mean(0)
     return values - values.mean(1, keepdims=True)
@@ -160,18 +160,18 @@ def main() -> int:
     parser.add_argument("--data", required=True, help="shards of other people, not the tested ones")
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     args = parser.parse_args()
-    found = {}
+    results = {}
     pairs = open_pairs(args.data)
     for run in args.runs:
         network = Network(run)
         crops, training = (crops_of(shards, network.size) for shards in (args.data, args.train))
-        found[f"{run.parent.name}/{run.name}"] = measure(network, crops, pairs, training)
-        write_text(args.docs / PAGE, "\n".join(lines(found, pairs)))
+        results[f"{run.parent.name}/{run.name}"] = measure(network, crops, pairs, training)
+        write_text(args.docs / PAGE, "\n".join(lines(results, pairs)))
         print(run, flush=True)
     return 0
 
 
-def lines(found: dict[str, dict[str, dict[str, float]]], pairs: Any) -> list[str]:
+def lines(results: dict[str, dict[str, dict[str, float]]], pairs: Any) -> list[str]:
     """The page: a table for each run."""
     text = [
         "# What the confidences know",
@@ -188,7 +188,7 @@ def lines(found: dict[str, dict[str, dict[str, float]]], pairs: Any) -> list[str
         "learned on half of these people and is asked about the other half (chance: .5).",
         "",
     ]
-    for run, each in found.items():
+    for run, each in results.items():
         rows = [
             [title, *(f"{each[name][key]:.3f}" if key in each[name] else "" for name in (CLEAN, *CONDITIONS))]
             for key, title in FIGURES.items()

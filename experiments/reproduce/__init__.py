@@ -1,7 +1,7 @@
-"""`make reproduce-small` and `make reproduce`: data, training, evaluation and the results page, in pieces.
+"""`make reproduce-small` and `make reproduce`: data, training, evaluation and the results page, in jobs.
 
-__main__.py      the command                     pieces.py        runs pieces, skips what is done, keeps the time
-plan.py          the pieces of the small scale   full.py          those of the full scale, and its hours
+__main__.py      the command                     jobs.py        runs jobs, skips what is done, keeps the time
+plan.py          the jobs of the small scale   full.py          those of the full scale, and its hours
 lists.py         who is trained and tested on    surveillance.py  the TinyFace- and IJB-S-like test sets
 evaluate.py      a run on all tests              seen.py          gender, and what the pictures need
 paper.py         the paper's numbers and words   collect.py       metrics files -> numbers, and the rule

@@ -13,21 +13,21 @@ import sys
 from pathlib import Path
 
 from experiments.command import with_sentences
-from experiments.reproduce import ablations as causes
+from experiments.reproduce import ablations
 from experiments.reproduce.full import TESTS, full_plan
 from experiments.reproduce.jobs import (
     LATER,
     STOPPED,
+    Job,
     Ledger,
-    Piece,
     check_sources,
     environment,
-    keys,
-    run_pieces,
-    wanted,
+    hash_jobs,
+    run_jobs,
+    select_jobs,
 )
 from experiments.reproduce.options import add_options
-from experiments.reproduce.plan import IMPORTED, ROWS, Wish, aliases, suffix
+from experiments.reproduce.plan import IMPORTED, ROWS, ReproductionRequest, aliases, suffix
 from experiments.reproduce.small import small_plan
 from urfr_tf.errors import UrfrError
 
@@ -36,15 +36,15 @@ STAGES = ("data", "train", "evaluate", "results")
 
 @with_sentences("reproduce")
 def main(argv: list[str] | None = None) -> int:
-    """Runs the pieces and writes the page; 1 if a piece failed, 0 also where only the time was up."""
-    args = parsed(argv)
-    # Told to end, it first ends the piece under way: two at once would write into one folder.
+    """Runs the jobs and writes the page; 1 if a job failed, 0 also where only the time was up."""
+    args = parse_arguments(argv)
+    # Told to end, it first ends the job under way: two at once would write into one folder.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     small = args.scale == "small"
     names = ("lfw", "pairs", "gender", "cfp", "weights") if small else ("ms1m", "celeba", *TESTS)
     prefix = "small_" if small else ""
     alias = aliases(prefix)
-    wish = Wish(
+    request = ReproductionRequest(
         args.runs or Path("runs") / f"{args.scale}{suffix(args.name)}",
         tuple(args.seeds),
         prefix,
@@ -55,49 +55,49 @@ def main(argv: list[str] | None = None) -> int:
         args.people if small else None,
         alias,
     )
-    if small and args.causes:
-        pieces = causes.causes_plan(wish)
-        names = [piece.name for piece in pieces if causes.is_wanted(piece.name, args.only or causes.NAMES)]
+    if small and args.ablations:
+        jobs = ablations.plan_ablations(request)
+        names = [job.name for job in jobs if ablations.is_wanted(job.name, args.only or ablations.NAMES)]
     else:
-        pieces = small_plan(wish) if small else full_plan(wish)
+        jobs = small_plan(request) if small else full_plan(request)
         rows = [alias.get(row, row) for row in args.only or (IMPORTED, *ROWS)]
-        names = [piece.name for piece in pieces if is_wanted(piece.name, rows, args.stage)]
-    chosen = wanted(pieces, names)
+        names = [job.name for job in jobs if is_wanted(job.name, rows, args.stage)]
+    chosen = select_jobs(jobs, names)
     if args.list:
-        list_pieces(pieces, chosen, wish.runs)
+        list_jobs(jobs, chosen, request.runs)
         return 0
-    check_sources(pieces, chosen, wish.runs, wish.sources, () if small else TESTS)
-    left = run_pieces(pieces, chosen, wish.runs, args.seconds)
-    if small and args.causes:
-        causes.write(wish.runs, args.docs, args.kept, suffix(args.name))
+    check_sources(jobs, chosen, request.runs, request.sources, () if small else TESTS)
+    left = run_jobs(jobs, chosen, request.runs, args.seconds)
+    if small and args.ablations:
+        ablations.write(request.runs, args.docs, args.earlier_figures, suffix(args.name))
     elif "results" in (args.stage or STAGES):
-        write_page(args, wish.runs)
+        write_page(args, request.runs)
     return int(any(why not in (STOPPED, LATER) for why in left.values()))
 
 
-def parsed(argv: list[str] | None) -> argparse.Namespace:
+def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     """The arguments; exits with 2 where --only has names of the other table."""
-    found = parser()
-    args = found.parse_args(argv)
+    command_line = build_parser()
+    args = command_line.parse_args(argv)
     if getattr(args, "weights", None):
         args.name = args.name or IMPORTED
-    if getattr(args, "causes", False):
-        known = causes.NAMES
+    if getattr(args, "ablations", False):
+        known = ablations.NAMES
     else:
         known = (*ROWS, IMPORTED) if getattr(args, "weights", None) else ROWS
     if strangers := [name for name in args.only or () if name not in known]:
-        found.error(f"--only: expected some of {', '.join(known)}, got {', '.join(strangers)}")
+        command_line.error(f"--only: expected some of {', '.join(known)}, got {', '.join(strangers)}")
     return args
 
 
-def parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    found = argparse.ArgumentParser(
+    command_line = argparse.ArgumentParser(
         prog="python -m experiments.reproduce",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    scales = found.add_subparsers(dest="scale", required=True)
+    scales = command_line.add_subparsers(dest="scale", required=True)
     small = scales.add_parser("small", help="LFW and CFP, two cores")
     for name in ("lfw", "pairs", "gender", "cfp"):
         small.add_argument(f"--{name}", required=True)
@@ -109,9 +109,9 @@ def parser() -> argparse.ArgumentParser:
     small.add_argument("--size", type=int, help="side of the crops in pixels (72; 112 with --weights)")
     small.add_argument("--people", type=int, help="a miniature: so many people in training")
     small.add_argument(
-        "--causes",
+        "--ablations",
         action="store_true",
-        help=f"in place of the rows: why they disagree, on validation people -> {causes.FOLDER}.md",
+        help=f"in place of the rows: why they disagree, on validation people -> {ablations.PAGE}.md",
     )
     full = scales.add_parser("full", help="MS-Celeb-1M and the published tests, GPUs")
     for name in ("ms1m", "celeba"):
@@ -124,27 +124,27 @@ def parser() -> argparse.ArgumentParser:
             default="",
             help="a second reproduction beside the first: runs/small_NAME, results_NAME.md",
         )
-        rows = (*ROWS, IMPORTED, *causes.NAMES) if each is small else ROWS
+        rows = (*ROWS, IMPORTED, *ablations.NAMES) if each is small else ROWS
         add_options(each, rows=rows, stages=STAGES, runs="runs/small, runs/full", page="results.md")
         each.add_argument(
             "--attribute-set", action="append", default=[], metavar="A.B=V", help="override, theta_A"
         )
-    return found
+    return command_line
 
 
-def is_wanted(piece: str, rows: list[str], stages: list[str] | None) -> bool:
-    """Whether a piece was asked for by its stage and row."""
-    *_, row, kind = piece.split("/")
-    of_a_row = piece.startswith("seed")
+def is_wanted(job: str, rows: list[str], stages: list[str] | None) -> bool:
+    """Whether a job was asked for by its stage and row."""
+    *_, row, kind = job.split("/")
+    of_a_row = job.startswith("seed")
     stage = {"train": "train", "evaluate": "evaluate"}[kind] if of_a_row else "data"
     return (stages is None or stage in stages) and (not of_a_row or row in rows)
 
 
-def list_pieces(pieces: list[Piece], chosen: list[Piece], folder: Path) -> None:
-    """One line a piece."""
-    ledger, key = Ledger(folder), keys(pieces)
-    for piece in chosen:
-        print("done" if ledger.is_done(piece, key[piece.name]) else "    ", piece.name)
+def list_jobs(jobs: list[Job], chosen: list[Job], folder: Path) -> None:
+    """One line a job."""
+    ledger, key = Ledger(folder), hash_jobs(jobs)
+    for job in chosen:
+        print("done" if ledger.is_done(job, key[job.name]) else "    ", job.name)
 
 
 def write_page(args: argparse.Namespace, runs: Path) -> None:
@@ -159,7 +159,7 @@ def write_page(args: argparse.Namespace, runs: Path) -> None:
         str(args.docs),
         "--name",
         args.name,
-        *(["--kept", str(args.kept)] if args.kept else []),
+        *(["--earlier-figures", str(args.earlier_figures)] if args.earlier_figures else []),
     ]
     if subprocess.run([sys.executable, *words], env=environment(), check=False).returncode:
         raise UrfrError(f"the page could not be written: python {' '.join(words)}")

@@ -2,7 +2,7 @@
 
     python -m experiments.reproduce.aggregation --run "from scratch" RUN runs/small/data/validation_tests --out docs/aggregation.md
 
-RUN has been through the uncertainty stage or has no confidences; TESTS are what `make reproduce-small REPRODUCE_FLAGS=--causes` makes. `--heap` adds
+RUN has been through the uncertainty stage or has no confidences; TESTS are what `make reproduce-small REPRODUCE_FLAGS=--ablations` makes. `--heap` adds
 a run to the table of how alike frames of different people are. Nobody in them is trained on or tested, so the sharpness of the score
 `weighted` was chosen here.
 """
@@ -103,14 +103,14 @@ def why(frames: Frames) -> list[str]:
     if is_constant(frames.faces):
         return ["Without confidences."]
     confidence = 1.0 / frames.faces.variance.mean(axis=1)
-    kept = ~frames.lost & ~frames.clean
-    right = float(np.mean(confidence[kept][:, None] > confidence[frames.lost][None, :]))
+    intact = ~frames.lost & ~frames.clean
+    right = float(np.mean(confidence[intact][:, None] > confidence[frames.lost][None, :]))
     clean, owner = frames.faces.embedding[frames.clean], frames.subject[frames.clean]
     first, second = np.nonzero(np.triu(owner[:, None] == owner[None, :], 1))
     distance = float(np.mean(((clean[first] - clean[second]) ** 2).sum(-1)))
     level = {
         name: float(np.median(confidence[rows]))
-        for name, rows in (("clean", frames.clean), ("kept", kept), ("lost", frames.lost))
+        for name, rows in (("clean", frames.clean), ("kept", intact), ("lost", frames.lost))
     }
     return [
         f"- Median confidence: {level['clean']:.1f} of enrolled images, {level['kept']:.1f} of kept frames, {level['lost']:.1f} of lost ones. "

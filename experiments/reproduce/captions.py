@@ -94,9 +94,9 @@ def accepted(faces: Faces, people: np.ndarray, score: str, threshold: float) -> 
         above = cross_scores(faces.take(rows), faces, score) >= threshold
         same = people[rows, None] == people[None, :]
         once = rows[:, None] < np.arange(len(people))[None, :]
-        for index, kept in enumerate((same & once, ~same & once)):
-            hits[index] += np.count_nonzero(above & kept)
-            pairs[index] += np.count_nonzero(kept)
+        for index, chosen in enumerate((same & once, ~same & once)):
+            hits[index] += np.count_nonzero(above & chosen)
+            pairs[index] += np.count_nonzero(chosen)
     rates = hits / np.maximum(pairs, 1)
     return {name: (float(rates[i]), int(pairs[i])) for i, name in enumerate(("tar", "far"))}
 

@@ -60,11 +60,11 @@ class Evaluations:
         runs: Path,
         alias: dict[str, str],
         rows: Sequence[str] = (IMPORTED, *ROWS),
-        kept: Path | None = None,
+        earlier_figures: Path | None = None,
     ) -> None:
         self.runs, self.alias = runs, alias
         self.files: dict[tuple[int, str, str], dict[str, Any]] = {}
-        for name, content in _kept(kept)["figures"].items():
+        for name, content in _kept(earlier_figures)["figures"].items():
             seed, row, test = name.split("/")
             if row in rows:
                 self.files[int(seed[4:]), row, test] = content
@@ -162,23 +162,23 @@ def judge(evaluations: Evaluations, statement: Statement) -> Verdict:
     return Verdict(statement, worse, better, differences)
 
 
-def times(runs: Path, kept: Path | None = None) -> dict[str, float]:
-    """Seconds that each piece took, all attempts together, from time.tsv; from `kept` what is not there."""
+def times(runs: Path, earlier_figures: Path | None = None) -> dict[str, float]:
+    """Seconds that each job took, all attempts together, from time.tsv; from `kept` what is not there."""
     path = runs / "time.tsv"
     found: dict[str, float] = {}
     if path.is_file():
         with open(path, encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file, delimiter="\t"):
-                found[row["piece"]] = found.get(row["piece"], 0.0) + float(row["seconds"])
-    return _kept(kept)["seconds"] | found
+                found[row["job"]] = found.get(row["job"], 0.0) + float(row["seconds"])
+    return _kept(earlier_figures)["seconds"] | found
 
 
-def captions(kept: Path) -> dict[str, str]:
+def captions(earlier_figures: Path) -> dict[str, str]:
     """Name -> caption of the pictures of the page that `keep` wrote `kept` with."""
-    return dict(_kept(kept).get("pictures", {}))
+    return dict(_kept(earlier_figures).get("pictures", {}))
 
 
-def keep(
+def write_figures(
     path: Path, evaluations: Evaluations, seconds: dict[str, float], pictures: dict[str, str] | None = None
 ) -> None:
     """Writes every figure behind a page into one file, for a machine that goes on where this one's runs are not.

@@ -48,13 +48,13 @@ def push(
     cosines = np.einsum("nkd,ckd->nkc", groups, prototypes)
     logits = np.einsum("nk,nkc->nc", confidence / k, cosines)
     rows = np.arange(count)
-    found = logits.argmax(axis=1) == labels
+    is_rank1 = logits.argmax(axis=1) == labels
     lowered = logits.copy()
     lowered[rows, labels] -= margin
     shares = np.exp(lowered - lowered.max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)
     # sum_k s_k dL/ds_k: logits are linear in s, so it is the mean logit under p minus the own one, both without margin.
-    return (shares * logits).sum(axis=1) - logits[rows, labels], found
+    return (shares * logits).sum(axis=1) - logits[rows, labels], is_rank1
 
 
 def prototypes_of(run: Path, classes: int, groups: int) -> np.ndarray:
@@ -95,7 +95,7 @@ def measure(run: Path) -> dict[str, dict[str, float]]:
     shards = config.data.train
     manifest = load_manifest(shards)
     prototypes = prototypes_of(run, manifest.classes, config.model.groups)
-    found: dict[str, dict[str, float]] = {}
+    is_rank1: dict[str, dict[str, float]] = {}
     levels: dict[str, float] = {}
     kinds = (CLEAN, *VARIATIONS)
     drawn = [sample_kind(shards, network.size, IMAGES, kind) for kind in kinds]
@@ -107,13 +107,13 @@ def measure(run: Path) -> dict[str, dict[str, float]]:
         groups, confidence = all_groups[index :: len(kinds)], all_confidence[index :: len(kinds)]
         pushed, right = push(groups, confidence, prototypes, labels, config.loss.margin)
         levels[kind] = float(np.median(confidence))
-        found[kind] = {
+        is_rank1[kind] = {
             "found": float(right.mean()),
             "down": float((pushed > 0).mean()),
             "push": float(pushed.mean()),
             "level": levels[kind] / levels[CLEAN],
         }
-    return found
+    return is_rank1
 
 
 def lines(measured: dict[str, dict[str, dict[str, float]]]) -> list[str]:

@@ -36,7 +36,7 @@ def costs() -> dict[str, dict[str, Any]]:
     Raises:
         UrfrError: a plan failed, or does not fit.
     """
-    found = {}
+    costs_by_row = {}
     for row in ROWS:
         if row in aliases(""):
             continue
@@ -45,8 +45,10 @@ def costs() -> dict[str, dict[str, Any]]:
         if done.returncode:
             raise UrfrError(f"no plan of {row}: {done.stderr[-500:]}")
         planned = json.loads(done.stdout)
-        found[row] = {name: planned[name] for name in ("images_seen", "steps", "needed", "fits", "hours")}
-    return found
+        costs_by_row[row] = {
+            name: planned[name] for name in ("images_seen", "steps", "needed", "fits", "hours")
+        }
+    return costs_by_row
 
 
 def read(docs: Path) -> dict[str, dict[str, Any]]:
@@ -63,9 +65,9 @@ def main() -> int:
     )
     parser.add_argument("--docs", type=Path, default=REPOSITORY / "docs", help="below which figures/ lies")
     args = parser.parse_args()
-    found = costs()
+    costs_by_row = costs()
     path = args.docs / FIGURES / PLAN
-    write_text(path, json.dumps(found, indent=1) + "\n")
+    write_text(path, json.dumps(costs_by_row, indent=1) + "\n")
     print(path)
     return 0
 

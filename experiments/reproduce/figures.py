@@ -34,7 +34,7 @@ def draw(evaluations: Evaluations, folder: Path, before: dict[str, str]) -> dict
         before: name -> caption of pictures drawn where other runs were; one that cannot be drawn here, and whose file is
             in `folder`, stays with its caption.
     """
-    made: dict[str, str] = {}
+    captions_by_name: dict[str, str] = {}
     for name, (figure, seeds, caption) in {
         "robustness": (*robustness(evaluations), "LFW accuracy with clean and degraded second images; points are means over the seeds, lines their standard deviation."),
         "cmc": (*curves(evaluations), "S2S-like search: identified within the rank, mean over the seeds whose curve is known."),
@@ -44,10 +44,10 @@ def draw(evaluations: Evaluations, folder: Path, before: dict[str, str]) -> dict
     }.items():  # fmt: skip
         if figure is not None:
             write_bytes(folder / f"{name}.png", encode_png(figure))
-            made[name] = " ".join([caption, *_named(seeds)])
+            captions_by_name[name] = " ".join([caption, *_named(seeds)])
         elif name in before and (folder / f"{name}.png").is_file():
-            made[name] = before[name]
-    return made
+            captions_by_name[name] = before[name]
+    return captions_by_name
 
 
 def _named(seeds: list[int]) -> list[str]:
@@ -108,12 +108,12 @@ def curves(evaluations: Evaluations) -> Drawn:
     seeds = set()
     for row in SHOWN:
         found = {seed: evaluations.curve(seed, row) for seed in evaluations.seeds}
-        kept = {seed: curve for seed, curve in found.items() if curve}
-        if kept:
-            length = min(map(len, kept.values()))
-            mean = np.mean([curve[:length] for curve in kept.values()], axis=0)
+        whole_curves = {seed: curve for seed, curve in found.items() if curve}
+        if whole_curves:
+            length = min(map(len, whole_curves.values()))
+            mean = np.mean([curve[:length] for curve in whole_curves.values()], axis=0)
             lines[NAMES[row]] = (np.arange(1, length + 1), mean)
-            seeds.update(kept if row != IMPORTED else ())
+            seeds.update(whole_curves if row != IMPORTED else ())
     return (draw_cmc(lines), sorted(seeds)) if lines else NOTHING
 
 

@@ -1,7 +1,7 @@
-"""The pieces of `make reproduce`: MS-Celeb-1M, CelebA and the published tests, and what they will cost."""
+"""The jobs of `make reproduce`: MS-Celeb-1M, CelebA and the published tests, and what they will cost."""
 
-from experiments.reproduce.jobs import Piece
-from experiments.reproduce.plan import STAGED, Wish, row_pieces, settings, urfr, write_tests
+from experiments.reproduce.jobs import Job
+from experiments.reproduce.plan import STAGED, ReproductionRequest, row_jobs, settings, urfr, write_tests
 
 IMAGES, PEOPLE = 4_800_000, 76_500
 """Of MS-Celeb-1M as the paper cleaned it (supplement, Table 2: 4.8M; identities recalled from the main paper)."""
@@ -19,16 +19,16 @@ TESTS = {
 """Arguments of `urfr evaluate` where the set is at hand."""
 
 
-def full_plan(wish: Wish) -> list[Piece]:
+def full_plan(request: ReproductionRequest) -> list[Job]:
     """Everything of `make reproduce`; writes the list of tests, which are those whose data was named."""
-    data, s = wish.runs / "data", wish.sources
-    ms1m, celeba, attributes = data / "ms1m", data / "celeba", wish.runs / "attributes"
+    data, s = request.runs / "data", request.sources
+    ms1m, celeba, attributes = data / "ms1m", data / "celeba", request.runs / "attributes"
     tests = {name: [*words, "--data", s[name]] for name, words in TESTS.items() if s.get(name)}
     names = ["--attributes", "Male,Young,Smiling"]
     prepare = ["prepare", "--size", 110, "--source"]
     train = ["train", "--config", "attributes/celeba", "--run-dir", attributes]
-    train += settings([f"data.train={celeba}", *wish.attribute_overrides])
-    pieces = [
+    train += settings([f"data.train={celeba}", *request.attribute_overrides])
+    jobs = [
         urfr("data/ms1m", [*prepare, "insightface", "--path", s["ms1m"], "--out", ms1m]),
         urfr("data/turned", ["turn", ms1m, "--copies", 2], ("data/ms1m",)),
         urfr("data/celeba", [*prepare, "celeba", "--path", s["celeba"], "--out", celeba]),
@@ -44,8 +44,8 @@ def full_plan(wish: Wish) -> list[Piece]:
     ]
     sets, extras = [f"data.train={ms1m}"], ["--train", str(ms1m)]
     return [
-        *pieces,
-        *row_pieces(wish, ("data/turned",), ("mine/celeba",), (), sets, write_tests(wish, tests), extras),
+        *jobs,
+        *row_jobs(request, ("data/turned",), ("mine/celeba",), (), sets, write_tests(request, tests), extras),
     ]
 
 

@@ -113,10 +113,10 @@ def _pairs_of_folds(path: Path, folds: range, per_block: int | None) -> str:
     total, block = (int(word) for word in lines[0].split())
     if total < max(folds):
         raise UrfrError(f"expected {max(folds)} folds in {path}, but its heading says {total}")
-    kept = min(block, per_block or block)
+    kept_lists = min(block, per_block or block)
     starts = [1 + (2 * (fold - 1) + half) * block for fold in folds for half in (0, 1)]
-    chosen = [line for start in starts for line in lines[start : start + kept]]
-    return f"{len(folds)}\t{kept}\n" + "".join(f"{line}\n" for line in chosen)
+    chosen = [line for start in starts for line in lines[start : start + kept_lists]]
+    return f"{len(folds)}\t{kept_lists}\n" + "".join(f"{line}\n" for line in chosen)
 
 
 def split_cfp(cfp: Path, out: Path, per_list: int | None) -> None:
@@ -135,14 +135,14 @@ def split_cfp(cfp: Path, out: Path, per_list: int | None) -> None:
     mined = people_of_cfp(lists, MINED_CFP_FOLD)
     if not mined:
         raise UrfrError(f"expected Protocol/Split/FF/{MINED_CFP_FOLD}/same.txt in {cfp}, but there is none")
-    kept = {}
+    kept_lists = {}
     for key, text in folds.items():
         if key.split("/")[3] != MINED_CFP_FOLD:
-            kept[key] = "\n".join(text.split()[:per_list]) + "\n"
-    kept |= {key: text for key, text in lists.items() if key.startswith("Protocol/Pair_list")}
+            kept_lists[key] = "\n".join(text.split()[:per_list]) + "\n"
+    kept_lists |= {key: text for key, text in lists.items() if key.startswith("Protocol/Pair_list")}
     for tree in (out / "cfp_mined", out / "tests" / "cfp"):
         shutil.rmtree(tree, ignore_errors=True)
-    for key, text in kept.items():
+    for key, text in kept_lists.items():
         write_text(out / "tests" / "cfp" / key, text)
     for item, parts in content:
         tree = out / "cfp_mined" if parts[2] in mined else out / "tests" / "cfp"
@@ -158,14 +158,14 @@ def people_of_cfp(lists: dict[str, str], fold: str) -> set[str]:
             words = line.split()
             if len(words) == 2:
                 number[kind, words[0]] = words[1].split("/Images/")[1].split("/")[0]
-    found = set()
+    people = set()
     for key, text in lists.items():
         parts = key.split("/")
         if parts[1] == "Split" and parts[3] == fold:
             for line in text.split():
                 first, second = line.split(",")
-                found |= {number["F", first], number[parts[2][1], second]}
-    return found
+                people |= {number["F", first], number[parts[2][1], second]}
+    return people
 
 
 def _content(path: Path) -> Iterator[tuple[Item, list[str]]]:

@@ -1,4 +1,4 @@
-"""Options that every long job of pieces has."""
+"""Options that every long job of jobs has."""
 
 import argparse
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from experiments.reproduce.jobs import REPOSITORY
 def add_options(
     parser: argparse.ArgumentParser, *, rows: Sequence[str], stages: Sequence[str], runs: str, page: str
 ) -> None:
-    """Adds --runs, --docs, --kept, --seeds, --only, --stage, --seconds, --set and --list.
+    """Adds --runs, --docs, --earlier-figures, --seeds, --only, --stage, --seconds, --set and --list.
 
     Args:
         rows: names that --only takes. stages: those that --stage takes.
@@ -20,7 +20,7 @@ def add_options(
     parser.add_argument("--runs", type=Path, help=f"folder of everything that is made ({runs})")
     parser.add_argument("--docs", type=Path, default=REPOSITORY / "docs", help=f"where {page} is written")
     parser.add_argument(
-        "--kept",
+        "--earlier-figures",
         type=Path,
         metavar="FILE",
         help=f"{FIGURES}/*.json of a machine whose runs are not here: they count as well",
@@ -32,4 +32,4 @@ def add_options(
         "--seconds", type=float, help="stop when so much time is used; the same command goes on"
     )
     parser.add_argument("--set", action="append", default=[], metavar="A.B=V", help="override, all rows")
-    parser.add_argument("--list", action="store_true", help="list the pieces and what is done; run nothing")
+    parser.add_argument("--list", action="store_true", help="list the jobs and what is done; run nothing")

@@ -10,7 +10,7 @@ from typing import Any
 
 from experiments.command import with_sentences
 from experiments.reproduce import costs, paper, tables
-from experiments.reproduce.ablations import is_of_a_cause
+from experiments.reproduce.ablations import is_of_an_ablation
 from experiments.reproduce.card import model_card
 from experiments.reproduce.collect import (
     FAILS,
@@ -22,17 +22,17 @@ from experiments.reproduce.collect import (
     captions,
     digest,
     judge,
-    keep,
     times,
+    write_figures,
 )
 from experiments.reproduce.figures import draw
 from experiments.reproduce.full import FLOPS, GPUS, IMAGES, MEMORY, MULTIPLY_ADDS, PEOPLE
-from experiments.reproduce.page_intro import small_head
+from experiments.reproduce.page_intro import small_intro
 from experiments.reproduce.paper import STATEMENTS
 from experiments.reproduce.plan import ROWS, aliases, suffix
 from urfr_tf.files import write_text
 
-SEEN = "seen.md"
+NOTES_FILE = "seen.md"
 """Beside the pictures: the sentences of somebody who looked at them, the one part that is written by hand."""
 TINY = {"small": ["tinyface_16", "tinyface_24"], "full": ["tinyface"]}
 TITLES = {
@@ -57,40 +57,50 @@ def main() -> None:
     parser.add_argument("--runs", required=True, type=Path)
     parser.add_argument("--docs", required=True, type=Path)
     parser.add_argument("--name", default="", help="of a second reproduction: results_NAME.md, no model card")
-    parser.add_argument("--kept", type=Path, help="figures of runs that are elsewhere")
+    parser.add_argument("--earlier-figures", type=Path, help="figures of runs that are elsewhere")
     args = parser.parse_args()
-    for path in write(args.scale, args.runs, args.docs, args.name, args.kept):
+    for path in write(args.scale, args.runs, args.docs, args.name, args.earlier_figures):
         print(path)
 
 
-def write(scale: str, runs: Path, docs: Path, second: str = "", kept: Path | None = None) -> list[Path]:
+def write(
+    scale: str, runs: Path, docs: Path, second: str = "", earlier_figures: Path | None = None
+) -> list[Path]:
     """Writes what belongs to a scale; returns the files, none where nothing was evaluated. The model card is that of the first small reproduction.
 
     Raises:
         UrfrError: a metrics file does not parse.
     """
-    evaluations = Evaluations(runs, aliases("small_" if scale == "small" else ""), kept=kept)
-    # The causes have a page of their own, with their time.
-    spent = {piece: seconds for piece, seconds in times(runs, kept).items() if not is_of_a_cause(piece)}
+    evaluations = Evaluations(
+        runs, aliases("small_" if scale == "small" else ""), earlier_figures=earlier_figures
+    )
+    # The ablations have their own page, with their time.
+    spent = {
+        job: seconds for job, seconds in times(runs, earlier_figures).items() if not is_of_an_ablation(job)
+    }
     name = f"results{'_full' if scale == 'full' else ''}{suffix(second)}"
     page = docs / f"{name}.md"
     if evaluations.are_none(page):
         return []
     figures = docs / FIGURES / f"{name}.json"
     # In other docs the pictures may be of other runs than those that were kept.
-    before = captions(kept) if kept is not None and kept.resolve() == figures.resolve() else {}
+    before = (
+        captions(earlier_figures)
+        if earlier_figures is not None and earlier_figures.resolve() == figures.resolve()
+        else {}
+    )
     pictures = draw(evaluations, docs / name, before)
     shown = {f"{name}/{key}.png": caption for key, caption in pictures.items()}
-    notes = _seen(docs / name / SEEN, digest(evaluations))
+    notes = _seen(docs / name / NOTES_FILE, digest(evaluations))
     lines = results(scale, evaluations, runs, spent, shown, notes, second)
     lines += full_scale(costs.read(docs)) if scale == "small" and not second else []
     write_text(page, "\n".join(lines))
-    made = [page, figures]
-    keep(figures, evaluations, spent, pictures)
+    paths = [page, figures]
+    write_figures(figures, evaluations, spent, pictures)
     if scale == "small" and not second:
-        made.append(docs / "model_card.md")
-        write_text(made[-1], "\n".join(model_card(evaluations)))
-    return made
+        paths.append(docs / "model_card.md")
+        write_text(paths[-1], "\n".join(model_card(evaluations)))
+    return paths
 
 
 def results(
@@ -102,7 +112,7 @@ def results(
     notes: str = "",
     second: str = "",
 ) -> list[str]:
-    """The page's lines; `spent` are seconds by piece, `notes` what somebody wrote who looked at the pictures; `second`: its name."""
+    """The page's lines; `spent` are seconds by job, `notes` what somebody wrote who looked at the pictures; `second`: its name."""
     surveillance = "IJB-S-like, made of LFW" if scale == "small" else "IJB-S"
     return [
         TITLES.get(second, TITLES[scale]),
@@ -115,7 +125,7 @@ def results(
         "",
         f"    {COMMANDS.get(second, COMMANDS[scale])}",
         "",
-        *(small_head(evaluations, runs, spent, second) if scale == "small" else []),
+        *(small_intro(evaluations, runs, spent, second) if scale == "small" else []),
         "## What holds",
         "",
         f"The rule: the difference of the two rows, in the sense of the statement and seed by seed. `{HOLDS}`: positive "
@@ -204,11 +214,11 @@ def _lost(evaluations: Evaluations) -> list[str]:
 def _same_runs(evaluations: Evaluations) -> list[str]:
     if not evaluations.alias:
         return []
-    said = " ".join(
+    text = " ".join(
         f"`{row}` and `{other}` are one configuration, and the same run."
         for row, other in evaluations.alias.items()
     )
-    return [said, ""]
+    return [text, ""]
 
 
 def _pictures(pictures: dict[str, str], notes: str) -> list[str]:

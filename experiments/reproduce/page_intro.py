@@ -14,8 +14,8 @@ _STRANGERS = (
 )
 
 
-def small_head(evaluations: Evaluations, runs: Path, spent: dict[str, float], second: str = "") -> list[str]:
-    """The first part of the page of the small scale; `spent` are seconds by piece, `second` is the page's name."""
+def small_intro(evaluations: Evaluations, runs: Path, spent: dict[str, float], second: str = "") -> list[str]:
+    """The first part of the page of the small scale; `spent` are seconds by job, `second` is the page's name."""
     manifest = runs / "data" / "train" / "manifest.json"
     facts = read_json(manifest) if manifest.is_file() else {}
     trained = f"{facts['images']} images of {facts['classes']} people" if facts else "the people"
@@ -25,7 +25,7 @@ def small_head(evaluations: Evaluations, runs: Path, spent: dict[str, float], se
     return [
         'It can be interrupted, and the same command goes on; `REPRODUCE_FLAGS="--seconds 3600"` stops after an hour, `--only ROW` '
         "and `--seeds 1` do a part, `--list` tells what is done. The page is written anew each time, with the figures behind it in docs/figures; "
-        f"`--seeds 2 --kept docs/figures/results{suffix(second)}.json` adds a seed where the runs of the others are not.",
+        f"`--seeds 2 --earlier-figures docs/figures/results{suffix(second)}.json` adds a seed where the runs of the others are not.",
         "",
         "## What was trained and tested on what",
         "",
@@ -82,7 +82,7 @@ def _origin(evaluations: Evaluations, spent: dict[str, float]) -> list[str]:
     train = sum(value for name, value in spent.items() if name.startswith("seed") and name.endswith("/train"))
     named = ", ".join(f"{n} {'/'.join(origins.get(n, ['?']))}" for n in ("tensorflow", "keras", "numpy"))
     return [
-        f"Measured on {' / '.join(origins.get('machine', ['?']))}; {named}. Time of all pieces: {sum(spent.values()) / 3600:.2f} "
+        f"Measured on {' / '.join(origins.get('machine', ['?']))}; {named}. Time of all jobs: {sum(spent.values()) / 3600:.2f} "
         f"hours, of which training of the rows {train / 3600:.2f} (`time.tsv` in the runs' folder has each; other work may have "
         "shared the machine).",
         "",

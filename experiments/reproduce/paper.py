@@ -58,10 +58,10 @@ class Statement:
     lower: bool = False
 
 
-def _table2(text: str, worse: str, better: str, part: str, metric: str) -> Statement:
-    side, column = ("s2s", "s2b").index(part), TABLE2_COLUMNS.index(metric)
+def _table2(text: str, worse: str, better: str, protocol: str, metric: str) -> Statement:
+    side, column = ("s2s", "s2b").index(protocol), TABLE2_COLUMNS.index(metric)
     figures = (TABLE2[worse][side][column], TABLE2[better][side][column])
-    return Statement(text, worse, better, "ijbs", f"{part}/{metric}", figures)
+    return Statement(text, worse, better, "ijbs", f"{protocol}/{metric}", figures)
 
 
 _AUGMENTATION = "Augmentation lifts a plain embedding on surveillance faces"

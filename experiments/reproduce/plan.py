@@ -1,4 +1,4 @@
-"""What both scales share: the eight rows for each seed, as pieces, and how a wish names its folders."""
+"""What both scales share: the eight rows for each seed, as jobs, and how a request names its folders."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from experiments.reproduce.jobs import Piece
+from experiments.reproduce.jobs import Job
 from urfr_tf.config.presets import merge_layers, preset_names, read_layers
 from urfr_tf.files import write_text
 
@@ -26,7 +26,7 @@ START = "start"
 """The run whose embedding network every row of its seed goes on from, where there is such a configuration."""
 IMPORTED = "imported"
 IMPORT = "weights/import"
-"""The folder and the piece of `urfr import`, from whose network every row goes on where weights were given."""
+"""The folder and the job of `urfr import`, from whose network every row goes on where weights were given."""
 IMPORTED_MODEL = ("model.backbone=mobilefacenet", "model.width=1.0", "model.input_size=112")
 IMPORTED_TRAINING = (
     "train.epochs=5",
@@ -64,7 +64,7 @@ URFR = ("-m", "urfr_tf.cli")
 
 
 @dataclass(frozen=True)
-class Wish:
+class ReproductionRequest:
     """What is to be reproduced.
 
     Attributes:
@@ -114,24 +114,24 @@ def config_of(row: str, prefix: str) -> dict[str, Any]:
 
 def aliases(prefix: str) -> dict[str, str]:
     """Rows that are another row under a second name: the same configuration and so the same run."""
-    found: dict[str, str] = {}
+    other_names: dict[str, str] = {}
     contents: dict[str, str] = {}
     for row in ROWS:
         content = json.dumps({k: v for k, v in config_of(row, prefix).items() if k != "name"}, sort_keys=True)
         if content in contents:
-            found[row] = contents[content]
+            other_names[row] = contents[content]
         contents.setdefault(content, row)
-    return found
+    return other_names
 
 
-def urfr(name: str, words: list[Any], needs: tuple[str, ...] = ()) -> Piece:
-    """A piece that is one `urfr` command."""
-    return Piece(name, (*URFR, *map(str, words)), needs)
+def urfr(name: str, words: list[Any], needs: tuple[str, ...] = ()) -> Job:
+    """A job that is one `urfr` command."""
+    return Job(name, (*URFR, *map(str, words)), needs)
 
 
-def imported_weights(wish: Wish, name: str) -> Piece:
-    """`urfr import` of the weights that were given, as the piece of this name."""
-    weights, out = wish.sources["weights"], wish.runs / IMPORTED
+def imported_weights(request: ReproductionRequest, name: str) -> Job:
+    """`urfr import` of the weights that were given, as the job of this name."""
+    weights, out = request.sources["weights"], request.runs / IMPORTED
     return urfr(name, ["import", "--from", "insightface", "--weights", weights, "--out", out])
 
 
@@ -142,11 +142,11 @@ def score_name(name: str, score: str, scores: tuple[str, ...] | list[str]) -> st
 
 def settings(values: list[str] | tuple[str, ...]) -> list[str]:
     """`--set` before each."""
-    return [part for value in values for part in ("--set", value)]
+    return [word for value in values for word in ("--set", value)]
 
 
-def row_pieces(
-    wish: Wish,
+def row_jobs(
+    request: ReproductionRequest,
     shards: tuple[str, ...],
     mined: tuple[str, ...],
     tested: tuple[str, ...],
@@ -154,64 +154,66 @@ def row_pieces(
     tests: Path,
     extras: list[str],
     run_tests: Path | None = None,
-) -> list[Piece]:
+) -> list[Job]:
     """Training and evaluation of each row for each seed.
 
     Args:
-        shards: pieces that every training needs. mined: those that rows with soft labels need besides. tested: those
+        shards: jobs that every training needs. mined: those that rows with soft labels need besides. tested: those
             that every evaluation needs. sets: `--set` of all trainings. tests: their list. extras: further words of all evaluations.
         run_tests: a list of tests that ask the run folder for what its export does not give, of `NORM_ROWS`.
     """
 
     def evaluation(seed: int, row: str, run: Path, score: str) -> tuple[str, ...]:
-        out = wish.evaluation(seed, row)
+        out = request.evaluation(seed, row)
         words = ["-m", "experiments.reproduce.evaluate", "--run", run, "--score", score, "--tests", tests]
         words += ["--run-tests", run_tests] if run_tests and row in NORM_ROWS else []
         return tuple(map(str, [*words, "--out", out, *extras]))
 
-    pieces = []
+    jobs = []
     # Weights that were wished for take the place of a start of our own.
-    wished = any(value.startswith("initial_weights=") for value in wish.overrides)
-    imported = bool(wish.sources.get("weights"))
-    starts = not wished and not imported and preset_of(START, wish.prefix) in preset_names()
+    weights_overridden = any(value.startswith("initial_weights=") for value in request.overrides)
+    imported = bool(request.sources.get("weights"))
+    starts = not weights_overridden and not imported and preset_of(START, request.prefix) in preset_names()
     if imported:  # It has no seed: it is measured once, as seed 0.
-        words = evaluation(0, IMPORTED, wish.runs / IMPORTED, "cosine")
-        pieces.append(Piece(f"seed0/{IMPORTED}/evaluate", words, (IMPORT, *tested)))
-    for seed in wish.seeds:
+        words = evaluation(0, IMPORTED, request.runs / IMPORTED, "cosine")
+        jobs.append(Job(f"seed0/{IMPORTED}/evaluate", words, (IMPORT, *tested)))
+    for seed in request.seeds:
         if starts:
-            pieces.append(_training(wish, START, seed, [*wish.overrides, *sets], shards))
+            jobs.append(_training(request, START, seed, [*request.overrides, *sets], shards))
         for row in ROWS:
-            if row in wish.alias:
+            if row in request.alias:
                 continue
-            run, name = wish.run(seed, row), f"seed{seed}/{row}"
-            config = config_of(row, wish.prefix)
-            own = [*wish.overrides, *sets]
+            run, name = request.run(seed, row), f"seed{seed}/{row}"
+            config = config_of(row, request.prefix)
+            overrides = [*request.overrides, *sets]
             if imported:
-                own = [*IMPORTED_MODEL, *(() if row in STAGED else IMPORTED_TRAINING), *own]
+                overrides = [*IMPORTED_MODEL, *(() if row in STAGED else IMPORTED_TRAINING), *overrides]
             needs = [*shards, *(mined if config["data"].get("soft_labels") else ())]
             before = STAGED.get(row, START if starts else None)
             if before is not None:
-                own.append(f"initial_weights={wish.run(seed, before)}")
+                overrides.append(f"initial_weights={request.run(seed, before)}")
                 needs.append(f"seed{seed}/{before}/train")
             elif imported:
-                own.append(f"initial_weights={wish.runs / IMPORTED}")
+                overrides.append(f"initial_weights={request.runs / IMPORTED}")
                 needs.append(IMPORT)
-            pieces.append(_training(wish, row, seed, own, tuple(needs)))
+            jobs.append(_training(request, row, seed, overrides, tuple(needs)))
             score = "likelihood" if row in STAGED else "cosine"
             words = evaluation(seed, row, run, score)
-            pieces.append(Piece(f"{name}/evaluate", words, (f"{name}/train", *tested)))
-    return pieces
+            jobs.append(Job(f"{name}/evaluate", words, (f"{name}/train", *tested)))
+    return jobs
 
 
-def _training(wish: Wish, row: str, seed: int, sets: list[str], needs: tuple[str, ...]) -> Piece:
-    words = ["train", "--config", preset_of(row, wish.prefix), "--run-dir", wish.run(seed, row)]
+def _training(
+    request: ReproductionRequest, row: str, seed: int, sets: list[str], needs: tuple[str, ...]
+) -> Job:
+    words = ["train", "--config", preset_of(row, request.prefix), "--run-dir", request.run(seed, row)]
     words += settings([*sets, f"seed={seed}"])
     return urfr(f"seed{seed}/{row}/train", words, needs)
 
 
-def write_tests(wish: Wish, tests: dict[str, list[str]]) -> Path:
+def write_tests(request: ReproductionRequest, tests: dict[str, list[str]]) -> Path:
     """The list of tests as a file that is called after its content: another list is another command."""
     text = json.dumps(tests, indent=1)
-    path = wish.runs / "tests" / f"{hashlib.sha256(text.encode()).hexdigest()[:8]}.json"
+    path = request.runs / "tests" / f"{hashlib.sha256(text.encode()).hexdigest()[:8]}.json"
     write_text(path, text)
     return path

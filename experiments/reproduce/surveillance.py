@@ -105,12 +105,12 @@ def write_tinyface(people: dict[str, list[Face]], out: Path, size: int) -> dict[
     counts = dict.fromkeys(("Probe", "Gallery_Match", "Gallery_Distractor"), 0)
     for number, faces in enumerate(people.values(), 1):
         several = len(faces) > 1
-        parts = ["Gallery_Match", *["Probe"] * MOST_PROBES] if several else ["Gallery_Distractor"]
-        for index, (part, face) in enumerate(zip(parts, faces, strict=False), 1):
+        roles = ["Gallery_Match", *["Probe"] * MOST_PROBES] if several else ["Gallery_Distractor"]
+        for index, (role, face) in enumerate(zip(roles, faces, strict=False), 1):
             small = cv2.resize(face.image, (size, size), interpolation=cv2.INTER_AREA)
-            path = out / "Testing_Set" / part / f"{number}_{index}.png"
+            path = out / "Testing_Set" / role / f"{number}_{index}.png"
             write_bytes(path, encode_image(small, lossless=True))
-            counts[part] += 1
+            counts[role] += 1
     if not all(counts.values()):
         raise UrfrError(f"expected tested people with one image and with several, but the parts are {counts}")
     print(f"{out}: {counts}")
@@ -172,14 +172,14 @@ def write_ijbs(people: dict[str, list[Face]], out: Path, seed: int, lost: float 
 def write_frames(frames: list[tuple[Path, Face]], seed: int, lost: float) -> None:
     """Degrades a face for each path, by pose, occlusion, blur and resolution in this order, and writes it."""
     for start in range(0, len(frames), _AT_ONCE):
-        part = frames[start : start + _AT_ONCE]
+        role = frames[start : start + _AT_ONCE]
         # Always as many: the pose is compiled for each number of images that it meets.
-        filled = [*part, *[part[-1]] * (_AT_ONCE - len(part))]
+        filled = [*role, *[role[-1]] * (_AT_ONCE - len(role))]
         images = np.stack([face.image for _, face in filled]).astype(np.float32)
         points = np.stack([face.points for _, face in filled])
         plans = [frame_plan(seed, path.stem, lost) for path, _ in filled]
         changed = degrade(images, points, plans)
-        for (path, _), image in zip(part, changed, strict=False):
+        for (path, _), image in zip(role, changed, strict=False):
             write_bytes(path, encode_image(image, lossless=True))
 
 

@@ -14,8 +14,8 @@ from experiments.reproduce.plan import BY_NORM, IJBS_LOST, IMPORTED, NORM_ROWS, 
 TABLE2, TABLE1 = ROWS[:4], ROWS[4:]
 PAPER = "*paper*"
 SEARCHES = {
-    f"{part}: {name}": f"{part.lower()}/{metric}"
-    for part in ("S2S", "S2B")
+    f"{protocol}: {name}": f"{protocol.lower()}/{metric}"
+    for protocol in ("S2S", "S2B")
     for name, metric in (
         ("rank 1", "rank1"),
         ("TPIR, FPIR 1 %", "tpir@fpir=0.01"),
@@ -35,12 +35,12 @@ def _given(name: str, figures: Sequence[float]) -> list[str]:
     return [name, *(f"*{value:.2f}*" for value in figures)]
 
 
-def surveillance(evaluations: Evaluations, part: str) -> list[str]:
+def surveillance(evaluations: Evaluations, protocol: str) -> list[str]:
     """The paper's Table 2: each row, and below it the paper's figures on IJB-S."""
-    side = ("s2s", "s2b").index(part)
+    side = ("s2s", "s2b").index(protocol)
     rows = []
     for row in with_start(evaluations, TABLE2):
-        cells = [evaluations.cell(row, "ijbs", f"{part}/{metric}") for metric in paper.TABLE2_COLUMNS]
+        cells = [evaluations.cell(row, "ijbs", f"{protocol}/{metric}") for metric in paper.TABLE2_COLUMNS]
         rows.append([paper.NAMES[row], *cells])
         if row in paper.TABLE2:
             rows.append(_given(PAPER, paper.TABLE2[row][side]))
@@ -52,10 +52,10 @@ def aggregation(evaluations: Evaluations) -> list[str]:
     """Videos with and without lost frames: templates by the row's own score, and weighted by confidences and by the norm."""
     rows = []
     for row in with_start(evaluations, [*TABLE2[:2], "table1_0_0", *TABLE2[2:]]):
-        for test, (made, way) in VIDEOS.items():
+        for test, (frames_set, way) in VIDEOS.items():
             if (way == WEIGHTED and row in PLAIN) or (way == BY_NORM and row not in NORM_ROWS):
                 continue  # without confidences `weighted` is the mean
-            frames = "half lost" if made == IJBS_LOST else ""
+            frames = "half lost" if frames_set == IJBS_LOST else ""
             cells = [evaluations.cell(row, test, metric) for metric in SEARCHES.values()]
             rows.append([paper.NAMES[row], frames, way, *cells])
     return table(["", "frames", "templates", *SEARCHES], rows)
@@ -80,10 +80,10 @@ def faces(evaluations: Evaluations) -> list[str]:
     """Accuracy on LFW and CFP, clean and degraded, of all rows."""
     columns = {f"LFW {name}": ("lfw", metric) for name, metric in degraded(evaluations).items()}
     columns["LFW TAR at FAR 1e-3"] = ("lfw", "tar@far=1e-3")
-    for part in ("ff", "fp"):
-        columns[f"CFP {part.upper()}"] = ("cfp", f"{part}/accuracy")
+    for protocol in ("ff", "fp"):
+        columns[f"CFP {protocol.upper()}"] = ("cfp", f"{protocol}/accuracy")
         for change in degraded_cfp(evaluations):
-            columns[f"CFP {part.upper()} {change}"] = ("cfp", f"{part}/accuracy@{change}")
+            columns[f"CFP {protocol.upper()} {change}"] = ("cfp", f"{protocol}/accuracy@{change}")
     shown = with_start(evaluations, ROWS)
     rows = [[paper.NAMES[r], *(evaluations.cell(r, *where) for where in columns.values())] for r in shown]
     return table(["", *columns], rows)
@@ -107,19 +107,21 @@ def statements(evaluations: Evaluations) -> list[str]:
     rows = []
     for statement in paper.STATEMENTS:
         verdict = judge(evaluations, statement)
-        given = "a picture" if statement.paper is None else "{:.2f} -> {:.2f}".format(*statement.paper)
+        reported = "a picture" if statement.paper is None else "{:.2f} -> {:.2f}".format(*statement.paper)
         seeds = len(verdict.differences)
         answer = f"**{verdict.answer}**" + (
             f" ({seeds} {'seed' if seeds == 1 else 'seeds'})" if seeds else ""
         )
-        rows.append([statement.text, given, ours(verdict), differences(verdict), interval(verdict), answer])
+        rows.append(
+            [statement.text, reported, ours(verdict), differences(verdict), interval(verdict), answer]
+        )
     return table(["statement", "paper", "here", "difference by seed", "mean, 95 %", ""], rows)
 
 
 def ours(verdict: Verdict) -> str:
     """`61.2 ± 0.4 (3) -> 63.0 ± 0.2 (3)`."""
-    parts = [NOT_RUN if spread is None else spread.per_cent() for spread in (verdict.worse, verdict.better)]
-    return " -> ".join(parts)
+    spreads = [NOT_RUN if spread is None else spread.per_cent() for spread in (verdict.worse, verdict.better)]
+    return " -> ".join(spreads)
 
 
 def differences(verdict: Verdict) -> str:

@@ -15,14 +15,14 @@ sys.path.insert(0, str(ROOT))
 def parses():
     """A check of a plan: each need comes before, each command and each of the tests in a folder parses."""
 
-    def check(pieces, folder):
+    def check(jobs, folder):
         seen = set()
-        for piece in pieces:
-            assert piece.name not in seen
-            assert set(piece.needs) <= seen, piece.name
-            seen.add(piece.name)
-            if piece.words[:2] == ("-m", "urfr_tf.cli"):
-                build_parser().parse_args(piece.words[2:])
+        for job in jobs:
+            assert job.name not in seen
+            assert set(job.needs) <= seen, job.name
+            seen.add(job.name)
+            if job.words[:2] == ("-m", "urfr_tf.cli"):
+                build_parser().parse_args(job.words[2:])
         for words in json.loads(next((folder / "tests").iterdir()).read_text()).values():
             build_parser().parse_args(["evaluate", "--model", "M", "--out", "O", *words])
 

@@ -34,7 +34,7 @@ class Colours:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def video_set(tmp_path_factory):
     """Six people of four colours each, half of whose frames are lost."""
     random, folder = np.random.default_rng(0), tmp_path_factory.mktemp("made")
     people = {}
@@ -50,9 +50,9 @@ def made(tmp_path_factory):
     return folder
 
 
-def test_frames_are_known_by_their_names(made):
-    frames = frames_of(Colours(), made, LOST)
-    names = [path.stem for path in made.rglob("*.png")]
+def test_frames_are_known_by_their_names(video_set):
+    frames = frames_of(Colours(), video_set, LOST)
+    names = [path.stem for path in video_set.rglob("*.png")]
     lost = [
         name for name in names if name.startswith("videos") and frame_plan(0, name, LOST)["resolution"] < 16
     ]
@@ -66,8 +66,8 @@ def test_frames_are_known_by_their_names(made):
     assert confidence[frames.lost].mean() < confidence[~frames.lost].mean()
 
 
-def test_every_way_to_make_a_template_has_a_row(made):
-    frames = frames_of(Colours(), made, LOST)
+def test_every_way_to_make_a_template_has_a_row(video_set):
+    frames = frames_of(Colours(), video_set, LOST)
     lines = sweep(frames, frames)
     assert len(lines) == 2 + 2 + len(SHARPNESS) + len(NORM_POWERS)
     # Both halves are of the same frames here.

@@ -26,19 +26,19 @@ def test_the_push_is_the_derivative_of_the_loss_by_log_s():
         logits = np.einsum("nk,nkd,ckd->nc", confidence * scale / 4, groups, prototypes)
         return identification(tf.constant(labels), tf.constant(logits), margin).numpy().astype(np.float64)
 
-    pushed, found = push(groups, confidence, prototypes, labels, margin)
+    pushed, is_rank1 = push(groups, confidence, prototypes, labels, margin)
     # The loss is float32, about 1e-7 of a few: over 2e-3 that is 5e-4 at most.
     np.testing.assert_allclose(pushed, (loss(1 + step) - loss(1 - step)) / (2 * step), atol=2e-3)
     logits = np.einsum("nk,nkd,ckd->nc", confidence / 4, groups, prototypes)
-    np.testing.assert_array_equal(found, logits.argmax(axis=1) == labels)
+    np.testing.assert_array_equal(is_rank1, logits.argmax(axis=1) == labels)
 
 
 def test_a_hard_image_that_is_found_is_pushed_up_and_a_lost_one_down():
     prototypes = np.array([[[1.0, 0.0]], [[0.0, 1.0]]])
     angles = np.deg2rad([0, 40, 80])  # easy, hard, lost; all are person 0
     groups = np.stack([np.cos(angles), np.sin(angles)], axis=-1)[:, None, :]
-    pushed, found = push(groups, np.full((3, 1), 10.0), prototypes, np.zeros(3, int), 0.0)
-    assert found.tolist() == [True, True, False]
+    pushed, is_rank1 = push(groups, np.full((3, 1), 10.0), prototypes, np.zeros(3, int), 0.0)
+    assert is_rank1.tolist() == [True, True, False]
     assert pushed[1] < pushed[0] < 0 < pushed[2]
     # By hand, 40 degrees: logits 7.660 and 6.428, p of the other 0.2257: -0.2257 x 1.233 = -0.278.
     assert pushed[1] == pytest.approx(-0.278, abs=1e-3)

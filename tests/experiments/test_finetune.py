@@ -5,10 +5,10 @@ import json
 import pytest
 
 from experiments.finetune.__main__ import is_wanted, main
-from experiments.finetune.page import PARTS, cell, difference, spelt, write
+from experiments.finetune.page import COMPONENTS, cell, difference, spelt, write
 from experiments.finetune.plan import IMPORTED, ROWS, evaluation_name, finetune_plan
 from experiments.reproduce.collect import NOT_RUN, Evaluations
-from experiments.reproduce.plan import Wish
+from experiments.reproduce.plan import ReproductionRequest
 from urfr_tf.cli import build_parser
 from urfr_tf.config.load_config import load_config
 
@@ -17,7 +17,7 @@ TAR = "tar@far=1e-3"
 
 
 def plan_of(runs, seeds=(1, 2)):
-    return finetune_plan(Wish(runs, seeds, "finetune_", SOURCES, size=112))
+    return finetune_plan(ReproductionRequest(runs, seeds, "finetune_", SOURCES, size=112))
 
 
 def test_every_command_parses_and_every_need_comes_before(tmp_path, parses):
@@ -25,13 +25,13 @@ def test_every_command_parses_and_every_need_comes_before(tmp_path, parses):
 
 
 def test_every_row_has_a_configuration_that_is_accepted(tmp_path):
-    trained = [piece for piece in plan_of(tmp_path) if "train" in piece.words[2:3]]
+    trained = [job for job in plan_of(tmp_path) if "train" in job.words[2:3]]
     assert len(trained) == 2 * len([row for row in ROWS if not row.trained])
-    for piece in trained:
-        args = build_parser().parse_args(piece.words[2:])
+    for job in trained:
+        args = build_parser().parse_args(job.words[2:])
         config = load_config(args.config, args.set)
-        assert config.seed == int(piece.name[4])
-        row = piece.name.split("/")[1]
+        assert config.seed == int(job.name[4])
+        row = job.name.split("/")[1]
         after = {"urface_pa": "urface-mixed", "urface_long_pa": "urface_long-mixed"}
         start = f"seed{config.seed}/{after[row]}" if row in after else IMPORTED
         assert config.initial_weights == str(tmp_path / start)
@@ -40,29 +40,29 @@ def test_every_row_has_a_configuration_that_is_accepted(tmp_path):
 
 
 def test_a_mixed_row_is_tested_as_mixed_and_trained_once(tmp_path):
-    pieces = {piece.name: piece for piece in plan_of(tmp_path, (1,))}
-    assert "seed1/cosface_va_mixed/train" not in pieces
-    mixed, tested = pieces["seed1/cosface_va_mixed/mix"], pieces["seed1/cosface_va_mixed/evaluate"]
+    jobs = {job.name: job for job in plan_of(tmp_path, (1,))}
+    assert "seed1/cosface_va_mixed/train" not in jobs
+    mixed, tested = jobs["seed1/cosface_va_mixed/mix"], jobs["seed1/cosface_va_mixed/evaluate"]
     assert mixed.needs == ("seed1/cosface_va/train",) and mixed.name in tested.needs
     assert mixed.words[mixed.words.index("--run") + 1] == str(tmp_path / "seed1" / "cosface_va")
     out = mixed.words[mixed.words.index("--out") + 1]
     assert tested.words[tested.words.index("--run") + 1] == out != str(tmp_path / "seed1" / "cosface_va")
-    plain = pieces["seed1/cosface_va/evaluate"]
+    plain = jobs["seed1/cosface_va/evaluate"]
     assert plain.words[plain.words.index("--run") + 1] == str(tmp_path / "seed1" / "cosface_va")
-    assert not any(is_wanted(piece, None, None) for piece in pieces.values() if piece.name.endswith("/mix"))
+    assert not any(is_wanted(job, None, None) for job in jobs.values() if job.name.endswith("/mix"))
 
 
 def test_every_part_names_rows_that_are_there():
     names = {evaluation_name(row, score) for row in ROWS for score in row.scores}
-    assert {name for part in PARTS for name in (part.without, part.having)} <= names
+    assert {name for component in COMPONENTS for name in (component.without, component.having)} <= names
 
 
 def test_rows_and_stages_are_chosen(tmp_path):
-    pieces = plan_of(tmp_path, (1,))
+    jobs = plan_of(tmp_path, (1,))
     row = ROWS[0].name
-    assert [p.name for p in pieces if is_wanted(p, [row], ["train"])] == [f"seed1/{row}/train"]
-    assert [p.name for p in pieces if is_wanted(p, [IMPORTED], None)] == ["imported/evaluate"]
-    assert not any(is_wanted(p, None, None) for p in pieces if p.name.startswith("data/"))
+    assert [p.name for p in jobs if is_wanted(p, [row], ["train"])] == [f"seed1/{row}/train"]
+    assert [p.name for p in jobs if is_wanted(p, [IMPORTED], None)] == ["imported/evaluate"]
+    assert not any(is_wanted(p, None, None) for p in jobs if p.name.startswith("data/"))
 
 
 def test_listing_runs_nothing(tmp_path, capsys):

@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from experiments.finetune.quality import at_random, inputs, regression
-from experiments.finetune.why import PAGE, alike, apart, crops_of, main, rank_correlation, tar, told_apart
+from experiments.finetune.why import (
+    PAGE,
+    alike,
+    crops_of,
+    main,
+    rank_correlation,
+    tar,
+    told_apart,
+    without_mean,
+)
 from urfr_tf import keys
 from urfr_tf.protocols.pairs import open_pairs
 from urfr_tf.runs.load_model import load_model
@@ -22,9 +31,9 @@ def test_rank_correlation_is_spearmans_averaged():
 
 def test_groups_are_alike_by_what_they_share():
     random = np.random.default_rng(0)
-    shared, own = random.normal(0, 1, [200_000, 1]), random.normal(0, 1, [200_000, 4])
+    shared, single = random.normal(0, 1, [200_000, 1]), random.normal(0, 1, [200_000, 4])
     # variance 1 shared, variance 3 of their own: 1 / (1 + 3); standard error of a correlation below 1 / sqrt(200,000)
-    assert alike(shared + np.sqrt(3) * own) == pytest.approx(0.25, abs=0.01)
+    assert alike(shared + np.sqrt(3) * single) == pytest.approx(0.25, abs=0.01)
 
 
 def test_apart_leaves_neither_the_level_of_an_image_nor_of_a_group():
@@ -33,7 +42,7 @@ def test_apart_leaves_neither_the_level_of_an_image_nor_of_a_group():
         np.array([[0.0, 2.0]]),
         np.array([[1.0, -1.0], [-1.0, 1.0]]),
     )
-    np.testing.assert_allclose(apart(image + group + rest), rest, atol=1e-12)
+    np.testing.assert_allclose(without_mean(image + group + rest), rest, atol=1e-12)
 
 
 def test_a_shift_is_told_apart_and_nothing_is_not():
@@ -68,10 +77,10 @@ def test_the_regression_finds_what_is_linear_in_the_direction():
     kernel = random.normal(0, 1, [9, 3])
     quality = 1 - np.exp(-(inputs(features) @ kernel) - 5)
     predict = regression(features[:3000], quality[:3000])
-    found, expected = predict(features[3000:]), -np.log(1 - quality[3000:])
+    predicted, expected = predict(features[3000:]), -np.log(1 - quality[3000:])
     # shrunk by the ridge, 1000 beside 3000 images, and so compared by correlation
     for group in range(3):
-        assert np.corrcoef(found[:, group], expected[:, group])[0, 1] > 0.99
+        assert np.corrcoef(predicted[:, group], expected[:, group])[0, 1] > 0.99
 
 
 def test_every_crop_is_degraded_and_a_seed_gives_the_same():

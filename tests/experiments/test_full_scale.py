@@ -20,10 +20,10 @@ def test_the_rate_is_operations_a_second_over_those_of_an_image():
 
 def test_the_costs_of_full_scale_are_those_of_todays_configurations():
     """docs/figures/plan.json is made by hand: `python -m experiments.reproduce.costs`."""
-    found = read(REPOSITORY / "docs")
+    costs = read(REPOSITORY / "docs")
     alias = aliases("")
-    assert found.keys() == set(ROWS) - set(alias)
-    for row, cost in found.items():
+    assert costs.keys() == set(ROWS) - set(alias)
+    for row, cost in costs.items():
         epochs = config_of(row, "")["train"]["epochs"]
         assert cost["images_seen"] == pytest.approx(epochs * 4.8e6, rel=1e-4)
         assert cost["hours"] == pytest.approx(cost["images_seen"] / round(rate(row)) / 3600)
@@ -32,11 +32,11 @@ def test_the_costs_of_full_scale_are_those_of_todays_configurations():
 
 @pytest.mark.slow
 def test_the_memory_of_full_scale_is_that_of_todays_code(capsys):
-    found = read(REPOSITORY / "docs")
+    costs = read(REPOSITORY / "docs")
     assert main([*plan_words("table2_all_pa"), "--json"]) == 0
     planned = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert planned["images_seen"] == found["table2_all_pa"]["images_seen"]
-    assert planned["needed"] == pytest.approx(found["table2_all_pa"]["needed"], rel=0.1)
+    assert planned["images_seen"] == costs["table2_all_pa"]["images_seen"]
+    assert planned["needed"] == pytest.approx(costs["table2_all_pa"]["needed"], rel=0.1)
 
 
 def test_full_scale_has_memory_and_hours_of_each_row():

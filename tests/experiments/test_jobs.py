@@ -1,4 +1,4 @@
-"""Pieces: real processes that are run once, skipped, failed, stopped by the clock, and timed."""
+"""Jobs: real processes that are run once, skipped, failed, stopped by the clock, and timed."""
 
 import csv
 import os
@@ -13,19 +13,19 @@ from experiments.reproduce.jobs import (
     FAILED,
     LATER,
     STOPPED,
+    Job,
     Ledger,
-    Piece,
     check_sources,
     environment,
-    keys,
-    run_pieces,
-    wanted,
+    hash_jobs,
+    run_jobs,
+    select_jobs,
 )
 from urfr_tf.errors import UrfrError
 
 
-def piece(name, code, *needs):
-    return Piece(name, ("-c", code), needs)
+def job(name, code, *needs):
+    return Job(name, ("-c", code), needs)
 
 
 def count(path):
@@ -35,13 +35,13 @@ def count(path):
 
 def outcomes(folder):
     with open(folder / "time.tsv", encoding="utf-8") as file:
-        return [(row["piece"], row["outcome"]) for row in csv.DictReader(file, delimiter="\t")]
+        return [(row["job"], row["outcome"]) for row in csv.DictReader(file, delimiter="\t")]
 
 
 def test_what_is_done_is_not_run_again(tmp_path):
-    plan = [piece("a", count(tmp_path / "a")), piece("b/c", count(tmp_path / "b"), "a")]
+    plan = [job("a", count(tmp_path / "a")), job("b/c", count(tmp_path / "b"), "a")]
     for _ in range(2):
-        assert run_pieces(plan, plan, tmp_path / "runs", None) == {}
+        assert run_jobs(plan, plan, tmp_path / "runs", None) == {}
     assert (tmp_path / "a").read_text() + (tmp_path / "b").read_text() == "xx"
     assert outcomes(tmp_path / "runs") == [("a", DONE), ("b/c", DONE)]
 
@@ -49,72 +49,72 @@ def test_what_is_done_is_not_run_again(tmp_path):
 def test_a_changed_command_is_run_again_with_all_that_needs_it(tmp_path):
     for number in (1, 2):
         plan = [
-            piece("a", f"{count(tmp_path / 'a')} # {number}"),
-            piece("b", count(tmp_path / "b"), "a"),
-            piece("c", count(tmp_path / "c")),
+            job("a", f"{count(tmp_path / 'a')} # {number}"),
+            job("b", count(tmp_path / "b"), "a"),
+            job("c", count(tmp_path / "c")),
         ]
-        run_pieces(plan, plan, tmp_path / "runs", None)
+        run_jobs(plan, plan, tmp_path / "runs", None)
     assert [(tmp_path / name).read_text() for name in "abc"] == ["xx", "xx", "x"]
 
 
 def test_a_failure_holds_up_only_what_needs_it(tmp_path, capfd):
     plan = [
-        piece("a", "print('why it failed'); raise SystemExit(1)"),
-        piece("b", count(tmp_path / "b"), "a"),
-        piece("c", count(tmp_path / "c")),
+        job("a", "print('why it failed'); raise SystemExit(1)"),
+        job("b", count(tmp_path / "b"), "a"),
+        job("c", count(tmp_path / "c")),
     ]
-    left = run_pieces(plan, plan, tmp_path / "runs", None)
+    left = run_jobs(plan, plan, tmp_path / "runs", None)
     assert left == {"a": FAILED, "b": "waiting for a"}
     assert not (tmp_path / "b").exists()
     assert (tmp_path / "c").exists()
     assert "why it failed" in capfd.readouterr().out
 
 
-def test_the_piece_under_way_is_stopped_when_the_time_is_up_and_goes_on_later(tmp_path):
+def test_the_job_under_way_is_stopped_when_the_time_is_up_and_goes_on_later(tmp_path):
     # It works until there is a file; within the first three seconds there is none.
     go = tmp_path / "go"
     code = f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.05)"
-    plan = [piece("a", code), piece("b", "pass", "a"), piece("c", "pass")]
-    left = run_pieces(plan, plan, tmp_path / "runs", 3.0)
+    plan = [job("a", code), job("b", "pass", "a"), job("c", "pass")]
+    left = run_jobs(plan, plan, tmp_path / "runs", 3.0)
     assert left == {"a": STOPPED, "b": "waiting for a", "c": LATER}
     go.touch()
-    assert run_pieces(plan, plan, tmp_path / "runs", None) == {}
+    assert run_jobs(plan, plan, tmp_path / "runs", None) == {}
     assert outcomes(tmp_path / "runs") == [("a", STOPPED), ("a", DONE), ("b", DONE), ("c", DONE)]
 
 
 def test_no_time_begins_nothing(tmp_path):
-    plan = [piece("a", count(tmp_path / "a"))]
-    assert run_pieces(plan, plan, tmp_path / "runs", 0.0) == {"a": LATER}
+    plan = [job("a", count(tmp_path / "a"))]
+    assert run_jobs(plan, plan, tmp_path / "runs", 0.0) == {"a": LATER}
     assert not (tmp_path / "a").exists()
 
 
-def test_some_pieces_bring_what_they_need_in_the_order_of_the_plan():
-    plan = [piece("a", ""), piece("b", ""), piece("c", "", "a"), piece("d", "", "c")]
-    assert [p.name for p in wanted(plan, ["d"])] == ["a", "c", "d"]
+def test_some_jobs_bring_what_they_need_in_the_order_of_the_plan():
+    plan = [job("a", ""), job("b", ""), job("c", "", "a"), job("d", "", "c")]
+    assert [p.name for p in select_jobs(plan, ["d"])] == ["a", "c", "d"]
 
 
 def test_a_torn_note_does_not_count(tmp_path):
-    plan = [piece("a", "pass")]
+    plan = [job("a", "pass")]
     ledger = Ledger(tmp_path)
-    assert not ledger.is_done(plan[0], keys(plan)["a"])
+    assert not ledger.is_done(plan[0], hash_jobs(plan)["a"])
     (tmp_path / "done").mkdir()
     (tmp_path / "done" / "a.part").write_text("{")
-    assert not ledger.is_done(plan[0], keys(plan)["a"])
+    assert not ledger.is_done(plan[0], hash_jobs(plan)["a"])
 
 
 def test_an_unknown_command_fails_with_its_log(tmp_path, capfd):
-    plan = [Piece("a", ("-m", "no_such_module_anywhere"))]
-    assert run_pieces(plan, plan, tmp_path, None) == {"a": FAILED}
+    plan = [Job("a", ("-m", "no_such_module_anywhere"))]
+    assert run_jobs(plan, plan, tmp_path, None) == {"a": FAILED}
     assert "no_such_module_anywhere" in capfd.readouterr().out
 
 
-def test_a_driver_that_is_told_to_end_ends_the_piece_under_way(tmp_path):
+def test_a_driver_that_is_told_to_end_ends_the_job_under_way(tmp_path):
     pid = tmp_path / "pid"
     script = (
         "import sys\nfrom pathlib import Path\n"
-        "from experiments.reproduce import __main__ as driver\nfrom experiments.reproduce.jobs import Piece\n"
+        "from experiments.reproduce import __main__ as driver\nfrom experiments.reproduce.jobs import Job\n"
         f"code = \"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(600)\"\n"
-        "driver.small_plan = lambda wish: [Piece('data/a', ('-c', code))]\n"
+        "driver.small_plan = lambda request: [Job('data/a', ('-c', code))]\n"
         f"sys.exit(driver.main('small --lfw L --pairs P --gender G --cfp C --runs {tmp_path}'.split()))"
     )
     process = subprocess.Popen([sys.executable, "-c", script], env=environment(), stdout=subprocess.DEVNULL)
@@ -134,7 +134,7 @@ def test_a_file_from_outside_must_be_there_for_what_is_still_to_be_run(tmp_path)
     there, gone = tmp_path / "there", tmp_path / "gone"
     there.touch()
     runs = tmp_path / "runs"
-    plan = [Piece("a", ("-c", "pass", str(there))), Piece("b", ("-c", "pass", str(gone)), ("a",))]
+    plan = [Job("a", ("-c", "pass", str(there))), Job("b", ("-c", "pass", str(gone)), ("a",))]
     sources = {"first": str(there), "second": str(gone), "third": None, "fourth": str(tmp_path / "other")}
     expected = f"^expected a file or folder for --second, but there is nothing at {gone}$"
     with pytest.raises(UrfrError, match=expected):
@@ -144,7 +144,7 @@ def test_a_file_from_outside_must_be_there_for_what_is_still_to_be_run(tmp_path)
         check_sources(plan, plan[:1], runs, sources, always=["third", "fourth"])
     # What is done needs its sources no more.
     gone.touch()
-    run_pieces(plan, plan, runs, None)
+    run_jobs(plan, plan, runs, None)
     gone.unlink()
     check_sources(plan, plan, runs, sources)
 
@@ -164,7 +164,7 @@ def test_a_wrong_path_is_one_sentence_and_no_page_is_touched(tmp_path):
 
 
 def test_what_waits_is_counted_and_not_listed(tmp_path, capfd):
-    plan = [piece("a", "raise SystemExit(1)"), *(piece(name, "pass", "a") for name in "bcd")]
-    run_pieces(plan, plan, tmp_path, None)
+    plan = [job("a", "raise SystemExit(1)"), *(job(name, "pass", "a") for name in "bcd")]
+    run_jobs(plan, plan, tmp_path, None)
     left = [line for line in capfd.readouterr().out.splitlines() if line.startswith("left: ")]
     assert left == ["left: a: failed", "left: 3 more that wait for these or were not begun, from b on"]

@@ -91,11 +91,11 @@ def test_cfp_is_split_between_theta_a_and_the_test(tmp_path):
         text = "".join(f"{n} {name}\n" for n, name in enumerate(names, 1))
         (cfp / f"Protocol/Pair_list_{kind}.txt").write_text(text)
     for fold, (a, b) in {"01": (1, 2), "02": (3, 4)}.items():
-        for part, (same, diff) in {
+        for pose, (same, diff) in {
             "FF": (f"{2 * a - 1},{2 * a}", f"{2 * a},{2 * b}"),
             "FP": (f"{2 * b},{b}", f"{2 * a},{b}"),
         }.items():
-            folder = cfp / "Protocol/Split" / part / fold
+            folder = cfp / "Protocol/Split" / pose / fold
             folder.mkdir(parents=True)
             (folder / "same.txt").write_text(same + "\n")
             (folder / "diff.txt").write_text(diff + "\n")

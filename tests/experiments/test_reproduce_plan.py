@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import yaml
 
-from experiments.reproduce.__main__ import main, parsed, parser
-from experiments.reproduce.ablations import CAUSES, causes_plan
+from experiments.reproduce.__main__ import build_parser as build_command_line
+from experiments.reproduce.__main__ import main, parse_arguments
+from experiments.reproduce.ablations import ABLATIONS, plan_ablations
 from experiments.reproduce.ablations import write as write_causes
 from experiments.reproduce.evaluate import measured
 from experiments.reproduce.full import TESTS, full_plan
-from experiments.reproduce.jobs import wanted
-from experiments.reproduce.plan import ROWS, Wish, aliases
+from experiments.reproduce.jobs import select_jobs
+from experiments.reproduce.plan import ROWS, ReproductionRequest, aliases
 from experiments.reproduce.small import small_plan
 from urfr_tf.cli import build_parser
 from urfr_tf.config.load_config import load_config
@@ -23,8 +24,8 @@ SOURCES = {name: f"/data/{name}" for name in ("lfw", "pairs", "gender", "cfp", "
 
 
 def plan_of(prefix, runs, **changes):
-    wish = Wish(runs, (1, 2), prefix, SOURCES, alias=aliases(prefix), **changes)
-    return wish, (small_plan if prefix else full_plan)(wish)
+    request = ReproductionRequest(runs, (1, 2), prefix, SOURCES, alias=aliases(prefix), **changes)
+    return request, (small_plan if prefix else full_plan)(request)
 
 
 @pytest.mark.parametrize("prefix", ["small_", ""])
@@ -34,14 +35,14 @@ def test_every_command_parses_and_every_need_comes_before(prefix, tmp_path, pars
 
 @pytest.mark.parametrize("prefix", ["small_", ""])
 def test_every_training_has_a_configuration_that_is_accepted(prefix, tmp_path):
-    _, pieces = plan_of(prefix, tmp_path)
-    trained = [piece for piece in pieces if "train" in piece.words[2:3]]
+    _, jobs = plan_of(prefix, tmp_path)
+    trained = [job for job in jobs if "train" in job.words[2:3]]
     # theta_A twice or once; seven rows for two seeds: 3 + 3 is the run of "all"; the small ones have a start.
     assert len(trained) == (2 + 2 * 8 if prefix else 1 + 2 * 7)
-    for piece in trained:
-        args = build_parser().parse_args(piece.words[2:])
+    for job in trained:
+        args = build_parser().parse_args(job.words[2:])
         config = load_config(args.config, args.set)
-        assert config.seed == (int(piece.name[4]) if piece.name.startswith("seed") else 1)
+        assert config.seed == (int(job.name[4]) if job.name.startswith("seed") else 1)
         assert str(tmp_path) in config.data.train
 
 
@@ -51,65 +52,67 @@ def test_the_last_row_of_table_1_is_the_run_of_all(prefix):
 
 
 def test_the_uncertainty_stage_goes_on_from_the_same_seed(tmp_path):
-    wish, pieces = plan_of("small_", tmp_path)
-    piece = next(piece for piece in pieces if piece.name == "seed2/table2_all_pa/train")
-    assert f"initial_weights={wish.run(2, 'table2_all')}" in piece.words
-    assert "seed2/table2_all/train" in piece.needs
+    request, jobs = plan_of("small_", tmp_path)
+    job = next(job for job in jobs if job.name == "seed2/table2_all_pa/train")
+    assert f"initial_weights={request.run(2, 'table2_all')}" in job.words
+    assert "seed2/table2_all/train" in job.needs
 
 
 def test_every_small_row_goes_on_from_the_start_of_its_seed_or_from_what_was_wished_for(tmp_path):
     rows = [row for row in ROWS if row not in (*aliases("small_"), "table2_all_pa")]
-    for overrides, found in (((), "start"), (("initial_weights=IMPORTED",), None)):
-        wish, pieces = plan_of("small_", tmp_path, overrides=overrides)
-        by_name = {piece.name: piece for piece in pieces}
-        assert ("seed2/start/train" in by_name) == (found is not None)
+    for overrides, value_of in (((), "start"), (("initial_weights=IMPORTED",), None)):
+        request, jobs = plan_of("small_", tmp_path, overrides=overrides)
+        by_name = {job.name: job for job in jobs}
+        assert ("seed2/start/train" in by_name) == (value_of is not None)
         for row in rows:
-            piece = by_name[f"seed2/{row}/train"]
-            args = build_parser().parse_args(piece.words[2:])
-            start = str(wish.run(2, found)) if found else "IMPORTED"
+            job = by_name[f"seed2/{row}/train"]
+            args = build_parser().parse_args(job.words[2:])
+            start = str(request.run(2, value_of)) if value_of else "IMPORTED"
             assert load_config(args.config, args.set).initial_weights == start
-            assert ("seed2/start/train" in piece.needs) == (found is not None)
+            assert ("seed2/start/train" in job.needs) == (value_of is not None)
 
 
 def test_causes_change_one_training_each_and_are_measured_on_validation_people(tmp_path, capsys):
-    wish = Wish(tmp_path, (1,), "small_", SOURCES, alias=aliases("small_"))
-    pieces = {piece.name: piece for piece in causes_plan(wish)}
-    for cause in CAUSES:
-        measured_piece = pieces[f"seed1/causes/{cause.name}/validate"]
-        own = cause.sets or cause.after
-        trained = f"seed1/causes/{cause.name}/train" if own else f"seed1/{cause.row}/train"
-        assert measured_piece.needs == (trained, "data/validation_tests")
-        words = measured_piece.words
-        by = "likelihood" if cause.row == "table2_all_pa" else "cosine"
+    request = ReproductionRequest(tmp_path, (1,), "small_", SOURCES, alias=aliases("small_"))
+    jobs = {job.name: job for job in plan_ablations(request)}
+    for ablation in ABLATIONS:
+        measured_job = jobs[f"seed1/ablations/{ablation.name}/validate"]
+        trained_itself = ablation.sets or ablation.after
+        trained = (
+            f"seed1/ablations/{ablation.name}/train" if trained_itself else f"seed1/{ablation.row}/train"
+        )
+        assert measured_job.needs == (trained, "data/validation_tests")
+        words = measured_job.words
+        by = "likelihood" if ablation.row == "table2_all_pa" else "cosine"
         assert words[words.index("--score") + 1] == by
-        args = build_parser().parse_args(pieces[trained].words[2:])
+        args = build_parser().parse_args(jobs[trained].words[2:])
         config = load_config(args.config, args.set)
-        row = "table2_all" if cause.row == "table2_all_pa" else "start"
-        start = tmp_path / "causes" / "seed1" / cause.after if cause.after else wish.run(1, row)
+        row = "table2_all" if ablation.row == "table2_all_pa" else "start"
+        start = tmp_path / "ablations" / "seed1" / ablation.after if ablation.after else request.run(1, row)
         assert config.initial_weights == str(start) and config.seed == 1
-        before = f"seed1/causes/{cause.after}/train" if cause.after else f"seed1/{row}/train"
-        assert [need for need in pieces[trained].needs if need.startswith("seed")] == [before]
-        for setting in cause.sets:
+        before = f"seed1/ablations/{ablation.after}/train" if ablation.after else f"seed1/{row}/train"
+        assert [need for need in jobs[trained].needs if need.startswith("seed")] == [before]
+        for setting in ablation.sets:
             name, _, value = setting.partition("=")
-            found = config
+            value_of = config
             for key in name.split("."):
-                found = found[key] if isinstance(found, dict) else getattr(found, key)
-            assert (list(found) if isinstance(found, tuple) else found) == yaml.safe_load(value)
+                value_of = value_of[key] if isinstance(value_of, dict) else getattr(value_of, key)
+            assert (list(value_of) if isinstance(value_of, tuple) else value_of) == yaml.safe_load(value)
     tests = json.loads(Path(words[words.index("--tests") + 1]).read_text())
     assert all("validation" in words[words.index("--data") + 1] for words in tests.values())
     words = [word for name in ("lfw", "pairs", "gender", "cfp") for word in (f"--{name}", SOURCES[name])]
-    assert main(["small", *words, "--runs", str(tmp_path), "--seeds", "1", "--causes", "--list"]) == 0
+    assert main(["small", *words, "--runs", str(tmp_path), "--seeds", "1", "--ablations", "--list"]) == 0
     listed = capsys.readouterr().out
-    assert "seed1/causes/sums/validate" in listed and "seed1/table2_all/evaluate" not in listed
-    assert "seed1/causes/norm/train" in listed
-    only = ["--seeds", "1", "--causes", "--list", "--only", "sums"]
+    assert "seed1/ablations/sums/validate" in listed and "seed1/table2_all/evaluate" not in listed
+    assert "seed1/ablations/norm/train" in listed
+    only = ["--seeds", "1", "--ablations", "--list", "--only", "sums"]
     assert main(["small", *words, "--runs", str(tmp_path), *only]) == 0
     listed = capsys.readouterr().out
-    assert "seed1/causes/sums/validate" in listed and "seed1/causes/norm" not in listed
+    assert "seed1/ablations/sums/validate" in listed and "seed1/ablations/norm" not in listed
 
 
 @pytest.mark.parametrize(
-    "flags", [["--only", "sums"], ["--causes", "--only", "table2_all"], ["--only", "imported"]]
+    "flags", [["--only", "sums"], ["--ablations", "--only", "table2_all"], ["--only", "imported"]]
 )
 def test_rows_and_causes_are_not_confused(flags, tmp_path, capsys):
     words = [word for name in ("lfw", "pairs", "gender", "cfp") for word in (f"--{name}", SOURCES[name])]
@@ -121,7 +124,7 @@ def test_rows_and_causes_are_not_confused(flags, tmp_path, capsys):
 
 def test_the_page_of_causes_has_its_figures(tmp_path):
     metrics = {"tar@far=1e-2": 0.5, "tar@far=1e-2@blur=7": 0.25}
-    folder = tmp_path / "causes" / "evaluation" / "seed1" / "sums" / "pairs"
+    folder = tmp_path / "ablations" / "evaluation" / "seed1" / "sums" / "pairs"
     folder.mkdir(parents=True)
     (folder / "metrics.json").write_text(json.dumps({"metrics": metrics, "counts": {"images": 9}}))
     write_causes(tmp_path, tmp_path / "docs")
@@ -136,10 +139,12 @@ def test_the_page_of_causes_has_its_figures(tmp_path):
 
 def test_from_imported_weights_every_row_has_their_network_and_a_lower_rate(tmp_path, parses):
     sources = {**SOURCES, "weights": "/data/net-0000.params"}
-    wish = Wish(tmp_path, (2,), "small_", sources, overrides=("train.epochs=9",), alias=aliases("small_"))
-    pieces = small_plan(wish)
-    parses(pieces, tmp_path)
-    by_name = {piece.name: piece for piece in pieces}
+    request = ReproductionRequest(
+        tmp_path, (2,), "small_", sources, overrides=("train.epochs=9",), alias=aliases("small_")
+    )
+    jobs = small_plan(request)
+    parses(jobs, tmp_path)
+    by_name = {job.name: job for job in jobs}
     assert "/data/net-0000.params" in by_name["weights/import"].words
     assert "seed2/start/train" not in by_name
     # It is the same for every seed, and tested once.
@@ -147,8 +152,8 @@ def test_from_imported_weights_every_row_has_their_network_and_a_lower_rate(tmp_
     assert measured_start.words[measured_start.words.index("--run") + 1] == str(tmp_path / "imported")
     assert {"weights/import", "data/tests"} <= set(measured_start.needs)
     # An export has no norm: what needs it asks the run folder, of the rows that it is compared in.
-    asked = {name: piece for name, piece in by_name.items() if "--run-tests" in piece.words}
-    assert sorted(asked) == [
+    with_run_tests = {name: job for name, job in by_name.items() if "--run-tests" in job.words}
+    assert sorted(with_run_tests) == [
         "seed0/imported/evaluate",
         *(f"seed2/table2_{row}/evaluate" for row in ("all_pa", "baseline", "baseline_va")),
     ]
@@ -160,16 +165,16 @@ def test_from_imported_weights_every_row_has_their_network_and_a_lower_rate(tmp_
     assert all(test[-4:] == ["--score", "weighted", "--weight", "norm"] for test in of_run.values())
     assert not any("norm" in test for test in others.values())
     for row in set(ROWS) - set(aliases("small_")):
-        piece = by_name[f"seed2/{row}/train"]
-        config = load_config(
-            *(vars(build_parser().parse_args(piece.words[2:]))[k] for k in ("config", "set"))
-        )
+        job = by_name[f"seed2/{row}/train"]
+        config = load_config(*(vars(build_parser().parse_args(job.words[2:]))[k] for k in ("config", "set")))
         assert (config.model.backbone, config.model.input_size) == ("mobilefacenet", 112)
         assert config.train.epochs == 9  # what was wished for comes last
         staged = row == "table2_all_pa"
-        assert config.initial_weights == str(wish.run(2, "table2_all") if staged else tmp_path / "imported")
+        assert config.initial_weights == str(
+            request.run(2, "table2_all") if staged else tmp_path / "imported"
+        )
         assert config.train.freeze_batch_norm == ("none" if staged else "all")
-        assert ("weights/import" in piece.needs) != staged
+        assert ("weights/import" in job.needs) != staged
 
 
 def test_weights_bring_larger_crops_and_a_name(tmp_path, capsys):
@@ -183,29 +188,29 @@ def test_weights_bring_larger_crops_and_a_name(tmp_path, capsys):
     assert "seed0/imported/evaluate" in listed and "seed1/" not in listed
     assert main(["small", *words, *only, "table2_all"]) == 0
     assert "seed0/imported/evaluate" not in capsys.readouterr().out
-    args = parsed(["small", *words, "--weights", "W"])
+    args = parse_arguments(["small", *words, "--weights", "W"])
     assert args.name == "imported"
-    assert parsed(["small", *words, "--weights", "W", "--name", "mine"]).name == "mine"
+    assert parse_arguments(["small", *words, "--weights", "W", "--name", "mine"]).name == "mine"
 
 
 def test_theta_a_sees_crops_of_one_size_whatever_those_of_the_rows_are(tmp_path):
-    for size, own, scale in ((112, "72", ["--scale-to", "72"]), (72, "72", []), (48, "48", [])):
-        pieces = {piece.name: piece for piece in plan_of("small_", tmp_path, size=size)[1]}
+    for size, trained_itself, scale in ((112, "72", ["--scale-to", "72"]), (72, "72", []), (48, "48", [])):
+        jobs = {job.name: job for job in plan_of("small_", tmp_path, size=size)[1]}
         for name in ("gender_train", "gender_validation", "profile_train", "profile_validation"):
-            words = pieces[f"data/{name}"].words
-            assert words[words.index("--size") + 1] == own
+            words = jobs[f"data/{name}"].words
+            assert words[words.index("--size") + 1] == trained_itself
         # What is cut from both sets before it is scaled has one sharpness.
         for name in ("cfp_mined", "train", "validation", "test"):
-            words = pieces[f"data/{name}"].words
+            words = jobs[f"data/{name}"].words
             assert words[words.index("--size") + 1] == str(size)
         for name in ("gender", "profile"):
-            words = list(pieces[f"mine/{name}"].words)
+            words = list(jobs[f"mine/{name}"].words)
             assert words[words.index("--data") + 2 :] == scale
 
 
 def test_only_rows_with_mined_variations_wait_for_them(tmp_path):
-    _, pieces = plan_of("small_", tmp_path)
-    needs = {piece.name: piece.needs for piece in pieces}
+    _, jobs = plan_of("small_", tmp_path)
+    needs = {job.name: job.needs for job in jobs}
     assert {row for row in ROWS if "mine/gender" in needs.get(f"seed1/{row}/train", ())} == {
         "table1_3_1",
         "table2_all",
@@ -213,10 +218,10 @@ def test_only_rows_with_mined_variations_wait_for_them(tmp_path):
 
 
 def test_a_single_row_brings_every_label_with_it(tmp_path):
-    _, pieces = plan_of("small_", tmp_path)
-    chosen = {piece.name for piece in wanted(pieces, ["seed1/table2_all_pa/evaluate"])}
+    _, jobs = plan_of("small_", tmp_path)
+    chosen = {job.name for job in select_jobs(jobs, ["seed1/table2_all_pa/evaluate"])}
     # Everything of the data stage serves the whole method.
-    assert {piece.name for piece in pieces if not piece.name.startswith("seed")} <= chosen
+    assert {job.name for job in jobs if not job.name.startswith("seed")} <= chosen
 
 
 def test_listing_runs_nothing(tmp_path, capsys):
@@ -246,7 +251,7 @@ def test_the_page_is_written_where_the_command_is_given(tmp_path, monkeypatch, n
 
 
 def test_seeds_are_three_unless_said_otherwise():
-    assert parser().parse_args(["full", "--ms1m", "M", "--celeba", "C"]).seeds == [1, 2, 3]
+    assert build_command_line().parse_args(["full", "--ms1m", "M", "--celeba", "C"]).seeds == [1, 2, 3]
 
 
 def test_figures_of_other_weights_do_not_count(tmp_path):

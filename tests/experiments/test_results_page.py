@@ -54,11 +54,11 @@ def runs(tmp_path):
         {"tar_male": 0.5, "tar_female": 0.6, "far_male": 0.01, "far_female": 0.03},
     )
     (runs / "time.tsv").write_text(
-        "began\tpiece\tseconds\toutcome\n"
+        "began\tjob\tseconds\toutcome\n"
         "2026-01-01T00:00:00Z\tseed1/table2_all/train\t1000.0\tstopped\n"
         "2026-01-01T01:00:00Z\tseed1/table2_all/train\t800.0\tdone\n"
         "2026-01-01T02:00:00Z\tdata/lists\t1800.0\tdone\n"
-        "2026-01-01T03:00:00Z\tseed1/causes/quarter/train\t900.0\tdone\n"
+        "2026-01-01T03:00:00Z\tseed1/ablations/quarter/train\t900.0\tdone\n"
     )
     return runs
 
@@ -71,9 +71,9 @@ def page(runs, tmp_path):
 
 
 def line(page, *words):
-    found = [each for each in page.splitlines() if all(word in each for word in words)]
-    assert len(found) == 1, found
-    return found[0]
+    lines = [each for each in page.splitlines() if all(word in each for word in words)]
+    assert len(lines) == 1, lines
+    return lines[0]
 
 
 def section(page, title):
@@ -159,7 +159,7 @@ def test_the_head_tells_how_much_a_test_rests_on(page):
 
 
 def test_the_time_of_all_attempts_is_added(runs, page):
-    # 1,000 + 800 s of training and 1,800 s of lists: 1 hour, half of it training; the cause is of another page.
+    # 1,000 + 800 s of training and 1,800 s of lists: 1 hour, half of it training; the ablation is of another page.
     assert times(runs)["seed1/table2_all/train"] == 1800
     assert "1.00 hours, of which training of the rows 0.50" in page
     assert "made-up, 2 cores" in page
@@ -169,13 +169,13 @@ def test_the_time_of_all_attempts_is_added(runs, page):
 def test_what_somebody_saw_stands_below_the_pictures_of_the_same_figures_only(runs, tmp_path, capsys):
     notes, page = tmp_path / "docs/results/seen.md", tmp_path / "docs/results.md"
     write("small", runs, tmp_path / "docs")
-    asked = re.search(r"no first line of .*seen\.md says `(figures [0-9a-f]{8})`", capsys.readouterr().out)
-    notes.write_text(f"Looked at today, {asked[1]}.\n\nTwo heaps.\n")
+    match = re.search(r"no first line of .*seen\.md says `(figures [0-9a-f]{8})`", capsys.readouterr().out)
+    notes.write_text(f"Looked at today, {match[1]}.\n\nTwo heaps.\n")
     write("small", runs, tmp_path / "docs")
-    assert f"### What is seen in them\n\nLooked at today, {asked[1]}.\n\nTwo heaps.\n" in page.read_text()
+    assert f"### What is seen in them\n\nLooked at today, {match[1]}.\n\nTwo heaps.\n" in page.read_text()
     # The same figures, kept, from another machine: the sentences are about them as well.
     figures = tmp_path / "docs/figures/results.json"
-    write("small", tmp_path / "gone", tmp_path / "docs", kept=figures)
+    write("small", tmp_path / "gone", tmp_path / "docs", earlier_figures=figures)
     assert "Two heaps." in page.read_text()
     # A figure more: they are about other pictures.
     put(runs, 4, "table2_all", "lfw", {"accuracy": 0.75})
@@ -186,11 +186,11 @@ def test_what_somebody_saw_stands_below_the_pictures_of_the_same_figures_only(ru
 
 def test_figures_of_a_machine_that_is_gone_count_beside_those_that_are_here(runs, tmp_path):
     write("small", runs, tmp_path / "there")
-    kept, here = tmp_path / "there/figures/results.json", tmp_path / "here"
+    earlier_figures, here = tmp_path / "there/figures/results.json", tmp_path / "here"
     # Seed 4 is measured here: .46; .40 .42 .44 were there. Mean .43, deviation sqrt((9+1+1+9)/3) = 2.58 points.
     put(here, 4, "table2_baseline", "ijbs", {"s2s/rank1": 0.46})
-    (here / "time.tsv").write_text("began\tpiece\tseconds\toutcome\nx\tdata/test\t1800.0\tdone\n")
-    write("small", here, tmp_path / "both", kept=kept)
+    (here / "time.tsv").write_text("began\tjob\tseconds\toutcome\nx\tdata/test\t1800.0\tdone\n")
+    write("small", here, tmp_path / "both", earlier_figures=earlier_figures)
     page = (tmp_path / "both/results.md").read_text(encoding="utf-8")
     assert line(section(page, "Surveillance to single"), "| Baseline |").startswith(
         "| Baseline | 43.0 ± 2.6 (4) |"
@@ -198,7 +198,7 @@ def test_figures_of_a_machine_that_is_gone_count_beside_those_that_are_here(runs
     # An hour there, half an hour here.
     assert "1.50 hours, of which training of the rows 0.50" in page
     assert "20.0 ± 0.0 (3) thin" in page
-    again = Evaluations(tmp_path / "nothing", {}, kept=tmp_path / "both/figures/results.json")
+    again = Evaluations(tmp_path / "nothing", {}, earlier_figures=tmp_path / "both/figures/results.json")
     assert again.seeds == [1, 2, 3, 4]
 
 
@@ -207,19 +207,21 @@ def test_a_picture_whose_runs_are_elsewhere_stays_with_its_caption(runs, tmp_pat
     put(runs, 2, "table2_all", "pictures", {}, confidence_clean=values, confidence_blur=values - 1)
     docs = tmp_path / "docs"
     write("small", runs, docs)
-    picture, kept = docs / "results/confidence.png", docs / "figures/results.json"
+    picture, earlier_figures = docs / "results/confidence.png", docs / "figures/results.json"
     drawn, shown = picture.read_bytes(), "row all. Seed 2."
     assert shown in (docs / "results.md").read_text(encoding="utf-8")
-    write("small", tmp_path / "gone", docs, kept=kept)
-    write("small", tmp_path / "gone", docs, kept=kept)  # also from what was kept of what was kept
+    write("small", tmp_path / "gone", docs, earlier_figures=earlier_figures)
+    write(
+        "small", tmp_path / "gone", docs, earlier_figures=earlier_figures
+    )  # also from what was kept of what was kept
     assert shown in (docs / "results.md").read_text(encoding="utf-8") and picture.read_bytes() == drawn
     # Beside other docs, whose picture may be another one, there is no caption; runs that are there draw their own.
     (tmp_path / "other/results").mkdir(parents=True)
     (tmp_path / "other/results/confidence.png").write_bytes(b"another")
-    write("small", tmp_path / "gone", tmp_path / "other", kept=kept)
+    write("small", tmp_path / "gone", tmp_path / "other", earlier_figures=earlier_figures)
     assert shown not in (tmp_path / "other/results.md").read_text(encoding="utf-8")
     put(tmp_path / "here", 3, "table2_all", "pictures", {}, confidence_clean=values, confidence_blur=values)
-    write("small", tmp_path / "here", docs, kept=kept)
+    write("small", tmp_path / "here", docs, earlier_figures=earlier_figures)
     text = (docs / "results.md").read_text(encoding="utf-8")
     assert shown not in text and "row all. Seed 3." in text and picture.read_bytes() != drawn
 
@@ -227,14 +229,16 @@ def test_a_picture_whose_runs_are_elsewhere_stays_with_its_caption(runs, tmp_pat
 def test_what_is_here_takes_the_place_of_what_was_kept(runs, tmp_path):
     write("small", runs, tmp_path / "there")
     put(tmp_path / "here", 1, "table2_baseline", "ijbs", {"s2s/rank1": 0.5})
-    kept = Evaluations(tmp_path / "here", {}, kept=tmp_path / "there/figures/results.json")
-    assert kept.spread("table2_baseline", "ijbs", "s2s/rank1").values == {1: 0.5, 2: 0.42, 3: 0.44}
+    earlier_figures = Evaluations(
+        tmp_path / "here", {}, earlier_figures=tmp_path / "there/figures/results.json"
+    )
+    assert earlier_figures.spread("table2_baseline", "ijbs", "s2s/rank1").values == {1: 0.5, 2: 0.42, 3: 0.44}
 
 
 def test_figures_that_are_none_are_refused(tmp_path):
     (tmp_path / "other.json").write_text("[]")
     with pytest.raises(UrfrError, match="expected `figures` and `seconds` in .*other.json"):
-        Evaluations(tmp_path, {}, kept=tmp_path / "other.json")
+        Evaluations(tmp_path, {}, earlier_figures=tmp_path / "other.json")
 
 
 def test_rows_of_one_configuration_share_their_run(runs):
@@ -269,13 +273,18 @@ def test_curves_are_kept_with_the_figures_and_captions_name_their_seeds(runs, pa
     # Seeds 1 to 3 have a CMC and seed 1 alone has LFW. Drawn again from what was kept, with one more seed.
     assert "identified within the rank, mean over the seeds whose curve is known. Seeds 1, 2, 3.\n" in page
     assert "lines their standard deviation. Seed 1.\n" in page
-    kept, here = tmp_path / "docs/figures/results.json", tmp_path / "here"
-    assert write("small", here, tmp_path / "again", kept=kept)[0].read_text(encoding="utf-8") == page
+    earlier_figures, here = tmp_path / "docs/figures/results.json", tmp_path / "here"
+    assert (
+        write("small", here, tmp_path / "again", earlier_figures=earlier_figures)[0].read_text(
+            encoding="utf-8"
+        )
+        == page
+    )
     put(here, 4, "table2_baseline", "ijbs", {"s2s/rank1": 0.5}, **{"s2s/cmc": np.array([0.5, 0.75])})
-    both = Evaluations(here, {}, kept=kept)
+    both = Evaluations(here, {}, earlier_figures=earlier_figures)
     assert [both.curve(seed, "table2_baseline") for seed in (1, 4)] == [[0.4, 0.9, 1.0], [0.5, 0.75]]
     assert both.curve(5, "table2_baseline") == both.curve(1, "table2_baseline_va") == []
-    write("small", here, tmp_path / "again", kept=kept)
+    write("small", here, tmp_path / "again", earlier_figures=earlier_figures)
     assert "whose curve is known. Seeds 1, 2, 3, 4.\n" in (tmp_path / "again/results.md").read_text()
 
 
@@ -285,9 +294,9 @@ def test_without_any_figure_a_page_that_is_there_stays(page, tmp_path, capsys):
     write_causes(tmp_path / "nothing", tmp_path / "docs")
     assert write_finetuning(tmp_path / "nothing", tmp_path / "docs") == []
     assert {path: path.read_bytes() for path in (tmp_path / "docs").rglob("*.*")} == before
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for name in ("results", "causes", "finetuning_results"):
-        assert f"has been evaluated yet: {tmp_path / 'docs' / name}.md is left as it was\n" in said
+        assert f"has been evaluated yet: {tmp_path / 'docs' / name}.md is left as it was\n" in output
 
 
 def test_the_model_card_compares_men_and_women(page, tmp_path):

@@ -65,13 +65,13 @@ def test_no_searched_frame_is_of_an_enrolled_image(people, ijbs):
     # Person 8: images 0 to 3 booked, videos of 4, 5 and 6 in this order; each frame is nearest to its own image.
     folder = ijbs / "images/8"
     videos = sorted({int(path.name.split("_")[1]) for path in folder.glob("videos_*")})
-    own = np.stack([face.image.astype(np.float32).mean(axis=(0, 1)) for face in people["p7"]])
+    colours = np.stack([face.image.astype(np.float32).mean(axis=(0, 1)) for face in people["p7"]])
     for video, expected in zip(videos, (4, 5, 6, 0), strict=True):
         frames = [cv2.imread(str(path))[..., ::-1] for path in sorted(folder.glob(f"videos_{video}_*"))]
         assert len(frames) == 4
         # Compare where nothing was blacked out, by mean colour of what is left.
         left = [frame[frame.sum(axis=-1) > 0].mean(axis=0) for frame in frames]
-        nearest = np.bincount([int(((own - colour) ** 2).sum(axis=1).argmin()) for colour in left])
+        nearest = np.bincount([int(((colours - colour) ** 2).sum(axis=1).argmin()) for colour in left])
         assert nearest.argmax() == expected
 
 
@@ -96,12 +96,12 @@ def test_plans_keep_their_ranges_and_probabilities():
 
 def test_half_of_the_frames_are_lost_and_the_others_stay():
     names = [f"videos_{n}_000000" for n in range(2000)]
-    plans, kept = [frame_plan(0, name, LOST) for name in names], [frame_plan(0, name) for name in names]
+    plans, intact = [frame_plan(0, name, LOST) for name in names], [frame_plan(0, name) for name in names]
     lost = [int(plan["resolution"]) for plan in plans if plan["resolution"] < 16]
     assert set(lost) == {4, 5, 6}
     # 2,000 draws of probability 0.5: five standard deviations are 5 * 0.5 / sqrt(2000) = 0.056.
     assert abs(len(lost) / len(names) - 0.5) < 0.056
-    for plan, same in zip(plans, kept, strict=True):
+    for plan, same in zip(plans, intact, strict=True):
         if plan["resolution"] >= 16:
             assert str(plan) == str(same)
         else:
