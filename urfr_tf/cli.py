@@ -32,7 +32,8 @@ COMMANDS = (
     "bench",
 )
 
-_MODULES = {"import": "import_", "data-service": "data_service"}
+# The subcommands whose name is no name of a module.
+_MODULES = {"import": "import_weights", "data-service": "data_service"}
 
 
 def build_parser() -> argparse.ArgumentParser:

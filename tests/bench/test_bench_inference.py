@@ -46,6 +46,6 @@ def test_summary_and_sizes(tmp_path):
 def test_the_command_knows_it():
     parser = argparse.ArgumentParser()
     bench.arguments(parser)
-    assert parser.parse_args(["inference", "--json"]).part == "inference"
+    assert parser.parse_args(["inference", "--json"]).benchmark == "inference"
     with pytest.raises(SystemExit):
         parser.parse_args(["nothing"])

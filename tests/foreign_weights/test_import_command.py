@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from urfr_tf import load
-from urfr_tf.commands import import_
+from urfr_tf.commands import import_weights
 from urfr_tf.errors import UrfrError
 from urfr_tf.runs.load_run import load_network
 
 
 def run(*words):
     parser = argparse.ArgumentParser()
-    import_.arguments(parser)
-    return import_.run(parser.parse_args([str(word) for word in words]))
+    import_weights.arguments(parser)
+    return import_weights.run(parser.parse_args([str(word) for word in words]))
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,11 @@
-"""`urfr bench`: measures parts of the project on this machine, as ratios within one run."""
+"""`urfr bench`: measures the project on this machine, as ratios within one run."""
 
 import argparse
 
 HELP = "measure speed on this machine, as ratios within one run"
-PARTS = {
-    "step": "training steps: URFace against CosFace; images/s, share of the machine's peak and memory of IR networks",
+BENCHMARKS = {
+    "step": "training steps: URFace against CosFace; images/s, share of the machine's peak and memory of IR "
+    "networks",
     "data": "the input pipeline: crop, flip and each variation against decoding alone",
     "head": "the prototypes' step against the number of identities: dense, sampled, sharded",
     "inference": "exported formats at batch 1 and 32, with ai-edge-litert and ONNX Runtime as peers",
@@ -14,7 +15,11 @@ PARTS = {
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
-    parser.add_argument("part", choices=PARTS, help="; ".join(f"{k}: {v}" for k, v in PARTS.items()))
+    parser.add_argument(
+        "benchmark",
+        choices=BENCHMARKS,
+        help="; ".join(f"{name}: {text}" for name, text in BENCHMARKS.items()),
+    )
     parser.add_argument(
         "--repeat", type=int, default=5, metavar="N", help="rounds of measurement (default: 5)"
     )
@@ -43,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         raise UrfrError(f"expected --repeat of at least 1, but got {args.repeat}")
     if args.threads is not None and args.threads < 1:
         raise UrfrError(f"expected --threads of at least 1, but got {args.threads}")
-    result = importlib.import_module(f"urfr_tf.bench.{args.part}").run(args)
+    result = importlib.import_module(f"urfr_tf.bench.{args.benchmark}").run(args)
     if args.json:
         print(json.dumps(result))
         return 0

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-from typing import Any
 
 HELP = "turn a source of face images into shards with a manifest"
 
@@ -90,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _positive(text: str) -> Any:
+def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected a number of at least 1, but got {text}")
