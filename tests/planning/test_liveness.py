@@ -1,4 +1,4 @@
-"""Bytes alive in small graphs, counted by hand. Unless they say so, tensors are float32 [256], 1,024 bytes."""
+"""Bytes alive in small graphs, counted by hand. Tensors without a shape are float32 [256], 1,024 bytes."""
 
 import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph

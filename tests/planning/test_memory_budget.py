@@ -12,7 +12,7 @@ from urfr_tf.planning.memory_budget import MemoryBudget, alternatives, cannot_fi
 
 
 def test_what_must_be_kept_rules_settings_out_without_a_plan(planned):
-    """100 bytes an image: 8 images need 800, and there are 450, 9 tenths of 500. 4 images (400) are planned."""
+    """100 bytes an image: 8 images need 800, and 9 tenths of 500 are 450. 4 images (400) are planned."""
     large = dataclasses.replace(planned, kept_per_image=100)
     budget = MemoryBudget(500, True)
     assert cannot_fit(large, budget, {"head.sample_count": 8192})
@@ -39,7 +39,7 @@ def test_what_cannot_fit_is_refused_with_the_setting(planned, monkeypatch):
     large = scaled(planned.config, planned.data, 1)
     check_fit(large, MemoryBudget(1200, True))  # a tenth of 1,200 is spared: 1,080
     check_fit(large, MemoryBudget(None, False))
-    # A batch of 4 needs 525, one of 2 needs 262. The smaller change is named. The precision changes nothing here.
+    # A batch of 4 needs 525, one of 2 needs 262. The smaller change is named. The precision changes nothing.
     message = (
         r"^small needs about 1\.0 KiB, but each of the devices can give 540 B; "
         r"what would fit is data\.batch_size: 4$"

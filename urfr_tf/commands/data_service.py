@@ -8,10 +8,13 @@ HELP = "serve training batches from other processes or machines: a dispatcher an
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
     roles = parser.add_subparsers(dest="role", required=True, metavar="ROLE")
-    dispatcher = roles.add_parser("dispatcher", help="tells workers and training of each other; one of them")
+    dispatcher = roles.add_parser("dispatcher", help="connects the workers with the training; one of them")
     dispatcher.add_argument("--port", type=_port, required=True)
     dispatcher.add_argument(
-        "--workers", required=True, metavar="HOST:PORT,...", help="where the workers are, for ever, in order"
+        "--workers",
+        required=True,
+        metavar="HOST:PORT,...",
+        help="addresses of all workers, always in the same order",
     )
     dispatcher.add_argument(
         "--work-dir", metavar="DIR", help="keep a journal here, with which it can be started again"
@@ -25,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serves until it is told to stop; returns 0.
+    """Serves until SIGINT or SIGTERM comes; returns 0.
 
     Raises:
         UrfrError: what `urfr_tf.training.data_service` refuses.

@@ -15,11 +15,11 @@ Server: TypeAlias = tf.data.experimental.service.DispatchServer | tf.data.experi
 
 
 def start_dispatcher(port: int, workers: str, work_dir: str | None) -> Server:
-    """Starts the process that tells workers and training of each other.
+    """Starts the process that connects the workers with the training.
 
     Args:
         port: the port it listens on.
-        workers: HOST:PORT of each worker, separated by commas. They stay the same in the same order.
+        workers: HOST:PORT of each worker, separated by commas. The list must stay the same.
         work_dir: a folder for its journal, with which it can be started again; None for no journal.
 
     Raises:

@@ -30,9 +30,8 @@ def resolve_precision(config: Experiment, run_dir: str | Path | None = None) -> 
     else:
         precision, reason = choose_precision(compute_capabilities(), processor_flags())
     tree = config.as_dict()
-    return from_dict(
-        {**tree, "runtime": {**tree["runtime"], "precision": precision}}, "runtime.precision"
-    ), reason
+    tree = {**tree, "runtime": {**tree["runtime"], "precision": precision}}
+    return from_dict(tree, "runtime.precision"), reason
 
 
 def choose_precision(capabilities: list[tuple[int, int]], flags: frozenset[str]) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from urfr_tf import keys
 from urfr_tf.config.tree import Experiment
 from urfr_tf.data.manifest import Manifest, load_manifest
 from urfr_tf.data.stream.evaluation_stream import evaluation_dataset
+from urfr_tf.data.stream.record_store import Tensors
 from urfr_tf.data.stream.soft_labels import check_soft_labels
 from urfr_tf.metrics.arrays import Float32s
 from urfr_tf.models.attribute_network import FEATURES, attribute_network
@@ -18,7 +19,7 @@ from urfr_tf.training.addons import LearningRate
 from urfr_tf.training.optimizers import build_optimizer
 from urfr_tf.training.strategy import needs_synchronized_norms
 from urfr_tf.training.tasks.batches import configured_batches
-from urfr_tf.training.tasks.task import Batch, Embed, Measure, Task, Tensors
+from urfr_tf.training.tasks.task import Batch, Embed, Measure, Task
 
 
 def build_task(

@@ -109,8 +109,8 @@ def build_teacher(
     """
     if keys.EMBEDDING in fresh_layers:
         raise UrfrError(
-            "expected an embedding that continues the one of initial_weights, because loss.teacher weighs the "
-            f"distance from it, but {config.initial_weights} has another width"
+            "expected an embedding that continues the one of initial_weights, because loss.teacher weighs "
+            f"the distance from it, but {config.initial_weights} has another width"
         )
     teacher = embedding_network(config.model, config.confidence)
     if load:

@@ -7,10 +7,9 @@ from typing import Protocol, TypeAlias
 import keras
 import tensorflow as tf
 
+from urfr_tf.data.stream.record_store import Tensors
 from urfr_tf.metrics.arrays import Float32s
 
-# Tensors by the names of keys.py.
-Tensors: TypeAlias = dict[str, tf.Tensor]
 # ({image, label, ...}, {variation, ...}) of one step, as the pipeline gives it and `train_step` takes it.
 Batch: TypeAlias = tuple[Tensors, Tensors]
 # float32 images [B, S, S, 3] in 0..255 -> the outputs of the inference graph by their names.
