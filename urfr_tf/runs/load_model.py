@@ -5,6 +5,7 @@ from pathlib import Path
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.runs.embedder import Embedder
+from urfr_tf.system.extras import name_missing_extra
 
 _KINDS = "a run folder, a SavedModel folder or a .tflite file"
 
@@ -35,7 +36,8 @@ def load_model(path: str | os.PathLike[str], bulk: bool = False) -> Embedder:
 
         return load_saved_model(saved_model)
     if (model / "config.yaml").is_file():
-        from urfr_tf.runs.load_run import load_run
+        with name_missing_extra("a run folder"):
+            from urfr_tf.runs.load_run import load_run
 
         return load_run(model, bulk)
     what = "holds neither config.yaml nor saved_model.pb" if any(model.iterdir()) else "is empty"
