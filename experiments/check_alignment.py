@@ -36,8 +36,8 @@ import tensorflow as tf  # noqa: E402
 from urfr_tf.data.images import MAX_BYTES, decode_image  # noqa: E402
 from urfr_tf.data.sources import archive, cfp  # noqa: E402
 from urfr_tf.data.sources.item import Item, read_item  # noqa: E402
-from urfr_tf.faces.align import align, crop_matrix, transform_points  # noqa: E402
-from urfr_tf.faces.detect import Detector, Face, choose  # noqa: E402
+from urfr_tf.faces.align import align_face, crop_matrix, transform_points  # noqa: E402
+from urfr_tf.faces.detect import Detector, Face, choose_face  # noqa: E402
 from urfr_tf.faces.template import five_points  # noqa: E402
 
 BATCH = 32
@@ -96,7 +96,7 @@ def measure(detector: Detector, photos: list[Photograph], rule: str) -> dict[str
         wall += time.perf_counter() - start[0]
         busy += time.process_time() - start[1]
         for photo, image, faces in zip(some, images, results, strict=True):
-            photo.face = choose(faces, image.shape, rule)
+            photo.face = choose_face(faces, image.shape, rule)
             several += len(faces) > 1
     detected = [photo for photo in photos if photo.face is not None]
     return {
@@ -176,8 +176,8 @@ def write_sheets(folder: Path, name: str, photos: list[Photograph]) -> None:
 
     spaced = detected[:: max(1, len(detected) // 160)][:160]
     sheets = {
-        "spaced": [align(photo.pixels(), photo.face.points) for photo in spaced],
-        "misfit": [align(p.pixels(), p.face.points) for p in sorted(detected, key=misfit)[:-81:-1]],
+        "spaced": [align_face(photo.pixels(), photo.face.points) for photo in spaced],
+        "misfit": [align_face(p.pixels(), p.face.points) for p in sorted(detected, key=misfit)[:-81:-1]],
         "missed": [cv2.resize(p.pixels(), (112, 112)) for p in photos if p.face is None][:80],
     }
     for kind, tiles in sheets.items():

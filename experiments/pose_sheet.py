@@ -14,8 +14,8 @@ import numpy as np
 
 from urfr_tf.augment.pose import turn
 from urfr_tf.data.sources import orl
-from urfr_tf.faces.align import align, crop_matrix, transform_points
-from urfr_tf.faces.detect import Detector, choose
+from urfr_tf.faces.align import align_face, crop_matrix, transform_points
+from urfr_tf.faces.detect import Detector, choose_face
 from urfr_tf.visualize.face_tiles import tile_faces
 
 PEOPLE = (1, 2, 5, 8, 12, 13, 20, 32)
@@ -30,9 +30,9 @@ def crops(people: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         for number in range(1, 11):
             file = Path(orl.find()) / f"s{person}" / f"{number}.pgm"
             photograph = cv2.cvtColor(cv2.imread(str(file), cv2.IMREAD_GRAYSCALE), cv2.COLOR_GRAY2RGB)
-            face = choose(detector.detect([photograph])[0], photograph.shape, "largest")
+            face = choose_face(detector.detect([photograph])[0], photograph.shape, "largest")
             if face is not None:
-                images.append(align(photograph, face.points, SIZE))
+                images.append(align_face(photograph, face.points, SIZE))
                 points.append(transform_points(face.points, crop_matrix(face.points, SIZE)).ravel())
                 break
     return np.float32(images), np.float32(points)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from urfr_tf.data.preparation.crops import CropSettings
+from urfr_tf.data.cropper import CropSettings
 from urfr_tf.errors import UrfrError
 from urfr_tf.evaluation.degradations import Degradation
 from urfr_tf.evaluation.embedding import Model, Pixels, embed_images

@@ -26,7 +26,7 @@ from experiments.reproduce.captions import cosine_of_strangers
 from experiments.reproduce.plan import IJBS, IJBS_LOST
 from experiments.reproduce.surveillance import LOST, LOST_SIZE, frame_plan
 from experiments.reproduce.tables import SEARCHES, table
-from urfr_tf.data.preparation.crops import CropSettings
+from urfr_tf.data.cropper import CropSettings
 from urfr_tf.evaluation.embedding import embed_images
 from urfr_tf.evaluation.measurement import plan_measurement
 from urfr_tf.evaluation.request import EvaluationRequest

@@ -6,7 +6,7 @@ import pytest
 @pytest.fixture
 def prepared(tmp_path):
     """A function (kind, path, **settings) -> (folder, what was said): runs `prepare` in this process."""
-    from urfr_tf.data.preparation.crops import CropSettings
+    from urfr_tf.data.cropper import CropSettings
     from urfr_tf.data.preparation.job import Job
     from urfr_tf.data.preparation.prepare import prepare
     from urfr_tf.data.sources import open_source

@@ -4,7 +4,7 @@ import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from urfr_tf.data.ordered_map import grouped, in_order
+from urfr_tf.data.ordered_map import map_in_order, split_by_cost
 
 
 def test_results_keep_the_order_and_little_is_read_ahead():
@@ -23,7 +23,7 @@ def test_results_keep_the_order_and_little_is_read_ahead():
         return i * i
 
     with ThreadPoolExecutor(4) as pool:
-        results = in_order(pool, slow_first, numbers(), ahead=8)
+        results = map_in_order(pool, slow_first, numbers(), ahead=8)
         first.set()
         assert next(results) == 0
         assert len(taken) == 8
@@ -31,7 +31,7 @@ def test_results_keep_the_order_and_little_is_read_ahead():
 
 
 def test_groups_end_at_the_number_or_at_the_budget():
-    assert list(grouped(range(7), 3, math.inf, lambda _: 1)) == [[0, 1, 2], [3, 4, 5], [6]]
+    assert list(split_by_cost(range(7), 3, math.inf, lambda _: 1)) == [[0, 1, 2], [3, 4, 5], [6]]
     costs = [4, 4, 4, 30, 1, 1]
-    assert list(grouped(costs, 9, 10, lambda cost: cost)) == [[4, 4], [4], [30], [1, 1]]
-    assert list(grouped([], 3, 1, lambda _: 1)) == []
+    assert list(split_by_cost(costs, 9, 10, lambda cost: cost)) == [[4, 4], [4], [30], [1, 1]]
+    assert list(split_by_cost([], 3, 1, lambda _: 1)) == []

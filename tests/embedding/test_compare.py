@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from urfr_tf.commands import compare as command
+from urfr_tf.data.cropper import CropSettings
 from urfr_tf.embedding.compare import compare_photographs
-from urfr_tf.embedding.photographs import NO_FACE, crops
+from urfr_tf.embedding.photographs import crop_photographs
 from urfr_tf.errors import UrfrError
 from urfr_tf.runs.embedder import Embedder
 
@@ -90,7 +91,7 @@ def test_command(files, monkeypatch, capsys):
 class OneFace:
     """In place of MTCNN: a face where the image is bright in its middle."""
 
-    def __init__(self, batch):
+    def __init__(self, batch, min_size):
         pass
 
     def detect(self, images):
@@ -108,16 +109,16 @@ def test_alignment_follows_the_points(tmp_path, monkeypatch):
     cv2.imwrite(str(tmp_path / "face.png"), image[:, :, ::-1])
     cv2.imwrite(str(tmp_path / "dark.png"), np.zeros([150, 140, 3], np.uint8))
     paths = [str(tmp_path / name) for name in ("dark.png", "face.png", "missing.png")]
-    dark, face, missing = crops(paths, "mtcnn", 112)
+    dark, face, missing = crop_photographs(paths, CropSettings(size=112, align="mtcnn"))
     assert [one.path for one in (dark, face, missing)] == paths
-    assert dark.crop is None and dark.refused == NO_FACE
+    assert dark.crop is None and dark.refused == "no face: MTCNN found none"
     assert missing.crop is None and missing.refused.startswith("unreadable")
     # A shift by whole pixels needs no interpolation.
     np.testing.assert_array_equal(face.crop, image[20:132, 10:122])
 
 
-def test_without_alignment_the_centre_square_is_taken(tmp_path):
+def test_without_alignment_the_center_square_is_taken(tmp_path):
     image = np.random.default_rng(0).integers(0, 256, [SIZE, SIZE + 10, 3], np.uint8)
     cv2.imwrite(str(tmp_path / "wide.png"), image[:, :, ::-1])
-    (one,) = crops([str(tmp_path / "wide.png")], "none", SIZE)
+    (one,) = crop_photographs([str(tmp_path / "wide.png")], CropSettings(size=SIZE))
     np.testing.assert_array_equal(one.crop, image[:, 5:-5])

@@ -7,8 +7,8 @@ import pytest
 
 from urfr_tf.cli import build_parser
 from urfr_tf.config.tree import SIZED
+from urfr_tf.data.cropper import CropSettings
 from urfr_tf.data.images import decode_image
-from urfr_tf.data.preparation.crops import CropSettings
 from urfr_tf.data.sources.item import Item
 from urfr_tf.errors import UrfrError
 from urfr_tf.evaluation import degradations as degrade

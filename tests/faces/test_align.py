@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.faces.align import align, crop_matrix, similarity, transform_points
+from urfr_tf.faces.align import align_face, crop_matrix, fit_similarity, transform_points
 from urfr_tf.faces.template import five_points
 
 
@@ -33,12 +33,12 @@ def test_similarity_of_an_exact_turn_is_that_turn():
     # 90 degrees, (x, y) -> (-y, x), times 2, then shifted by (3, -1).
     source = np.array([[0, 0], [1, 0], [0, 2], [5, 5]])
     target = np.array([[3, -1], [3, 1], [-1, -1], [-7, 9]])
-    np.testing.assert_allclose(similarity(source, target), [[0, -2, 3], [2, 0, -1]], atol=1e-12)
+    np.testing.assert_allclose(fit_similarity(source, target), [[0, -2, 3], [2, 0, -1]], atol=1e-12)
 
 
 def test_similarity_of_two_points_passes_through_both():
     source, target = np.array([[1.0, 2.0], [4.0, 6.0]]), np.array([[10.0, 0.0], [10.0, 10.0]])
-    matrix = similarity(source, target)
+    matrix = fit_similarity(source, target)
     np.testing.assert_allclose(transform_points(source, matrix), target, atol=1e-12)
     # From a distance of 5 to one of 10.
     assert np.hypot(matrix[0, 0], matrix[1, 0]) == pytest.approx(2.0)
@@ -48,7 +48,7 @@ def test_similarity_shrinks_when_points_disagree():
     # p = +-1 and +-i; q is p with the last two turned by 180 degrees: sum conj(p) q = 1 + 1 - 1 - 1 = 0.
     source = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
     target = np.array([[1, 0], [-1, 0], [0, -1], [0, 1]])
-    np.testing.assert_allclose(similarity(source, target), np.zeros((2, 3)), atol=1e-15)
+    np.testing.assert_allclose(fit_similarity(source, target), np.zeros((2, 3)), atol=1e-15)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -57,7 +57,7 @@ def test_similarity_equals_svd_and_linear_oracles(seed, far_away):
     random = np.random.default_rng(seed)
     source = random.normal(size=(5, 2)) * 50 + far_away
     target = random.normal(size=(5, 2)) * 30 + (random.normal(size=(5, 2)) if seed % 2 else source)
-    matrix = similarity(source.astype(np.float32), target.astype(np.float32))
+    matrix = fit_similarity(source.astype(np.float32), target.astype(np.float32))
     source, target = (a.astype(np.float32).astype(np.float64) for a in (source, target))
     tolerance = 1e-9 * (1 + far_away)  # t is a difference of numbers of this size
     np.testing.assert_allclose(matrix, umeyama(source, target), atol=tolerance)
@@ -67,7 +67,7 @@ def test_similarity_equals_svd_and_linear_oracles(seed, far_away):
 def test_similarity_never_mirrors():
     source = five_points(112)
     mirrored = source * [-1, 1]
-    matrix = similarity(source, mirrored)
+    matrix = fit_similarity(source, mirrored)
     assert np.linalg.det(matrix[:, :2]) >= 0
 
 
@@ -82,7 +82,7 @@ def test_similarity_never_mirrors():
 )
 def test_similarity_refuses(source, words):
     with pytest.raises(UrfrError, match=words):
-        similarity(source, np.ones_like(source))
+        fit_similarity(source, np.ones_like(source))
 
 
 def test_template_of_112_is_arcface_and_others_are_that_crop_resized():
@@ -139,7 +139,7 @@ def test_align_equals_bilinear_oracle_also_across_the_border(shift, size):
     y, x = np.mgrid[0:size, 0:size]
     source = np.stack([x, y, np.ones_like(x)], -1) @ inverse.T
     expected = bilinear(image, source[..., 0], source[..., 1])
-    crop = align(image, points, size)
+    crop = align_face(image, points, size)
     assert crop.shape == (size, size, 3) and crop.dtype == np.uint8
     clear = (np.abs(np.abs(source[..., :2] - [129.5, 149.5]) - [130, 150]) > 0.6).all(-1)
     # OpenCV rounds source positions to 1/32 pixel: at most 90/25 a pixel, so 0.2, and 0.5 for rounding.
@@ -150,14 +150,14 @@ def test_align_equals_bilinear_oracle_also_across_the_border(shift, size):
 
 def test_align_of_the_template_itself_is_the_same_picture():
     image = photograph(112, 112)
-    np.testing.assert_array_equal(align(image, five_points(112)), image)
+    np.testing.assert_array_equal(align_face(image, five_points(112)), image)
 
 
 def test_align_averages_when_the_face_is_large():
     # A fine chessboard of 0 and 254 on a face four times the crop's size: its average is 127 everywhere,
     # while sampling every fourth pixel would see one colour of it.
     image = ((np.indices((600, 600)).sum(0) % 2) * 254).astype(np.uint8)[..., None].repeat(3, -1)
-    crop = align(image, placed(4.0, 0.0, (300, 300)))
+    crop = align_face(image, placed(4.0, 0.0, (300, 300)))
     assert np.abs(crop.astype(int) - 127).max() <= 1
 
 
@@ -169,7 +169,7 @@ def test_align_of_a_large_face_is_where_the_matrix_says():
     source = np.stack([x, y, np.ones_like(x)], -1) @ inverse.T
     expected = bilinear(image, source[..., 0], source[..., 1])
     # Averaging 5 x 5 pixels of waves of length 2 pi 25: sinc lowers the amplitude 90 by under 1.
-    assert np.abs(align(image, points) - expected).max() <= 3
+    assert np.abs(align_face(image, points) - expected).max() <= 3
 
 
 def test_points_of_a_perfect_face_land_on_the_template():
@@ -178,10 +178,10 @@ def test_points_of_a_perfect_face_land_on_the_template():
 
 
 def test_align_beyond_the_image_is_black_and_far_images_work():
-    assert align(photograph(), placed(1.0, 0.0, (9000, 9000))).max() == 0
+    assert align_face(photograph(), placed(1.0, 0.0, (9000, 9000))).max() == 0
     # OpenCV alone refuses sources wider than 32767 pixels.
     wide = np.full((120, 40000, 3), 200, np.uint8)
-    assert align(wide, placed(1.0, 0.0, (39000, 60)))[56, 56].tolist() == [200, 200, 200]
+    assert align_face(wide, placed(1.0, 0.0, (39000, 60)))[56, 56].tolist() == [200, 200, 200]
 
 
 @pytest.mark.parametrize(
@@ -200,4 +200,4 @@ def test_align_beyond_the_image_is_black_and_far_images_work():
 )
 def test_align_refuses(image, points):
     with pytest.raises(UrfrError, match="expected"):
-        align(image, points)
+        align_face(image, points)

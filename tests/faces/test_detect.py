@@ -9,7 +9,7 @@ import pytest
 from paths import SHARED
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.faces.detect import Detector, Face, choose
+from urfr_tf.faces.detect import Detector, Face, choose_face
 
 LFW = SHARED / "data" / "lfw.tar"
 
@@ -36,7 +36,7 @@ def on_canvas(portrait, left, top, height=400, width=460):
 
 def test_finds_each_portrait_and_orders_its_points(detector, portraits):
     results = detector.detect([on_canvas(p, 130, 90) for p in portraits])
-    faces = [choose(r, (400, 460)) for r in results]
+    faces = [choose_face(r, (400, 460)) for r in results]
     assert sum(face is not None for face in faces) >= 9
     for face in (f for f in faces if f is not None):
         left_eye, right_eye, nose, left_mouth, right_mouth = face.points
@@ -57,9 +57,9 @@ def test_points_move_with_the_face(detector, portraits):
 
 def test_a_mirrored_portrait_has_mirrored_points(detector, portraits):
     plain = [on_canvas(p, 138, 88) for p in portraits]
-    faces = [choose(f, (400, 460)) for f in detector.detect(plain)]
+    faces = [choose_face(f, (400, 460)) for f in detector.detect(plain)]
     mirrored = [
-        choose(f, (400, 460)) for f in detector.detect([np.ascontiguousarray(p[:, ::-1]) for p in plain])
+        choose_face(f, (400, 460)) for f in detector.detect([np.ascontiguousarray(p[:, ::-1]) for p in plain])
     ]
     sums = [
         a.points[:, 0] + b.points[[1, 0, 2, 4, 3], 0]
@@ -124,15 +124,15 @@ def face(left, top, right, bottom, score=0.9):
 def test_choose_by_hand():
     # In 100 x 100: areas 900, 1600, 100; distances of centres (15,15), (80,80), (50,50) from (50,50).
     faces = [face(0, 0, 30, 30), face(60, 60, 100, 100), face(45, 45, 55, 55)]
-    assert choose(faces, (100, 100, 3)) is faces[1]
-    assert choose(faces, (100, 100, 3), "central") is faces[2]
+    assert choose_face(faces, (100, 100, 3)) is faces[1]
+    assert choose_face(faces, (100, 100, 3), "central") is faces[2]
     # 60 high and 200 wide: the middle is (100, 30), nearest to (80, 80).
-    assert choose(faces[:2], (60, 200), "central") is faces[1]
-    assert choose([], (100, 100)) is None
+    assert choose_face(faces[:2], (60, 200), "central") is faces[1]
+    assert choose_face([], (100, 100)) is None
     twins = [face(0, 0, 30, 30), face(70, 0, 100, 30)]
-    assert choose(twins, (30, 100)) is choose(twins, (30, 100), "central") is twins[0]
+    assert choose_face(twins, (30, 100)) is choose_face(twins, (30, 100), "central") is twins[0]
     with pytest.raises(UrfrError, match="largest or central"):
-        choose(faces, (100, 100), "best")
+        choose_face(faces, (100, 100), "best")
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_real_photographs(detector):
                 images.append(cv2.cvtColor(cv2.imdecode(content, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))
             if len(images) == 48:
                 break
-    faces = [choose(f, (250, 250), "central") for f in detector.detect(images)]
+    faces = [choose_face(f, (250, 250), "central") for f in detector.detect(images)]
     # experiments/check_alignment.py finds 99.7 % of all 13,233; of 48 at most one may be missing.
     assert sum(f is not None for f in faces) >= 47
     # LFW is centred by the box of another detector, so left and right are even; a nose is a little below.

@@ -7,7 +7,7 @@ import pytest
 from paths import ROOT
 
 from urfr_tf.cli import build_parser
-from urfr_tf.data.preparation.crops import usual_face
+from urfr_tf.data.cropper import usual_face
 from urfr_tf.errors import UrfrError
 from urfr_tf.evaluation.request import IMPOSTORS
 from urfr_tf.evaluation.scoring import SCORES, TEMPLATE_WEIGHTS

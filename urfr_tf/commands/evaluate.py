@@ -111,7 +111,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluates; raises UrfrError with a sentence."""
-    from urfr_tf.data.preparation.crops import CropSettings
+    from urfr_tf.data.cropper import CropSettings
     from urfr_tf.data.progress import Progress
     from urfr_tf.evaluate import EvaluationOutput, EvaluationSettings, evaluate, store_threshold
     from urfr_tf.evaluation.measurement import plan_measurement

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     """Prepares; raises UrfrError with a sentence."""
     # A second guard behind the check of the header; OpenCV reads it when it is loaded.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(args.max_pixels))
-    from urfr_tf.data.preparation.crops import CropSettings, usual_face
+    from urfr_tf.data.cropper import CropSettings, usual_face
     from urfr_tf.data.preparation.job import Job
     from urfr_tf.data.preparation.prepare import prepare
     from urfr_tf.data.sources import open_source

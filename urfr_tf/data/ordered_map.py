@@ -9,7 +9,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def in_order(pool: Executor, work: Callable[[T], R], items: Iterable[T], ahead: int) -> Iterator[R]:
+def map_in_order(pool: Executor, work: Callable[[T], R], items: Iterable[T], ahead: int) -> Iterator[R]:
     """`pool.map`, but with at most `ahead` items taken from the iterable before they are needed."""
     waiting: deque[Future[R]] = deque()
     for item in items:
@@ -20,8 +20,10 @@ def in_order(pool: Executor, work: Callable[[T], R], items: Iterable[T], ahead: 
         yield waiting.popleft().result()
 
 
-def grouped(values: Iterable[T], most: int, budget: float, cost: Callable[[T], float]) -> Iterator[list[T]]:
-    """Lists of at most `most` values that together cost at most `budget`; a dearer value is alone."""
+def split_by_cost(
+    values: Iterable[T], most: int, budget: float, cost: Callable[[T], float]
+) -> Iterator[list[T]]:
+    """Lists of at most `most` values that cost at most `budget` in all; a dearer value is alone."""
     group: list[T] = []
     spent = 0.0
     for value in values:

@@ -69,9 +69,10 @@ class AlignFn(beam.DoFn):
 
     def process(self, paths: list[str]) -> Iterator["Crop | beam.pvalue.TaggedOutput"]:
         """Reads and aligns one batch. A file that cannot be read is refused and stops nothing."""
-        from urfr_tf.embedding.photographs import crops
+        from urfr_tf.data.cropper import CropSettings
+        from urfr_tf.embedding.photographs import crop_photographs
 
-        for photograph in crops(paths, self.align, self.size):
+        for photograph in crop_photographs(paths, CropSettings(size=self.size, align=self.align)):
             if photograph.crop is None:
                 yield beam.pvalue.TaggedOutput("refused", (photograph.path, None, None))
             else:

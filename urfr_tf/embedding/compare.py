@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from urfr_tf import keys
-from urfr_tf.embedding.photographs import crops
+from urfr_tf.data.cropper import CropSettings
+from urfr_tf.embedding.photographs import crop_photographs
 from urfr_tf.errors import UrfrError
 from urfr_tf.metrics import cosine_score, likelihood_score
 from urfr_tf.metrics.groups import split_groups
@@ -43,7 +44,7 @@ def compare_photographs(model: Embedder, a: str, b: str, align: str) -> Comparis
         UrfrError: a file that is no image, or without a face where `align` is mtcnn.
     """
     faces: list[npt.NDArray[np.uint8]] = []
-    for photograph in crops([a, b], align, model.aligned_size):
+    for photograph in crop_photographs([a, b], CropSettings(size=model.aligned_size, align=align)):
         if photograph.crop is None:
             raise UrfrError(
                 f"expected a photograph of a face, but {photograph.path} is refused: {photograph.refused}"

@@ -19,7 +19,8 @@ import numpy.typing as npt
 from numpy.lib.format import open_memmap
 
 from urfr_tf import keys
-from urfr_tf.embedding.photographs import Photograph, crops
+from urfr_tf.data.cropper import CropSettings
+from urfr_tf.embedding.photographs import Photograph, crop_photographs
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import disk_error, read_json, replacing, write_json
 from urfr_tf.runs.embedder import Embedder
@@ -112,7 +113,8 @@ def embed_photographs(
         work = _open_work(folder, model, source, align, list_slice)
         on_progress(work.total, work.done)
         batch: list[Photograph] = []
-        for photograph in crops(work.remaining(), align, model.aligned_size):
+        settings = CropSettings(size=model.aligned_size, align=align)
+        for photograph in crop_photographs(work.remaining(), settings):
             batch.append(photograph)
             if len(batch) == BATCH:
                 work.add(batch, model)

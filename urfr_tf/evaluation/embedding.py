@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from urfr_tf import keys
+from urfr_tf.data.cropper import CropSettings
 from urfr_tf.data.headers import ImageError
 from urfr_tf.data.images import decode_image
-from urfr_tf.data.preparation.aligned import crop_groups
-from urfr_tf.data.preparation.crops import Crop, CropSettings
+from urfr_tf.data.preparation.crops import Crop, crop_groups
 from urfr_tf.data.sources.item import Item, read_item
 from urfr_tf.errors import UrfrError
 from urfr_tf.evaluation.degradations import Degradation

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from urfr_tf.data.preparation.crops import CropSettings
+from urfr_tf.data.cropper import CropSettings
 from urfr_tf.errors import UrfrError
 from urfr_tf.evaluation.embedding import embed_images
 from urfr_tf.evaluation.request import EvaluationRequest

@@ -10,7 +10,7 @@ _OVERSAMPLING = 8
 _WIDEST_SOURCE = 32766  # OpenCV's warp counts source pixels in 16 bits.
 
 
-def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+def fit_similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """The rotation, scale and shift that bring `source` nearest to `target`.
 
     Minimises sum_i |s R source_i + t - target_i|^2 over s >= 0, rotations R (no reflection) and shifts t:
@@ -61,7 +61,7 @@ def crop_matrix(points: np.ndarray, size: int = 112) -> np.ndarray:
     points = np.asarray(points, np.float64)
     if points.shape != (5, 2):
         raise UrfrError(f"expected five points [5, 2], but an array of shape {list(points.shape)} came")
-    matrix = similarity(points, five_points(size))
+    matrix = fit_similarity(points, five_points(size))
     if np.hypot(matrix[0, 0], matrix[1, 0]) < 1e-4:
         raise UrfrError("expected the five points of a face, but their arrangement fits no face at all")
     return matrix
@@ -72,7 +72,7 @@ def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]
 
 
-def align(image: np.ndarray, points: np.ndarray, size: int = 112) -> np.ndarray:
+def align_face(image: np.ndarray, points: np.ndarray, size: int = 112) -> np.ndarray:
     """The aligned crop of one face.
 
     Interpolation is bilinear. A face at least twice as large as in the crop is first warped at a whole

@@ -107,7 +107,7 @@ def _beyond(box: np.ndarray, image: np.ndarray) -> bool:
     return bool(box[0] < 0 or box[1] < 0 or box[2] > width or box[3] > height)
 
 
-def choose(
+def choose_face(
     faces: Sequence[Face], image_shape: Sequence[int], rule: Literal["largest", "central"] = "largest"
 ) -> Face | None:
     """The one face of a photograph that counts.

@@ -10,9 +10,9 @@ from made_up import encoded, people_folder, picture, records_of
 
 pytest.importorskip("apache_beam", reason="Apache Beam is not installed (pip install 'urfr-tf[beam]')")
 
+from urfr_tf.data.cropper import CropSettings
 from urfr_tf.data.manifest import load_manifest
 from urfr_tf.data.preparation.beam import prepare_with_beam
-from urfr_tf.data.preparation.crops import CropSettings
 from urfr_tf.data.preparation.job import Job
 from urfr_tf.data.sources import open_source
 from urfr_tf.errors import UrfrError

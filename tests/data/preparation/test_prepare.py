@@ -14,10 +14,10 @@ import pytest
 from made_up import encoded, people_folder, picture, records_of
 from paths import ROOT
 
+from urfr_tf.data.cropper import center_square
 from urfr_tf.data.images import decode_image
 from urfr_tf.data.manifest import load_manifest
 from urfr_tf.data.preparation import prepare as module
-from urfr_tf.data.preparation.crops import centre_square
 from urfr_tf.errors import UrfrError
 
 
@@ -41,7 +41,7 @@ def test_every_image_is_written_once_with_its_label(prepared, tmp_path):
         assert identity == f"person_{label}" == source.split("/")[0]
         assert (points == -1).all()
         number = int(source.split("/")[1].split(".")[0])
-        expected, _ = centre_square(picture(1000 * label + number), 24)
+        expected, _ = center_square(picture(1000 * label + number), 24)
         np.testing.assert_array_equal(decode_image(image), expected)
     assert manifest.raw["refused"] == {} and (folder / "refused.tsv").read_text() == ""
     assert manifest.raw["source"] == {"kind": "folder", "path": str(tmp_path / "faces")}
@@ -172,7 +172,7 @@ def test_places_that_are_wrong_are_sentences(prepared, tmp_path):
 KILLED = """
 import os, signal, sys
 from urfr_tf.data.preparation import journal, prepare
-from urfr_tf.data.preparation.crops import CropSettings
+from urfr_tf.data.cropper import CropSettings
 from urfr_tf.data.sources import open_source
 
 prepare._BATCH = 32

@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 from made_up import encoded, people_folder, picture
 
-from urfr_tf.data.preparation.crops import CropSettings, centred_crop
+from urfr_tf.data.cropper import CropSettings, crop_center
 from urfr_tf.data.sources import choose_identities, folder, open_source
 from urfr_tf.data.sources.item import Item, natural_key, read_item
 from urfr_tf.errors import UrfrError
@@ -89,7 +89,7 @@ def test_loops_of_links_end(tmp_path):
         "person_0/around": "link to a folder",
     }
     assert read_item(items["linked/0.png"], 10_000) == read_item(items["person_1/linked.png"], 10_000)
-    crop = centred_crop(items["person_1/broken.png"], CropSettings())
+    crop = crop_center(items["person_1/broken.png"], CropSettings())
     assert crop.refused == "unreadable: No such file or directory"
 
 
@@ -99,14 +99,14 @@ def test_pipes_and_devices_are_not_waited_for(tmp_path):
     (tmp_path / "person_0" / "endless.jpg").symlink_to("/dev/zero")
     items = taken(tmp_path)
     for name in ("pipe", "endless"):
-        crop = centred_crop(items[f"person_0/{name}.jpg"], CropSettings())
+        crop = crop_center(items[f"person_0/{name}.jpg"], CropSettings())
         assert crop.refused == "unreadable: not a regular file"
 
 
 def test_a_file_over_the_limit_is_not_read(tmp_path):
     with open(tmp_path / "huge.png", "wb") as file:
         file.truncate(1 << 40)
-    crop = centred_crop(Item("a", "huge", str(tmp_path / "huge.png")), CropSettings())
+    crop = crop_center(Item("a", "huge", str(tmp_path / "huge.png")), CropSettings())
     assert crop.refused.startswith("file too large: 1099511627776 bytes")
 
 

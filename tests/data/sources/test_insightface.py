@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_up import encoded, picture, records_of
 
-from urfr_tf.data.preparation.crops import CropSettings, centred_crop
+from urfr_tf.data.cropper import CropSettings, crop_center
 from urfr_tf.data.sources import insightface
 from urfr_tf.data.sources.item import read_item
 from urfr_tf.errors import UrfrError
@@ -104,7 +104,7 @@ def test_broken_records_are_listed_and_the_others_read(tmp_path, images):
     items = list(insightface.items(path, {"0", "1", "2"}))
     assert [item.key for item in items if item.problem] == ["1", "2", "3", "4", "5", "6", "7", "99"]
     assert {item.problem.reason for item in items if item.problem} == {"broken record"}
-    crops = {item.key: centred_crop(item, CropSettings()) for item in items if not item.problem}
+    crops = {item.key: crop_center(item, CropSettings()) for item in items if not item.problem}
     assert not crops["0"].refused and not crops["8"].refused
     assert crops["9"].refused.startswith("file too large"), "the length is not believed"
 
@@ -139,6 +139,6 @@ def test_damaged_files_never_raise_anything_else(tmp_path, dataset):
         (tmp_path / "train.rec").write_bytes(damaged)
         try:
             for item in insightface.items(dataset, {"0", "1", "2"}):
-                centred_crop(item, CropSettings())
+                crop_center(item, CropSettings())
         except UrfrError:
             pass

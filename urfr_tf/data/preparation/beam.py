@@ -22,10 +22,10 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from urfr_tf.data.cropper import GROUP, CropSettings
 from urfr_tf.data.names import by_name, shown, to_bytes, to_name
 from urfr_tf.data.preparation import shard_writer as output
-from urfr_tf.data.preparation.aligned import GROUP, crop_groups
-from urfr_tf.data.preparation.crops import Crop, CropSettings, shard_of
+from urfr_tf.data.preparation.crops import Crop, crop_groups, shard_of
 from urfr_tf.data.preparation.job import (
     WORK,
     EmptySourceError,

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from urfr_tf.data.cropper import CropSettings
 from urfr_tf.data.manifest import load_manifest
 from urfr_tf.data.preparation import shard_writer as output
-from urfr_tf.data.preparation.crops import CropSettings
 from urfr_tf.data.sources import Source, choose_identities
 from urfr_tf.data.sources.item import natural_key
 from urfr_tf.errors import UrfrError

@@ -14,8 +14,7 @@ from pathlib import Path
 import cv2
 
 from urfr_tf.data.preparation import shard_writer as output
-from urfr_tf.data.preparation.aligned import crop_groups
-from urfr_tf.data.preparation.crops import Crop, order_of
+from urfr_tf.data.preparation.crops import Crop, crop_groups, order_of
 from urfr_tf.data.preparation.job import (
     WORK,
     EmptySourceError,

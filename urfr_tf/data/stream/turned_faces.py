@@ -20,7 +20,7 @@ from urfr_tf.augment.choose import YAW_DEGREES
 from urfr_tf.augment.pose import random_turn
 from urfr_tf.data import records
 from urfr_tf.data.manifest import Manifest
-from urfr_tf.data.ordered_map import in_order
+from urfr_tf.data.ordered_map import map_in_order
 from urfr_tf.data.preparation.shard_writer import write_records
 from urfr_tf.data.stream.random_crop import decode_all, known_points
 from urfr_tf.errors import UrfrError, reason_of
@@ -145,7 +145,7 @@ def _turned(
 
     stream = tf.data.TFRecordDataset(str(manifest.shard_paths[shard])).batch(_BATCH).enumerate()
     try:
-        for faces in in_order(pool, turned, stream, 2 * _THREADS):
+        for faces in map_in_order(pool, turned, stream, 2 * _THREADS):
             yield from faces
     except tf.errors.OpError as error:
         raise UrfrError(
