@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from urfr_tf.commands import embed as command
-from urfr_tf.embedding import folder as embed
+from urfr_tf.embedding import folder as embedding_folder
 from urfr_tf.embedding.folder import embed_photographs, list_images
 from urfr_tf.errors import UrfrError
 from urfr_tf.runs.embedder import Embedder
@@ -67,7 +67,7 @@ def check(path, folder, colours, order=ORDER):
 
 
 def test_folder(folder, colours, tmp_path, monkeypatch):
-    monkeypatch.setattr(embed, "BATCH", 4)
+    monkeypatch.setattr(embedding_folder, "BATCH", 4)
     calls = []
     summary = embed_photographs(
         model_of(),
@@ -95,7 +95,7 @@ def test_list_is_relative_to_itself(folder, colours, tmp_path):
 
 
 def test_interrupted_it_goes_on(folder, colours, tmp_path, monkeypatch):
-    monkeypatch.setattr(embed, "BATCH", 3)
+    monkeypatch.setattr(embedding_folder, "BATCH", 3)
     seen = []
 
     def compute(crops):
@@ -121,7 +121,7 @@ def test_interrupted_it_goes_on(folder, colours, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("change", ["model", "images"])
 def test_another_model_or_list_starts_anew(folder, colours, tmp_path, monkeypatch, change):
-    monkeypatch.setattr(embed, "BATCH", 3)
+    monkeypatch.setattr(embedding_folder, "BATCH", 3)
     seen = []
 
     def compute(crops):

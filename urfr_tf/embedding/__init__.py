@@ -1,1 +1,1 @@
-"""Photographs in, embeddings out: comparing two of them, a whole folder, or a list on many machines."""
+"""Photographs on disk -> aligned crops -> embeddings: what `urfr embed` and `urfr compare` do."""

@@ -11,7 +11,7 @@ are in the order in which Beam finishes them, not in that of the list.
 import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import apache_beam as beam
 import numpy as np
@@ -67,7 +67,8 @@ class AlignFn(beam.DoFn):
         self.align = align
         self.size = size
 
-    def process(self, paths: list[str]) -> Iterator["Crop | beam.pvalue.TaggedOutput"]:
+    # Any: Beam checks its graph by this annotation, which cannot say what leaves by which output.
+    def process(self, paths: list[str]) -> Iterator[Any]:
         """Reads and aligns one batch. A file that cannot be read is refused and stops nothing."""
         from urfr_tf.data.cropper import CropSettings
         from urfr_tf.embedding.photographs import crop_photographs
@@ -137,7 +138,8 @@ def main(argv: list[str] | None = None) -> int:
         results = embed_paths(paths, args.model, align, size)
         (
             results
-            | "Serialize" >> beam.Map(serialize_result)
+            # A lambda: Beam would check its graph by the function's annotations, and it does not know NDArray.
+            | "Serialize" >> beam.Map(lambda result: serialize_result(result))
             | "Write" >> beam.io.WriteToTFRecord(args.out, file_name_suffix=".tfrecord")
         )
     return 0

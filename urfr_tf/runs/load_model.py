@@ -21,7 +21,7 @@ def load_model(path: str | os.PathLike[str], bulk: bool = False) -> Embedder:
     Raises:
         UrfrError: there is no model at `path`, it is not one of the three, or it is damaged.
     """
-    # Each loader is imported when it is needed: a .tflite file needs neither Keras nor the configuration.
+    # Each loader is imported when it is needed: exports need neither the configuration nor the layers.
     model = Path(path)
     if not model.exists():
         raise UrfrError(f"expected {_KINDS}, but {path} does not exist")
