@@ -77,7 +77,7 @@ def command(*words: str) -> None:
     """Runs one `urfr` command in this process and shows it first.
 
     Raises:
-        UrfrError: it failed; it has said why.
+        UrfrError: the command failed; it has printed the reason.
     """
     print(f"\n$ urfr {' '.join(words)}", flush=True)
     if code := urfr(list(words)):

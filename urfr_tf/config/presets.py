@@ -143,7 +143,7 @@ def _find(config: str | os.PathLike[str], folder: Path, file: str) -> tuple[Path
     """The path of a file or preset, and how errors name it.
 
     Args:
-        config: what was asked for.
+        config: a path, or the name of a preset.
         folder: what a path is relative to.
         file: the file that names `config` as its base; empty if a user does.
     """
