@@ -10,10 +10,10 @@ from urfr_tf.files import size_of
 
 
 def test_ratios_are_medians_of_rounds():
-    # int8 over float32: 1/2, 2/2, 9/3, median 1. float32 over ONNX Runtime: 2/4, 2/1, 3/2, median 1.5, where the
-    # ratio of the medians would be 2/2 = 1.
+    # int8 over float32: 1/2, 2/2, 9/3, median 1. float32 over ONNX Runtime: 2/4, 2/1, 3/2, median 1.5, where
+    # the ratio of the medians would be 2/2 = 1.
     others = ("tflite_dynamic", "tflite_float16", "saved_model", "saved_model_frozen", "keras")
-    times = {part: [1.0, 1.0, 1.0] for part in others}
+    times = {name: [1.0, 1.0, 1.0] for name in others}
     times |= {
         "tflite_int8": [1.0, 2.0, 9.0],
         "tflite_float32": [2.0, 2.0, 3.0],

@@ -22,7 +22,9 @@ def program(seconds, processor):
 
 
 def test_ratios_are_of_medians_and_above_one_where_we_are_faster():
-    """8 images: ours in 1, 2 and 4 s are 8, 4 and 2 a second; PyTorch in 8 s is 1. Processor: 4 against 2 a second."""
+    """8 images: ours in 1, 2 and 4 s are 8, 4 and 2 a second; PyTorch in 8 s is 1. Processor: 4 against 2 a
+    second.
+    """
     programs = {"ours": program([1.0, 2.0, 4.0], [2.0]), "torch": program([8.0], [4.0])}
     found = against.compare(programs, {"batch": 8}, turns=2)
     clock = found["images_per_second"]

@@ -1,10 +1,10 @@
-"""`urfr bench data`: what the training pipeline costs beside decoding the same images.
+"""`urfr bench data`: what the training pipeline costs, compared with decoding the same images.
 
 `decode` is what every tf.data pipeline of images at least does: `map(decode_jpeg)` over encoded images that
 are in memory already, `batch`, uint8. `own_decode` is the first half of the pipeline here: shards read, whole
 batches parsed and decoded; it is faster, and the harder measure. Everything else is `training_dataset`
 itself, shuffling included, with float32 batches. `pose` and `all` take their turned faces from beside the
-shards (`urfr turn`), `pose_in_graph` and `all_in_graph` turn them in the pipeline. The parts take turns,
+shards (`urfr turn`), `pose_in_graph` and `all_in_graph` turn them in the pipeline. The pipelines take turns,
 so that a drift of the machine meets all of them.
 """
 
@@ -13,14 +13,13 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
 
 from urfr_tf import keys
 from urfr_tf.augment.choose import VARIATIONS
 from urfr_tf.bench.photographs import write_photographs
-from urfr_tf.bench.spread import spread
+from urfr_tf.bench.spread import BenchResult, summarize
 from urfr_tf.data import records
 from urfr_tf.data.manifest import load_manifest
 from urfr_tf.data.stream.random_crop import decode, decode_all
@@ -36,32 +35,32 @@ _IMAGES, _BATCH = 2048, 256
 _FIRST, _TIMED = 3, 8
 
 
-def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Measures; see interface.md for the keys. Seconds are those of 1,000 images."""
+def run(args: argparse.Namespace) -> BenchResult:
+    """Measures. Seconds are those of 1,000 images."""
     with tempfile.TemporaryDirectory() as folder:
         write_photographs(Path(folder), _IMAGES, IMAGE_SIZE)
         return _measure(folder, args.repeat)
 
 
-def _measure(folder: str, rounds: int) -> dict[str, Any]:
-    parts = {"decode": _decode_only(folder), "own_decode": _own_decode(folder)}
+def _measure(folder: str, rounds: int) -> BenchResult:
+    pipelines = {"decode": _decode_only(folder), "own_decode": _own_decode(folder)}
     turn_shards(load_manifest(folder), copies=1, seed=0)
     chosen = {"crop_flip": (), **{v: (v,) for v in VARIATIONS}, "all": _PAPER}
     for name, variations in chosen.items():
-        parts[name] = _augmented(folder, variations, turned="pose" in variations)
+        pipelines[name] = _augmented(folder, variations, turned="pose" in variations)
     for name in ("pose", "all"):
-        parts[f"{name}_in_graph"] = _augmented(folder, chosen[name], turned=False)
-    for dataset in parts.values():
+        pipelines[f"{name}_in_graph"] = _augmented(folder, chosen[name], turned=False)
+    for dataset in pipelines.values():
         _seconds(dataset)
-    wall: dict[str, list[float]] = {name: [] for name in parts}
-    processor: dict[str, list[float]] = {name: [] for name in parts}
+    wall: dict[str, list[float]] = {name: [] for name in pipelines}
+    processor: dict[str, list[float]] = {name: [] for name in pipelines}
     for _ in range(rounds):
-        for name, dataset in parts.items():
+        for name, dataset in pipelines.items():
             seconds = _seconds(dataset)
             wall[name].append(seconds[0])
             processor[name].append(seconds[1])
     ratios = {}
-    for name in list(parts)[1:]:
+    for name in list(pipelines)[1:]:
         of_rounds = [d / s for d, s in zip(wall["decode"], wall[name], strict=True)]
         ratios[f"{name}_over_decode"] = statistics.median(of_rounds)
         ratios[f"{name}_over_decode_min"] = min(of_rounds)
@@ -71,8 +70,8 @@ def _measure(folder: str, rounds: int) -> dict[str, Any]:
     return {
         "machine": describe_machine(),
         "versions": collect_versions(),
-        "seconds": {name: spread(values) for name, values in wall.items()},
-        "processor_seconds": {name: spread(values) for name, values in processor.items()},
+        "seconds": {name: summarize(values) for name, values in wall.items()},
+        "processor_seconds": {name: summarize(values) for name, values in processor.items()},
         "ratios": ratios,
     }
 

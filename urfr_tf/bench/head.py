@@ -8,18 +8,26 @@ import argparse
 import json
 import statistics
 import sys
-from typing import Any
+from typing import TypedDict
 
-from urfr_tf.bench.peers import run as run_program
-from urfr_tf.bench.spread import spread
+from urfr_tf.bench.peers import run_program
+from urfr_tf.bench.spread import BenchResult, summarize
 from urfr_tf.errors import UrfrError
 from urfr_tf.runs.origin import collect_versions, describe_machine
 from urfr_tf.system import memory
 
+
+class HeadSettings(TypedDict, total=False):
+    """Keys of the configuration's `head`; empty for the dense layer."""
+
+    sharded: bool
+    sample_rate: float
+    sample_count: int
+
+
 BATCH, GROUPS, DIM = 64, 16, 32
 CLASSES = (10_000, 100_000, 1_000_000, 4_000_000)
-# name -> replicas and keys of the configuration's `head`; none of them is the dense layer.
-KINDS: dict[str, tuple[int, dict[str, Any]]] = {
+KINDS: dict[str, tuple[int, HeadSettings]] = {
     "dense": (1, {}),
     "sampled_rate": (1, {"sample_rate": 0.1}),
     "sampled": (1, {"sample_count": 8192}),
@@ -32,16 +40,24 @@ KINDS: dict[str, tuple[int, dict[str, Any]]] = {
 _SPARE = 0.1
 
 
-def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Measures; see interface.md and docs/scale.md for the keys."""
+class HeadPoint(TypedDict):
+    """What `head_point` prints."""
+
+    seconds: list[float]
+    peak_bytes: int
+    head_bytes: list[int]
+
+
+def run(args: argparse.Namespace) -> BenchResult:
+    """Measures; docs/scale.md explains the keys."""
     limit = None if args.memory is None else int(args.memory * 2**30)
-    return measure(CLASSES, list(KINDS), args.repeat, limit)
+    return measure_points(CLASSES, list(KINDS), args.repeat, limit)
 
 
-def measure(
+def measure_points(
     classes: tuple[int, ...], kinds: list[str], rounds: int, limit: int | None = None
-) -> dict[str, Any]:
-    """All points, C rising within each kind.
+) -> BenchResult:
+    """Measures all points, C rising within each kind.
 
     Args:
         classes: numbers of identities, rising.
@@ -49,14 +65,14 @@ def measure(
         rounds: steps that are timed at each point.
         limit: bytes that a point may take; None for what is available when it starts.
     """
-    points: dict[str, dict[str, Any]] = {}
+    points: dict[str, HeadPoint] = {}
     skipped: dict[str, str] = {}
     for kind in kinds:
         replicas, head = KINDS[kind]
         before: list[tuple[int, int]] = []
         for count in classes:
-            name = f"{kind}_{spell(count)}"
-            if reason := too_large(count, before, limit):
+            name = f"{kind}_{format_count(count)}"
+            if reason := explain_too_large(count, before, limit):
                 skipped[name] = reason
                 continue
             job = {
@@ -70,33 +86,33 @@ def measure(
             }
             command = [sys.executable, "-m", "urfr_tf.bench.head_point", json.dumps(job)]
             try:
-                said = run_program(command, f"the point {name} failed")
+                output = run_program(command, f"the point {name} failed")
             except UrfrError as error:
                 skipped[name] = str(error)
-                larger = (f"{kind}_{spell(more)}" for more in classes if more > count)
+                larger = (f"{kind}_{format_count(more)}" for more in classes if more > count)
                 skipped.update(dict.fromkeys(larger, f"not tried, because {name} failed"))
-                break  # the other kinds are still to be had
-            points[name] = json.loads(said.splitlines()[-1])
+                break  # the other kinds can still be measured
+            points[name] = json.loads(output.splitlines()[-1])
             before.append((count, points[name]["peak_bytes"]))
     return {
         "machine": describe_machine(),
         "versions": collect_versions(),
         "batch": BATCH,
-        "seconds": {name: spread(point["seconds"]) for name, point in points.items()},
-        "ratios": ratios(points, kinds, classes),
+        "seconds": {name: summarize(point["seconds"]) for name, point in points.items()},
+        "ratios": compute_ratios(points, kinds, classes),
         "peak_bytes": {name: point["peak_bytes"] for name, point in points.items()},
         "head_bytes": {name: point["head_bytes"] for name, point in points.items()},
         "skipped": skipped,
     }
 
 
-def too_large(count: int, before: list[tuple[int, int]], limit: int | None) -> str | None:
-    """Why a point is left out, or None.
+def explain_too_large(count: int, before: list[tuple[int, int]], limit: int | None) -> str | None:
+    """Says why a point is left out, or None.
 
     Args:
         count: its C.
-        before: C and bytes of the points of its kind so far; one alone counts in proportion, none as kernel and
-            momentum.
+        before: C and bytes of the points of its kind so far; one alone counts in proportion, none as kernel
+            and momentum.
         limit: bytes that it may take; None for what is available.
     """
     room = limit
@@ -113,19 +129,21 @@ def too_large(count: int, before: list[tuple[int, int]], limit: int | None) -> s
     return f"needs about {memory.spell(wanted)}, and {memory.spell(room)} are there for it"
 
 
-def ratios(points: dict[str, dict[str, Any]], kinds: list[str], classes: tuple[int, ...]) -> dict[str, float]:
-    """Of each kind: median seconds at the largest C that was measured over those at the smallest."""
-    found = {}
+def compute_ratios(
+    points: dict[str, HeadPoint], kinds: list[str], classes: tuple[int, ...]
+) -> dict[str, float]:
+    """Divides, for each kind, the median seconds at the largest measured C by those at the smallest."""
+    ratios = {}
     for kind in kinds:
-        measured = [count for count in classes if f"{kind}_{spell(count)}" in points]
+        measured = [count for count in classes if f"{kind}_{format_count(count)}" in points]
         if len(measured) > 1:
-            few, many = spell(measured[0]), spell(measured[-1])
+            few, many = format_count(measured[0]), format_count(measured[-1])
             seconds = [statistics.median(points[f"{kind}_{c}"]["seconds"]) for c in (few, many)]
-            found[f"{kind}_{many}_over_{few}"] = seconds[1] / seconds[0]
-    return found
+            ratios[f"{kind}_{many}_over_{few}"] = seconds[1] / seconds[0]
+    return ratios
 
 
-def spell(count: int) -> str:
-    """10_000 -> 1e4, 4_000_000 -> 4e6, as the keys of interface.md have it; others as digits."""
+def format_count(count: int) -> str:
+    """Spells 10_000 as 1e4 and 4_000_000 as 4e6, as in the keys of the ratios; other numbers as digits."""
     zeros = len(str(count)) - len(str(count).rstrip("0"))
     return f"{count // 10**zeros}e{zeros}" if zeros else str(count)

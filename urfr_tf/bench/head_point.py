@@ -7,13 +7,14 @@ in front of the head but a fully connected layer; other images and labels come a
 import json
 import sys
 import time
-from typing import Any
+from typing import TypeAlias, TypedDict
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from urfr_tf import keys
+from urfr_tf.bench.head import HeadPoint, HeadSettings
 from urfr_tf.layers import Confidence, SubEmbedding
 from urfr_tf.losses import ConfidenceAwareIdentification
 from urfr_tf.models.partial_prototypes import PartialPrototypes
@@ -23,11 +24,24 @@ from urfr_tf.models.urface_trainer import URFaceSettings, URFaceTrainer
 from urfr_tf.system import memory
 from urfr_tf.training.addons import sgdw
 
+Batch: TypeAlias = tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]
 _RATE, _MOMENTUM, _DECAY = 0.01, 0.9, 5e-4
 
 
-def build(classes: int, groups: int, dim: int, replicas: int, head: dict[str, Any]) -> URFaceTrainer:
-    """A compiled trainer of a head alone; inside the strategy's scope.
+class HeadJob(TypedDict):
+    """What is measured."""
+
+    classes: int
+    batch: int
+    groups: int
+    dim: int
+    replicas: int
+    rounds: int
+    head: HeadSettings
+
+
+def build_head_model(classes: int, groups: int, dim: int, replicas: int, head: HeadSettings) -> URFaceTrainer:
+    """Builds a compiled trainer of a head alone; inside the strategy's scope.
 
     Args:
         classes: C.
@@ -61,8 +75,8 @@ def build(classes: int, groups: int, dim: int, replicas: int, head: dict[str, An
     return model
 
 
-def head_bytes(model: URFaceTrainer) -> list[int]:
-    """Bytes of the prototypes and their momentum on each replica, from the variables themselves."""
+def count_head_bytes(model: URFaceTrainer) -> list[int]:
+    """Counts the bytes of the prototypes and their momentum on each replica, from the variables."""
     if model.prototypes is None:
         kernel = model.get_layer(keys.LOGITS).kernel
         variables = [(kernel, model.optimizer.get_slot(kernel, "momentum"))]
@@ -71,11 +85,8 @@ def head_bytes(model: URFaceTrainer) -> list[int]:
     return [sum(int(np.prod(v.shape)) * v.dtype.size for v in each) for each in variables]
 
 
-def measure(job: dict[str, Any]) -> dict[str, Any]:
-    """Seconds of each step after the first two, and bytes.
-
-    `job` has classes, batch, groups, dim, replicas, rounds and head.
-    """
+def measure_point(job: HeadJob) -> HeadPoint:
+    """Measures the seconds of each step after the first two, and bytes."""
     replicas = job["replicas"]
     strategy = tf.distribute.get_strategy()
     if replicas > 1:
@@ -84,7 +95,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
         strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(replicas)])
     before = memory.resident()
     with strategy.scope():
-        model = build(job["classes"], job["groups"], job["dim"], replicas, job["head"])
+        model = build_head_model(job["classes"], job["groups"], job["dim"], replicas, job["head"])
     step = tf.function(lambda data: strategy.run(model.train_step, args=(data,)))
     seconds = []
     for number in range(job["rounds"] + 2):
@@ -98,14 +109,14 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     return {
         "seconds": seconds[2:],
         "peak_bytes": memory.peak() - before,
-        "head_bytes": head_bytes(model),
+        "head_bytes": count_head_bytes(model),
     }
 
 
-def _batch(strategy: tf.distribute.Strategy, job: dict[str, Any], number: int) -> Any:
+def _batch(strategy: tf.distribute.Strategy, job: HeadJob, number: int) -> tf.distribute.DistributedValues:
     size = job["batch"] // job["replicas"]
 
-    def of_replica(context: Any) -> Any:
+    def of_replica(context: tf.distribute.experimental.ValueContext) -> Batch:
         random = np.random.default_rng([number, context.replica_id_in_sync_group])
         features = random.standard_normal([size, job["groups"] * job["dim"]], np.float32)
         labels = random.integers(0, job["classes"], size)
@@ -116,4 +127,4 @@ def _batch(strategy: tf.distribute.Strategy, job: dict[str, Any], number: int) -
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(json.loads(sys.argv[1]))))
+    print(json.dumps(measure_point(json.loads(sys.argv[1]))))

@@ -1,18 +1,19 @@
 """An evaluation of the size of IJB-C on made-up embeddings: `python -m urfr_tf.bench.ijbc [--json]`.
 
-469,375 images of 138,836 media in 23,124 templates, 15,658,489 listed pairs of which 19,557 are genuine: pooled
-and scored by likelihood, TAR at six FARs. Says the seconds of each part and the largest memory of the process.
+469,375 images of 138,836 media in 23,124 templates, 15,658,489 listed pairs of which 19,557 are genuine:
+pooled and scored by likelihood, TAR at six FARs. Says the seconds of each step and the largest memory of the
+process.
 """
 
 import argparse
 import json
 import resource
 import time
-from typing import Any
 
 import numpy as np
 
-from urfr_tf.bench.score import GROUPS, WIDTH, made_up
+from urfr_tf.bench.score import GROUPS, WIDTH, make_templates
+from urfr_tf.bench.spread import BenchResult
 from urfr_tf.evaluation.measurement import plan_measurement
 from urfr_tf.evaluation.pooling import pool_templates
 from urfr_tf.evaluation.request import EvaluationRequest
@@ -23,9 +24,9 @@ from urfr_tf.runs.origin import collect_versions, describe_machine
 IMAGES, MEDIA, TEMPLATES, PAIRS, GENUINE = 469_375, 138_836, 23_124, 15_658_489, 19_557
 
 
-def run(args: argparse.Namespace) -> dict[str, Any]:
+def run(args: argparse.Namespace) -> BenchResult:
     """Measures once; `memory_bytes` is the peak of the whole process."""
-    protocol, faces = made_up_set(IMAGES, MEDIA, TEMPLATES, PAIRS, GENUINE)
+    protocol, faces = make_set(IMAGES, MEDIA, TEMPLATES, PAIRS, GENUINE)
     request = EvaluationRequest("likelihood")
     start = time.perf_counter()
     pool_templates(protocol, faces, request)
@@ -42,8 +43,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def made_up_set(images: int, media: int, templates: int, pairs: int, genuine: int) -> tuple[Templates, Faces]:
-    """Random templates of two per subject, genuine pairs among them, the other pairs at random."""
+def make_set(images: int, media: int, templates: int, pairs: int, genuine: int) -> tuple[Templates, Faces]:
+    """Makes random templates of two per subject, genuine pairs among them, the other pairs at random."""
     random = np.random.default_rng(0)
     embedding = np.empty((images, GROUPS, WIDTH), np.float32)
     variance = np.empty((images, GROUPS), np.float32)
@@ -53,11 +54,11 @@ def made_up_set(images: int, media: int, templates: int, pairs: int, genuine: in
     )
     template = of_medium[medium]
     subject = np.arange(templates) // 2
-    centres, _ = made_up(random, subject[-1] + 1)
+    centers, _ = make_templates(random, subject[-1] + 1)
     for start in range(0, images, 1 << 14):
         rows = slice(start, min(start + (1 << 14), images))
-        noise, variance[rows] = made_up(random, rows.stop - rows.start)
-        mixed = centres[subject[template[rows]]] + 2 * noise
+        noise, variance[rows] = make_templates(random, rows.stop - rows.start)
+        mixed = centers[subject[template[rows]]] + 2 * noise
         embedding[rows] = mixed / np.linalg.norm(mixed, axis=2, keepdims=True)
     mates = 2 * random.integers(0, templates // 2, genuine)
     first = np.concatenate([mates, random.integers(0, templates, pairs - genuine)])
@@ -80,5 +81,5 @@ def made_up_set(images: int, media: int, templates: int, pairs: int, genuine: in
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
-    found = run(parser.parse_args())
-    print(json.dumps(found) if parser.parse_args().json else json.dumps(found, indent=1))
+    arguments = parser.parse_args()
+    print(json.dumps(run(arguments), indent=None if arguments.json else 1))

@@ -10,9 +10,9 @@ import signal
 import subprocess
 import sys
 import venv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from urfr_tf.errors import UrfrError
 
@@ -39,13 +39,13 @@ class Peers:
         command += ["--signature_def", "serving_default", "--opset", str(OPSET), "--output", str(out)]
         path = os.pathsep.join([self.converter, *filter(None, [os.environ.get("PYTHONPATH")])])
         problem = f"tf2onnx could not convert {saved_model}"
-        run(command, problem, env={**os.environ, "PYTHONPATH": path})
+        run_program(command, problem, env={**os.environ, "PYTHONPATH": path})
         if not out.is_file():
             raise UrfrError(f"{problem}: it wrote no {out}")
 
 
 def peers_environment() -> Peers:
-    """Makes the environment where it is not there yet.
+    """Makes the environment if it is not there yet.
 
     Raises:
         UrfrError: its packages cannot be installed.
@@ -68,26 +68,32 @@ def peers_environment() -> Peers:
 
 
 def _pip(python: Path, words: list[str]) -> None:
-    run([str(python), "-m", "pip", "install", "-q", *words], "could not install the benchmark's peers")
+    run_program(
+        [str(python), "-m", "pip", "install", "-q", *words], "could not install the benchmark's peers"
+    )
 
 
-def run(command: list[str], problem: str, **options: Any) -> str:
-    """Runs a program; what it printed.
+def run_program(
+    command: list[str], problem: str, env: Mapping[str, str] | None = None, stdin: str | None = None
+) -> str:
+    """Runs a program and gives what it printed.
 
     Args:
         command: program and words.
-        problem: how the sentence begins if it fails; the last line that it said follows, or the signal that ended it.
-        options: of `subprocess.run`.
+        problem: how the sentence begins if it fails; the last line of its errors follows, or the signal that
+            ended it.
+        env: its environment; None for this one's.
+        stdin: what it reads.
 
     Raises:
         UrfrError: it fails.
     """
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
-    if done.returncode < 0:
-        name = signal.Signals(-done.returncode).name
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=env, input=stdin)
+    if result.returncode < 0:
+        name = signal.Signals(-result.returncode).name
         hint = ", which is what the system does where memory is out" if name == "SIGKILL" else ""
         raise UrfrError(f"{problem}: it was ended by {name}{hint}")
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise UrfrError(f"{problem}: {said[-1]}")
-    return done.stdout
+    if result.returncode:
+        lines = result.stderr.strip().splitlines() or [f"exit code {result.returncode}"]
+        raise UrfrError(f"{problem}: {lines[-1]}")
+    return result.stdout

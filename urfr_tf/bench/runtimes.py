@@ -1,9 +1,9 @@
 """Times models in the runtimes that serve them; run by `urfr bench inference`, once for each Python it needs.
 
-A program of its own: ai-edge-litert and ONNX Runtime are in the benchmark's own environment, whose Python knows
-nothing of this project; TensorFlow is in the project's. It reads {"parts": {name: [kind, path]}, "size", "batch",
-"rounds", "threads"} from standard input and prints {name: {"seconds": [...], "peak_bytes": n}}. The parts take
-turns within each round, so that a drift of the machine meets all of them.
+A program of its own: ai-edge-litert and ONNX Runtime are in the benchmark's own environment, whose Python
+knows nothing of this project; TensorFlow is in the project's. It reads {"models": {name: [kind, path]},
+"size", "batch", "rounds", "threads"} from standard input and prints {name: {"seconds": [...], "peak_bytes":
+n}}. The models take turns within each round, so that a drift of the machine meets all of them.
 """
 
 import json
@@ -11,11 +11,16 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-Work = Callable[[], object]
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Work: TypeAlias = Callable[[], object]
+Images: TypeAlias = NDArray[np.float32]
 
 
 def main() -> None:
@@ -25,23 +30,23 @@ def main() -> None:
     images = images.astype(np.float32)
     works: dict[str, Work] = {}
     peaks: dict[str, int] = {}
-    for part, (kind, path) in job["parts"].items():
+    for model, (kind, path) in job["models"].items():
         make = globals()[f"_{kind}"]
-        make(None, images, job["threads"])  # the runtime's own libraries are no part of a model's memory
+        make(None, images, job["threads"])  # the runtime's libraries do not count as memory of a model
         before = _restart_peak()
-        works[part] = make(path, images, job["threads"])
-        works[part]()
-        peaks[part] = max(0, _memory("VmHWM") - before)
-    seconds: dict[str, list[float]] = {part: [] for part in works}
+        works[model] = make(path, images, job["threads"])
+        works[model]()
+        peaks[model] = max(0, _memory("VmHWM") - before)
+    seconds: dict[str, list[float]] = {model: [] for model in works}
     for _ in range(job["rounds"]):
-        for part, work in works.items():
+        for model, work in works.items():
             start = time.perf_counter()
             work()
-            seconds[part].append(time.perf_counter() - start)
-    print(json.dumps({part: {"seconds": seconds[part], "peak_bytes": peaks[part]} for part in works}))
+            seconds[model].append(time.perf_counter() - start)
+    print(json.dumps({model: {"seconds": seconds[model], "peak_bytes": peaks[model]} for model in works}))
 
 
-def _onnx(path: str | None, images: np.ndarray, threads: int) -> Any:
+def _onnx(path: str | None, images: Images, threads: int) -> Work | None:
     import onnxruntime
 
     if path is None:
@@ -53,19 +58,19 @@ def _onnx(path: str | None, images: np.ndarray, threads: int) -> Any:
     return lambda: session.run(None, {name: images})
 
 
-def _litert(path: str | None, images: np.ndarray, threads: int) -> Any:
+def _litert(path: str | None, images: Images, threads: int) -> Work | None:
     from ai_edge_litert.interpreter import Interpreter
 
     return None if path is None else _interpreted(Interpreter(path, num_threads=threads), images)
 
 
-def _tf_lite(path: str | None, images: np.ndarray, threads: int) -> Any:
+def _tf_lite(path: str | None, images: Images, threads: int) -> Work | None:
     import tensorflow as tf
 
     return None if path is None else _interpreted(tf.lite.Interpreter(path, num_threads=threads), images)
 
 
-def _interpreted(interpreter: Any, images: np.ndarray) -> Work:
+def _interpreted(interpreter: "tf.lite.Interpreter", images: Images) -> Work:
     index = interpreter.get_input_details()[0]["index"]
     interpreter.resize_tensor_input(index, images.shape)
     interpreter.allocate_tensors()
@@ -79,7 +84,7 @@ def _interpreted(interpreter: Any, images: np.ndarray) -> Work:
     return work
 
 
-def _saved_model(path: str | None, images: np.ndarray, threads: int) -> Any:
+def _saved_model(path: str | None, images: Images, threads: int) -> Work | None:
     import tensorflow as tf
 
     if path is None:
@@ -90,16 +95,16 @@ def _saved_model(path: str | None, images: np.ndarray, threads: int) -> Any:
     return lambda: [out.numpy() for out in loaded.signatures["serving_default"](image=given).values()]
 
 
-def _keras(path: str | None, images: np.ndarray, threads: int) -> Any:
+def _keras(path: str | None, images: Images, threads: int) -> Work | None:
     """`path` is the name of a backbone."""
     import tensorflow as tf
 
-    from urfr_tf.bench.inference import network_of
+    from urfr_tf.bench.inference import build_random_network
 
     if path is None:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         return None
-    network = network_of(path)
+    network = build_random_network(path)
     call = tf.function(lambda image: network({"image": image}, training=False), autograph=False)
     given = tf.constant(images)
     return lambda: [out.numpy() for out in call(given).values()]

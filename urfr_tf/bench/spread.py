@@ -2,8 +2,22 @@
 
 import statistics
 from collections.abc import Sequence
+from typing import TypeAlias, TypedDict
+
+BenchResult: TypeAlias = dict[str, object]
+"""What `urfr bench --json` prints: `machine`, `versions`, `seconds`, `ratios` and what else a benchmark
+has.
+"""
 
 
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Least, median and greatest."""
+class Spread(TypedDict):
+    """Least, median and greatest of several measurements."""
+
+    min: float
+    median: float
+    max: float
+
+
+def summarize(values: Sequence[float]) -> Spread:
+    """Gives the least, the median and the greatest value."""
     return {"min": min(values), "median": statistics.median(values), "max": max(values)}

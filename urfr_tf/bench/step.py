@@ -1,9 +1,9 @@
 """`urfr bench step`: one training step of URFace with everything on against CosFace's, in one run.
 
 Both have the same backbone (IR-18), batch (32) and input (100 x 100) and run the trainer's own train
-step on prepared tensors; their rounds alternate, so that a drift of the machine meets both. Then IR-18, and with
-`--full` IR-50 and IR-100, train and serve 112 x 112 pixels in float32 and bfloat16, each in a process of its own
-(`step_point.py`) beside the matrix product of the same precision.
+step on prepared tensors; their rounds alternate, so that a drift of the machine meets both. Then IR-18, and
+with `--full` IR-50 and IR-100, train and serve 112 x 112 pixels in float32 and bfloat16, each in a process of
+its own (`step_point.py`) next to the matrix product of the same precision.
 """
 
 import argparse
@@ -12,11 +12,17 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
 
-from urfr_tf.bench.peers import run as run_program
-from urfr_tf.bench.spread import spread
-from urfr_tf.bench.step_point import CLASSES, forward_multiply_adds, product, training
+from urfr_tf.bench.peers import run_program
+from urfr_tf.bench.spread import BenchResult, summarize
+from urfr_tf.bench.step_point import (
+    CLASSES,
+    StepJob,
+    StepPoint,
+    count_multiply_adds,
+    make_matrix_product,
+    make_training_step,
+)
 from urfr_tf.config.load_config import from_dict
 from urfr_tf.config.tree import Experiment
 from urfr_tf.runs.origin import collect_versions, describe_machine
@@ -31,36 +37,41 @@ _SIDE = 2048
 _SCHEDULE = {"learning_rate": {"type": "constant", "constant": {"learning_rate": 0.01}}}
 
 
-def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Measures; see interface.md and docs/scale.md for the keys."""
-    seconds, ratios = compared(args.repeat)
+def run(args: argparse.Namespace) -> BenchResult:
+    """Measures; docs/scale.md explains the keys."""
+    seconds, ratios = compare_with_cosface(args.repeat)
     images: dict[str, float] = {}
     peaks: dict[str, int] = {}
     for backbone in FULL if args.full else BACKBONES:
         for precision in PRECISIONS:
             name = f"{backbone}_{precision}"
-            point = one_network(backbone, precision, args.repeat)
+            point = measure_network(backbone, precision, args.repeat)
             peaks[name] = point["peak_bytes"]
-            seconds.update({f"{name}_{part}": values for part, values in point["seconds"].items()})
-            images.update({f"{name}_{part}": value for part, value in rates(point).items()})
-            ratios.update({f"{name}_{part}_share_of_peak": value for part, value in shares(point).items()})
+            seconds.update({f"{name}_{work}": values for work, values in point["seconds"].items()})
+            images.update({f"{name}_{work}": value for work, value in compute_rates(point).items()})
+            ratios.update(
+                {
+                    f"{name}_{work}_share_of_peak": value
+                    for work, value in compute_shares_of_peak(point).items()
+                }
+            )
     return {
         "machine": describe_machine(),
         "versions": collect_versions(),
-        "seconds": {name: spread(values) for name, values in seconds.items()},
+        "seconds": {name: summarize(values) for name, values in seconds.items()},
         "ratios": ratios,
         "images_per_second": images,
         "peak_bytes": peaks,
     }
 
 
-def one_network(backbone: str, precision: str, rounds: int, batch: int = BATCH) -> dict[str, Any]:
-    """What `step_point.measure` says of one network.
+def measure_network(backbone: str, precision: str, rounds: int, batch: int = BATCH) -> StepPoint:
+    """Measures one network with `step_point` in a process of its own.
 
     Raises:
         UrfrError: its process fails.
     """
-    job = {
+    job: StepJob = {
         "backbone": backbone,
         "size": _POINT_SIZE,
         "batch": batch,
@@ -69,35 +80,36 @@ def one_network(backbone: str, precision: str, rounds: int, batch: int = BATCH) 
         "inference": True,
     }
     command = [sys.executable, "-m", "urfr_tf.bench.step_point", json.dumps(job)]
-    said = run_program(command, f"{backbone} in {precision} failed")
-    return {**json.loads(said.splitlines()[-1]), "batch": batch}
+    output = run_program(command, f"{backbone} in {precision} failed")
+    point: StepPoint = json.loads(output.splitlines()[-1])
+    return point
 
 
-def rates(point: dict[str, Any]) -> dict[str, float]:
-    """Images a second of each part, from its median."""
-    parts = (part for part in point["seconds"] if part != "matmul")
-    return {part: point["batch"] / statistics.median(point["seconds"][part]) for part in parts}
+def compute_rates(point: StepPoint) -> dict[str, float]:
+    """Computes images a second in training and inference, from the median."""
+    works = (work for work in point["seconds"] if work != "matmul")
+    return {work: point["batch"] / statistics.median(point["seconds"][work]) for work in works}
 
 
-def shares(point: dict[str, Any]) -> dict[str, float]:
-    """Operations a second of each part over those of the fastest matrix product of the same process."""
+def compute_shares_of_peak(point: StepPoint) -> dict[str, float]:
+    """Divides operations a second by those of the fastest matrix product of the same process."""
     seconds, flops = point["seconds"], point["flops"]
     peak = flops["matmul"] / min(seconds["matmul"])
-    parts = (part for part in seconds if part != "matmul")
-    return {part: flops[part] / statistics.median(seconds[part]) / peak for part in parts}
+    works = (work for work in seconds if work != "matmul")
+    return {work: flops[work] / statistics.median(seconds[work]) / peak for work in works}
 
 
-def compared(rounds: int) -> tuple[dict[str, list[float]], dict[str, float]]:
-    """URFace against CosFace: (seconds of each round, ratios)."""
+def compare_with_cosface(rounds: int) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """Measures URFace against CosFace: (seconds of each round, ratios)."""
     steps, flops = {}, 0.0
-    for name, config in configurations().items():
+    for name, config in build_configurations().items():
         model, network = build_model(config, CLASSES, synchronized=False)
         compile_model(config, model, build_schedule(config.optimizer, 1000))
-        steps[name] = training(config, model)
+        steps[name] = make_training_step(config, model)
         if name == "cosface":
-            flops = 3 * 2 * forward_multiply_adds(model, network) * BATCH
+            flops = 3 * 2 * count_multiply_adds(model, network) * BATCH
     times: dict[str, list[float]] = {name: [] for name in [*steps, "matmul"]}
-    square = product(_SIDE)
+    square = make_matrix_product(_SIDE)
     for timed in (*steps.values(), square):
         timed()
     ratios = []
@@ -115,8 +127,8 @@ def compared(rounds: int) -> tuple[dict[str, list[float]], dict[str, float]]:
     }
 
 
-def configurations() -> dict[str, Experiment]:
-    """The two experiments that are compared."""
+def build_configurations() -> dict[str, Experiment]:
+    """Builds the two experiments that are compared."""
     model = {"backbone": "ir18", "input_size": SIZE}
     variations = {"blur": 0.3, "occlusion": 0.3, "pose": 0.3}
     shared = {"optimizer": {**_SCHEDULE, "clip_norm": 5.0}, "data": {"batch_size": BATCH}}
@@ -135,7 +147,7 @@ def configurations() -> dict[str, Experiment]:
     return {"urface": from_dict(urface, "urfr bench step"), "cosface": from_dict(cosface, "urfr bench step")}
 
 
-def _time(work: Callable[[], Any], count: int) -> float:
+def _time(work: Callable[[], object], count: int) -> float:
     start = time.perf_counter()
     for _ in range(count):
         work()

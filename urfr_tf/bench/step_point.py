@@ -1,15 +1,16 @@
-"""One network in one precision for `urfr bench step`, in a process of its own: a peak of memory cannot be taken back.
+"""One network in one precision for `urfr bench step`, in a process of its own: a peak of memory cannot be
+taken back.
 
-Run as `python -m urfr_tf.bench.step_point JSON`; it prints JSON. Training is the trainer's own step of a CosFace
-baseline on prepared tensors; inference is the serving graph. The matrix product beside them, in the same
-precision, takes turns with them.
+Run as `python -m urfr_tf.bench.step_point JSON`; it prints JSON. Training is the trainer's own step of a
+CosFace baseline on prepared tensors; inference is the serving graph. The matrix product beside them, in the
+same precision, takes turns with them.
 """
 
 import json
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TypedDict
 
 import keras
 import numpy as np
@@ -18,7 +19,7 @@ import tensorflow as tf
 from urfr_tf import keys
 from urfr_tf.config.load_config import from_dict
 from urfr_tf.config.tree import Experiment
-from urfr_tf.export.fold_batch_norm import fold
+from urfr_tf.export.fold_batch_norm import fold_batch_norm
 from urfr_tf.models.inference_graph import build_inference
 from urfr_tf.system import memory
 from urfr_tf.training.optimizers import build_schedule
@@ -28,8 +29,29 @@ CLASSES = 1000
 _SIDES = {"float32": 2048, "mixed_bfloat16": 4096}
 
 
-def experiment(job: dict[str, Any]) -> Experiment:
-    """CosFace of scale 64 and margin 0.35 with the backbone, size, batch and precision of a job."""
+class StepJob(TypedDict):
+    """What is measured."""
+
+    backbone: str
+    size: int
+    batch: int
+    precision: str
+    rounds: int
+    inference: bool
+
+
+class StepPoint(TypedDict):
+    """What was measured; `train`, `inference` and `matmul` are the keys of the first three."""
+
+    seconds: dict[str, list[float]]
+    processor_seconds: dict[str, list[float]]
+    flops: dict[str, float]
+    peak_bytes: int
+    batch: int
+
+
+def configure_cosface(job: StepJob) -> Experiment:
+    """Builds CosFace of scale 64 and margin 0.35 with the backbone, size, batch and precision of a job."""
     return from_dict(
         {
             "model": {"backbone": job["backbone"], "input_size": job["size"], "groups": 1},
@@ -46,8 +68,8 @@ def experiment(job: dict[str, Any]) -> Experiment:
     )
 
 
-def forward_multiply_adds(model: Any, network: keras.Model) -> float:
-    """Multiply-adds of the convolutions and products of one image's forward pass."""
+def count_multiply_adds(model: keras.Model, network: keras.Model) -> float:
+    """Counts the multiply-adds of the convolutions and products of one image's forward pass."""
     total = 0.0
     for layer in network.layers:
         kernel = getattr(layer, "kernel", None)
@@ -56,17 +78,17 @@ def forward_multiply_adds(model: Any, network: keras.Model) -> float:
     return total + sum(float(np.prod(v.shape)) for v in model.trainable_variables if len(v.shape) == 2)
 
 
-def measure(job: dict[str, Any]) -> dict[str, Any]:
-    """Seconds of each round, by the clock and of the processors, and the peak memory; `job` has backbone, size, batch, precision, rounds, inference."""
-    config = experiment(job)
+def measure_point(job: StepJob) -> StepPoint:
+    """Measures the seconds of each round, by the clock and of the processors, and the peak memory."""
+    config = configure_cosface(job)
     keras.mixed_precision.set_global_policy(job["precision"])
     before = memory.resident()
     model, network = build_model(config, CLASSES, synchronized=False, load=False)
     compile_model(config, model, build_schedule(config.optimizer, 1000))
-    multiply_adds = forward_multiply_adds(model, network)
-    works = {"train": training(config, model)}
+    multiply_adds = count_multiply_adds(model, network)
+    works = {"train": make_training_step(config, model)}
     if job["inference"]:
-        works["inference"] = serving(config)
+        works["inference"] = make_inference_step(config)
     seconds: dict[str, list[float]] = {name: [] for name in (*works, "matmul")}
     processor: dict[str, list[float]] = {name: [] for name in seconds}
     for work in works.values():
@@ -74,7 +96,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
         work()
     peak = memory.peak() - before
     side = _SIDES[job["precision"]]
-    works["matmul"] = product(side, job["precision"])
+    works["matmul"] = make_matrix_product(side, job["precision"])
     works["matmul"]()
     for _ in range(job["rounds"]):
         for name, work in works.items():
@@ -91,11 +113,12 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
             "matmul": 2 * side**3,
         },
         "peak_bytes": peak,
+        "batch": job["batch"],
     }
 
 
-def training(config: Experiment, model: Any) -> Callable[[], Any]:
-    """One training step on prepared tensors."""
+def make_training_step(config: Experiment, model: keras.Model) -> Callable[[], object]:
+    """Makes one training step on prepared tensors."""
     batch, size = config.data.batch_size, config.model.input_size
     random = np.random.default_rng(0)
     images = tf.constant(random.uniform(0, 255, [batch, size, size, 3]), tf.float32)
@@ -109,13 +132,15 @@ def training(config: Experiment, model: Any) -> Callable[[], Any]:
     return lambda: compiled().numpy()
 
 
-def serving(config: Experiment) -> Callable[[], Any]:
-    """The inference graph as an export serves it on as many prepared images: folded in bfloat16."""
+def make_inference_step(config: Experiment) -> Callable[[], object]:
+    """Makes one pass of the inference graph as an export serves it on as many prepared images: folded in
+    bfloat16.
+    """
     batch, size = config.data.batch_size, config.model.input_size
     images = tf.constant(np.random.default_rng(0).uniform(0, 255, [batch, size, size, 3]), tf.float32)
     if config.runtime.precision == "mixed_bfloat16":
         keras.mixed_precision.set_global_policy("float32")
-        network = fold(build_inference(config), prelu="maximum", dtype="bfloat16")
+        network = fold_batch_norm(build_inference(config), prelu="maximum", dtype="bfloat16")
         keras.mixed_precision.set_global_policy("mixed_bfloat16")
     else:
         network = build_inference(config)
@@ -123,8 +148,8 @@ def serving(config: Experiment) -> Callable[[], Any]:
     return lambda: compiled().numpy()
 
 
-def product(side: int, precision: str = "float32") -> Callable[[], Any]:
-    """A square matrix times itself, in the precision in which a policy computes."""
+def make_matrix_product(side: int, precision: str = "float32") -> Callable[[], object]:
+    """Makes the product of a square matrix with itself, in the precision in which a policy computes."""
     dtype = tf.bfloat16 if precision == "mixed_bfloat16" else tf.float32
     square = tf.cast(tf.random.stateless_normal([side, side], [0, 1]), dtype)
     compiled = tf.function(lambda: tf.reduce_sum(tf.cast(tf.matmul(square, square)[:1], tf.float32)))
@@ -135,4 +160,4 @@ if __name__ == "__main__":
     from urfr_tf.system.quiet import quiet_libraries
 
     quiet_libraries()
-    print(json.dumps(measure(json.loads(sys.argv[1]))))
+    print(json.dumps(measure_point(json.loads(sys.argv[1]))))
