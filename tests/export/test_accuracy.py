@@ -11,9 +11,10 @@ import urfr_tf
 from urfr_tf.config.load_config import from_dict, read_run_config, to_yaml
 from urfr_tf.errors import UrfrError
 from urfr_tf.export import export_run as module
-from urfr_tf.export.accuracy import change, check_faces, far_of, open_faces
+from urfr_tf.export.accuracy import check_accuracy, choose_far, compare_accuracy, open_face_pairs
 from urfr_tf.export.export_run import EMBEDDINGS, export_run
 from urfr_tf.export.parity import LIMITS, Limit
+from urfr_tf.export.request import ExportRequest
 from urfr_tf.runs.run_card import make_run_card
 
 PEOPLE, EACH = 12, 6
@@ -21,7 +22,9 @@ PEOPLE, EACH = 12, 6
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory):
-    """12 made-up people with 6 images each: 66 x 36 = 2,376 impostor pairs, enough for FAR 1e-1 and 1e-2 not."""
+    """12 made-up people with 6 images each: 66 x 36 = 2,376 impostor pairs, enough for FAR 1e-1 and 1e-2
+    not.
+    """
     folder = tmp_path_factory.mktemp("faces")
     random = np.random.default_rng(0)
     for person in range(PEOPLE):
@@ -49,21 +52,22 @@ def run(network, tmp_path_factory):
 
 
 def test_the_far_is_the_smallest_that_the_pairs_support(faces, tmp_path):
-    # Half of the people have about a quarter of the pairs: 2,376 / 4 = 594, of which FAR 1e-1 leaves 59 and 1e-2 six.
-    assert far_of(open_faces(str(faces))) == 1e-1
+    # Half of the people have about a quarter of the pairs: 2,376 / 4 = 594, of which FAR 1e-1 leaves 59 and
+    # 1e-2 six.
+    assert choose_far(open_face_pairs(str(faces))) == 1e-1
     listing = tmp_path / "pairs.txt"
     listing.write_text("person_0/0.png\tperson_0/1.png\t1\nperson_0/0.png\tperson_1/1.png\t0\n")
-    few = open_faces(str(faces))
+    few = open_face_pairs(str(faces))
     few = replace(
         few, identity=None, same=np.array([True, False]), first=few.first[:2], second=few.second[:2]
     )
     with pytest.raises(UrfrError, match="at least 400 impostor pairs .* but the data gives 1"):
-        far_of(few)
+        choose_far(few)
 
 
 @pytest.mark.parametrize(("form", "quantize"), [("saved_model", "none"), ("tflite", "float16")])
 def test_the_export_gets_its_own_threshold(run, faces, tmp_path, form, quantize):
-    target, report = export_run(run, tmp_path, form, quantize=quantize, faces=str(faces))
+    target, report = export_run(ExportRequest(run, tmp_path, form, quantize=quantize, faces=str(faces)))
     measured = report["faces"]
     assert abs(measured["accuracy_change"]) <= 0.02 and abs(measured["tar_change"]) <= 0.02
     assert measured["export"]["far"] == measured["keras"]["far"] == 1e-1
@@ -84,22 +88,22 @@ def test_a_loss_of_accuracy_is_refused(run, faces, tmp_path, monkeypatch):
     with pytest.raises(
         UrfrError, match=r"accuracy on pairs of faces to fall by at most -1\.0 .*is the heads"
     ):
-        export_run(run, tmp_path, "tflite", quantize="float16", faces=str(faces))
+        export_run(ExportRequest(run, tmp_path, "tflite", quantize="float16", faces=str(faces)))
     assert not (tmp_path / "model.tflite").exists() and not (tmp_path / "parity.json").exists()
 
 
 def test_losses_are_measured_against_their_limits():
     keras = {"accuracy": 0.99, "tar@far": 0.95}
     export = {"accuracy": 0.985, "tar@far": 0.94}  # 0.005 and 0.01 less
-    changed = change(keras, export)
+    changed = compare_accuracy(keras, export)
     assert changed["accuracy_change"] == pytest.approx(-0.005) and changed["tar_change"] == pytest.approx(
         -0.01
     )
-    check_faces("file", changed, Limit(0.9, 0.1, accuracy=0.006, tar=0.011))
+    check_accuracy("file", changed, Limit(0.9, 0.1, accuracy=0.006, tar=0.011))
     with pytest.raises(
         UrfrError, match=r"accuracy .* at most 0\.004 against Keras, but it fell from 0\.9900 to 0\.9850"
     ):
-        check_faces("file", changed, Limit(0.9, 0.1, accuracy=0.004, tar=0.011))
+        check_accuracy("file", changed, Limit(0.9, 0.1, accuracy=0.004, tar=0.011))
     with pytest.raises(UrfrError, match=r"tar@far .* from 0\.9500 to 0\.9400"):
-        check_faces("file", changed, Limit(0.9, 0.1, accuracy=0.006, tar=0.009))
-    check_faces("file", change(export, keras), Limit(0.9, 0.1))  # a gain is no loss
+        check_accuracy("file", changed, Limit(0.9, 0.1, accuracy=0.006, tar=0.009))
+    check_accuracy("file", compare_accuracy(export, keras), Limit(0.9, 0.1))  # a gain is no loss

@@ -16,6 +16,7 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.export import export_run as module
 from urfr_tf.export.export_run import export_run
 from urfr_tf.export.parity import LIMITS, Limit
+from urfr_tf.export.request import ExportRequest
 from urfr_tf.runs import load_tflite
 from urfr_tf.runs.fingerprints import fingerprint_files
 from urfr_tf.runs.load_model import load_model
@@ -121,24 +122,26 @@ def test_over_the_limit_nothing_changes(out, run, monkeypatch):
     impossible = {name: Limit(cosine=1.1, confidence=0) for name in LIMITS}
     monkeypatch.setattr(module, "LIMITS", impossible)
     with pytest.raises(UrfrError, match=r"TFLite file with --quantize none was not exported.*at least 1\.1"):
-        export_run(run, out, "tflite")
+        export_run(ExportRequest(run, out, "tflite"))
     assert files() == before
 
 
-def test_what_departs_is_named(run, network, tmp_path, monkeypatch):
-    """A SavedModel whose variables are right departs in its graph; one in bfloat16 in its first convolution."""
+def test_what_differs_is_named(run, network, tmp_path, monkeypatch):
+    """A SavedModel whose variables are right departs in its graph; one in bfloat16 in its first
+    convolution.
+    """
     impossible = {name: Limit(cosine=1.1, confidence=0) for name in LIMITS}
     monkeypatch.setattr(module, "LIMITS", impossible)
     with pytest.raises(UrfrError, match="every variable in the folder is that of Keras"):
-        export_run(run, tmp_path, "saved_model")
+        export_run(ExportRequest(run, tmp_path, "saved_model"))
     first = next(layer.name for layer in network.layers if "conv2d" in layer.name)
     with pytest.raises(UrfrError, match=f"--quantize bfloat16 was not exported.*{first} is the first layer"):
-        export_run(run, tmp_path, "saved_model", quantize="bfloat16")
+        export_run(ExportRequest(run, tmp_path, "saved_model", quantize="bfloat16"))
     assert not list(tmp_path.rglob("saved_model.pb"))
 
 
 def test_bfloat16_is_half_as_large_and_passes(run, tmp_path):
-    target, report = export_run(run, tmp_path, "saved_model", quantize="bfloat16")
+    target, report = export_run(ExportRequest(run, tmp_path, "saved_model", quantize="bfloat16"))
     model = urfr_tf.load(target)
     assert (model.kind, model.card["quantize"]) == ("saved_model", "bfloat16")
     # In bits of 8: the confidences of the heads, which stay float32, see features that are 0.2 % off each.
@@ -146,7 +149,9 @@ def test_bfloat16_is_half_as_large_and_passes(run, tmp_path):
     assert report["worst_cosine"] > 0.99
     kernels = {v.dtype.name for v in tf.saved_model.load(str(target)).variables if len(v.shape) == 4}
     assert kernels == {"bfloat16"}
-    frozen, _ = export_run(run, tmp_path / "frozen", "saved_model", quantize="bfloat16", frozen=True)
+    frozen, _ = export_run(
+        ExportRequest(run, tmp_path / "frozen", "saved_model", quantize="bfloat16", frozen=True)
+    )
     assert constants_of(frozen) == {"bfloat16"}
     image = np.zeros([2, 40, 40, 3], np.float32)
     before, after = (
@@ -164,8 +169,8 @@ def constants_of(target):
 
 
 def test_a_frozen_export_has_constants_for_variables_and_gives_the_same(run, tmp_path):
-    kept, _ = export_run(run, tmp_path / "variables", "saved_model")
-    target, report = export_run(run, tmp_path / "frozen", "saved_model", frozen=True)
+    kept, _ = export_run(ExportRequest(run, tmp_path / "variables", "saved_model"))
+    target, report = export_run(ExportRequest(run, tmp_path / "frozen", "saved_model", frozen=True))
     assert report["worst_cosine"] > 0.99999
     loaded = tf.saved_model.load(str(target))
     assert len(loaded.variables) == len(loaded.trainable_variables) == 0
@@ -181,7 +186,7 @@ def test_a_frozen_export_has_constants_for_variables_and_gives_the_same(run, tmp
     for name, value in before.items():
         np.testing.assert_allclose(after[name], value, rtol=1e-3, atol=1e-5, err_msg=name)
     with pytest.raises(UrfrError, match="--frozen with --format saved_model, but got it with tflite"):
-        export_run(run, tmp_path / "frozen", "tflite", frozen=True)
+        export_run(ExportRequest(run, tmp_path / "frozen", "tflite", frozen=True))
 
 
 def test_a_new_export_replaces_the_old(out, run, capsys):
@@ -195,26 +200,28 @@ def test_a_new_export_replaces_the_old(out, run, capsys):
 
 def test_settings_that_do_not_go_together(run, tmp_path):
     with pytest.raises(UrfrError, match="--quantize none, bfloat16 with saved_model, but got float16"):
-        export_run(run, tmp_path, "saved_model", quantize="float16")
+        export_run(ExportRequest(run, tmp_path, "saved_model", quantize="float16"))
     with pytest.raises(UrfrError, match="with tflite, but got bfloat16"):
-        export_run(run, tmp_path, "tflite", quantize="bfloat16")
+        export_run(ExportRequest(run, tmp_path, "tflite", quantize="bfloat16"))
     with pytest.raises(UrfrError, match="int8 needs --calibration SHARDS"):
-        export_run(run, tmp_path, "tflite", quantize="int8")
+        export_run(ExportRequest(run, tmp_path, "tflite", quantize="int8"))
     with pytest.raises(UrfrError, match=r"run folder with config\.yaml"):
-        export_run(tmp_path, tmp_path, "tflite")
+        export_run(ExportRequest(tmp_path, tmp_path, "tflite"))
     assert not list(tmp_path.iterdir())
 
 
 def test_out_that_is_a_file(run, tmp_path):
     (tmp_path / "out").write_text("in the way")
     with pytest.raises(UrfrError, match="could not write"):
-        export_run(run, tmp_path / "out", "tflite")
+        export_run(ExportRequest(run, tmp_path / "out", "tflite"))
     assert (tmp_path / "out").read_text() == "in the way"
 
 
 @pytest.mark.parametrize("quantize", ["float16", "dynamic", "int8"])
-def test_quantised_formats_pass_their_gate(run, shards, tmp_path, quantize):
-    target, report = export_run(run, tmp_path, "tflite", quantize=quantize, calibration=str(shards))
+def test_quantized_formats_pass_their_gate(run, shards, tmp_path, quantize):
+    target, report = export_run(
+        ExportRequest(run, tmp_path, "tflite", quantize=quantize, calibration=str(shards))
+    )
     assert report["images_from"] == str(shards) and report["images"] == 28
     assert urfr_tf.load(target).card["quantize"] == quantize
     assert report["bytes"] < 0.8 * report["bytes_of_weights"] + 60_000
@@ -237,7 +244,7 @@ def test_a_trained_run(tiny_run, shards, tmp_path, tiny):
         images = np.random.default_rng(5).integers(0, 256, [5, 40, 40, 3], np.uint8)
         expected = urfr_tf.load(tiny_run)(images)
         for form in ("saved_model", "tflite"):
-            target, report = export_run(tiny_run, tmp_path, form)
+            target, report = export_run(ExportRequest(tiny_run, tmp_path, form))
             assert report["images_from"] == str(shards)
             for name, value in urfr_tf.load(target)(images).items():
                 np.testing.assert_allclose(value, expected[name], rtol=1e-4, atol=1e-5)

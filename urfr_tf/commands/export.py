@@ -20,13 +20,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--quantize",
         default="none",
         choices=["none", "float16", "dynamic", "int8", "bfloat16"],
-        help="for tflite: float16 or int8 weights (dynamic), or int8 weights and activations; for saved_model: "
-        "bfloat16, for processors that compute in it (none)",
+        help="for tflite: float16 or int8 weights (dynamic), or int8 weights and activations; "
+        "for saved_model: bfloat16, for processors that compute in it (none)",
     )
     parser.add_argument(
         "--frozen",
         action="store_true",
-        help="for saved_model: weights as constants; faster at batch 1, many times the memory, not to be fine-tuned",
+        help="for saved_model: weights as constants; faster at batch 1, many times the memory, "
+        "not to be fine-tuned",
     )
     parser.add_argument(
         "--calibration", metavar="SHARDS", help="images that int8 measures ranges on, and that are compared"
@@ -34,15 +35,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--faces",
         metavar="DATA",
-        help="pairs of faces (LFW's layout, shards, a folder a person; with pairs.txt or not) on which accuracy and "
-        "TAR are compared with Keras, and the export's own threshold is calibrated",
+        help="pairs of faces (LFW's layout, shards, one folder per person; with or without pairs.txt): "
+        "accuracy and TAR on them are compared with Keras, and a threshold is calibrated with the export",
     )
     parser.add_argument(
         "--quantization-aware",
         type=int,
         default=0,
         metavar="STEPS",
-        help="train the backbone for int8 first, on the images of --calibration, towards its own embeddings (0)",
+        help="train the backbone for int8 first, on the images of --calibration, "
+        "towards its float embeddings (0)",
     )
     parser.add_argument(
         "--licence",
@@ -59,8 +61,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exports; raises UrfrError with a sentence."""
     from urfr_tf.export.export_run import export_run
+    from urfr_tf.export.request import ExportRequest
 
-    target, report = export_run(
+    request = ExportRequest(
         args.run_dir,
         args.out,
         args.format,
@@ -72,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
         version=args.version,
         frozen=args.frozen,
     )
+    target, report = export_run(request)
     if args.json:
         print(json.dumps({"path": str(target), **report}))
         return 0
@@ -84,8 +88,9 @@ def run(args: argparse.Namespace) -> int:
     if "faces" in report:
         before, after = report["faces"]["keras"], report["faces"]["export"]
         print(
-            f"on the pairs of {args.faces}: accuracy {after['accuracy']:.4f} (Keras {before['accuracy']:.4f}), TAR at "
-            f"FAR {after['far']:g} {after['tar@far']:.4f} (Keras {before['tar@far']:.4f}), threshold "
-            f"{after['calibration']['threshold']:.4f} (Keras {before['calibration']['threshold']:.4f})"
+            f"on the pairs of {args.faces}: accuracy {after['accuracy']:.4f} "
+            f"(Keras {before['accuracy']:.4f}), TAR at FAR {after['far']:g} {after['tar@far']:.4f} "
+            f"(Keras {before['tar@far']:.4f}), threshold {after['calibration']['threshold']:.4f} "
+            f"(Keras {before['calibration']['threshold']:.4f})"
         )
     return 0
