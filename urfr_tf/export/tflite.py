@@ -1,31 +1,29 @@
-"""The inference graph as one TFLite file: builtin operators only, float or quantised."""
+"""The inference graph as one TFLite file: builtin operators only, float or quantized."""
 
 import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
-from tensorflow.lite.python.convert import mlir_quantize
 
 from urfr_tf import keys
 from urfr_tf.errors import UrfrError, reason_of
-from urfr_tf.export.dynamic_range import float_weights, one_range_an_image
-from urfr_tf.export.equalize import EQUALIZED_ON, equalize
-from urfr_tf.export.fold_batch_norm import fold
-from urfr_tf.export.kept_float import float_outputs, unquantised_outputs
-from urfr_tf.export.whole_map import whole_maps
+from urfr_tf.export.dynamic_range import dequantize_slow_weights, use_one_range_per_image
+from urfr_tf.export.equalize import EQUALIZED_ON, equalize_channels
+from urfr_tf.export.float_operators import find_float_backbone, find_float_heads
+from urfr_tf.export.fold_batch_norm import fold_batch_norm
+from urfr_tf.export.global_depthwise import replace_global_depthwise
+from urfr_tf.export.images import Images
 from urfr_tf.runs.card import ModelCard
 from urfr_tf.runs.tflite_file import add_card
 
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
 
 
-def convert(
-    network: keras.Model, card: ModelCard, quantize: str = "none", images: np.ndarray | None = None
+def convert_to_tflite(
+    network: keras.Model, card: ModelCard, quantize: str = "none", images: Images | None = None
 ) -> bytes:
     """Converts the inference model.
 
@@ -33,7 +31,7 @@ def convert(
         network: {image [B, S, S, 3]} -> {embedding, confidence, variance}.
         card: what the model says about itself; becomes metadata `urfr.json` of the file.
         quantize: `none` (float32), `float16` (weights), `dynamic` (int8 weights, activations
-            quantised as they come), `int8` (weights and activations; in and out stay float32).
+            quantized at run time), `int8` (weights and activations; in and out stay float32).
         images: float32 [N, S, S, 3], RGB, 0..255; what int8 measures its ranges on.
 
     Returns:
@@ -43,12 +41,12 @@ def convert(
         UrfrError: the network needs an operator that TFLite has not, or int8 has no images.
     """
     size = network.input[keys.IMAGE].shape[1]
-    # Beside a depthwise convolution, which stays in float, PReLU is best in float too.
+    # Next to a depthwise convolution, which stays in float, PReLU is best in float too.
     depthwise = any(isinstance(layer, keras.layers.DepthwiseConv2D) for layer in network.layers)
-    network = fold(network, prelu="sum" if quantize == "int8" and not depthwise else "one")
+    network = fold_batch_norm(network, prelu="sum" if quantize == "int8" and not depthwise else "one")
     if quantize == "int8" and images is not None:
-        equalize(network, images[:EQUALIZED_ON])
-    network = whole_maps(network)
+        equalize_channels(network, images[:EQUALIZED_ON])
+    network = replace_global_depthwise(network)
     serving = tf.function(
         lambda image: network({keys.IMAGE: image}, training=False),
         input_signature=[tf.TensorSpec([None, size, size, 3], tf.float32, keys.IMAGE)],
@@ -67,19 +65,30 @@ def convert(
         if images is None or not len(images):
             raise UrfrError("int8 needs images to measure ranges on, but none came")
         converter.representative_dataset = lambda: ({keys.IMAGE: image[None]} for image in images)
-        converter._experimental_calibrate_only = True
-    content = _converted(converter.convert)
-    if quantize == "int8":
-        calibrated = content
-        left = [*float_outputs(content), *unquantised_outputs(content)]
-        content = _converted(lambda: mlir_quantize(calibrated, denylisted_nodes=left))
+        content = _run_converter(lambda: _quantize(converter))
+    else:
+        content = _run_converter(converter.convert)
     if quantize == "dynamic" and depthwise:
-        content = one_range_an_image(float_weights(content))
+        content = use_one_range_per_image(dequantize_slow_weights(content))
     return add_card(content, {**card, "quantize": quantize})
 
 
-def operators(content: bytes) -> list[str]:
-    """Names of the operators of a TFLite file in the order they run, `FLEX...` where not builtin."""
+def _quantize(converter: tf.lite.TFLiteConverter) -> bytes:
+    """Converts to int8, except for the operators that stay in float.
+
+    Which ones stay can only be said once the graph is converted. TensorFlow Lite's debugger takes a list of
+    them after it has measured the ranges, and gives the file without its debugging operators.
+    """
+    debugger = tf.lite.experimental.QuantizationDebugger(converter=converter)
+    calibrated = debugger.calibrated_model
+    in_float = [*find_float_heads(calibrated), *find_float_backbone(calibrated)]
+    debugger.options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=in_float)
+    content: bytes = debugger.get_nondebug_quantized_model()
+    return content
+
+
+def list_operators(content: bytes) -> list[str]:
+    """Lists the operators of a TFLite file in the order in which they run; `FLEX...` if not builtin."""
     interpreter = tf.lite.Interpreter(
         model_content=content,
         experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
@@ -87,39 +96,41 @@ def operators(content: bytes) -> list[str]:
     return [each["op_name"] for each in interpreter._get_ops_details()]
 
 
-def _converted(step: Callable[[], bytes]) -> bytes:
-    with _quiet() as said:
+def _run_converter(step: Callable[[], bytes]) -> bytes:
+    with _captured_output() as read_output:
         try:
             return step()
         except Exception as error:  # the converter's errors are of several classes
             raise UrfrError(
-                f"TensorFlow Lite could not convert the network: {_cause(error, said())}"
+                f"TensorFlow Lite could not convert the network: {_cause(error, read_output())}"
             ) from error
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[Any]:
-    """Keeps what the converter's C++ prints on stdout and stderr; gives a function that reads it."""
-    with tempfile.TemporaryFile() as kept:
+def _captured_output() -> Iterator[Callable[[], str]]:
+    """Captures what the converter's C++ prints on stdout and stderr; gives a function that reads it."""
+    with tempfile.TemporaryFile() as file:
         saved = os.dup(1), os.dup(2)
-        os.dup2(kept.fileno(), 1)
-        os.dup2(kept.fileno(), 2)
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
 
-        def said() -> str:
-            kept.seek(0)
-            return kept.read().decode("utf-8", "replace")
+        def read_output() -> str:
+            file.seek(0)
+            return file.read().decode("utf-8", "replace")
 
         try:
-            yield said
+            yield read_output
         finally:
             for target, original in zip((1, 2), saved, strict=True):
                 os.dup2(original, target)
                 os.close(original)
 
 
-def _cause(error: Exception, said: str) -> str:
-    """The line that says what is wrong, without the place in the source it was traced from."""
+def _cause(error: Exception, output: str) -> str:
+    """Gives the line that says what is wrong, without the place in the source."""
     lines = [
-        line.rpartition("error: ")[2].strip() for line in f"{error}\n{said}".splitlines() if "error: " in line
+        line.rpartition("error: ")[2].strip()
+        for line in f"{error}\n{output}".splitlines()
+        if "error: " in line
     ]
     return (lines[0] if lines else reason_of(error))[:300]
