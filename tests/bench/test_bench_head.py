@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from urfr_tf.bench import head
-from urfr_tf.bench.peers import run
+from urfr_tf.bench.peers import run_program
 
 
 def point(classes, replicas, **settings):
@@ -68,7 +68,7 @@ def test_a_point_that_dies_ends_its_kind_and_not_the_run(monkeypatch):
         job = json.loads(command[-1])
         if job["head"] == head.KINDS["dense"][1] and job["classes"] == 20:
             command = [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
-            return run(command, problem)
+            return run_program(command, problem)
         return json.dumps({"seconds": [1.0], "peak_bytes": 1, "head_bytes": 1})
 
     monkeypatch.setattr(head, "run_program", die_at_20)

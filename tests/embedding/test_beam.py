@@ -15,12 +15,16 @@ pytest.importorskip("google_crc32c", reason="needs apache-beam[tfrecord]")
 
 def test_results_are_those_of_the_model(tmp_path):
     import urfr_tf
-    from urfr_tf.bench.inference import network_of
+    from urfr_tf.bench.inference import build_random_network
     from urfr_tf.embedding.beam import main
-    from urfr_tf.export.tflite import convert
+    from urfr_tf.export.tflite import convert_to_tflite
 
     path = tmp_path / "model.tflite"
-    path.write_bytes(convert(network_of("mobilefacenet"), {"alignment": {"size": 112, "template": None}}))
+    path.write_bytes(
+        convert_to_tflite(
+            build_random_network("mobilefacenet"), {"alignment": {"size": 112, "template": None}}
+        )
+    )
     model = urfr_tf.load(path)
     images = np.random.default_rng(0).integers(0, 256, [3, 112, 112, 3], np.uint8)
     names = [str(tmp_path / f"{i}.png") for i in range(3)]

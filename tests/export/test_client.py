@@ -28,7 +28,7 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.export.client import Client, Server
 from urfr_tf.export.client_command import main
 from urfr_tf.export.saved_model import write_saved_model
-from urfr_tf.export.warmup import MODEL
+from urfr_tf.export.warmup import MODEL_NAME
 
 grpc = pytest.importorskip("grpc")
 pytest.importorskip("tensorflow_serving")
@@ -87,7 +87,7 @@ def servers(model):
         def Predict(self, request, context):  # noqa: N802
             if behaviour.meet():
                 context.abort(grpc.StatusCode.UNAVAILABLE, "starting")
-            assert request.model_spec.name == MODEL
+            assert request.model_spec.name == MODEL_NAME
             inputs = {name: tf.constant(tf.make_ndarray(proto)) for name, proto in request.inputs.items()}
             try:
                 outputs = model.signatures[request.model_spec.signature_name](**inputs)
@@ -104,7 +104,7 @@ def servers(model):
             status, answer = 200, {}
             if behaviour.meet():
                 status, answer = 503, {"error": "starting"}
-            elif self.path != f"/v1/models/{MODEL}:predict":
+            elif self.path != f"/v1/models/{MODEL_NAME}:predict":
                 status, answer = 404, {"error": "no such model"}
             else:
                 data = [base64.b64decode(item["b64"]) for item in body["inputs"]["image_bytes"]]
@@ -152,7 +152,7 @@ loopback_only = pytest.mark.skipif(any(REAL.values()), reason="needs a server th
 
 
 def test_embeddings_are_those_of_the_model(servers, kind, loaded, crops):
-    outputs = Client(server_of(servers, kind, deadline=60)).embed(crops)
+    outputs = Client(server_of(servers, kind, deadline=60)).embed_crops(crops)
     expected = loaded(crops)
     for name, value in expected.items():
         np.testing.assert_allclose(outputs[name], value, rtol=1e-4, atol=1e-5)
@@ -161,7 +161,7 @@ def test_embeddings_are_those_of_the_model(servers, kind, loaded, crops):
 def test_a_refused_request_is_a_sentence_and_not_repeated(servers, kind):
     behaviour = servers[kind][1]
     with pytest.raises(UrfrError, match="at least|must be"):
-        Client(server_of(servers, kind, deadline=60)).embed(np.zeros([1, 8, 8, 3], np.uint8))
+        Client(server_of(servers, kind, deadline=60)).embed_crops(np.zeros([1, 8, 8, 3], np.uint8))
     if not REAL[kind]:
         assert behaviour.requests == 1
 
@@ -170,7 +170,7 @@ def test_a_refused_request_is_a_sentence_and_not_repeated(servers, kind):
 def test_unavailable_is_repeated(servers, kind, crops):
     behaviour = servers[kind][1]
     behaviour.unavailable = 2
-    assert len(Client(server_of(servers, kind, deadline=60)).embed(crops)["embedding"]) == 3
+    assert len(Client(server_of(servers, kind, deadline=60)).embed_crops(crops)["embedding"]) == 3
     assert behaviour.requests == 3
 
 
@@ -178,7 +178,7 @@ def test_unavailable_is_repeated(servers, kind, crops):
 def test_unavailable_until_the_deadline(servers, kind, crops):
     servers[kind][1].unavailable = 1000
     with pytest.raises(UrfrError, match=r"not available for 0\.5 s: .*starting"):
-        Client(server_of(servers, kind, deadline=0.5)).embed(crops)
+        Client(server_of(servers, kind, deadline=0.5)).embed_crops(crops)
     # Pauses of 0.05..0.1, 0.1..0.2, 0.2..0.4 s fit into half a second, a fifth request does not.
     assert 2 <= servers[kind][1].requests <= 4
 
@@ -187,14 +187,14 @@ def test_unavailable_until_the_deadline(servers, kind, crops):
 def test_a_late_answer_is_an_error(servers, kind, crops):
     servers[kind][1].late = 3.0
     with pytest.raises(UrfrError, match="DEADLINE_EXCEEDED|timed out"):
-        Client(server_of(servers, kind, deadline=0.3)).embed(crops)
+        Client(server_of(servers, kind, deadline=0.3)).embed_crops(crops)
 
 
 @loopback_only
 @pytest.mark.parametrize("rest", [False, True])
 def test_nobody_listens(crops, rest):
     with pytest.raises(UrfrError, match=r"127\.0\.0\.1:9 was not available"):
-        Client(Server("127.0.0.1:9", rest=rest, deadline=0.3)).embed(crops)
+        Client(Server("127.0.0.1:9", rest=rest, deadline=0.3)).embed_crops(crops)
 
 
 @loopback_only
@@ -230,9 +230,9 @@ def test_tls(servers, crops, tmp_path):
     server.start()
     try:
         good = Server(f"localhost:{port}", deadline=60, tls=True, authority=str(certificate))
-        assert len(Client(good).embed(crops)["embedding"]) == 3
+        assert len(Client(good).embed_crops(crops)["embedding"]) == 3
         with pytest.raises(UrfrError, match="was not available"):  # a certificate that nobody vouches for
-            Client(Server(f"localhost:{port}", deadline=1, tls=True)).embed(crops)
+            Client(Server(f"localhost:{port}", deadline=1, tls=True)).embed_crops(crops)
     finally:
         server.stop(None)
 
@@ -284,7 +284,7 @@ def test_the_threshold_is_that_of_the_export_that_is_served(servers, folder, loa
     content = json.loads(card.read_text()) | {"threshold": of_run, "weights_sha256": "of the run"}
     card.write_text(json.dumps(content))
     assert compare(card) == (None, None)
-    assert Client(Server(address)).embedder(content).threshold is None
+    assert Client(Server(address)).make_embedder(content).threshold is None
     # Calibrated with the SavedModel that is served; a cosine is at least -1, and not over 1.01.
     fingerprint = urfr_tf.load(export).fingerprint
     for limit, same in ((-1.01, True), (1.01, False)):
@@ -316,7 +316,7 @@ def test_64_clients_for_a_minute(servers, crops):
         client = Client(server_of(servers, "grpc", deadline=120))
         count = 0
         while time.monotonic() < end:
-            client.embed(crops[:1])
+            client.embed_crops(crops[:1])
             count += 1
             if number == 0 and time.monotonic() > end - 50:
                 grown.setdefault("first", process.memory_info().rss)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from urfr_tf.export.fold_batch_norm import PRELUS, fold
+from urfr_tf.export.fold_batch_norm import PRELUS, fold_batch_norm
 from urfr_tf.models.ir import ir_network
 from urfr_tf.models.mobilefacenet import mobilefacenet
 
@@ -45,18 +45,18 @@ def test_the_function_stays(backbone, size):
     images = tf.constant(np.random.default_rng(1).normal(0, 1, [2, size, size, 3]), tf.float32)
     expected = np.float64(network({"image": images})["out"])
     for prelu in PRELUS:  # each finds that the one before has left nothing behind
-        found = np.float64(fold(network, prelu=prelu)({"image": images})["out"])
+        found = np.float64(fold_batch_norm(network, prelu=prelu)({"image": images})["out"])
         # float32 through 17 or more layers of another order of sums
         assert np.abs(found - expected).max() < 2e-4 * np.abs(expected).max(), prelu
 
 
 def test_what_is_left():
-    counts = Counter(type(layer).__name__ for layer in fold(network_of(small_ir, 32)).layers)
+    counts = Counter(type(layer).__name__ for layer in fold_batch_norm(network_of(small_ir, 32)).layers)
     # The last batch norm has no convolution after it; the first PReLU's output is shifted by an addition.
     assert (counts["BatchNormalization"], counts["Shift"]) == (1, 1)
     # 8 units of 2 convolutions, 4 shortcuts, 1 stem; a PReLU in each unit and the stem
     assert (counts["Conv2D"], counts["PReLU"], counts["Add"]) == (21, 9, 8)
-    counts = Counter(type(layer).__name__ for layer in fold(network_of(small_mobile, 64)).layers)
+    counts = Counter(type(layer).__name__ for layer in fold_batch_norm(network_of(small_mobile, 64)).layers)
     assert counts["BatchNormalization"] == counts["Shift"] == 0
 
 
@@ -64,24 +64,24 @@ def test_prelu_of_a_slope_above_one_stays():
     network = network_of(small_ir, 32)
     steep = network.get_layer("layer1_0_prelu")
     steep.alpha.assign(np.full(steep.alpha.shape, 1.5))
-    counts = Counter(type(layer).__name__ for layer in fold(network, prelu="maximum").layers)
+    counts = Counter(type(layer).__name__ for layer in fold_batch_norm(network, prelu="maximum").layers)
     assert (counts["PReLU"], counts["Maximum"], counts["Scale"]) == (1, 8, 8)
-    counts = Counter(type(layer).__name__ for layer in fold(network, prelu="sum").layers)
+    counts = Counter(type(layer).__name__ for layer in fold_batch_norm(network, prelu="sum").layers)
     # 8 sums of PReLU beside those of the 8 units
     assert (counts["PReLU"], counts["ReLU"], counts["Scale"], counts["Add"]) == (1, 8, 8, 16)
 
 
 def test_bfloat16_is_what_stands_between_the_pixels_and_the_heads():
     network = network_of(small_ir, 32)
-    folded = fold(network, prelu="maximum", dtype="bfloat16")
+    folded = fold_batch_norm(network, prelu="maximum", dtype="bfloat16")
     kept = {layer.name for layer in folded.layers if layer.compute_dtype == "float32"}
     assert kept == {"image", "bn2"}  # the last batch norm gives the heads their features
     assert folded.output["out"].dtype == "float32"
     images = tf.constant(np.random.default_rng(1).normal(0, 1, [4, 32, 32, 3]), tf.float32)
     expected, found = (each({"image": images})["out"].numpy().reshape(4, -1) for each in (network, folded))
     cosine = np.sum(expected * found, 1) / np.linalg.norm(expected, axis=1) / np.linalg.norm(found, axis=1)
-    # Each of 21 convolutions rounds to 8 bits, 0.2 % of a number at random: 0.2 % sqrt(2 x 21) = 1.3 % of the map,
-    # whose cosine is 1 - 0.013^2 / 2; ten times that angle is allowed.
+    # Each of 21 convolutions rounds to 8 bits, 0.2 % of a number at random: 0.2 % sqrt(2 x 21) = 1.3 % of the
+    # map, whose cosine is 1 - 0.013^2 / 2; ten times that angle is allowed.
     assert cosine.min() > 1 - 0.13**2 / 2
 
 
@@ -93,7 +93,7 @@ def test_a_dead_channel_keeps_its_batch_norm(gamma):
     values = norm.gamma.numpy()
     values[2] = gamma
     norm.gamma.assign(values)
-    folded = fold(network)
+    folded = fold_batch_norm(network)
     assert sum(isinstance(layer, keras.layers.BatchNormalization) for layer in folded.layers) == 2
     images = tf.constant(np.random.default_rng(1).normal(0, 1, [2, 32, 32, 3]), tf.float32)
     expected, found = (np.float64(each({"image": images})["out"]) for each in (network, folded))

@@ -11,8 +11,8 @@ import subprocess
 import numpy as np
 import pytest
 
-from urfr_tf.export.parity import measure
-from urfr_tf.export.tflite import QUANTIZATIONS, convert
+from urfr_tf.export.parity import measure_parity
+from urfr_tf.export.tflite import QUANTIZATIONS, convert_to_tflite
 
 PROGRAM = """
 import sys
@@ -21,7 +21,8 @@ from ai_edge_litert.interpreter import Interpreter
 runner = Interpreter(sys.argv[1]).get_signature_runner("serving_default")
 np.savez(sys.argv[3], **runner(image=np.load(sys.argv[2])))
 """
-# What somebody who has only the file and only ai-edge-litert does to read the card: its own flatbuffer classes.
+# What somebody who has only the file and only ai-edge-litert does to read the card: its own flatbuffer
+# classes.
 CARD = """
 import sys
 from ai_edge_litert import schema_py_generated as schema
@@ -58,11 +59,11 @@ def litert():
 @pytest.mark.parametrize("quantize", QUANTIZATIONS)
 def test_same_outputs(litert, network, card, images, expected, quantize, tmp_path):
     crops = images.astype(np.float32)
-    (tmp_path / "model.tflite").write_bytes(convert(network, card, quantize, crops))
+    (tmp_path / "model.tflite").write_bytes(convert_to_tflite(network, card, quantize, crops))
     np.save(tmp_path / "images.npy", crops)
     litert(PROGRAM, *(tmp_path / name for name in ("model.tflite", "images.npy", "out.npz")))
     with np.load(tmp_path / "out.npz") as found:
-        measured = measure(expected, dict(found))
+        measured = measure_parity(expected, dict(found))
     # The limits of tests/export/test_tflite.py: sub-embeddings of four numbers each.
     limits = {"none": (0.99999, 1e-5), "float16": (0.999, 1e-2), "dynamic": (0.97, 0.1), "int8": (0.9, 0.2)}
     assert measured["worst_cosine"] > limits[quantize][0]
@@ -78,5 +79,7 @@ def test_the_card_is_readable(litert, network, card, images, quantize, tmp_path)
         "threshold": {"threshold": 0.3},
         "licence": "ü",
     }
-    (tmp_path / "model.tflite").write_bytes(convert(network, full, quantize, images.astype(np.float32)))
+    (tmp_path / "model.tflite").write_bytes(
+        convert_to_tflite(network, full, quantize, images.astype(np.float32))
+    )
     assert json.loads(litert(CARD, tmp_path / "model.tflite")) == {**full, "quantize": quantize}

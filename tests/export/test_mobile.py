@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from urfr_tf.export.dynamic_range import one_range_an_image
-from urfr_tf.export.fold_batch_norm import fold
-from urfr_tf.export.tflite import QUANTIZATIONS, convert, operators
-from urfr_tf.export.whole_map import WeightedMean, whole_maps
+from urfr_tf.export.dynamic_range import use_one_range_per_image
+from urfr_tf.export.fold_batch_norm import fold_batch_norm
+from urfr_tf.export.global_depthwise import WeightedMean, replace_global_depthwise
+from urfr_tf.export.tflite import QUANTIZATIONS, convert_to_tflite, list_operators
 from urfr_tf.models.mobilefacenet import mobilefacenet
 
 SIZE = 64
@@ -35,7 +35,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def files(network):
-    return {quantize: convert(network, {}, quantize, IMAGES) for quantize in QUANTIZATIONS}
+    return {quantize: convert_to_tflite(network, {}, quantize, IMAGES) for quantize in QUANTIZATIONS}
 
 
 def interpreter(content, batch=1):
@@ -68,10 +68,10 @@ def test_a_weighted_mean_is_the_depthwise_convolution():
 
 
 def test_only_the_convolution_over_the_whole_map_is_replaced(network):
-    folded = fold(network)
+    folded = fold_batch_norm(network)
     wanted = folded({"image": IMAGES})["embedding"].numpy()
     kept = [layer.name for layer in folded.layers]
-    changed = whole_maps(folded)
+    changed = replace_global_depthwise(folded)
     names = [layer.name for layer in changed.layers]
     assert [a for a, b in zip(kept, names, strict=True) if a != b] == ["global_depthwise_conv_folded"]
     found = changed({"image": IMAGES})["embedding"].numpy()
@@ -79,13 +79,13 @@ def test_only_the_convolution_over_the_whole_map_is_replaced(network):
 
 
 def test_a_network_without_one_is_left_as_it_is(make_network):
-    folded = fold(make_network(keras.layers.DepthwiseConv2D(3)))
-    assert whole_maps(folded) is folded
+    folded = fold_batch_norm(make_network(keras.layers.DepthwiseConv2D(3)))
+    assert replace_global_depthwise(folded) is folded
 
 
 @pytest.mark.parametrize("quantize", QUANTIZATIONS)
 def test_operators_and_closeness(network, files, quantize):
-    ops = Counter(operators(files[quantize]))
+    ops = Counter(list_operators(files[quantize]))
     # 1 stem + 3 halving blocks + 4 + 6 + 2 residual ones are depthwise; the one over the whole map is a MEAN.
     assert (ops["DEPTHWISE_CONV_2D"], ops["MEAN"]) == (16, 1)
     # PReLU after each of them and after the convolutions before them, and after the last 1 x 1 convolution.
@@ -106,9 +106,9 @@ def test_int8_converts_only_around_its_products(files):
         found = {types[op["outputs"][0]] for op in ops if op["op_name"] == name}
         assert found == {np.float32}, name
     count = Counter(op["op_name"] for op in ops)
-    # Into int8 before each of the 15 convolutions that end a block, and nowhere else: the map that the stem's block
-    # gives is float, so its reader, the first block's expansion, is one more. Out of it after each expansion and
-    # after the last convolution.
+    # Into int8 before each of the 15 convolutions that end a block, and nowhere else: the map that the stem's
+    # block gives is float, so its reader, the first block's expansion, is one more. Out of it after each
+    # expansion and after the last convolution.
     assert (count["QUANTIZE"], count["DEQUANTIZE"]) == (15 + 1, 15 + 1)
 
 
@@ -143,7 +143,7 @@ def test_the_rewriting_changes_no_number():
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     content = converter.convert()
-    assert "RESHAPE" not in operators(content)
-    changed = one_range_an_image(content)
-    assert Counter(operators(changed))["RESHAPE"] == 2
+    assert "RESHAPE" not in list_operators(content)
+    changed = use_one_range_per_image(content)
+    assert Counter(list_operators(changed))["RESHAPE"] == 2
     np.testing.assert_allclose(embeddings(changed), embeddings(content), rtol=1e-6, atol=1e-6)

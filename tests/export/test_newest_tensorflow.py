@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from urfr_tf import keys
-from urfr_tf.export.fold_batch_norm import fold
+from urfr_tf.export.fold_batch_norm import fold_batch_norm
 from urfr_tf.export.saved_model import write_saved_model
 
 PROGRAM = """
@@ -42,7 +42,7 @@ def test_same_outputs(network, card, images, dtype, tmp_path):
         pytest.skip(
             "URFR_NEWEST_PYTHON does not name the Python of an environment with the newest TensorFlow"
         )
-    saved = network if dtype == "float32" else fold(network, prelu="maximum", dtype=dtype)
+    saved = network if dtype == "float32" else fold_batch_norm(network, prelu="maximum", dtype=dtype)
     expected = saved({keys.IMAGE: images.astype(np.float32)})
     # A kernel of another version may round a bfloat16 the other way: 2^-8 of it, in two convolutions.
     tolerance = {"float32": 1e-5, "bfloat16": 0.02}[dtype]

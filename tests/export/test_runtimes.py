@@ -7,13 +7,15 @@ import pytest
 from urfr_tf.bench import inference
 from urfr_tf.errors import UrfrError
 from urfr_tf.export.saved_model import write_saved_model
-from urfr_tf.export.tflite import convert
+from urfr_tf.export.tflite import convert_to_tflite
 
 
 def test_a_small_model_is_measured_in_a_process_of_its_own(network, card, images, tmp_path, monkeypatch):
-    """The program that both Pythons run, with TensorFlow's part of it: as many rounds as asked for, some memory."""
+    """The program that both Pythons run, with TensorFlow's part of it: as many rounds as asked for, some
+    memory.
+    """
     write_saved_model(network, tmp_path / "saved", card)
-    (tmp_path / "file.tflite").write_bytes(convert(network, card))
+    (tmp_path / "file.tflite").write_bytes(convert_to_tflite(network, card))
     parts = {
         "one": ("saved_model", str(tmp_path / "saved")),
         "two": ("tf_lite", str(tmp_path / "file.tflite")),

@@ -14,7 +14,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 from paths import ROOT
 
 from urfr_tf.export.saved_model import write_saved_model
-from urfr_tf.export.warmup import BATCH_SIZES, MODEL, PLACE, write_warmup
+from urfr_tf.export.warmup import BATCH_SIZES, MODEL_NAME, WARMUP_FILE, write_warmup
 
 SERVING = ROOT / "export" / "serving"
 
@@ -70,7 +70,7 @@ def test_models_config():
     config_pb2 = pytest.importorskip("tensorflow_serving.config.model_server_config_pb2")
     config = text_format.Parse((SERVING / "models.config").read_text(), config_pb2.ModelServerConfig())
     (model,) = config.model_config_list.config
-    assert (model.name, model.base_path, model.model_platform) == (MODEL, "/models/urface", "tensorflow")
+    assert (model.name, model.base_path, model.model_platform) == (MODEL_NAME, "/models/urface", "tensorflow")
     assert model.model_version_policy.latest.num_versions == 1
 
 
@@ -106,9 +106,9 @@ def test_warm_up_runs_on_every_signature(network, card, tmp_path):
     count = write_warmup(tmp_path / "1", card["input_size"], card["groups"], card["dim"])
     model = tf.saved_model.load(str(tmp_path / "1"))
     seen = []
-    for record in tf.data.TFRecordDataset(str(tmp_path / "1" / PLACE)):
+    for record in tf.data.TFRecordDataset(str(tmp_path / "1" / WARMUP_FILE)):
         request = log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
-        assert request.model_spec.name == MODEL
+        assert request.model_spec.name == MODEL_NAME
         inputs = {name: tf.constant(tf.make_ndarray(proto)) for name, proto in request.inputs.items()}
         outputs = model.signatures[request.model_spec.signature_name](**inputs)
         (batch,) = {value.shape[0] for value in outputs.values()}
@@ -116,4 +116,4 @@ def test_warm_up_runs_on_every_signature(network, card, tmp_path):
     assert len(seen) == count
     assert sorted(seen) == sorted((name, batch) for name in model.signatures for batch in BATCH_SIZES)
     # Constant images are not written out pixel by pixel: 32 float images of 32 x 32 alone would be 393 KB.
-    assert (tmp_path / "1" / PLACE).stat().st_size < 300_000
+    assert (tmp_path / "1" / WARMUP_FILE).stat().st_size < 300_000

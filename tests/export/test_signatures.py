@@ -13,8 +13,8 @@ from PIL import Image
 import urfr_tf.metrics
 from urfr_tf.export.signatures import (
     LARGEST_SIDE,
-    centre_crop,
     cosine_score,
+    crop_center,
     decode_crop,
     fuse_templates,
     likelihood_score,
@@ -63,7 +63,9 @@ def test_fuse_is_the_formula_and_agrees_with_metrics():
 
 
 def test_fuse_of_powers_is_the_sharper_fusion():
-    """As docs/evaluation.md has it: variances over 1 / 64, to the power, in float32, up to the confidences' bounds."""
+    """As docs/evaluation.md has it: variances over 1 / 64, to the power, in float32, up to the confidences'
+    bounds.
+    """
     embedding, unit, variance = draw(40, 4, 8)
     variance[::2] = np.random.default_rng(1).choice([1.0, 1 / 8000], variance[::2].shape)
     template = np.arange(40, dtype=np.int32) % 5
@@ -97,9 +99,9 @@ def test_centre_crop_is_that_of_the_loader():
     from urfr_tf.runs.embedder import center_crop as of_loader
 
     images = np.random.default_rng(0).integers(0, 256, [2, 19, 22, 3], np.uint8)
-    np.testing.assert_array_equal(centre_crop(tf.constant(images), 16), of_loader(images, 16))
+    np.testing.assert_array_equal(crop_center(tf.constant(images), 16), of_loader(images, 16))
     with pytest.raises(tf.errors.InvalidArgumentError, match="at least 20 x 20"):
-        centre_crop(tf.constant(images), 20)
+        crop_center(tf.constant(images), 20)
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 import urfr_tf
 from urfr_tf.errors import UrfrError
-from urfr_tf.export.parity import measure
-from urfr_tf.export.tflite import QUANTIZATIONS, convert, operators
+from urfr_tf.export.parity import measure_parity
+from urfr_tf.export.tflite import QUANTIZATIONS, convert_to_tflite, list_operators
 from urfr_tf.runs.tflite_file import add_card, read_tflite
 
 
@@ -21,12 +21,12 @@ def files(network, card, images, tmp_path_factory):
     paths = {}
     for quantize in QUANTIZATIONS:
         paths[quantize] = folder / f"{quantize}.tflite"
-        paths[quantize].write_bytes(convert(network, card, quantize, images.astype(np.float32)))
+        paths[quantize].write_bytes(convert_to_tflite(network, card, quantize, images.astype(np.float32)))
     return paths
 
 
 def test_float_operators_are_builtin_and_prelu_is_one(files):
-    ops = Counter(operators(files["none"].read_bytes()))
+    ops = Counter(list_operators(files["none"].read_bytes()))
     # Two convolutions with folded batch norms, each followed by one PReLU; two fully connected heads.
     assert (ops["CONV_2D"], ops["PRELU"], ops["FULLY_CONNECTED"], ops["EXP"]) == (2, 2, 2, 1)
     assert set(ops) <= {
@@ -49,16 +49,16 @@ def test_float_operators_are_builtin_and_prelu_is_one(files):
 
 
 def test_int8_has_only_what_xnnpack_has_in_int8(files):
-    ops = Counter(operators(files["int8"].read_bytes()))
-    # PReLU is a product, whose max(., 0) is fused, and a sum. The product and sum that normalise the pixels stay in
-    # float, and so the converter folds them into the convolution, which does not pad.
+    ops = Counter(list_operators(files["int8"].read_bytes()))
+    # PReLU is a product, whose max(., 0) is fused, and a sum. The product and sum that normalise the pixels
+    # stay in float, and so the converter folds them into the convolution, which does not pad.
     assert (ops["PRELU"], ops["MAXIMUM"], ops["ADD"]) == (0, 0, 2)
-    assert operators(files["int8"].read_bytes())[:2] == ["QUANTIZE", "CONV_2D"]
+    assert list_operators(files["int8"].read_bytes())[:2] == ["QUANTIZE", "CONV_2D"]
 
 
 def test_int8_keeps_prelu_beside_depthwise_convolutions_in_float(make_network, images):
     network = make_network(keras.layers.DepthwiseConv2D(3))
-    content = convert(network, {}, "int8", images.astype(np.float32))
+    content = convert_to_tflite(network, {}, "int8", images.astype(np.float32))
     interpreter = tf.lite.Interpreter(
         model_content=content,
         experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
@@ -78,7 +78,7 @@ def test_int8_keeps_prelu_beside_depthwise_convolutions_in_float(make_network, i
 @pytest.mark.parametrize("quantize", QUANTIZATIONS)
 def test_no_format_needs_flex(files, quantize):
     assert not [
-        op for op in operators(files[quantize].read_bytes()) if "FLEX" in op.upper() or op == "CUSTOM"
+        op for op in list_operators(files[quantize].read_bytes()) if "FLEX" in op.upper() or op == "CUSTOM"
     ]
 
 
@@ -104,7 +104,7 @@ def test_batches_by_resize(files, quantize, images, expected, card):
     together = model(images)
     # Worst of 24 random sub-embeddings of four numbers each: far harder than a trained network.
     limits = {"none": (0.99999, 1e-5), "float16": (0.999, 1e-2), "dynamic": (0.97, 0.1), "int8": (0.9, 0.2)}
-    measured = measure(expected, together)
+    measured = measure_parity(expected, together)
     assert measured["worst_cosine"] > limits[quantize][0]
     assert measured["worst_confidence_error"] < limits[quantize][1]
     for i in (0, 3):
@@ -115,20 +115,20 @@ def test_batches_by_resize(files, quantize, images, expected, card):
             np.testing.assert_allclose(alone["embedding"][0], together["embedding"][i], atol=1e-5)
 
 
-def test_quantised_files_are_smaller(files):
+def test_quantized_files_are_smaller(files):
     size = {quantize: path.stat().st_size for quantize, path in files.items()}
     assert size["float16"] < size["none"]
 
 
 def test_int8_needs_images(network, card):
     with pytest.raises(UrfrError, match="needs images"):
-        convert(network, card, "int8")
+        convert_to_tflite(network, card, "int8")
 
 
 def test_operators_that_tflite_has_not_are_named(make_network, card):
     network = make_network(keras.layers.Lambda(tf.math.erf))
     with pytest.raises(UrfrError, match=r"tf\.Erf"):
-        convert(network, card)
+        convert_to_tflite(network, card)
 
 
 def test_card_is_replaced_not_added(files, images):

@@ -1,14 +1,14 @@
-"""What an export does to the figures that count: accuracy, TAR and the threshold on pairs of faces."""
+"""How an export changes accuracy, TAR and the threshold on pairs of faces."""
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from urfr_tf.data.cropper import CropSettings
 from urfr_tf.errors import UrfrError
 from urfr_tf.evaluation.embedding import embed_images
 from urfr_tf.evaluation.request import EvaluationRequest
-from urfr_tf.evaluation.results import rate_name
+from urfr_tf.evaluation.results import OperatingPoint, rate_name
 from urfr_tf.evaluation.verification import PairsMeasurement, count_impostors
 from urfr_tf.export.parity import Limit
 from urfr_tf.protocols.lfw import open_lfw
@@ -20,13 +20,34 @@ FARS = (1e-3, 1e-2, 1e-1)
 """TAR is measured at the first of them that the pairs support."""
 _LEAST_IMPOSTORS = 10
 
+FaceFigures = TypedDict(
+    "FaceFigures",
+    {
+        "accuracy": float,
+        "accuracy_stderr": float,
+        "far": float,
+        "tar@far": float,
+        "calibration": OperatingPoint,
+    },
+)
+"""What one model reaches on pairs of faces; see `measure_face_pairs`."""
 
-def open_faces(data: str) -> Pairs:
-    """The pairs that exports are measured on.
+
+class AccuracyChange(TypedDict):
+    """The figures of Keras and of an export, as parity.json has them."""
+
+    keras: FaceFigures
+    export: FaceFigures
+    accuracy_change: float
+    tar_change: float
+
+
+def open_face_pairs(data: str) -> Pairs:
+    """Opens the pairs that exports are measured on.
 
     Args:
-        data: LFW's layout (`lfw/` or `lfw.tar`, and pairs.txt), or shards or a folder a person, whose pairs are
-            those of their pairs.txt if there is one, and generated otherwise.
+        data: LFW's layout (`lfw/` or `lfw.tar`, and pairs.txt), shards, or one folder per person. The pairs
+            are those of a pairs.txt in the folder if there is one, and generated otherwise.
 
     Raises:
         UrfrError: nothing there, or too few impostor pairs for a threshold.
@@ -36,15 +57,15 @@ def open_faces(data: str) -> Pairs:
         pairs = open_lfw(data)
     else:
         pairs = open_pairs(data, listing if os.path.isfile(listing) else None)
-    far_of(pairs, data)
+    choose_far(pairs, data)
     return pairs
 
 
-def far_of(pairs: Pairs, data: str = "the data") -> float:
-    """The FAR at which these pairs give a TAR and a threshold.
+def choose_far(pairs: Pairs, data: str = "the data") -> float:
+    """Chooses the FAR at which these pairs give a TAR and a threshold.
 
-    The threshold is chosen on half of the people, that is on about a quarter of all cross-person pairs, of which
-    ten must be behind it.
+    The threshold is chosen on half of the people, which is on about a quarter of all cross-person pairs. Ten
+    of these pairs must be above it.
 
     Raises:
         UrfrError: there is none.
@@ -54,28 +75,28 @@ def far_of(pairs: Pairs, data: str = "the data") -> float:
         if count * far / 4 >= _LEAST_IMPOSTORS:
             return far
     raise UrfrError(
-        f"expected faces with at least {round(4 * _LEAST_IMPOSTORS / max(FARS))} impostor pairs to measure an export "
-        f"on, but {data} gives {count}"
+        f"expected faces with at least {round(4 * _LEAST_IMPOSTORS / max(FARS))} impostor pairs to "
+        f"measure an export on, but {data} gives {count}"
     )
 
 
-def measure_faces(pairs: Pairs, model: Embedder, crops: Embedder, cache: Path) -> dict[str, Any]:
-    """Accuracy in ten folds, TAR at a FAR and the threshold for it, which is this format's own.
+def measure_face_pairs(pairs: Pairs, model: Embedder, crops: Embedder, cache: Path) -> FaceFigures:
+    """Measures accuracy in ten folds, TAR at a FAR, and the threshold of this model for that FAR.
 
     Args:
-        pairs: of `open_faces`.
+        pairs: of `open_face_pairs`.
         model: what is measured.
         crops: the model that says how photographs become crops: the same one for all formats.
         cache: folder where embeddings are kept, by the fingerprint of the model.
 
     Returns:
-        accuracy, accuracy_stderr and tar@far as fractions, far, and calibration: the threshold (a cosine), and the
-        FAR and TAR that it reaches on the people it was not chosen on.
+        accuracy, accuracy_stderr and tar@far as fractions, far, and calibration: the threshold (a cosine),
+        and the FAR and TAR that it reaches on the people it was not chosen on.
 
     Raises:
         UrfrError: an image cannot be read, or too few impostors behind the threshold.
     """
-    far = far_of(pairs)
+    far = choose_far(pairs)
     settings = CropSettings(
         size=crops.aligned_size,
         align="none" if pairs.images.aligned else crops.alignment,
@@ -97,8 +118,8 @@ def measure_faces(pairs: Pairs, model: Embedder, crops: Embedder, cache: Path) -
     }
 
 
-def change(reference: dict[str, Any], candidate: dict[str, Any]) -> dict[str, Any]:
-    """What parity.json keeps of `measure_faces` of Keras and of an export."""
+def compare_accuracy(reference: FaceFigures, candidate: FaceFigures) -> AccuracyChange:
+    """Gives what parity.json says about `measure_face_pairs` of Keras and of an export."""
     return {
         "keras": reference,
         "export": candidate,
@@ -107,17 +128,17 @@ def change(reference: dict[str, Any], candidate: dict[str, Any]) -> dict[str, An
     }
 
 
-def check_faces(name: str, changed: dict[str, Any], limit: Limit) -> None:
+def check_accuracy(name: str, change: AccuracyChange, limit: Limit) -> None:
     """Raises UrfrError where accuracy or TAR fell by more than the limit."""
-    for figure, key, most in (
-        ("accuracy", "accuracy_change", limit.accuracy),
-        ("tar@far", "tar_change", limit.tar),
+    before, after = change["keras"], change["export"]
+    for figure, difference, most, values in (
+        ("accuracy", change["accuracy_change"], limit.accuracy, (before["accuracy"], after["accuracy"])),
+        ("tar@far", change["tar_change"], limit.tar, (before["tar@far"], after["tar@far"])),
     ):
-        if changed[key] < -most:
+        if difference < -most:
             raise UrfrError(
                 f"the {name} was not exported: expected {figure} on pairs of faces to fall by at most "
-                f"{most} against Keras, but it fell "
-                f"from {changed['keras'][figure]:.4f} to {changed['export'][figure]:.4f}"
+                f"{most} against Keras, but it fell from {values[0]:.4f} to {values[1]:.4f}"
             )
 
 

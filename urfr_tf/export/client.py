@@ -15,13 +15,14 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf import keys
 from urfr_tf.errors import UrfrError
-from urfr_tf.export.warmup import MODEL
+from urfr_tf.export.warmup import MODEL_NAME
 from urfr_tf.files import read_json
 from urfr_tf.runs.card import CARD_IN_SAVED_MODEL, ModelCard
 from urfr_tf.runs.embedder import Embedder
@@ -29,6 +30,11 @@ from urfr_tf.runs.fingerprints import fingerprint_saved_model
 from urfr_tf.runs.thresholds import find_threshold
 
 T = TypeVar("T")
+Arrays: TypeAlias = dict[str, NDArray[Any]]
+"""The inputs or outputs of a signature, by name."""
+Predict: TypeAlias = Callable[[str, Arrays, float], Arrays]
+"""Sends one request: (signature, inputs, seconds) -> outputs."""
+
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 
 
@@ -66,14 +72,14 @@ class Client:
         self.server = server
         self._predict = _rest(server) if server.rest else _grpc(server)
 
-    def predict(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def predict(self, signature: str, inputs: Arrays) -> Arrays:
         """Runs a signature; UNAVAILABLE is repeated with growing pauses until the deadline."""
         end = time.monotonic() + self.server.deadline
         return _persist(
             lambda: self._predict(signature, inputs, max(end - time.monotonic(), 1e-3)), end, self.server
         )
 
-    def embed(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+    def embed_crops(self, crops: NDArray[np.uint8]) -> Arrays:
         """Aligned crops uint8 [B, H, W, 3], RGB -> embedding [B, D], confidence and variance [B, K]."""
         if not self.server.rest:
             return self.predict("serving_uint8", {keys.IMAGE: crops})
@@ -83,11 +89,12 @@ class Client:
         encoded = [cv2.imencode(".png", crop[:, :, ::-1])[1].tobytes() for crop in crops]
         return self.predict("encoded", {"image_bytes": np.array(encoded, object)})
 
-    def embedder(self, card: ModelCard) -> Embedder:
-        """The server as what `urfr_tf.load` gives; `card` is that of the export it serves (`served_card`).
+    def make_embedder(self, card: ModelCard) -> Embedder:
+        """The server as what `urfr_tf.load` gives; `card` is that of the export it serves
+        (`read_served_card`).
 
         An export's card carries the threshold of its run, which was calibrated with other files: it does not
-        count here, and only what `served_card` found beside the export does.
+        count here, and only what `read_served_card` read next to the export does.
         """
         try:
             size, groups, dim = (int(card[key]) for key in ("input_size", "groups", "dim"))
@@ -102,12 +109,12 @@ class Client:
             groups=groups,
             dim=dim,
             fingerprint=str(card.get("served") or _digest(card)),
-            compute=lambda crops: self.embed(crops.astype(np.uint8)),
+            compute=lambda crops: self.embed_crops(crops.astype(np.uint8)),
             card=card,
         )
 
 
-def served_card(path: str | os.PathLike[str]) -> ModelCard:
+def read_served_card(path: str | os.PathLike[str]) -> ModelCard:
     """The card of the export that a server serves, with the threshold of that very export, or None.
 
     Args:
@@ -151,7 +158,7 @@ def _persist(request: Callable[[], T], end: float, server: Server) -> T:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def _grpc(server: Server) -> Callable[[str, dict[str, np.ndarray], float], dict[str, np.ndarray]]:
+def _grpc(server: Server) -> Predict:
     try:
         import grpc
         import tensorflow as tf
@@ -165,9 +172,9 @@ def _grpc(server: Server) -> Callable[[str, dict[str, np.ndarray], float], dict[
         channel = grpc.insecure_channel(server.address)
     stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
-    def predict(signature: str, inputs: dict[str, np.ndarray], seconds: float) -> dict[str, np.ndarray]:
+    def predict(signature: str, inputs: Arrays, seconds: float) -> Arrays:
         request = predict_pb2.PredictRequest()
-        request.model_spec.name = MODEL
+        request.model_spec.name = MODEL_NAME
         request.model_spec.signature_name = signature
         for name, value in inputs.items():
             request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
@@ -184,12 +191,15 @@ def _grpc(server: Server) -> Callable[[str, dict[str, np.ndarray], float], dict[
     return predict
 
 
-def _rest(server: Server) -> Callable[[str, dict[str, np.ndarray], float], dict[str, np.ndarray]]:
-    url = f"{'https' if server.tls else 'http'}://{server.address}/v1/models/{MODEL}:predict"
+def _rest(server: Server) -> Predict:
+    url = f"{'https' if server.tls else 'http'}://{server.address}/v1/models/{MODEL_NAME}:predict"
     context = ssl.create_default_context(cafile=server.authority) if server.tls else None
 
-    def predict(signature: str, inputs: dict[str, np.ndarray], seconds: float) -> dict[str, np.ndarray]:
-        body = {"signature_name": signature, "inputs": {name: _json(value) for name, value in inputs.items()}}
+    def predict(signature: str, inputs: Arrays, seconds: float) -> Arrays:
+        body = {
+            "signature_name": signature,
+            "inputs": {name: _to_json(value) for name, value in inputs.items()},
+        }
         request = urllib.request.Request(
             url, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
         )
@@ -214,7 +224,7 @@ def _rest(server: Server) -> Callable[[str, dict[str, np.ndarray], float], dict[
     return predict
 
 
-def _json(value: np.ndarray) -> Any:
+def _to_json(value: NDArray[Any]) -> object:
     if value.dtype == object:
         return [{"b64": base64.b64encode(item).decode("ascii")} for item in value]
     return value.tolist()

@@ -53,10 +53,10 @@ def main(argv: list[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     from urfr_tf.embedding.compare import compare_photographs
     from urfr_tf.embedding.folder import embed_photographs
-    from urfr_tf.export.client import Client, Server, served_card
+    from urfr_tf.export.client import Client, Server, read_served_card
 
     server = Server(args.server, args.rest, args.deadline, args.tls, args.authority)
-    model = Client(server).embedder(served_card(args.card))
+    model = Client(server).make_embedder(read_served_card(args.card))
     align = args.align or model.alignment
     if args.command == "compare":
         result = compare_photographs(model, args.a, args.b, align)

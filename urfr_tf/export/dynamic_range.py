@@ -1,9 +1,9 @@
-"""What the converter's dynamic-range files of networks with depthwise convolutions need to be fast in XNNPACK."""
+"""Makes dynamic-range files of networks with depthwise convolutions fast in XNNPACK."""
 
 import copy
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tensorflow.lite.python import schema_py_generated as schema
 
 from urfr_tf.runs.tflite_file import find_operators, pack, unpack
@@ -11,19 +11,18 @@ from urfr_tf.runs.tflite_file import find_operators, pack, unpack
 _KIND, _TYPE = schema.BuiltinOperator, schema.TensorType
 
 
-def float_weights(content: bytes) -> bytes:
+def dequantize_slow_weights(content: bytes) -> bytes:
     """Turns the weights of depthwise convolutions, and of the convolution of the pixels, back into float32.
 
-    XNNPACK has no depthwise convolution of float activations with int8 weights: each one ran in a slow
-    kernel of its own, and the mobile backbone took twice the time of float32. The 3 channels of the pixels
-    leave the int8 kernel nearly empty. The weights of both are few.
+    XNNPACK has no depthwise convolution of float activations with int8 weights, so each one runs in a slow
+    kernel. The 3 channels of the pixels leave the int8 kernel nearly empty. The weights of both are few.
     """
     model = unpack(content)
     for graph in model.subgraphs:
         # One scale for each channel: the last axis of [1, h, w, C], the first of [C, h, w, 3].
-        found = [(each, -1) for each in find_operators(model, graph, _KIND.DEPTHWISE_CONV_2D)]
-        found += [(each, 0) for each in find_operators(model, graph, _KIND.CONV_2D)[:1]]
-        for operator, axis in found:
+        slow = [(each, -1) for each in find_operators(model, graph, _KIND.DEPTHWISE_CONV_2D)]
+        slow += [(each, 0) for each in find_operators(model, graph, _KIND.CONV_2D)[:1]]
+        for operator, axis in slow:
             source, weights = (graph.tensors[index] for index in operator.inputs[:2])
             if (source.type, weights.type) != (_TYPE.FLOAT32, _TYPE.INT8):
                 continue
@@ -36,19 +35,22 @@ def float_weights(content: bytes) -> bytes:
     return pack(model, len(content))
 
 
-def one_range_an_image(content: bytes) -> bytes:
-    """Writes each 1 x 1 convolution of [B, h, w, C] with int8 weights over [B, h w, 1, C], with a stride of 2 across.
+def use_one_range_per_image(content: bytes) -> bytes:
+    """Writes each 1 x 1 convolution of [B, h, w, C] with int8 weights over [B, h w, 1, C], with a stride of 2
+    across.
 
-    Across a width of 1 a stride changes nothing, but XNNPACK takes a 1 x 1 convolution without stride for a matrix
-    product and measures a range for every pixel: a minimum, a maximum, a division and a rounding for 64 numbers. With
-    a stride it measures one range an image, as TensorFlow Lite's own kernel does. No copying by the two reshapes showed in perf.
+    Across a width of 1 a stride changes nothing. But XNNPACK takes a 1 x 1 convolution without stride for a
+    matrix product and measures a range for every pixel: a minimum, a maximum, a division and a rounding for
+    64 numbers. With a stride it measures one range per image, as TensorFlow Lite's own kernel does.
     """
     model = unpack(content)
     for graph in model.subgraphs:
         pointwise = [
-            each for each in find_operators(model, graph, _KIND.CONV_2D) if _quantised_pointwise(graph, each)
+            each
+            for each in find_operators(model, graph, _KIND.CONV_2D)
+            if _is_quantized_pointwise(graph, each)
         ]
-        operators: list[Any] = []
+        operators: list[schema.OperatorT] = []
         for operator in graph.operators:
             if operator not in pointwise:
                 operators.append(operator)
@@ -64,7 +66,7 @@ def one_range_an_image(content: bytes) -> bytes:
     return pack(model, len(content))
 
 
-def _quantised_pointwise(graph: Any, operator: Any) -> bool:
+def _is_quantized_pointwise(graph: schema.SubGraphT, operator: schema.OperatorT) -> bool:
     source, weights = (graph.tensors[index] for index in operator.inputs[:2])
     options = operator.builtinOptions
     return (
@@ -74,7 +76,7 @@ def _quantised_pointwise(graph: Any, operator: Any) -> bool:
     )
 
 
-def _flattened(graph: Any, index: int) -> int:
+def _flattened(graph: schema.SubGraphT, index: int) -> int:
     """A new tensor like the one at `index`, [B, h w, 1, C]."""
     tensor = copy.copy(graph.tensors[index])
     batch, height, width, channels = tensor.shape
@@ -84,7 +86,7 @@ def _flattened(graph: Any, index: int) -> int:
     return _added(graph, tensor)
 
 
-def _reshape(model: Any, graph: Any, source: int, result: int) -> Any:
+def _reshape(model: schema.ModelT, graph: schema.SubGraphT, source: int, result: int) -> schema.OperatorT:
     """An operator from tensor `source` to tensor `result`, for any batch."""
     target = schema.TensorT()
     target.name = graph.tensors[result].name + b"/shape"
@@ -97,7 +99,7 @@ def _reshape(model: Any, graph: Any, source: int, result: int) -> Any:
     return operator
 
 
-def _code(model: Any, kind: int) -> int:
+def _code(model: schema.ModelT, kind: int) -> int:
     """The place of a builtin operator in the model's table, where it is put if it is not there."""
     for place, code in enumerate(model.operatorCodes):
         if max(code.builtinCode, code.deprecatedBuiltinCode) == kind:
@@ -109,12 +111,12 @@ def _code(model: Any, kind: int) -> int:
     return len(model.operatorCodes) - 1
 
 
-def _added(graph: Any, tensor: Any) -> int:
+def _added(graph: schema.SubGraphT, tensor: schema.TensorT) -> int:
     graph.tensors = [*graph.tensors, tensor]
     return len(graph.tensors) - 1
 
 
-def _stored(model: Any, values: np.ndarray) -> int:
+def _stored(model: schema.ModelT, values: NDArray[np.float32] | NDArray[np.int32]) -> int:
     """The place of a new buffer that holds an array."""
     buffer = schema.BufferT()
     buffer.data = np.frombuffer(values.tobytes(), np.uint8)

@@ -1,15 +1,18 @@
-"""Gives all channels between a convolution and the depthwise convolution after it the same range, exactly.
+"""Gives all channels between a convolution and the next depthwise convolution the same range, exactly.
 
 An int8 tensor has one scale: a channel that reaches far takes the resolution from all others. But a depthwise
-convolution treats channels apart, and PReLU(y / s) = PReLU(y) / s for s > 0, so the convolution before can give
-y / s and the depthwise kernel take s back (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias
-Correction", ICCV 2019, section 4.1, with measured ranges in place of those of the weights).
+convolution treats channels apart, and PReLU(y / s) = PReLU(y) / s for s > 0, so the convolution before can
+give y / s and the depthwise kernel take s back (Nagel et al., "Data-Free Quantization Through Weight
+Equalization and Bias Correction", ICCV 2019, section 4.1, with measured ranges in place of those of the
+weights).
 """
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf import keys
+from urfr_tf.export.images import Images
 
 EQUALIZED_ON = 32
 """Images that the reach of channels is measured on."""
@@ -17,21 +20,21 @@ LEAST = 1e-3
 """Least share of the largest channel's reach that a channel is enlarged from: dead ones stay small."""
 
 
-def equalize(folded: keras.Model, images: np.ndarray) -> int:
+def equalize_channels(folded: keras.Model, images: Images) -> int:
     """Changes the weights of a folded network in place; its function stays, up to rounding.
 
     Args:
-        folded: what `fold` gives.
-        images: float32 [N, S, S, 3], RGB, 0..255; what reach is measured on.
+        folded: what `fold_batch_norm` gives.
+        images: the reach of the channels is measured on them.
 
     Returns:
-        How many convolutions were equalised.
+        How many convolutions were equalized.
     """
-    pairs = pairs_of(folded)
+    pairs = find_depthwise_pairs(folded)
     if not pairs:
         return 0
     maps = keras.Model(folded.input, {before.name: before.output for before, _ in pairs})
-    reach: dict[str, np.ndarray] = {}
+    reach: dict[str, NDArray[np.float32]] = {}
     for image in images:
         for name, value in maps({keys.IMAGE: image[None]}).items():
             here = np.abs(value.numpy()).max(axis=(0, 1, 2))
@@ -45,14 +48,19 @@ def equalize(folded: keras.Model, images: np.ndarray) -> int:
     return len(pairs)
 
 
-def pairs_of(network: keras.Model) -> list[tuple[keras.layers.Layer, keras.layers.Layer]]:
-    """Each convolution (with a bias) that only a depthwise one reads, through PReLU and padding or at once."""
+def find_depthwise_pairs(network: keras.Model) -> list[tuple[keras.layers.Layer, keras.layers.Layer]]:
+    """Finds each convolution with a bias that only a depthwise one reads, directly or through PReLU and
+    padding.
+
+    Returns:
+        The convolution and the depthwise convolution of each pair.
+    """
     readers: dict[int, list[keras.layers.Layer]] = {}
     for layer in network.layers:
         source = layer.input
         for tensor in source if isinstance(source, list) else [source]:
             readers.setdefault(id(tensor), []).append(layer)
-    found = []
+    pairs = []
     for layer in network.layers:
         if type(layer) is not keras.layers.Conv2D or not layer.use_bias:
             continue
@@ -62,5 +70,5 @@ def pairs_of(network: keras.Model) -> list[tuple[keras.layers.Layer, keras.layer
             if not isinstance(after, keras.layers.PReLU | keras.layers.ZeroPadding2D):
                 break
         if type(after) is keras.layers.DepthwiseConv2D:
-            found.append((layer, after))
-    return found
+            pairs.append((layer, after))
+    return pairs

@@ -1,39 +1,50 @@
-"""The inference graph for quantised TFLite: every batch norm around a convolution folded into it, exactly.
+"""Folds every batch norm around a convolution into it, exactly.
 
-A batch norm *after* a convolution is a factor and an offset of its kernel. One *before* a convolution that pads
-with zeros is not: pad(s x + t) is zero at the border, s pad(x) + t is not. But s x + t = s (x + u) with u = t / s,
-so where the tensor x + u is kept in place of x, the factor goes into the kernel and zero padding stays what it was.
-A sum of two tensors is moved by u for nothing: the offset goes into the bias of the convolution that ends one of
-its branches. So no batch norm of an IR unit is left, where int8 would run it as a MUL and an ADD over the whole map.
+A batch norm *after* a convolution is a factor and an offset of its kernel. One *before* a convolution that
+pads with zeros is not: pad(s x + t) is zero at the border, s pad(x) + t is not. But s x + t = s (x + u) with
+u = t / s, so where the tensor x + u is kept in place of x, the factor goes into the kernel and zero padding
+stays what it was. A sum of two tensors is moved by u for nothing: the offset goes into the bias of the
+convolution that ends one of its branches. So no batch norm of an IR unit is left, where int8 would run it as
+a MUL and an ADD over the whole map.
 """
 
 from collections import defaultdict
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike, NDArray
 
 LARGEST_SHIFT = 8.0
-"""Largest |offset / gamma| of a batch norm that is folded backwards: a shift beyond it would cost precision."""
+"""Largest |offset / gamma| of a batch norm that is folded backwards: a shift beyond it would cost
+precision.
+"""
+
+KerasTensor: TypeAlias = tf.Tensor
+"""A symbolic tensor of a functional model."""
+Doubles: TypeAlias = NDArray[np.float64]
 
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 _BETWEEN = (keras.layers.Add, keras.layers.PReLU, keras.layers.ZeroPadding2D)
 
 
 FOLDED = "_folded"
-"""What the name of a convolution ends in then."""
+"""Suffix of the name of a convolution with a folded batch norm."""
 PRELUS = ("one", "sum", "maximum")
+"""How a PReLU can be written."""
 
 
-def fold(network: keras.Model, *, prelu: str = "one", dtype: str = "float32") -> keras.Model:
-    """The same function with fewer operators; the given network is not changed.
+def fold_batch_norm(network: keras.Model, *, prelu: str = "one", dtype: str = "float32") -> keras.Model:
+    """Gives the same function with fewer operators. The given network is not changed.
 
     Args:
         network: functional, {image [B, S, S, 3]} -> outputs.
-        prelu: how PReLU of slope a is written. `one`: as one operator. `sum`: x + max((a - 1) x, 0), which XNNPACK
-            has in int8 (the product with its max as one operator), where it has neither PRELU nor MAXIMUM.
-            `maximum`: max(x, a x), two operators in place of Keras's five. The last two are PReLU for a <= 1; a
+        prelu: how PReLU of slope a is written. `one`: as one operator. `sum`: x + max((a - 1) x, 0), which
+            XNNPACK has in int8 (the product with its max as one operator), where it has neither PRELU nor
+            MAXIMUM.
+            `maximum`: max(x, a x), two operators in place of Keras's five. The last two are PReLU for a <= 1;
+                a
             layer with a larger slope stays as it is.
         dtype: of the convolutions and of what stands between them, weights included: `float32` or `bfloat16`.
             What remains (normalisation of pixels, a batch norm that stays, the heads) is float32.
@@ -51,15 +62,15 @@ class _Folding:
         self.network = network
         self.dtype = dtype
         self.prelu = prelu
-        self.consumers: dict[int, list[Any]] = defaultdict(list)
-        self.producer: dict[int, Any] = {}
+        self.consumers: dict[int, list[keras.layers.Layer]] = defaultdict(list)
+        self.producer: dict[int, keras.layers.Layer] = {}
         for layer in network.layers:
             for tensor in tf.nest.flatten(layer.input):
                 self.consumers[id(tensor)].append(layer)
             self.producer[id(layer.output)] = layer
-        self.moved: dict[int, np.ndarray] = {}
+        self.moved: dict[int, Doubles] = {}
         """Tensor -> u: what stands in its place is the tensor plus u."""
-        self.new: dict[int, Any] = {}
+        self.new: dict[int, KerasTensor] = {}
 
     def run(self) -> keras.Model:
         """Plans the shifts, then builds."""
@@ -80,12 +91,12 @@ class _Folding:
         outputs = tf.nest.map_structure(lambda tensor: self.new[id(tensor)], self.network.output)
         return keras.Model(inputs, outputs, name=self.network.name)
 
-    def _follows(self, layer: Any) -> Any:
+    def _follows(self, layer: keras.layers.Layer) -> keras.layers.Layer | None:
         """The only layer that reads this one's output, or None."""
         readers = self.consumers[id(layer.output)]
         return readers[0] if len(readers) == 1 else None
 
-    def _leads(self, layer: Any) -> bool:
+    def _leads(self, layer: keras.layers.Layer) -> bool:
         """Whether it is a batch norm that can be folded into the convolution after it."""
         if not isinstance(layer, keras.layers.BatchNormalization):
             return False
@@ -97,8 +108,8 @@ class _Folding:
         scale, offset = _affine(layer)
         deviation = np.sqrt(layer.moving_variance.numpy().astype(np.float64) + layer.epsilon)
         shift = np.abs(offset) / np.maximum(np.abs(scale) * deviation, 1e-30)
-        centre = np.abs(layer.moving_mean.numpy()) / deviation
-        if np.max(shift) > LARGEST_SHIFT + np.max(centre):
+        center = np.abs(layer.moving_mean.numpy()) / deviation
+        if np.max(shift) > LARGEST_SHIFT + np.max(center):
             return False
         others = (reader for reader in self.consumers[id(layer.input)] if reader is not layer)
         return all(isinstance(other, keras.layers.Add) or _pointwise(other) for other in others)
@@ -118,14 +129,14 @@ class _Folding:
                 if np.any(wanted != present):
                     raise ValueError(f"{layer.name} has no branch that ends in a convolution")
 
-    def _ends_convolution(self, layer: Any) -> bool:
+    def _ends_convolution(self, layer: keras.layers.Layer) -> bool:
         return (
             isinstance(layer, keras.layers.BatchNormalization)
             and isinstance(self.producer[id(layer.input)], _CONVOLUTIONS)
             and self._follows(layer) is not None
         )
 
-    def _build(self, layer: Any) -> Any:
+    def _build(self, layer: keras.layers.Layer) -> KerasTensor:
         inputs = tf.nest.map_structure(lambda tensor: self.new[id(tensor)], layer.input)
         if isinstance(layer, _CONVOLUTIONS):
             after = self._follows(layer)
@@ -146,7 +157,7 @@ class _Folding:
         copy.set_weights(layer.get_weights())
         return self._moved_here(layer, output)
 
-    def _two_operators(self, layer: Any, x: Any) -> Any:
+    def _two_operators(self, layer: keras.layers.Layer, x: KerasTensor) -> KerasTensor:
         slope = layer.alpha.numpy()
         if self.prelu == "maximum":
             lower = Scale(slope, dtype=self.dtype, name=f"{layer.name}_scale")(x)
@@ -155,12 +166,14 @@ class _Folding:
         left = keras.layers.ReLU(name=f"{layer.name}_relu", dtype=self.dtype)(left)
         return keras.layers.Add(name=f"{layer.name}_sum", dtype=self.dtype)([x, left])
 
-    def _moved_here(self, layer: Any, output: Any) -> Any:
+    def _moved_here(self, layer: keras.layers.Layer, output: KerasTensor) -> KerasTensor:
         """Adds the shift where no convolution can take it: after the first PReLU of an IR network."""
         shift = self.moved.get(id(layer.output))
         return output if shift is None else Shift(shift, dtype=self.dtype)(output)
 
-    def _convolution(self, layer: Any, norm: Any, inputs: Any) -> Any:
+    def _convolution(
+        self, layer: keras.layers.Layer, norm: keras.layers.Layer | None, inputs: KerasTensor
+    ) -> KerasTensor:
         weights = [np.asarray(weight, np.float64) for weight in layer.get_weights()]
         kernel = weights[0]
         depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
@@ -186,7 +199,7 @@ class _Folding:
         folded.set_weights([kernel.astype(np.float32), bias.astype(np.float32)])
         return output
 
-    def _copy(self, layer: Any, **changes: Any) -> Any:
+    def _copy(self, layer: keras.layers.Layer, **changes: object) -> keras.layers.Layer:
         """A layer of its own: a shared one would have two places in two graphs."""
         if isinstance(layer, keras.layers.Lambda):  # whose function does not survive its configuration
             return layer
@@ -195,26 +208,26 @@ class _Folding:
         return type(layer).from_config({**layer.get_config(), **changes})
 
 
-def _affine(norm: Any) -> tuple[np.ndarray, np.ndarray]:
-    """A batch norm in inference as scale x + offset, float64 [C] each."""
+def _affine(norm: keras.layers.Layer) -> tuple[Doubles, Doubles]:
+    """Gives a batch norm in inference as scale x + offset, float64 [C] each."""
     deviation = np.sqrt(norm.moving_variance.numpy().astype(np.float64) + norm.epsilon)
     scale = (norm.gamma.numpy() if norm.scale else 1.0) / deviation
     offset = (norm.beta.numpy() if norm.center else 0.0) - norm.moving_mean.numpy() * scale
     return scale, offset
 
 
-def _is_norm(layer: Any) -> bool:
+def _is_norm(layer: keras.layers.Layer | None) -> bool:
     return isinstance(layer, keras.layers.BatchNormalization)
 
 
-def _pointwise(layer: Any) -> bool:
+def _pointwise(layer: keras.layers.Layer | None) -> bool:
     return isinstance(layer, keras.layers.Conv2D) and layer.kernel_size == (1, 1)
 
 
 class _Constant(keras.layers.Layer):
     """A layer that holds a constant, any array; float32 until it is used."""
 
-    def __init__(self, value: Any, **kwargs: Any) -> None:
+    def __init__(self, value: ArrayLike, **kwargs: Any) -> None:
         super().__init__(trainable=False, **{key: kwargs[key] for key in kwargs if key != "trainable"})
         self.value = np.asarray(value, np.float32)
 

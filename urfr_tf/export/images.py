@@ -1,15 +1,21 @@
 """Images that an export is checked and calibrated on."""
 
+from typing import TypeAlias
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf import keys
 from urfr_tf.config.tree import Experiment
 from urfr_tf.errors import UrfrError
 
+Images: TypeAlias = NDArray[np.float32]
+"""Aligned crops [N, S, S, 3], RGB, 0..255."""
 
-def shard_images(shards: str, size: int, count: int) -> np.ndarray:
-    """The first `count` images of a folder of shards, whose order is shuffled already.
+
+def read_shard_images(shards: str, size: int, count: int) -> Images:
+    """Reads the first `count` images of a folder of shards, whose order is shuffled already.
 
     Returns:
         float32 [N, size, size, 3], RGB, 0..255, centre crops; N <= count.
@@ -20,31 +26,32 @@ def shard_images(shards: str, size: int, count: int) -> np.ndarray:
     from urfr_tf.data.stream.evaluation_stream import evaluation_dataset
 
     batches = evaluation_dataset(shards, batch_size=32, crop_size=size)
-    images = [batch[keys.IMAGE].numpy() for batch in batches.take(-(-count // 32))]
+    images: list[Images] = [batch[keys.IMAGE].numpy() for batch in batches.take(-(-count // 32))]
     return np.concatenate(images)[:count]
 
 
-def images_for(config: Experiment, calibration: str | None, count: int) -> tuple[np.ndarray, str]:
-    """Images for the parity check, and a word on where they are from.
+def choose_parity_images(config: Experiment, calibration: str | None, count: int) -> tuple[Images, str]:
+    """Chooses the images of the parity check, and says where they are from.
 
-    From `calibration` if given; else from the shards of the configuration if they are still there;
-    else made up.
+    They are from `calibration` if it is given, else from the shards of the configuration if these still
+    exist. Else they are generated.
     """
     size = config.model.input_size
     if calibration:
-        return shard_images(calibration, size, count), calibration
+        return read_shard_images(calibration, size, count), calibration
     for shards in (config.data.validation, config.data.train):
         if shards:
             try:
-                return shard_images(shards, size, count), shards
-            except UrfrError:  # moved or deleted since the training: nothing that an export needs
+                return read_shard_images(shards, size, count), shards
+            except UrfrError:  # moved or deleted since the training; an export does not need them
                 continue
-    return made_up_images(size, count), "made up: smooth random colours"
+    return make_smooth_images(size, count), "made up: smooth random colours"
 
 
-def made_up_images(size: int, count: int) -> np.ndarray:
-    """Smooth random images, always the same, float32 [count, size, size, 3] in 0..255."""
+def make_smooth_images(size: int, count: int) -> Images:
+    """Makes smooth random images, always the same, float32 [count, size, size, 3] in 0..255."""
     random = np.random.default_rng(0)
     grids = random.uniform(0, 255, [count, 7, 7, 3]).astype(np.float32)
-    images = [cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC) for grid in grids]
-    return np.clip(np.stack(images) + random.normal(0, 8, [count, size, size, 3]), 0, 255).astype(np.float32)
+    images = np.stack([cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC) for grid in grids])
+    noise = random.normal(0, 8, [count, size, size, 3])
+    return np.asarray(np.clip(images + noise, 0, 255), np.float32)

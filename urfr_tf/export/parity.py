@@ -1,9 +1,11 @@
 """The gate of every export: the same images through Keras and through what was exported."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf import keys
 from urfr_tf.errors import UrfrError
@@ -11,7 +13,7 @@ from urfr_tf.errors import UrfrError
 
 @dataclass(frozen=True)
 class Limit:
-    """What an export may differ by.
+    """By how much an export may differ.
 
     Attributes:
         cosine: least cosine between a sub-embedding of Keras and of the export, over images and groups.
@@ -34,11 +36,24 @@ LIMITS = {
     "dynamic": Limit(cosine=0.9, confidence=0.1, accuracy=0.003, tar=0.01),
     "int8": Limit(cosine=0.8, confidence=0.2, accuracy=0.005, tar=0.02),
 }
-"""By format: `saved_model`, and for others the quantisation."""
+"""By name: `saved_model` is the SavedModel in float32, and the others are values of --quantize."""
 
 
-def measure(reference: dict[str, np.ndarray], candidate: dict[str, np.ndarray]) -> dict[str, Any]:
-    """How far the outputs of an export are from those of Keras, in float64.
+class Parity(TypedDict):
+    """How far the outputs of an export are from those of Keras; see `measure_parity`."""
+
+    images: int
+    worst_cosine: float
+    median_cosine: float
+    worst_cosine_of_group: list[float]
+    worst_group: int
+    worst_image: int
+    worst_confidence_error: float
+    median_confidence_error: float
+
+
+def measure_parity(reference: Mapping[str, NDArray[Any]], candidate: Mapping[str, NDArray[Any]]) -> Parity:
+    """Measures in float64 how far the outputs of an export are from those of Keras.
 
     Args:
         reference, candidate: embedding [N, D], confidence [N, K], variance [N, K].
@@ -71,27 +86,28 @@ def measure(reference: dict[str, np.ndarray], candidate: dict[str, np.ndarray]) 
     }
 
 
-def check(name: str, measured: dict[str, Any], limit: Limit) -> dict[str, Any]:
-    """Returns `measured` with its limits.
+def check_parity(name: str, measured: Parity, limit: Limit) -> dict[str, float]:
+    """Compares with the limits, and returns them as parity.json has them.
 
     Raises:
-        UrfrError: a limit is passed; the sentence says which output, by how much, and where.
+        UrfrError: a limit is exceeded; the sentence says which output, by how much, and where.
     """
     if measured["worst_cosine"] < limit.cosine:
         raise UrfrError(
-            f"the {name} was not exported: expected a cosine of at least {limit.cosine} between each sub-embedding "
-            f"of Keras and of the export, but {keys.EMBEDDING} group {measured['worst_group']} of image "
-            f"{measured['worst_image']} has {measured['worst_cosine']:.6f}"
+            f"the {name} was not exported: expected a cosine of at least {limit.cosine} between each "
+            f"sub-embedding of Keras and of the export, but {keys.EMBEDDING} group {measured['worst_group']} "
+            f"of image {measured['worst_image']} has {measured['worst_cosine']:.6f}"
         )
     if measured["worst_confidence_error"] > limit.confidence:
         raise UrfrError(
             f"the {name} was not exported: expected a relative error of {keys.CONFIDENCE} and "
-            f"{keys.VARIANCE} of at most {limit.confidence}, but it is {measured['worst_confidence_error']:.3g}"
+            f"{keys.VARIANCE} of at most {limit.confidence}, "
+            f"but it is {measured['worst_confidence_error']:.3g}"
         )
-    return {**measured, "limits": asdict(limit)}
+    return asdict(limit)
 
 
-def _unit(embedding: np.ndarray, groups: int) -> np.ndarray:
-    split = np.asarray(embedding, np.float64).reshape(len(embedding), groups, -1)
-    with np.errstate(invalid="ignore"):  # infinities become NaN, which `measure` counts as the worst
-        return split / np.maximum(np.linalg.norm(split, axis=-1, keepdims=True), 1e-12)
+def _unit(embedding: NDArray[Any], groups: int) -> NDArray[np.float64]:
+    split: NDArray[np.float64] = np.asarray(embedding, np.float64).reshape(len(embedding), groups, -1)
+    with np.errstate(invalid="ignore"):  # infinities become NaN, which `measure_parity` counts as the worst
+        return np.divide(split, np.maximum(np.linalg.norm(split, axis=-1, keepdims=True), 1e-12))

@@ -1,17 +1,16 @@
-"""The inference graph as a SavedModel: signatures of spec/interface.md, card and licence in assets."""
+"""The inference graph as a SavedModel: signatures, card and licence in assets."""
 
 import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import keras
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from urfr_tf import keys
-from urfr_tf.export.signatures import centre_crop, cosine_score, decode_crop, fuse_templates, likelihood_score
+from urfr_tf.export.signatures import cosine_score, crop_center, decode_crop, fuse_templates, likelihood_score
 from urfr_tf.files import write_text
 from urfr_tf.runs.card import CARD_NAME, ModelCard
 
@@ -27,8 +26,8 @@ def write_saved_model(network: keras.Model, folder: Path, card: ModelCard, *, fr
         network: the inference model: {image [B, S, S, 3]} -> {embedding, confidence, variance}.
         folder: where; must not exist.
         card: what the model says about itself; becomes `assets/urfr.json`.
-        frozen: weights are constants of the graph. oneDNN then lays them out once, not at each request; TensorFlow
-            keeps a copy in each of several graphs, and there is nothing left to fine-tune.
+        frozen: weights are constants of the graph. oneDNN then lays them out once, not at each request;
+            TensorFlow keeps a copy in each of several graphs, and there is nothing left to fine-tune.
     """
     servable = build_servable(network, frozen=frozen)
     with tempfile.TemporaryDirectory() as scratch:
@@ -38,8 +37,8 @@ def write_saved_model(network: keras.Model, folder: Path, card: ModelCard, *, fr
         tf.saved_model.save(servable, str(folder), signatures=servable.signature_functions)
 
 
-def build_servable(network: keras.Model, *, frozen: bool = False) -> Any:
-    """An object with the network's variables (none if `frozen`), `__call__`, and the functions of the signatures."""
+def build_servable(network: keras.Model, *, frozen: bool = False) -> tf.train.Checkpoint:
+    """Builds an object with the network's variables (none if `frozen`), `__call__`, and the signatures."""
     size = network.input[keys.IMAGE].shape[1]
     groups = network.output[keys.CONFIDENCE].shape[-1]
     dim = network.output[keys.EMBEDDING].shape[-1]
@@ -49,33 +48,34 @@ def build_servable(network: keras.Model, *, frozen: bool = False) -> Any:
         autograph=False, input_signature=[tf.TensorSpec([None, size, size, 3], tf.float32, keys.IMAGE)]
     )
     def variable_embed(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        return network({keys.IMAGE: image}, training=False)
+        outputs: dict[str, tf.Tensor] = network({keys.IMAGE: image}, training=False)
+        return outputs
 
     embed = _with_constants(variable_embed) if frozen else variable_embed
 
-    def images(dtype: tf.DType) -> tf.TensorSpec:
+    def image_spec(dtype: tf.DType) -> tf.TensorSpec:
         return tf.TensorSpec([None, None, None, 3], dtype, keys.IMAGE)
 
-    def pairs(letter: str) -> list[tf.TensorSpec]:
+    def specs_of(letter: str) -> list[tf.TensorSpec]:
         return [
             tf.TensorSpec([None, dim], tf.float32, f"embedding_{letter}"),
             tf.TensorSpec([None, groups], tf.float32, f"variance_{letter}"),
         ]
 
-    @tf.function(autograph=False, input_signature=[images(tf.float32)])
+    @tf.function(autograph=False, input_signature=[image_spec(tf.float32)])
     def serving_default(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        return embed(centre_crop(image, size))
+        return embed(crop_center(image, size))
 
-    @tf.function(autograph=False, input_signature=[images(tf.uint8)])
+    @tf.function(autograph=False, input_signature=[image_spec(tf.uint8)])
     def serving_uint8(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        return embed(tf.cast(centre_crop(image, size), tf.float32))
+        return embed(tf.cast(crop_center(image, size), tf.float32))
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
     def encoded(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         crop = tf.TensorSpec([size, size, 3], tf.float32)
         return embed(tf.map_fn(lambda one: decode_crop(one, size), image_bytes, fn_output_signature=crop))
 
-    @tf.function(autograph=False, input_signature=[*pairs("a"), *pairs("b")])
+    @tf.function(autograph=False, input_signature=[*specs_of("a"), *specs_of("b")])
     def compare(
         embedding_a: tf.Tensor, variance_a: tf.Tensor, embedding_b: tf.Tensor, variance_b: tf.Tensor
     ) -> dict[str, tf.Tensor]:
@@ -112,7 +112,9 @@ def build_servable(network: keras.Model, *, frozen: bool = False) -> Any:
     return servable
 
 
-def _with_constants(function: Any) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+def _with_constants(
+    function: tf.types.experimental.GenericFunction,
+) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """The traced function with the values of its variables in their place."""
     traced = function.get_concrete_function()
     constant = convert_variables_to_constants_v2(traced)

@@ -53,9 +53,9 @@ def fuse_templates(
         templates in rising order. The order of the images changes nothing but the last bits.
     """
     groups, width = variance.shape[-1], embedding.shape[-1]
-    found, position = tf.unique(template)
-    count = tf.size(found)
-    segment = tf.gather(tf.math.invert_permutation(tf.argsort(found)), position)
+    templates, position = tf.unique(template)
+    count = tf.size(templates)
+    segment = tf.gather(tf.math.invert_permutation(tf.argsort(templates)), position)
     weighted = tf.reshape(embedding, [-1, groups, width // groups]) / variance[:, :, None]
     total = tf.math.unsorted_segment_sum(weighted, segment, count)
     unit = tf.math.l2_normalize(total, -1, epsilon=1e-12)
@@ -63,8 +63,8 @@ def fuse_templates(
     return fused, tf.math.unsorted_segment_min(variance, segment, count)
 
 
-def centre_crop(images: tf.Tensor, size: int) -> tf.Tensor:
-    """Images [B, H, W, 3] -> [B, size, size, 3] about the centre (rounded up and left).
+def crop_center(images: tf.Tensor, size: int) -> tf.Tensor:
+    """Crops images [B, H, W, 3] to [B, size, size, 3] about the center (rounded up and left).
 
     Raises:
         tf.errors.InvalidArgumentError: when run, H or W is below `size`.
@@ -80,7 +80,7 @@ def centre_crop(images: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def decode_crop(image_bytes: tf.Tensor, size: int) -> tf.Tensor:
-    """One JPEG or PNG -> float32 [size, size, 3], RGB, 0..255, centre-cropped.
+    """Decodes one JPEG or PNG to float32 [size, size, 3], RGB, 0..255, center-cropped.
 
     Grey images are repeated over RGB, CMYK is converted, alpha is dropped, 16 bits become 8, of an
     animated PNG the first picture counts, and a rotation in EXIF is ignored: an aligned crop has none.
@@ -114,7 +114,7 @@ def decode_crop(image_bytes: tf.Tensor, size: int) -> tf.Tensor:
         lambda: tf.io.decode_jpeg(image_bytes, channels=3, dct_method="INTEGER_ACCURATE"),
         lambda: tf.io.decode_png(image_bytes, channels=3),
     )
-    return tf.cast(centre_crop(image[None], size)[0], tf.float32)
+    return tf.cast(crop_center(image[None], size)[0], tf.float32)
 
 
 def _png_sides(image_bytes: tf.Tensor) -> tf.Tensor:

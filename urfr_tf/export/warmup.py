@@ -2,17 +2,21 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from urfr_tf import keys
 
-MODEL = "urface"
-PLACE = "assets.extra/tf_serving_warmup_requests"
+if TYPE_CHECKING:
+    from tensorflow.core.framework.tensor_pb2 import TensorProto
+
+MODEL_NAME = "urface"
+WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
-"""Those of `serving/batching.config`."""
+"""Those of `export/serving/batching.config`."""
 
 
 def write_warmup(folder: Path, size: int, groups: int, dim: int) -> int:
@@ -31,13 +35,13 @@ def write_warmup(folder: Path, size: int, groups: int, dim: int) -> int:
         from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
     except ImportError:
         return 0
-    path = folder / PLACE
+    path = folder / WARMUP_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     count = 0
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for signature, inputs in requests(size, groups, dim):
+        for signature, inputs in make_requests(size, groups, dim):
             request = predict_pb2.PredictRequest()
-            request.model_spec.name = MODEL
+            request.model_spec.name = MODEL_NAME
             request.model_spec.signature_name = signature
             for name, value in inputs.items():
                 request.inputs[name].CopyFrom(_proto(value))
@@ -47,8 +51,8 @@ def write_warmup(folder: Path, size: int, groups: int, dim: int) -> int:
     return count
 
 
-def requests(size: int, groups: int, dim: int) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """Signature and inputs of each request."""
+def make_requests(size: int, groups: int, dim: int) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
+    """Gives signature and inputs of each request."""
     crop = tf.io.encode_png(np.zeros([size, size, 3], np.uint8)).numpy()
     for batch in BATCH_SIZES:
         embedding = np.full([batch, dim], dim**-0.5, np.float32)
@@ -77,8 +81,10 @@ def requests(size: int, groups: int, dim: int) -> Iterator[tuple[str, dict[str, 
         )
 
 
-def _proto(value: np.ndarray) -> Any:
-    """A TensorProto; a constant array is one number: the rest of a proto repeats its last value."""
+def _proto(value: NDArray[Any]) -> "TensorProto":
+    """Makes a proto. Of a constant array it holds one number, since the rest of a proto repeats its last
+    value.
+    """
     proto = tf.make_tensor_proto(value)
     if value.dtype == np.float32 and np.ptp(value) == 0:
         proto.tensor_content = b""

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from urfr_tf.export.departure import departure_of_file
-from urfr_tf.export.tflite import convert
+from urfr_tf.export.first_difference import find_difference_of_file
+from urfr_tf.export.tflite import convert_to_tflite
 
 
 @pytest.mark.parametrize("quantize", ["none", "int8"])
@@ -14,17 +14,19 @@ def test_the_damaged_layer_is_named(make_network, images, quantize):
     first, second = (layer for layer in network.layers if "conv2d" in layer.name)
     kernel = second.kernel.numpy()
     second.kernel.assign(-kernel)  # the file is made from this network ...
-    content = convert(network, {}, quantize, crops)
-    assert "it is the heads" in departure_of_file(network, content, crops, 0.95)
+    content = convert_to_tflite(network, {}, quantize, crops)
+    assert "it is the heads" in find_difference_of_file(network, content, crops, 0.95)
     second.kernel.assign(kernel)  # ... and compared with that one
-    said = departure_of_file(network, content, crops, 0.95)
-    assert said.startswith(f"{second.name} is the first layer that departs")
+    clause = find_difference_of_file(network, content, crops, 0.95)
+    assert clause.startswith(f"{second.name} is the first layer that differs")
     first.kernel.assign(-first.kernel)
-    assert departure_of_file(network, content, crops, 0.95).startswith(f"{first.name} is the first")
+    assert find_difference_of_file(network, content, crops, 0.95).startswith(f"{first.name} is the first")
 
 
 def test_weights_that_stay_float_in_dynamic(images):
-    """XNNPACK has no kernel for depthwise ones; all three have the 1,024 numbers that the converter quantises from."""
+    """XNNPACK has no kernel for depthwise ones; all three have the 1,024 numbers that the converter quantises
+    from.
+    """
     import keras
     import tensorflow as tf
 
@@ -34,7 +36,7 @@ def test_weights_that_stay_float_in_dynamic(images):
     x = keras.layers.DepthwiseConv2D(3)(x)
     network = keras.Model({"image": image}, {"embedding": keras.layers.Flatten()(x)})
     crops = images.astype(np.float32)
-    interpreter = tf.lite.Interpreter(model_content=convert(network, {}, "dynamic"))
+    interpreter = tf.lite.Interpreter(model_content=convert_to_tflite(network, {}, "dynamic"))
     types = {detail["index"]: detail["dtype"] for detail in interpreter.get_tensor_details()}
     kernels = [
         (op["op_name"], types[op["inputs"][1]])

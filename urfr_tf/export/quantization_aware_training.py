@@ -1,11 +1,9 @@
-"""Quantisation-aware training of the backbone, for networks that int8 hurts.
+"""Quantization-aware training of the backbone, for networks that int8 hurts.
 
-The network learns, with the rounding of int8 in its convolutions and between them (the wrappers of TensorFlow Model
-Optimization), to give the embeddings and confidences that it gives without: it is its own teacher, so that neither
-labels nor prototypes are needed. The heads do not learn: the file computes them in float.
+The network learns, with the rounding of int8 in its convolutions and between them (the wrappers of TensorFlow
+Model Optimization), to give the embeddings and confidences that it gives without: it is its own teacher, so
+that neither labels nor prototypes are needed. The heads do not learn: the file computes them in float.
 """
-
-from typing import Any
 
 import keras
 import numpy as np
@@ -13,14 +11,15 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 
 from urfr_tf import keys
-from urfr_tf.export.equalize import EQUALIZED_ON, equalize
-from urfr_tf.export.fold_batch_norm import Shift, fold
+from urfr_tf.export.equalize import EQUALIZED_ON, equalize_channels
+from urfr_tf.export.fold_batch_norm import Shift, fold_batch_norm
+from urfr_tf.export.images import Images
 
 BATCH = 16
 
 
-def adapt(
-    network: keras.Model, images: np.ndarray, steps: int, *, rate: float = 1e-5, seed: int = 0
+def train_for_int8(
+    network: keras.Model, images: Images, steps: int, *, rate: float = 1e-5, seed: int = 0
 ) -> keras.Model:
     """Trains the convolutions of the folded network for int8.
 
@@ -34,8 +33,8 @@ def adapt(
     Returns:
         The folded network with its new weights, in float: the converter rounds it as it rounds any other.
     """
-    folded = fold(network)
-    equalize(folded, images[:EQUALIZED_ON])
+    folded = fold_batch_norm(network)
+    equalize_channels(folded, images[:EQUALIZED_ON])
     flatten = next(layer for layer in folded.layers if isinstance(layer, keras.layers.Flatten))
     backbone = keras.Model(folded.input[keys.IMAGE], flatten.output)
     tail = keras.Model(flatten.output, folded.output)
@@ -53,55 +52,59 @@ def adapt(
 
     @tf.function(autograph=False)
     def step(batch: tf.Tensor) -> tf.Tensor:
-        wanted = network({keys.IMAGE: batch}, training=False)
+        target = network({keys.IMAGE: batch}, training=False)
         with tf.GradientTape() as tape:
             # training=True lets the ranges follow.
-            loss = _distance(wanted, tail(rounded(batch, training=True), training=False))
+            loss = _distance(target, tail(rounded(batch, training=True), training=False))
         optimizer.apply_gradients(zip(tape.gradient(loss, learned), learned, strict=True))
         return loss
 
     random = np.random.default_rng(seed)
     for _ in range(steps):
         step(tf.constant(images[random.integers(0, len(images), BATCH)]))
-    _take_over(rounded, backbone)
+    _copy_weights(rounded, backbone)
     return folded
 
 
-def _distance(wanted: dict[str, tf.Tensor], found: dict[str, tf.Tensor]) -> tf.Tensor:
+def _distance(target: dict[str, tf.Tensor], outputs: dict[str, tf.Tensor]) -> tf.Tensor:
     """Mean of 1 - cosine over the sub-embeddings, and of the squared relative error of the confidences."""
-    groups = wanted[keys.CONFIDENCE].shape[-1]
-    a, b = (tf.reshape(each[keys.EMBEDDING], [BATCH, groups, -1]) for each in (wanted, found))
+    groups = target[keys.CONFIDENCE].shape[-1]
+    a, b = (tf.reshape(each[keys.EMBEDDING], [BATCH, groups, -1]) for each in (target, outputs))
     cosine = tf.reduce_sum(a * b, -1) * float(groups)  # each sub-embedding has norm 1/sqrt(K)
-    error = tf.math.log(found[keys.CONFIDENCE]) - tf.math.log(wanted[keys.CONFIDENCE])
+    error = tf.math.log(outputs[keys.CONFIDENCE]) - tf.math.log(target[keys.CONFIDENCE])
     return tf.reduce_mean(1.0 - cosine) + tf.reduce_mean(tf.square(error))
 
 
 class _Rounded(tfmot.quantization.keras.QuantizeConfig):
-    """Rounds what a layer gives to the range of the batch, and the kernel of a convolution channel by channel."""
+    """Rounds what a layer gives to the range of the batch, and the kernel of a convolution channel by
+    channel.
+    """
 
-    def get_weights_and_quantizers(self, layer: Any) -> list[Any]:
+    def get_weights_and_quantizers(self, layer: keras.layers.Layer) -> list[tuple[tf.Variable, "_Kernel"]]:
         return [(layer.kernel, _Kernel())] if isinstance(layer, keras.layers.Conv2D) else []
 
-    def get_activations_and_quantizers(self, layer: Any) -> list[Any]:
+    def get_activations_and_quantizers(self, layer: keras.layers.Layer) -> list[object]:
         return []
 
-    def set_quantize_weights(self, layer: Any, quantize_weights: Any) -> None:
+    def set_quantize_weights(self, layer: keras.layers.Layer, quantize_weights: list[tf.Tensor]) -> None:
         if quantize_weights:
             layer.kernel = quantize_weights[0]
 
-    def set_quantize_activations(self, layer: Any, quantize_activations: Any) -> None:
+    def set_quantize_activations(
+        self, layer: keras.layers.Layer, quantize_activations: list[tf.Tensor]
+    ) -> None:
         pass
 
-    def get_output_quantizers(self, layer: Any) -> list[Any]:
+    def get_output_quantizers(self, layer: keras.layers.Layer) -> list[object]:
         # The moving average of the default scheme starts at +-6 and takes thousands of steps to get anywhere.
         quantizers = tfmot.quantization.keras.quantizers
         return [quantizers.LastValueQuantizer(8, per_axis=False, symmetric=False, narrow_range=False)]
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         return {}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "_Rounded":
+    def from_config(cls, config: dict[str, object]) -> "_Rounded":
         return cls()
 
 
@@ -111,14 +114,16 @@ class _Kernel(tfmot.quantization.keras.quantizers.LastValueQuantizer):
     def __init__(self) -> None:
         super().__init__(8, per_axis=True, symmetric=True, narrow_range=True)
 
-    def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
+    def build(
+        self, tensor_shape: tf.TensorShape, name: str, layer: keras.layers.Layer
+    ) -> dict[str, tf.Variable]:
         return {
             f"{end}_var": layer.add_weight(f"{name}_{end}", shape=[tensor_shape[-1]], trainable=False)
             for end in ("min", "max")
         }
 
 
-def _annotated(layer: Any) -> Any:
+def _annotated(layer: keras.layers.Layer) -> keras.layers.Layer:
     """What int8 rounds; depthwise convolutions stay float."""
     if isinstance(layer, keras.layers.DepthwiseConv2D):
         return layer
@@ -127,12 +132,12 @@ def _annotated(layer: Any) -> Any:
     return layer
 
 
-def _take_over(rounded: keras.Model, backbone: keras.Model) -> None:
+def _copy_weights(rounded: keras.Model, backbone: keras.Model) -> None:
     """Gives the layers of the float backbone the weights that their wrapped copies learned."""
-    found = {variable.name.split(":")[0]: variable for variable in rounded.trainable_variables}
+    by_name = {variable.name.split(":")[0]: variable for variable in rounded.trainable_variables}
     for layer in backbone.layers:
         for variable in layer.trainable_weights:
             name = variable.name.split(":")[0]
-            learned = found.get(f"quant_{name}", found.get(name))
+            learned = by_name.get(f"quant_{name}", by_name.get(name))
             if learned is not None:
                 variable.assign(learned)

@@ -1,6 +1,4 @@
-"""Which operators of a TFLite file int8 leaves in float, because they would be wrong or slower."""
-
-from typing import Any
+"""Finds the operators of a TFLite file that int8 leaves in float, because they would be wrong or slower."""
 
 from tensorflow.lite.python import schema_py_generated as schema
 
@@ -10,11 +8,11 @@ _KIND = schema.BuiltinOperator
 _PRODUCTS = _KIND.CONV_2D, _KIND.FULLY_CONNECTED
 
 
-def float_outputs(content: bytes) -> list[str]:
-    """Outputs of the operators that int8 leaves in float: the heads, but for the embedding's big product.
+def find_float_heads(content: bytes) -> list[str]:
+    """Finds the outputs of the heads, except for the large matrix product of the embedding.
 
-    8 bits are 1 % of a confidence at best, and exp and normalisation have fixed scales in int8. The
-    backbone ends at the flattening; what hangs on it directly (that one matrix product) is quantised.
+    8 bits are 1 % of a confidence at best, and exp and normalization have fixed scales in int8. The backbone
+    ends at the flattening. The matrix product that directly follows it is quantized.
 
     Args:
         content: a float TFLite file.
@@ -38,14 +36,17 @@ def float_outputs(content: bytes) -> list[str]:
     return names
 
 
-def unquantised_outputs(content: bytes) -> list[str]:
-    """Outputs of the operators of the backbone that int8 leaves in float, because it would be slower.
+def find_float_backbone(content: bytes) -> list[str]:
+    """Finds the outputs of the operators of the backbone that would be slower in int8.
 
-    These are PRELU and depthwise convolutions: XNNPACK has no PRELU of int8, and TensorFlow Lite's own took twenty
-    times as long; an int8 depthwise convolution takes 1.7 times as long as a float one (AVX-512). With them goes what
-    reads only float and is no convolution or matrix product (normalisation of pixels, a padding, a weighted mean): it
-    would be put between two conversions. And the convolution of the pixels, where only such operators read it: its 3
-    channels leave the int8 kernel nearly empty, and its output is the largest map of all.
+    These are:
+
+    - PRELU, which XNNPACK does not have in int8.
+    - Depthwise convolutions.
+    - What reads only float and is no convolution or matrix product (normalization of pixels, a padding, a
+      weighted mean). In int8 it would stand between two conversions.
+    - The convolution of the pixels, if only such operators read it. Its 3 channels leave the int8 kernel
+      nearly empty, and its output is the largest map of all.
 
     Args:
         content: a float TFLite file.
@@ -55,12 +56,12 @@ def unquantised_outputs(content: bytes) -> list[str]:
     """
     model = unpack(content)
     graph = model.subgraphs[0]
-    kept = [
+    in_float = [
         *find_operators(model, graph, _KIND.PRELU),
         *find_operators(model, graph, _KIND.DEPTHWISE_CONV_2D),
     ]
     products = [each for kind in _PRODUCTS for each in find_operators(model, graph, kind)]
-    readers: dict[int, list[Any]] = {}
+    readers: dict[int, list[schema.OperatorT]] = {}
     for operator in graph.operators:
         for index in operator.inputs:
             readers.setdefault(index, []).append(operator)
@@ -69,21 +70,21 @@ def unquantised_outputs(content: bytes) -> list[str]:
         changing = {index for index in operator.inputs if index >= 0 and not _constant(model, graph, index)}
         if operator in products:
             reading = readers.get(operator.outputs[0], [])
-            if changing <= pixels and reading and all(reader in kept for reader in reading):
-                kept.append(operator)
-        elif operator in kept or changing <= floating:
-            if operator not in kept:
-                kept.append(operator)
+            if changing <= pixels and reading and all(reader in in_float for reader in reading):
+                in_float.append(operator)
+        elif operator in in_float or changing <= floating:
+            if operator not in in_float:
+                in_float.append(operator)
             floating.update(operator.outputs)
             if changing <= pixels:
                 pixels.update(operator.outputs)
-    return [graph.tensors[index].name.decode("utf-8") for each in kept for index in each.outputs]
+    return [graph.tensors[index].name.decode("utf-8") for each in in_float for index in each.outputs]
 
 
-def _constant(model: Any, graph: Any, index: int) -> bool:
+def _constant(model: schema.ModelT, graph: schema.SubGraphT, index: int) -> bool:
     data = model.buffers[graph.tensors[index].buffer].data
     return data is not None and len(data) > 0
 
 
-def _rank(tensor: Any) -> int:
+def _rank(tensor: schema.TensorT) -> int:
     return 0 if tensor.shape is None else len(tensor.shape)

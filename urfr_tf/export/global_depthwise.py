@@ -1,27 +1,33 @@
-"""A depthwise convolution over the whole map as what it is: a product with the map and a mean."""
+"""Replaces a depthwise convolution over the whole map by a product with the map and a mean."""
 
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
+
+from urfr_tf.export.fold_batch_norm import KerasTensor
 
 
-def whole_maps(folded: keras.Model) -> keras.Model:
-    """The same function; only for TFLite, whose kernels for such a convolution are slow: XNNPACK has one for 9 and one
-    for 25 taps, and runs the 49 of a 7 x 7 map as 512 matrix products of one column each.
+def replace_global_depthwise(folded: keras.Model) -> keras.Model:
+    """Gives the same function with other operators, for TFLite.
+
+    TFLite's kernels for such a convolution are slow. XNNPACK has one for 9 and one for 25 taps, and runs the
+    49 of a 7 x 7 map as 512 matrix products of one column each.
 
     Args:
-        folded: what `fold` gives. Its layers are used again, so it is not to be changed afterwards.
+        folded: what `fold_batch_norm` gives. Its layers are used again, so it is not to be changed
+            afterwards.
 
     Returns:
-        A functional model with the same inputs and outputs, which are equal up to rounding; `folded` itself where it
-        has no such convolution.
+        A functional model with the same inputs and outputs, which are equal up to rounding; `folded` itself
+        where it has no such convolution.
     """
-    whole = [layer for layer in folded.layers if _over_all(layer)]
+    whole = [layer for layer in folded.layers if _covers_map(layer)]
     if not whole:
         return folded
-    new: dict[int, Any] = {id(tensor): tensor for tensor in folded.input.values()}
+    new: dict[int, KerasTensor] = {id(tensor): tensor for tensor in folded.input.values()}
     for layer in folded.layers:
         if isinstance(layer, keras.layers.InputLayer):
             continue
@@ -31,7 +37,7 @@ def whole_maps(folded: keras.Model) -> keras.Model:
     return keras.Model(folded.input, outputs, name=folded.name)
 
 
-def _over_all(layer: Any) -> bool:
+def _covers_map(layer: keras.layers.Layer) -> bool:
     """Whether it is a depthwise convolution, one filter a channel, that gives a single pixel."""
     return (
         type(layer) is keras.layers.DepthwiseConv2D
@@ -42,16 +48,22 @@ def _over_all(layer: Any) -> bool:
     )
 
 
-def _replacement(layer: Any) -> "WeightedMean":
+def _replacement(layer: keras.layers.Layer) -> "WeightedMean":
     kernel, bias = layer.get_weights()
     return WeightedMean(kernel[..., 0], bias, name=f"{layer.name}_mean")
 
 
 @keras.saving.register_keras_serializable(package="urfr_tf")
 class WeightedMean(keras.layers.Layer):
-    """x [B, h, w, C] -> sum over the map of kernel x, plus bias: [B, 1, 1, C]; kernel [h, w, C], bias [C]."""
+    """x [B, h, w, C] -> sum over the map of kernel x, plus bias: [B, 1, 1, C].
 
-    def __init__(self, kernel: Any, bias: Any, **kwargs: Any) -> None:
+    Args:
+        kernel: [h, w, C].
+        bias: [C].
+        **kwargs: of the Keras layer.
+    """
+
+    def __init__(self, kernel: ArrayLike, bias: ArrayLike, **kwargs: Any) -> None:
         super().__init__(trainable=False, **{key: kwargs[key] for key in kwargs if key != "trainable"})
         self.kernel = np.asarray(kernel, np.float32)
         self.bias = np.asarray(bias, np.float32)
