@@ -1,8 +1,8 @@
 """How often a face is found, how near its five points are to annotated ones, and how fast; docs/alignment.md.
 
-    .venv/bin/python experiments/check_alignment.py --lfw ../shared/data/lfw.tar --cfp ../shared/data/cfp_dev.tar
-        [--every 10] [--min-size 40] [--scale-factor 0.709] [--thresholds 0.6 0.7 0.8] [--threads 1]
-        [--package 100] [--sheets /tmp/sheets] [--json FILE]
+    .venv/bin/python experiments/check_alignment.py --lfw ../shared/data/lfw.tar --cfp
+        ../shared/data/cfp_dev.tar [--every 10] [--min-size 40] [--scale-factor 0.709] [--thresholds 0.6 0.7
+        0.8] [--threads 1] [--package 100] [--sheets /tmp/sheets] [--json FILE]
 
 The sets are read from their archives or folders. `--every N` takes each Nth photograph; `--package N` also
 runs mtcnn's own cascade, at its defaults, over N photographs of LFW and gives the ratio of times; `--sheets`

@@ -8,9 +8,10 @@ Two environments, because mediapipe is no dependency of the package (see derive_
 
 `align`: the second photograph of every person of LFW who has one (the mean face was made from the first
 ones); kept are those the mesh sees within --frontal degrees of frontal; five points from the mesh, least
-squares similarity to ArcFace's template, 112 x 112 crops (with --margin more of the photograph around). `turn`: each crop to yaws from -60 to 60, once
-with its points and once without. `measure`: the mesh on the turned crops (enlarged, with a border); its yaw
-is that of the rotation that brings the mean face nearest to its landmarks.
+squares similarity to ArcFace's template, 112 x 112 crops (with --margin more of the photograph around).
+`turn`: each crop to yaws from -60 to 60, once with its points and once without. `measure`: the mesh on the
+turned crops (enlarged, with a border); its yaw is that of the rotation that brings the mean face nearest to
+its landmarks.
 
 The folder --work holds photographs of people: it is never committed.
 """

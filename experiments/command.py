@@ -8,7 +8,8 @@ from urfr_tf.errors import UrfrError
 
 
 def with_sentences(name: str) -> Callable[[Callable[..., int | None]], Callable[..., int]]:
-    """Makes a command's main print an `UrfrError` after `name`, without a stack trace, and return its exit code."""
+    """Makes a command's main print an `UrfrError` after `name`, without a stack trace, and return its exit
+    code."""
 
     def wrap(main: Callable[..., int | None]) -> Callable[..., int]:
         @functools.wraps(main)

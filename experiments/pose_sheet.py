@@ -24,7 +24,8 @@ SIZE, HEADER = 112, 18
 
 
 def crops(people: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Aligned crops float32 [N, SIZE, SIZE, 3] of each person's first photograph with a face; points [N, 10]."""
+    """Aligned crops float32 [N, SIZE, SIZE, 3] of each person's first photograph with a face; points [N,
+    10]."""
     detector, images, points = Detector(min_size=40), [], []
     for person in people:
         for number in range(1, 11):

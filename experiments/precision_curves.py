@@ -2,8 +2,8 @@
 
     python experiments/precision_curves.py --config demo --data SHARDS --out DIR
 
-Every curve is a real `urfr train` with the same seed, batches and start. Prints JSON: the greatest and the mean
-relative difference of the loss from the first precision's.
+Every curve is a real `urfr train` with the same seed, batches and start. Prints JSON: the greatest and the
+mean relative difference of the loss from the first precision's.
 """
 
 import argparse

@@ -1,9 +1,11 @@
 """One training step and one inference of IR-50 beside PyTorch's, in one run, as ratios.
 
-    python experiments/step_against_torch.py [--python ENV/bin/python] [--backbone ir50] [--batch 32] [--turns 2]
+    python experiments/step_against_torch.py [--python ENV/bin/python] [--backbone ir50] [--batch 32] [--turns
+    2]
 
-PyTorch has an environment of its own, made from `torch_requirements.txt` where none is given. For each precision
-the two take turns, a process at a time, so that a drift of the machine meets both. Above 1 we are faster.
+PyTorch has an environment of its own, made from `torch_requirements.txt` where none is given. For each
+precision the two take turns, a process at a time, so that a drift of the machine meets both. Above 1 we are
+faster.
 """
 
 import argparse
@@ -48,7 +50,8 @@ def job(args: argparse.Namespace, precision: str) -> dict:
 
 
 def compare(programs: dict[str, list[str]], wanted: dict, turns: int) -> dict:
-    """Images a second (min, median, max) of both by the clock, and by processor seconds; ratios of the medians.
+    """Images a second (min, median, max) of both by the clock, and by processor seconds; ratios of the
+    medians.
 
     Processor seconds mean more than the clock where other work shares the cores.
     """

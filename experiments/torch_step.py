@@ -1,9 +1,10 @@
-"""The peer of `step_against_torch.py`: an IR network with a CosFace head in PyTorch, trained and served on the CPU.
+"""The peer of `step_against_torch.py`: an IR network with a CosFace head in PyTorch, trained and served on
+the CPU.
 
-For the Python of an environment with `torch_requirements.txt`; it imports nothing of this project. It takes the
-same JSON as `python -m urfr_tf.bench.step_point` and prints seconds in the same form. The network is that of
-`urfr_tf/models/ir.py`, layer for layer; memory is in channels-last order and bfloat16 is autocast's, which are
-PyTorch's fastest on processors.
+For the Python of an environment with `torch_requirements.txt`; it imports nothing of this project. It takes
+the same JSON as `python -m urfr_tf.bench.step_point` and prints seconds in the same form. The network is that
+of `urfr_tf/models/ir.py`, layer for layer; memory is in channels-last order and bfloat16 is autocast's, which
+are PyTorch's fastest on processors.
 """
 
 import json

@@ -1,9 +1,10 @@
 """Fine-tuning of imported weights into URFace, against plain CosFace: every row, every seed, every test.
 
-    python -m experiments.finetune --lfw lfw.tar --pairs lfw_pairs.txt --gender GENDER.tsv --cfp cfp_dev.tar \\
-        --weights insightface_mobilefacenet-0000.params
+    python -m experiments.finetune --lfw lfw.tar --pairs lfw_pairs.txt --gender GENDER.tsv --cfp cfp_dev.tar
+        \\ --weights insightface_mobilefacenet-0000.params
 
-Give it again to go on: what is done is skipped, what was interrupted continues. Writes docs/finetuning_results.md.
+Give it again to go on: what is done is skipped, what was interrupted continues. Writes
+docs/finetuning_results.md.
 """
 
 import argparse

@@ -37,8 +37,8 @@ AIMS = {
     "blur:25": 0.6,
     "occlusion:3": 0.92,
 }
-"""What fine-tuning set out for: clean faces; 24 and 16 pixels and back; a Gaussian of sigma 4 pixels; a black rectangle of 40 to 64 pixels,
-to which the square of 48 is the nearest strength."""
+"""What fine-tuning set out for: clean faces; 24 and 16 pixels and back; a Gaussian of sigma 4 pixels; a black
+rectangle of 40 to 64 pixels, to which the square of 48 is the nearest strength."""
 HELP, HARM = "gains", "loses"
 COMPARED = ("", "resolution:24", "resolution:16", "blur:25", "occlusion:4", "gamma:2.5", "jpeg:5", "noise:40")
 """Conditions in which the parts are compared."""
@@ -106,7 +106,8 @@ def _short(value: float, sign: bool = False) -> str:
 
 
 def write(runs: Path, docs: Path, earlier_figures: Path | None = None) -> list[Path]:
-    """Writes the page and the figures behind it, none where nothing was evaluated; `earlier_figures`: those of runs that are elsewhere."""
+    """Writes the page and the figures behind it, none where nothing was evaluated; `earlier_figures`: those
+    of runs that are elsewhere."""
     figures = Evaluations(runs, {}, [name for name, _ in _named()], earlier_figures)
     spent = times(runs, earlier_figures)
     if figures.are_none(docs / PAGE):
@@ -123,17 +124,20 @@ def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
     return [
         "# Fine-tuning: what was measured",
         "",
-        "Written by `python -m experiments.finetune.page` from the metrics files of the runs; no figure here is typed. "
-        f"Mean over the seeds {', '.join(map(str, seeds))} ± standard error of the mean, over fewer where a row says so; the imported weights have no seed. "
-        f"`{NOT_RUN}`: no such file. What is tested is each run's float32 TFLite file. How to read it: docs/finetuning.md.",
+        "Written by `python -m experiments.finetune.page` from the metrics files of the runs; no figure "
+        f"here is typed. Mean over the seeds {', '.join(map(str, seeds))} ± standard error of the mean, over "
+        f"fewer where a row says so; the imported weights have no seed. `{NOT_RUN}`: no such file. What is "
+        "tested is each run's float32 TFLite file. How to read it: docs/finetuning.md.",
         "",
-        "    make finetune LFW=lfw.tar PAIRS=lfw_pairs.txt GENDER=lfw_gender_by_identity.tsv CFP=cfp_dev.tar WEIGHTS=NAME-0000.params",
+        "    make finetune LFW=lfw.tar PAIRS=lfw_pairs.txt GENDER=lfw_gender_by_identity.tsv "
+        "CFP=cfp_dev.tar WEIGHTS=NAME-0000.params",
         "",
         *_about(figures, spent),
         "",
         "## Tested people: TAR at FAR 1e-3, against every cross-person pair",
         "",
-        "1,500 genuine pairs of folds 6 to 10, the second image of each degraded; every pair of two people's images, one of them degraded, is an impostor.",
+        "1,500 genuine pairs of folds 6 to 10, the second image of each degraded; every pair of two "
+        "people's images, one of them degraded, is an impostor.",
         "",
         *_pairs(figures, "lfw", ("", *SEEN_DEGRADATIONS)),
         "",
@@ -141,16 +145,18 @@ def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
         "",
         *_pairs(figures, "lfw", UNSEEN_DEGRADATIONS),
         "",
-        "Against the 1,500 listed impostors alone, of which two decide at this FAR, with the aims that were set on such pairs. The images behind the aims were "
-        "shrunk otherwise (`thumbnail` is nearer to them), and their rectangle had sides of 40 to 64 pixels (`occlusion 3`: 48).",
+        "Against the 1,500 listed impostors alone, of which two decide at this FAR, with the aims that were "
+        "set on such pairs. The images behind the aims were shrunk otherwise (`thumbnail` is nearer to "
+        "them), and their rectangle had sides of 40 to 64 pixels (`occlusion 3`: 48).",
         "",
         *_aims(figures),
         "",
         "## What each part contributed",
         "",
-        "Difference of two rows, seed by seed. They differ in nothing else, but that the teacher comes with a higher rate. The first "
-        f"two are of the line, all others between rows mixed with {SHARE:g} of the imported weights (`urfr mix`). A part "
-        f"**{HELP}** ({HARM}) where the difference has the same sign for every one of at least two seeds.",
+        "Difference of two rows, seed by seed. They differ in nothing else, but that the teacher comes with "
+        f"a higher rate. The first two are of the line, all others between rows mixed with {SHARE:g} of the "
+        f"imported weights (`urfr mix`). A part **{HELP}** ({HARM}) where the difference has the same sign "
+        "for every one of at least two seeds.",
         "",
         *_parts(figures),
         "",
@@ -177,8 +183,10 @@ def _about(figures: Evaluations, spent: dict[str, float]) -> list[str]:
         if kind in hours and not job.startswith("data/"):
             hours[kind] += seconds / 3600
     return [
-        f"Tested on {counts.get('images', '?')} images of {counts.get('people', '?')} people, {counts.get('genuine', '?')} genuine pairs. "
-        f"Measured on {'; '.join(machines)}; all trainings {hours['train']:.1f} hours, all tests {hours['evaluate']:.1f}; "
+        f"Tested on {counts.get('images', '?')} images of {counts.get('people', '?')} people, "
+        f"{counts.get('genuine', '?')} genuine pairs. "
+        f"Measured on {'; '.join(machines)}; all trainings {hours['train']:.1f} hours, all tests "
+        f"{hours['evaluate']:.1f}; "
         "other work may have shared the machine."
     ]
 

@@ -1,7 +1,7 @@
 """The rows of the table in docs/finetuning.md, and everything that has to be done for them, as jobs.
 
-Each row fine-tunes the imported MobileFaceNet on the people of LFW outside folds 6 to 10 of its pairs, in crops of
-112 pixels, and is tested on those folds, on CFP, and on videos made of degraded frames.
+Each row fine-tunes the imported MobileFaceNet on the people of LFW outside folds 6 to 10 of its pairs, in
+crops of 112 pixels, and is tested on those folds, on CFP, and on videos made of degraded frames.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,9 @@
-"""How much of a sub-embedding's quality can be known from the features at all: ridge regression in place of the confidence head.
+"""How much of a sub-embedding's quality can be known from the features at all: ridge regression in place of
+the confidence head.
 
-Quality is the cosine between a group of a degraded image's embedding and the same group of the clean image's. The
-regression sees what the confidence head sees, on training images degraded at random as in training, and is asked about
-other people's.
+Quality is the cosine between a group of a degraded image's embedding and the same group of the clean image's.
+The regression sees what the confidence head sees, on training images degraded at random as in training, and
+is asked about other people's.
 """
 
 from collections.abc import Callable
@@ -24,7 +25,8 @@ _LEAST = 1e-3
 
 
 class Network:
-    """Features float64 [B, F], unit groups float64 [B, K, d] and confidences float64 [B, K] of a run folder's network.
+    """Features float64 [B, F], unit groups float64 [B, K, d] and confidences float64 [B, K] of a run folder's
+    network.
 
     Args:
         run: the folder. training: batch norms by the statistics of each 64 images, as in training.

@@ -2,8 +2,8 @@
 
     python -m experiments.finetune.why --train SHARDS --data SHARDS --docs docs RUN...
 
-On all images of a folder of shards, clean and degraded: docs/finetuning_why.md. The shards of training people are for
-what could be known at best (`quality`).
+On all images of a folder of shards, clean and degraded: docs/finetuning_why.md. The shards of training people
+are for what could be known at best (`quality`).
 """
 
 import argparse
@@ -59,13 +59,15 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def alike(cosines: np.ndarray) -> float:
-    """Mean correlation of two groups' cosines over pairs [P, K]; 0 where groups judge independently of each other."""
+    """Mean correlation of two groups' cosines over pairs [P, K]; 0 where groups judge independently of each
+    other."""
     matrix = np.corrcoef(cosines.T)
     return float(matrix[~np.eye(len(matrix), dtype=bool)].mean())
 
 
 def told_apart(one: np.ndarray, other: np.ndarray, learning: np.ndarray) -> float:
-    """Balanced accuracy of a linear classifier (ridge) of two sets of vectors [N, D] on the images that it did not learn from."""
+    """Balanced accuracy of a linear classifier (ridge) of two sets of vectors [N, D] on the images that it
+    did not learn from."""
     both = np.concatenate([one[learning], other[learning]])
     side = np.repeat([1.0, -1.0], np.count_nonzero(learning))
     fitted = Ridge(SHRINKAGE * np.var(both, axis=0).mean() * len(both)).fit(both, side)
@@ -79,7 +81,8 @@ def tar(
     """TAR at FAR 1e-3 of sum_k w_k cos_k / |w|, by the probe's weights alone.
 
     Args:
-        gallery, probes: [N, K, d], unit groups of image and degraded image. weights: [N, K] of the probes, at least 0.
+        gallery, probes: [N, K, d], unit groups of image and degraded image. weights: [N, K] of the probes, at
+            least 0.
         pairs: the genuine ones (first, second). people: [N]; every pair of two people is an impostor.
     """
     weighted = (
@@ -176,15 +179,18 @@ def lines(results: dict[str, dict[str, dict[str, float]]], pairs: Any) -> list[s
     text = [
         "# What the confidences know",
         "",
-        "Written by `python -m experiments.finetune.why`; no figure here is typed. What it means: docs/finetuning.md.",
+        "Written by `python -m experiments.finetune.why`; no figure here is typed. What it means: "
+        "docs/finetuning.md.",
         "",
-        "    python -m experiments.finetune.why --train runs/finetune/data/train --data runs/finetune/data/validation runs/finetune/seed1/{urface_ci,urface,urface_pa}",
+        "    python -m experiments.finetune.why --train runs/finetune/data/train --data "
+        "runs/finetune/data/validation runs/finetune/seed1/{urface_ci,urface,urface_pa}",
         "",
-        f"{pairs.images.count} images of {len(np.unique(pairs.people()))} people who are neither trained on nor tested, "
-        f"{np.count_nonzero(pairs.same)} genuine pairs, all cross-person pairs. Quality: the cosine between a group of a "
-        "degraded image's embedding and the same group of the clean image's. TAR at FAR 1e-3, the second image degraded and its "
-        "groups alone weighted. The ridge regression sees what the confidence head sees, and learned the quality of "
-        f"training images that were degraded {COPIES} times each at random. Told from clean: balanced accuracy of a linear classifier that "
+        f"{pairs.images.count} images of {len(np.unique(pairs.people()))} people who are neither trained on "
+        f"nor tested, {np.count_nonzero(pairs.same)} genuine pairs, all cross-person pairs. Quality: the "
+        "cosine between a group of a degraded image's embedding and the same group of the clean image's. "
+        "TAR at FAR 1e-3, the second image degraded and its groups alone weighted. The ridge regression "
+        "sees what the confidence head sees, and learned the quality of training images that were degraded "
+        f"{COPIES} times each at random. Told from clean: balanced accuracy of a linear classifier that "
         "learned on half of these people and is asked about the other half (chance: .5).",
         "",
     ]

@@ -1,7 +1,8 @@
 """The command behind `make reproduce-small` and `make reproduce`.
 
-    python -m experiments.reproduce small --lfw lfw.tar --pairs lfw_pairs.txt --gender GENDER.tsv --cfp cfp_dev.tar
-    python -m experiments.reproduce full --ms1m faces_ms1m --celeba CelebA --tinyface TINYFACE --ijbs IJBS ...
+    python -m experiments.reproduce small --lfw lfw.tar --pairs lfw_pairs.txt --gender GENDER.tsv --cfp
+    cfp_dev.tar python -m experiments.reproduce full --ms1m faces_ms1m --celeba CelebA --tinyface TINYFACE
+    --ijbs IJBS ...
 
 Give it again to go on: what is done is skipped, what was interrupted continues.
 """

@@ -2,8 +2,8 @@
 
     make reproduce-small REPRODUCE_FLAGS="--ablations --seeds 1" ...
 
-Most are the row "all" with one or two settings changed, some with the uncertainty stage after it, beside the rows that
-they should not fall behind. The page docs/causes.md is written from the metrics files.
+Most are the row "all" with one or two settings changed, some with the uncertainty stage after it, beside the
+rows that they should not fall behind. The page docs/causes.md is written from the metrics files.
 """
 
 from collections.abc import Sequence
@@ -142,7 +142,8 @@ def is_of_an_ablation(job: str) -> bool:
 
 
 def plan_ablations(request: ReproductionRequest) -> list[Job]:
-    """The jobs of the small reproduction, and those of each ablation: `seedN/ablations/NAME/train` and `.../validate`."""
+    """The jobs of the small reproduction, and those of each ablation: `seedN/ablations/NAME/train` and
+    `.../validate`."""
     jobs, data = small_plan(request), request.runs / "data"
     words = ["-m", "experiments.reproduce.surveillance", "--data", str(data / "validation")]
     # Every validation person has two images or more: there would be no distractors.
@@ -191,7 +192,8 @@ def _tests(data: Path) -> dict[str, list[str]]:
 
 
 def write(runs: Path, docs: Path, earlier_figures: Path | None = None, suffix: str = "") -> None:
-    """Writes docs/causes.md and the figures behind it; `earlier_figures`: those of runs that are elsewhere."""
+    """Writes docs/causes.md and the figures behind it; `earlier_figures`: those of runs that are
+    elsewhere."""
     figures = Evaluations(runs / FOLDER, {}, NAMES, earlier_figures)
     spent = {job: seconds for job, seconds in times(runs, earlier_figures).items() if is_of_an_ablation(job)}
     page = docs / f"{PAGE}{suffix}.md"
@@ -220,12 +222,18 @@ def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
     return [
         "# Ablations, on validation people",
         "",
-        "Written by `python -m experiments.reproduce small --ablations` from the metrics files; no figure here is typed. Per cent: TAR at FAR 1 % of pairs, and "
-        "searches with videos of four degraded frames, and of frames of which half are 4 to 6 pixels wide, so that nobody can be recognised (`weighted`: templates by `urfr evaluate --score weighted`, docs/aggregation.md); mean over the seeds ± their standard deviation (number of seeds). Nobody here is trained on or tested: what "
+        "Written by `python -m experiments.reproduce small --ablations` from the metrics files; no figure "
+        "here is typed. Per cent: TAR at FAR 1 % of pairs, and "
+        "searches with videos of four degraded frames, and of frames of which half are 4 to 6 pixels wide, "
+        "so that nobody can be recognised (`weighted`: templates by `urfr evaluate --score weighted`, "
+        "docs/aggregation.md); mean over the seeds ± their standard deviation (number of seeds). Nobody "
+        "here is trained on or tested: what "
         "was chosen was chosen here. docs/results.md has the tested people.",
         "",
-        f"{counts.get('images', '?')} images of {counts.get('people', '?')} people, {counts.get('genuine', '?')} genuine pairs; "
-        f"{searched.get('s2s/probes', '?')} videos, {searched.get('s2s/gallery', '?')} people enrolled. {sum(spent.values()) / 3600:.1f} hours.",
+        f"{counts.get('images', '?')} images of {counts.get('people', '?')} people, "
+        f"{counts.get('genuine', '?')} genuine pairs; "
+        f"{searched.get('s2s/probes', '?')} videos, {searched.get('s2s/gallery', '?')} people enrolled. "
+        f"{sum(spent.values()) / 3600:.1f} hours.",
         "",
         *table(["", "settings", *COLUMNS], rows),
         "",

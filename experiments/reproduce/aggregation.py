@@ -1,10 +1,12 @@
-"""How much a confidence should weigh in a template: measured on videos of validation people, half of whose frames are lost.
+"""How much a confidence should weigh in a template: measured on videos of validation people, half of whose
+frames are lost.
 
-    python -m experiments.reproduce.aggregation --run "from scratch" RUN runs/small/data/validation_tests --out docs/aggregation.md
+    python -m experiments.reproduce.aggregation --run "from scratch" RUN runs/small/data/validation_tests
+    --out docs/aggregation.md
 
-RUN has been through the uncertainty stage or has no confidences; TESTS are what `make reproduce-small REPRODUCE_FLAGS=--ablations` makes. `--heap` adds
-a run to the table of how alike frames of different people are. Nobody in them is trained on or tested, so the sharpness of the score
-`weighted` was chosen here.
+RUN has been through the uncertainty stage or has no confidences; TESTS are what `make reproduce-small
+REPRODUCE_FLAGS=--ablations` makes. `--heap` adds a run to the table of how alike frames of different people
+are. Nobody in them is trained on or tested, so the sharpness of the score `weighted` was chosen here.
 """
 
 import argparse
@@ -113,10 +115,14 @@ def why(frames: Frames) -> list[str]:
         for name, rows in (("clean", frames.clean), ("kept", intact), ("lost", frames.lost))
     }
     return [
-        f"- Median confidence: {level['clean']:.1f} of enrolled images, {level['kept']:.1f} of kept frames, {level['lost']:.1f} of lost ones. "
-        f"Of a kept and a lost frame the kept one has the higher confidence in {100 * right:.1f} % of the cases: the order is known.",
-        f"- Squared distance of two clean images of a person, mean over the sub-embeddings: {distance:.2f}, so by likelihood a clean image may "
-        f"weigh at most {(4 - distance) / distance:.1f} times what a lost one does; measured {level['clean'] / level['lost']:.1f}.",
+        f"- Median confidence: {level['clean']:.1f} of enrolled images, {level['kept']:.1f} of kept frames, "
+        f"{level['lost']:.1f} of lost ones. "
+        f"Of a kept and a lost frame the kept one has the higher confidence in {100 * right:.1f} % of the "
+        "cases: the order is known.",
+        f"- Squared distance of two clean images of a person, mean over the sub-embeddings: {distance:.2f}, "
+        "so by likelihood a clean image may "
+        f"weigh at most {(4 - distance) / distance:.1f} times what a lost one does; measured "
+        f"{level['clean'] / level['lost']:.1f}.",
     ]
 
 
@@ -133,25 +139,29 @@ def alike(frames: Frames) -> list[str]:
 _THEORY = (
     "## Why a likelihood does not weigh enough",
     "",
-    "For a pair of one person the negative mutual likelihood of a sub-embedding of d numbers is least where v_i + v_j = |f_i - f_j|^2 / d. "
-    "Sub-embeddings have norm 1, so unrelated ones are at a squared distance of 2. With a mean distance q of clean pairs "
-    "v_clean = q / 2d, and of a lost image beside a clean one v_lost = 2 / d - q / 2d at most: the ratio of their weights is (4 - q) / q at most. "
-    "The nearer a network holds images of one person, the more a confidence can say. And the inverse variance is the best weight of errors that are "
-    "independent of one another, which many frames average out. Those of lost frames are not: all look alike to the network, whoever is "
-    "in them (the last table), so they add up. Hence a power of the confidences as weight, `--score weighted --sharpness P`, and the cosine "
-    "of the templates, which asks nothing more of the variance.",
+    "For a pair of one person the negative mutual likelihood of a sub-embedding of d numbers is least where "
+    "v_i + v_j = |f_i - f_j|^2 / d. Sub-embeddings have norm 1, so unrelated ones are at a squared distance "
+    "of 2. With a mean distance q of clean pairs v_clean = q / 2d, and of a lost image beside a clean one "
+    "v_lost = 2 / d - q / 2d at most: the ratio of their weights is (4 - q) / q at most. The nearer a "
+    "network holds images of one person, the more a confidence can say. And the inverse variance is the best "
+    "weight of errors that are independent of one another, which many frames average out. Those of lost "
+    "frames are not: all look alike to the network, whoever is in them (the last table), so they add up. "
+    "Hence a power of the confidences as weight, `--score weighted --sharpness P`, and the cosine of the "
+    "templates, which asks nothing more of the variance.",
     "",
 )
 
 
 def lines(named: Sequence[tuple[str, Any, Path]], heaped: Sequence[tuple[str, Any, Path]] = ()) -> list[str]:
-    """The page: (name, model, folder of the tests) of each run; `heaped`: of those whose frames are only compared."""
+    """The page: (name, model, folder of the tests) of each run; `heaped`: of those whose frames are only
+    compared."""
     page = [
         "# How much a confidence should weigh in a template",
         "",
-        "Written by `python -m experiments.reproduce.aggregation`; no figure here is typed. Videos of four frames, each degraded, of validation people, who are neither "
-        f"trained on nor tested; in the second half of each table a frame is lost with a probability of {LOST:g}: it is {LOST_SIZE[0]} to {LOST_SIZE[1]} pixels wide, and nobody can be recognised. "
-        "Per cent; one seed.",
+        "Written by `python -m experiments.reproduce.aggregation`; no figure here is typed. Videos of four "
+        "frames, each degraded, of validation people, who are neither trained on nor tested; in the second "
+        f"half of each table a frame is lost with a probability of {LOST:g}: it is {LOST_SIZE[0]} to "
+        f"{LOST_SIZE[1]} pixels wide, and nobody can be recognised. Per cent; one seed.",
         "",
         *_THEORY,
     ]

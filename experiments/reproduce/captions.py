@@ -1,4 +1,5 @@
-"""What `urfr evaluate` does not measure: accuracy by gender, and what the figures of the results page show."""
+"""What `urfr evaluate` does not measure: accuracy by gender, and what the figures of the results page
+show."""
 
 from pathlib import Path
 
@@ -23,7 +24,8 @@ KIND_IMAGES = 1024
 
 
 def measured(out: Path, fingerprint: str, command: str | None = None) -> bool:
-    """Whether the folder holds figures of the weights of this fingerprint, by this command where one is given."""
+    """Whether the folder holds figures of the weights of this fingerprint, by this command where one is
+    given."""
     if not (out / METRICS_FILE).is_file():
         return False
     content = read_json(out / METRICS_FILE)
@@ -87,7 +89,8 @@ def chosen_threshold(model: Embedder, score: str, shards: str) -> float:
 
 
 def accepted(faces: Faces, people: np.ndarray, score: str, threshold: float) -> dict[str, tuple[float, int]]:
-    """Share of the genuine (tar) and of the impostor pairs (far) at or above the threshold, and their number."""
+    """Share of the genuine (tar) and of the impostor pairs (far) at or above the threshold, and their
+    number."""
     hits, pairs = np.zeros(2, np.int64), np.zeros(2, np.int64)
     for start in range(0, len(people), 512):
         rows = np.arange(start, min(start + 512, len(people)))
@@ -113,8 +116,8 @@ def embedded(model: Embedder, shards: str) -> Faces:
 def for_pictures(model: Embedder, shards: str, out: Path) -> None:
     """Figure 4's points and figures, and Figure 1's confidences, on images of the training people.
 
-    metrics.json: `augmented_near_own`, the share of hard augmented images whose nearest original image, but for
-    the one they were made of, is of their own person; `augmented_heap`, how much nearer (mean cosine)
+    metrics.json: `augmented_near_own`, the share of hard augmented images whose nearest original image, but
+    for the one they were made of, is of their own person; `augmented_heap`, how much nearer (mean cosine)
     augmented images of different people are to each other than their originals are. scores.npz: `points`
     float32 [N, 2] by t-SNE, `labels`, `augmented`, and `confidence_KIND` float32 [N, K].
     """

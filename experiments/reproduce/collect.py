@@ -74,7 +74,8 @@ class Evaluations:
                 self.files[int(seed[4:]), row, test] = {**read_json(path), **_curve(path.parent, test)}
 
     def are_none(self, page: Path) -> bool:
-        """Whether there is no figure at all; says so, as `page` is left as it was then and not filled with `not run`."""
+        """Whether there is no figure at all; says so, as `page` is left as it was then and not filled with
+        `not run`."""
         if not self.files:
             print(
                 f"nothing below {self.runs / 'evaluation'} has been evaluated yet: {page} is left as it was"
@@ -109,7 +110,8 @@ class Evaluations:
         return Spread(values) if values else None
 
     def cell(self, row: str, test: str, metric: str) -> str:
-        """A figure for a table; `not run` without one, and `thin` where it rests on fewer than ten impostors."""
+        """A figure for a table; `not run` without one, and `thin` where it rests on fewer than ten
+        impostors."""
         spread = self.spread(row, test, metric)
         if spread is None:
             return NOT_RUN
@@ -123,11 +125,11 @@ class Evaluations:
 
     def origins(self) -> dict[str, list[str]]:
         """Machines and versions that the files name."""
-        found: dict[str, set[str]] = {}
+        versions: dict[str, set[str]] = {}
         for content in self.files.values():
             for name, version in content.get("versions", {}).items():
-                found.setdefault(name, set()).add(str(version))
-        return {name: sorted(values) for name, values in found.items()}
+                versions.setdefault(name, set()).add(str(version))
+        return {name: sorted(values) for name, values in versions.items()}
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,8 @@ class Verdict:
 
     @property
     def answer(self) -> str:
-        """Holds (does not hold) where the difference is positive (negative) for every seed; undecided otherwise."""
+        """Holds (does not hold) where the difference is positive (negative) for every seed; undecided
+        otherwise."""
         if not self.differences:
             return NOT_RUN
         signs = {(value > 0) - (value < 0) for value in self.differences.values()}
@@ -165,12 +168,12 @@ def judge(evaluations: Evaluations, statement: Statement) -> Verdict:
 def times(runs: Path, earlier_figures: Path | None = None) -> dict[str, float]:
     """Seconds that each job took, all attempts together, from time.tsv; from `kept` what is not there."""
     path = runs / "time.tsv"
-    found: dict[str, float] = {}
+    seconds: dict[str, float] = {}
     if path.is_file():
         with open(path, encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file, delimiter="\t"):
-                found[row["job"]] = found.get(row["job"], 0.0) + float(row["seconds"])
-    return _kept(earlier_figures)["seconds"] | found
+                seconds[row["job"]] = seconds.get(row["job"], 0.0) + float(row["seconds"])
+    return _kept(earlier_figures)["seconds"] | seconds
 
 
 def captions(earlier_figures: Path) -> dict[str, str]:
@@ -181,7 +184,8 @@ def captions(earlier_figures: Path) -> dict[str, str]:
 def write_figures(
     path: Path, evaluations: Evaluations, seconds: dict[str, float], pictures: dict[str, str] | None = None
 ) -> None:
-    """Writes every figure behind a page into one file, for a machine that goes on where this one's runs are not.
+    """Writes every figure behind a page into one file, for a machine that goes on where this one's runs are
+    not.
 
     `pictures`: name -> caption of those on the page, which stay where they cannot be drawn again.
     """
@@ -213,7 +217,8 @@ def arrays(folder: Path) -> dict[str, np.ndarray]:
 
 
 def _curve(folder: Path, test: str) -> dict[str, list[float]]:
-    """The CMC of the usual videos as `cmc`, to be kept with the figures, as a run's arrays go with its machine."""
+    """The CMC of the usual videos as `cmc`, to be kept with the figures, as a run's arrays go with its
+    machine."""
     curve = arrays(folder).get(CURVE) if test == IJBS else None
     return {} if curve is None else {"cmc": [round(float(share), 6) for share in curve[:RANKS]]}
 

@@ -1,4 +1,5 @@
-"""Where the identification loss pushes the confidences: up or down, for clean and for augmented training images.
+"""Where the identification loss pushes the confidences: up or down, for clean and for augmented training
+images.
 
     python -m experiments.reproduce.confidence_gradients --docs docs NAME=RUN...
 
@@ -6,9 +7,10 @@ For each image and sub-embedding k the loss (method, section 2) has the derivati
 
     dL / ds_k = -(1 / K) sum_j p_j (f_k . w_yk - f_k . w_jk)
 
-by its confidence, p being the softmax with the margin and y the image's person. So a confidence falls only where the
-people that the image is taken for lie nearer than its own: an image that is hard, but found, is pushed up, and more so than
-an easy one. Writes docs/confidence_push.md.
+by its confidence, p being the softmax with the margin and y the image's person. So a confidence falls only
+where the
+people that the image is taken for lie nearer than its own: an image that is hard, but found, is pushed up,
+and more so than an easy one. Writes docs/confidence_push.md.
 """
 
 import argparse
@@ -32,7 +34,7 @@ PAGE = "confidence_push.md"
 IMAGES = 1024
 
 
-def push(
+def compute_gradients(
     groups: np.ndarray, confidence: np.ndarray, prototypes: np.ndarray, labels: np.ndarray, margin: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """The derivative of each image's loss by log s, and whether its own prototype is the nearest.
@@ -42,19 +44,21 @@ def push(
         prototypes: w, float64 [C, K, d], groups of norm 1. labels: y, int [N]. margin: m, in logit units.
 
     Returns:
-        float64 [N], the sum over k of s_k dL / ds_k: positive where a smaller confidence lowers the loss; bool [N].
+        float64 [N], the sum over k of s_k dL / ds_k: positive where a smaller confidence lowers the loss;
+        bool [N].
     """
     count, k = confidence.shape
     cosines = np.einsum("nkd,ckd->nkc", groups, prototypes)
     logits = np.einsum("nk,nkc->nc", confidence / k, cosines)
     rows = np.arange(count)
-    is_rank1 = logits.argmax(axis=1) == labels
+    is_nearest = logits.argmax(axis=1) == labels
     lowered = logits.copy()
     lowered[rows, labels] -= margin
     shares = np.exp(lowered - lowered.max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)
-    # sum_k s_k dL/ds_k: logits are linear in s, so it is the mean logit under p minus the own one, both without margin.
-    return (shares * logits).sum(axis=1) - logits[rows, labels], is_rank1
+    # sum_k s_k dL/ds_k: logits are linear in s, so it is the mean logit under p minus the own one, both
+    # without margin.
+    return (shares * logits).sum(axis=1) - logits[rows, labels], is_nearest
 
 
 def prototypes_of(run: Path, classes: int, groups: int) -> np.ndarray:
@@ -83,7 +87,8 @@ def prototypes_of(run: Path, classes: int, groups: int) -> np.ndarray:
 
 
 def measure(run: Path) -> dict[str, dict[str, float]]:
-    """On the run's own shards: kind of image -> `found`, `down` (shares), `push` (mean) and `level` (median s, as a multiple of that on clean images)."""
+    """On the run's own shards: kind of image -> `nearest`, `down` (shares), `slope` (mean) and `level`
+    (median s, as a multiple of that on clean images)."""
     from experiments.finetune.quality import Network
     from urfr_tf.augment.choose import VARIATIONS
     from urfr_tf.config.load_config import read_run_config
@@ -95,7 +100,7 @@ def measure(run: Path) -> dict[str, dict[str, float]]:
     shards = config.data.train
     manifest = load_manifest(shards)
     prototypes = prototypes_of(run, manifest.classes, config.model.groups)
-    is_rank1: dict[str, dict[str, float]] = {}
+    results: dict[str, dict[str, float]] = {}
     levels: dict[str, float] = {}
     kinds = (CLEAN, *VARIATIONS)
     drawn = [sample_kind(shards, network.size, IMAGES, kind) for kind in kinds]
@@ -105,15 +110,15 @@ def measure(run: Path) -> dict[str, dict[str, float]]:
     _, all_groups, all_confidence = network(faces.reshape(-1, *faces.shape[2:]).astype(np.float32))
     for index, kind in enumerate(kinds):
         groups, confidence = all_groups[index :: len(kinds)], all_confidence[index :: len(kinds)]
-        pushed, right = push(groups, confidence, prototypes, labels, config.loss.margin)
+        slope, is_nearest = compute_gradients(groups, confidence, prototypes, labels, config.loss.margin)
         levels[kind] = float(np.median(confidence))
-        is_rank1[kind] = {
-            "found": float(right.mean()),
-            "down": float((pushed > 0).mean()),
-            "push": float(pushed.mean()),
+        results[kind] = {
+            "nearest": float(is_nearest.mean()),
+            "down": float((slope > 0).mean()),
+            "slope": float(slope.mean()),
             "level": levels[kind] / levels[CLEAN],
         }
-    return is_rank1
+    return results
 
 
 def lines(measured: dict[str, dict[str, dict[str, float]]]) -> list[str]:
@@ -122,8 +127,8 @@ def lines(measured: dict[str, dict[str, dict[str, float]]]) -> list[str]:
         [
             name,
             kind,
-            *(f"{100 * v[key]:.1f}" for key in ("found", "down")),
-            f"{v['push']:+.2f}",
+            *(f"{100 * v[key]:.1f}" for key in ("nearest", "down")),
+            f"{v['slope']:+.2f}",
             f"{v['level']:.3f}",
         ]
         for name, kinds in measured.items()
@@ -140,16 +145,19 @@ def lines(measured: dict[str, dict[str, dict[str, float]]]) -> list[str]:
     return [
         "# Where the identification loss pushes the confidences",
         "",
-        f"Written by `python -m experiments.reproduce.confidence_gradients` from the runs' last checkpoints; no figure here is typed. {IMAGES:,} training images, each clean and under each "
-        "variation at its strength in training, mixed; batch norms as in training (by the batch, or frozen). `pushed down`: images whose loss a smaller confidence would lower, dL / d log s > 0. "
-        "By the loss (method, section 2) that is where the people that an image is taken for lie nearer than its own; one that is hard, but found, is pushed up.",
+        "Written by `python -m experiments.reproduce.confidence_gradients` from the runs' last "
+        f"checkpoints; no figure here is typed. {IMAGES:,} training images, each clean and under each "
+        "variation at its strength in training, mixed; batch norms as in training (by the batch, or "
+        "frozen). `pushed down`: images whose loss a smaller confidence would lower, dL / d log s > 0. "
+        "By the loss (method, section 2) that is where the people that an image is taken for lie nearer "
+        "than its own; one that is hard, but found, is pushed up.",
         "",
         *table(heading, rows),
         "",
     ]  # fmt: skip
 
 
-@with_sentences("push")
+@with_sentences("confidence_gradients")
 def main() -> int:
     """Measures the runs and writes the page; 1 where one does not fit."""
     parser = argparse.ArgumentParser(

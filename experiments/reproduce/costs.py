@@ -1,8 +1,10 @@
-"""What full scale takes, by `urfr plan`: docs/figures/plan.json, from which the results page has its last table.
+"""What full scale takes, by `urfr plan`: docs/figures/plan.json, from which the results page has its last
+table.
 
     python -m experiments.reproduce.costs
 
-Made anew when a configuration of the full scale or the planning changes; takes a minute, and none of the data.
+Made anew when a configuration of the full scale or the planning changes; takes a minute, and none of the
+data.
 """
 
 import argparse

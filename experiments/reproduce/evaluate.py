@@ -2,10 +2,11 @@
 
     python -m experiments.reproduce.evaluate --run RUN --score cosine --tests TESTS.json --out EVALUATION
 
-TESTS.json maps the name of a test to arguments of `urfr evaluate`. Of several scores each but the first has its folder beside
-(`EVALUATION-likelihood`), and images are embedded once for all of them. A `--score` among a test's arguments stands above these. With --tflite it is the run's float32 TFLite file that is tested
-(`urfr export` compares the two): on a CPU it embeds twice as fast. The threshold of the figures by gender is chosen on people
-who are neither trained on nor tested.
+TESTS.json maps the name of a test to arguments of `urfr evaluate`. Of several scores each but the first has
+its folder beside (`EVALUATION-likelihood`), and images are embedded once for all of them. A `--score` among a
+test's arguments stands above these. With --tflite it is the run's float32 TFLite file that is tested (`urfr
+export` compares the two): on a CPU it embeds twice as fast. The threshold of the figures by gender is chosen
+on people who are neither trained on nor tested.
 """
 
 import argparse

@@ -25,26 +25,41 @@ Drawn = tuple[Figure | None, list[int]]
 NOTHING: Drawn = (None, [])
 
 
+CAPTIONS = {
+    "robustness": "LFW accuracy with clean and degraded second images; points are means over the seeds, lines "
+    "their standard deviation.",
+    "cmc": "S2S-like search: identified within the rank, mean over the seeds whose curve is known.",
+    "map": "Figure 4 of the supplement: training images (circles) and the same, hard augmented (triangles), by "
+    "t-SNE; colour is the person.",
+    "confidence": "Figure 1 of the supplement: confidences of each sub-embedding over training images, clean and "
+    "under each variation; row all.",
+    "uncertainty": "In place of the supplement's Figures 2 and 3, whose faces are not ours to publish: what each "
+    "variation does to each confidence, the median as a multiple of that on clean images. `urfr report --run RUN "
+    "--data SHARDS` draws the heatmaps beside the faces.",
+}
+
+
 def draw(evaluations: Evaluations, folder: Path, before: dict[str, str]) -> dict[str, str]:
     """Writes what can be drawn as `folder`/NAME.png; name -> caption, which names the seeds.
 
     Args:
         evaluations: what was measured.
         folder: of the pictures.
-        before: name -> caption of pictures drawn where other runs were; one that cannot be drawn here, and whose file is
-            in `folder`, stays with its caption.
+        before: name -> caption of pictures drawn where other runs were; one that cannot be drawn here, and
+            whose file is in `folder`, stays with its caption.
     """
     captions_by_name: dict[str, str] = {}
-    for name, (figure, seeds, caption) in {
-        "robustness": (*robustness(evaluations), "LFW accuracy with clean and degraded second images; points are means over the seeds, lines their standard deviation."),
-        "cmc": (*curves(evaluations), "S2S-like search: identified within the rank, mean over the seeds whose curve is known."),
-        "map": (*maps(evaluations), "Figure 4 of the supplement: training images (circles) and the same, hard augmented (triangles), by t-SNE; colour is the person."),
-        "confidence": (*confidences(evaluations, False), "Figure 1 of the supplement: confidences of each sub-embedding over training images, clean and under each variation; row all."),
-        "uncertainty": (*confidences(evaluations, True), "In place of the supplement's Figures 2 and 3, whose faces are not ours to publish: what each variation does to each confidence, the median as a multiple of that on clean images. `urfr report --run RUN --data SHARDS` draws the heatmaps beside the faces."),
-    }.items():  # fmt: skip
+    drawings = {
+        "robustness": robustness(evaluations),
+        "cmc": curves(evaluations),
+        "map": maps(evaluations),
+        "confidence": confidences(evaluations, False),
+        "uncertainty": confidences(evaluations, True),
+    }
+    for name, (figure, seeds) in drawings.items():
         if figure is not None:
             write_bytes(folder / f"{name}.png", encode_png(figure))
-            captions_by_name[name] = " ".join([caption, *_named(seeds)])
+            captions_by_name[name] = " ".join([CAPTIONS[name], *_named(seeds)])
         elif name in before and (folder / f"{name}.png").is_file():
             captions_by_name[name] = before[name]
     return captions_by_name
@@ -93,13 +108,13 @@ def robustness(evaluations: Evaluations) -> Drawn:
 
 def degraded(evaluations: Evaluations) -> dict[str, str]:
     """Condition -> name of its accuracy on LFW, clean first, as far as there are files."""
-    found = {"clean": "accuracy"}
+    metrics = {"clean": "accuracy"}
     for (_, _, test), content in evaluations.files.items():
         if test == "lfw":
             for name in content["metrics"]:
                 if name.startswith("accuracy@"):
-                    found.setdefault(name.removeprefix("accuracy@"), name)
-    return found
+                    metrics.setdefault(name.removeprefix("accuracy@"), name)
+    return metrics
 
 
 def curves(evaluations: Evaluations) -> Drawn:
@@ -107,8 +122,8 @@ def curves(evaluations: Evaluations) -> Drawn:
     lines = {}
     seeds = set()
     for row in SHOWN:
-        found = {seed: evaluations.curve(seed, row) for seed in evaluations.seeds}
-        whole_curves = {seed: curve for seed, curve in found.items() if curve}
+        curves_by_seed = {seed: evaluations.curve(seed, row) for seed in evaluations.seeds}
+        whole_curves = {seed: curve for seed, curve in curves_by_seed.items() if curve}
         if whole_curves:
             length = min(map(len, whole_curves.values()))
             mean = np.mean([curve[:length] for curve in whole_curves.values()], axis=0)
@@ -118,12 +133,13 @@ def curves(evaluations: Evaluations) -> Drawn:
 
 
 def maps(evaluations: Evaluations) -> Drawn:
-    """Figure 4: the plain embedding with augmentation beside the proposed one, of the smallest seed that has both."""
+    """Figure 4: the plain embedding with augmentation beside the proposed one, of the smallest seed that has
+    both."""
     for seed in evaluations.seeds:
-        found = {NAMES[row]: load(evaluations, seed, row, "pictures") for row in MAPPED}
-        if all(found.values()):
-            points = {name: values["points"] for name, values in found.items()}
-            some = next(iter(found.values()))
+        arrays_by_name = {NAMES[row]: load(evaluations, seed, row, "pictures") for row in MAPPED}
+        if all(arrays_by_name.values()):
+            points = {name: values["points"] for name, values in arrays_by_name.items()}
+            some = next(iter(arrays_by_name.values()))
             return draw_embedding_map(points, some["labels"], some["augmented"]), [seed]
     return NOTHING
 
@@ -131,8 +147,8 @@ def maps(evaluations: Evaluations) -> Drawn:
 def confidences(evaluations: Evaluations, change: bool) -> Drawn:
     """Figure 1, or how the medians change, of the smallest seed."""
     for seed in evaluations.seeds:
-        found = load(evaluations, seed, "table2_all", "pictures")
-        kinds = {k.removeprefix(CONFIDENCE): v for k, v in found.items() if k.startswith(CONFIDENCE)}
+        arrays = load(evaluations, seed, "table2_all", "pictures")
+        kinds = {k.removeprefix(CONFIDENCE): v for k, v in arrays.items() if k.startswith(CONFIDENCE)}
         if kinds and all(np.isfinite(v).all() and (v > 0).all() for v in kinds.values()):
             return draw_confidence_changes(kinds) if change else draw_confidences(kinds), [seed]
     return NOTHING

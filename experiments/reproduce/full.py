@@ -4,7 +4,8 @@ from experiments.reproduce.jobs import Job
 from experiments.reproduce.plan import STAGED, ReproductionRequest, row_jobs, settings, urfr, write_tests
 
 IMAGES, PEOPLE = 4_800_000, 76_500
-"""Of MS-Celeb-1M as the paper cleaned it (supplement, Table 2: 4.8M; identities recalled from the main paper)."""
+"""Of MS-Celeb-1M as the paper cleaned it (supplement, Table 2: 4.8M; identities recalled from the main
+paper)."""
 MULTIPLY_ADDS = 10.2e9
 """Of our IR-100 for an image of 100 x 100, counted from its layers (docs/configs.md)."""
 GPUS, MEMORY, FLOPS = 8, 24, 30e12
@@ -52,8 +53,8 @@ def full_plan(request: ReproductionRequest) -> list[Job]:
 def rate(row: str) -> float:
     """Images a second in the training of a row, calculated: GPUS * FLOPS over the operations for an image.
 
-    A step costs three forward passes' worth, two operations a multiply-add; the uncertainty stage, whose network is
-    frozen, one forward pass.
+    A step costs three forward passes' worth, two operations a multiply-add; the uncertainty stage, whose
+    network is frozen, one forward pass.
     """
     passes = 1 if row in STAGED else 3
     return GPUS * FLOPS / (passes * 2 * MULTIPLY_ADDS)

@@ -1,10 +1,11 @@
 """Who is trained on and who is tested, from LFW, its pairs, the genders, and CFP.
 
-    python -m experiments.reproduce.lists --lfw lfw.tar --pairs lfw_pairs.txt --gender GENDER.tsv --cfp cfp.tar --out DATA
+    python -m experiments.reproduce.lists --lfw lfw.tar --pairs lfw_pairs.txt --gender GENDER.tsv --cfp
+    cfp.tar --out DATA
 
 People of folds 6 to 10 of LFW's pairs are tested; nobody of them is in any other list, also not in those that
-theta_A learns from. Every tenth of the others who has two images is the validation split. CFP's fold 01 (people
-that no other fold has) teaches theta_A what a profile is, and the other folds are the test.
+theta_A learns from. Every tenth of the others who has two images is the validation split. CFP's fold 01
+(people that no other fold has) teaches theta_A what a profile is, and the other folds are the test.
 """
 
 import argparse

@@ -15,7 +15,8 @@ def add_options(
 
     Args:
         rows: names that --only takes. stages: those that --stage takes.
-        runs: what help calls the default of --runs, which is None here. page: the file that is written to --docs.
+        runs: what help calls the default of --runs, which is None here. page: the file that is written to
+            --docs.
     """
     parser.add_argument("--runs", type=Path, help=f"folder of everything that is made ({runs})")
     parser.add_argument("--docs", type=Path, default=REPOSITORY / "docs", help=f"where {page} is written")

@@ -41,9 +41,12 @@ TITLES = {
     "full": "# Results at full scale",
 }
 COMMANDS = {
-    "small": "make reproduce-small LFW=lfw.tar PAIRS=lfw_pairs.txt GENDER=lfw_gender_by_identity.tsv CFP=cfp_dev.tar",
-    "imported": "make reproduce-imported LFW=lfw.tar PAIRS=lfw_pairs.txt GENDER=lfw_gender_by_identity.tsv CFP=cfp_dev.tar WEIGHTS=NAME-0000.params",
-    "full": "make reproduce MS1M=faces_ms1m CELEBA=CelebA LFW=lfw CFP=cfp TINYFACE=tinyface IJBC=IJB-C IJBS=IJB-S",
+    "small": "make reproduce-small LFW=lfw.tar PAIRS=lfw_pairs.txt GENDER=lfw_gender_by_identity.tsv "
+    "CFP=cfp_dev.tar",
+    "imported": "make reproduce-imported LFW=lfw.tar PAIRS=lfw_pairs.txt GENDER=lfw_gender_by_identity.tsv "
+    "CFP=cfp_dev.tar WEIGHTS=NAME-0000.params",
+    "full": "make reproduce MS1M=faces_ms1m CELEBA=CelebA LFW=lfw CFP=cfp TINYFACE=tinyface IJBC=IJB-C "
+    "IJBS=IJB-S",
 }
 
 
@@ -66,7 +69,8 @@ def main() -> None:
 def write(
     scale: str, runs: Path, docs: Path, second: str = "", earlier_figures: Path | None = None
 ) -> list[Path]:
-    """Writes what belongs to a scale; returns the files, none where nothing was evaluated. The model card is that of the first small reproduction.
+    """Writes what belongs to a scale; returns the files, none where nothing was evaluated. The model card is
+    that of the first small reproduction.
 
     Raises:
         UrfrError: a metrics file does not parse.
@@ -112,27 +116,29 @@ def results(
     notes: str = "",
     second: str = "",
 ) -> list[str]:
-    """The page's lines; `spent` are seconds by job, `notes` what somebody wrote who looked at the pictures; `second`: its name."""
+    """The page's lines; `spent` are seconds by job, `notes` what somebody wrote who looked at the pictures;
+    `second`: its name."""
     surveillance = "IJB-S-like, made of LFW" if scale == "small" else "IJB-S"
     return [
         TITLES.get(second, TITLES[scale]),
         "",
-        "Written by `python -m experiments.reproduce.page` from the metrics files of the runs; no figure here is typed. "
-        f"Figures are per cent: mean over the seeds ± their standard deviation (number of seeds). `{NOT_RUN}`: no such "
-        "file. `thin`: fewer than ten impostors behind the rate. In italics below each row what the paper reports for "
-        "it on other data (4.8 million training images; the real TinyFace and IJB-S): the order of the rows can be compared, "
-        "the height cannot.",
+        "Written by `python -m experiments.reproduce.page` from the metrics files of the runs; no figure "
+        "here is typed. Figures are per cent: mean over the seeds ± their standard deviation (number of "
+        f"seeds). `{NOT_RUN}`: no such file. `thin`: fewer than ten impostors behind the rate. In italics "
+        "below each row what the paper reports for it on other data (4.8 million training images; the real "
+        "TinyFace and IJB-S): the order of the rows can be compared, the height cannot.",
         "",
         f"    {COMMANDS.get(second, COMMANDS[scale])}",
         "",
         *(small_intro(evaluations, runs, spent, second) if scale == "small" else []),
         "## What holds",
         "",
-        f"The rule: the difference of the two rows, in the sense of the statement and seed by seed. `{HOLDS}`: positive "
-        f"for every seed that has both rows; `{FAILS}`: negative for every one; `{MIXED}`: neither. Three seeds that agree "
-        "by chance alone do so one time in four, so three are an indication, and one is hardly that. `mean, 95 %`: the mean "
-        "difference in points, and half of its interval by Student's t over the seeds. It is of other seeds and not of other "
-        "probes, which are the same in all.",
+        "The rule: the difference of the two rows, in the sense of the statement and seed by seed. "
+        f"`{HOLDS}`: positive for every seed that has both rows; `{FAILS}`: negative for every one; "
+        f"`{MIXED}`: neither. Three seeds that agree by chance alone do so one time in four, so three are an "
+        "indication, and one is hardly that. `mean, 95 %`: the mean difference in points, and half of its "
+        "interval by Student's t over the seeds. It is of other seeds and not of other probes, which are the "
+        "same in all.",
         "",
         *tables.statements(evaluations),
         "",
@@ -151,8 +157,8 @@ def results(
         "",
         *tables.variations(evaluations, TINY[scale]),
         "",
-        "The paper's last row has the figures of its all + PA; the rows here are scored by cosine, without the uncertainty "
-        "stage.",
+        "The paper's last row has the figures of its all + PA; the rows here are scored by cosine, without "
+        "the uncertainty stage.",
         "",
         *_same_runs(evaluations),
         "## LFW and CFP",
@@ -167,7 +173,8 @@ def results(
 
 
 def _seen(path: Path, figures: str) -> str:
-    """What somebody wrote who looked at the pictures of these figures; nothing where it is about other figures."""
+    """What somebody wrote who looked at the pictures of these figures; nothing where it is about other
+    figures."""
     notes = path.read_text(encoding="utf-8") if path.is_file() else ""
     if f"figures {figures}" in notes.split("\n", 1)[0]:
         return notes
@@ -202,9 +209,12 @@ def _lost(evaluations: Evaluations) -> list[str]:
     return [
         "## Videos of which half the frames are lost",
         "",
-        "Not of the paper. The same videos, and such in which a frame is by a chance of one half 4 to 6 pixels wide, so that nobody can be "
-        "recognised in it. Templates as above (by mean and cosine; all + PA by fusion and likelihood), and by `urfr evaluate --score weighted`: means "
-        "weighted by a power of the confidences or (`--weight norm`) of the embedding's length, compared by cosine. The power was chosen on validation people (docs/aggregation.md, with why).",
+        "Not of the paper. The same videos, and such in which a frame is by a chance of one half 4 to 6 "
+        "pixels wide, so that nobody can be "
+        "recognised in it. Templates as above (by mean and cosine; all + PA by fusion and likelihood), and "
+        "by `urfr evaluate --score weighted`: means "
+        "weighted by a power of the confidences or (`--weight norm`) of the embedding's length, compared by "
+        "cosine. The power was chosen on validation people (docs/aggregation.md, with why).",
         "",
         *tables.aggregation(evaluations),
         "",
@@ -241,16 +251,20 @@ def full_scale(planned: dict[str, dict[str, Any]]) -> list[str]:
         "",
         f"    {COMMANDS['full']}",
         "",
-        f"The same code with the configurations in `configs/paper/`, MS-Celeb-1M ({IMAGES / 1e6:.1f} million images of "
-        f"{PEOPLE:,} people as an InsightFace archive), CelebA for theta_A, and the published tests; a test whose data is not "
-        f"named says `{NOT_RUN}`. Hardware: {GPUS} GPUs of {MEMORY} GiB. Memory and hours are planned, not measured, and nobody we know of has run it:",
+        f"The same code with the configurations in `configs/paper/`, MS-Celeb-1M ({IMAGES / 1e6:.1f} million "
+        f"images of {PEOPLE:,} people as an InsightFace archive), CelebA for theta_A, and the published "
+        f"tests; a test whose data is not named says `{NOT_RUN}`. Hardware: {GPUS} GPUs of {MEMORY} GiB. "
+        "Memory and hours are planned, not measured, and nobody we know of has run it:",
         "",
         f"    {command}",
         "",
-        f"The rate, in images a second, is {FLOPS / 1e12:.0f} TFLOP/s sustained on every GPU over three forward passes' worth of work a training image, {MULTIPLY_ADDS / 1e9:.1f} G "
-        "multiply-adds each, and three times that in the uncertainty stage, one pass. What this code sustains was measured on a CPU only: .85 of the machine's matrix product "
-        "for IR-100 in float32 and .56 in bfloat16, 3.9 and 9.7 images a second on two cores with AMX (docs/scale.md). With `--rate` of your own, measured after a hundred steps, the hours are yours. "
-        "The paper's figures: Table 1's TinyFace rank 1, 5 and IJB-S rank 1, 5; Table 2's rank 1 and TPIR at 1 % FPIR.",
+        f"The rate, in images a second, is {FLOPS / 1e12:.0f} TFLOP/s sustained on every GPU over three "
+        f"forward passes' worth of work a training image, {MULTIPLY_ADDS / 1e9:.1f} G multiply-adds each, "
+        "and three times that in the uncertainty stage, one pass. What this code sustains was measured on a "
+        "CPU only: .85 of the machine's matrix product for IR-100 in float32 and .56 in bfloat16, 3.9 and "
+        "9.7 images a second on two cores with AMX (docs/scale.md). With `--rate` of your own, measured "
+        "after a hundred steps, the hours are yours. The paper's figures: Table 1's TinyFace rank 1, 5 and "
+        "IJB-S rank 1, 5; Table 2's rank 1 and TPIR at 1 % FPIR.",
         "",
         *tables.full_scale(planned, alias),
         "",

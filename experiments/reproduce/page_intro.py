@@ -9,13 +9,15 @@ from experiments.reproduce.plan import IMPORTED, suffix
 from urfr_tf.files import read_json
 
 _STRANGERS = (
-    "What the imported network was trained on is its author's to say, and photographs of the tested people can be among it: what it reaches by itself is no measure of "
+    "What the imported network was trained on is its author's to say, and photographs of the tested people "
+    "can be among it: what it reaches by itself is no measure of "
     "this code. The rows all begin with it, so what one has above another comes from the training here."
 )
 
 
 def small_intro(evaluations: Evaluations, runs: Path, spent: dict[str, float], second: str = "") -> list[str]:
-    """The first part of the page of the small scale; `spent` are seconds by job, `second` is the page's name."""
+    """The first part of the page of the small scale; `spent` are seconds by job, `second` is the page's
+    name."""
     manifest = runs / "data" / "train" / "manifest.json"
     facts = read_json(manifest) if manifest.is_file() else {}
     trained = f"{facts['images']} images of {facts['classes']} people" if facts else "the people"
@@ -23,18 +25,24 @@ def small_intro(evaluations: Evaluations, runs: Path, spent: dict[str, float], s
     taken = facts.get("settings", {}).get("faces")
     chosen = f" Of several faces in a photograph the {taken} one was taken." if taken else ""
     return [
-        'It can be interrupted, and the same command goes on; `REPRODUCE_FLAGS="--seconds 3600"` stops after an hour, `--only ROW` '
-        "and `--seeds 1` do a part, `--list` tells what is done. The page is written anew each time, with the figures behind it in docs/figures; "
-        f"`--seeds 2 --earlier-figures docs/figures/results{suffix(second)}.json` adds a seed where the runs of the others are not.",
+        'It can be interrupted, and the same command goes on; `REPRODUCE_FLAGS="--seconds 3600"` stops '
+        "after an hour, `--only ROW` "
+        "and `--seeds 1` do a part, `--list` tells what is done. The page is written anew each time, with "
+        "the figures behind it in docs/figures; "
+        f"`--seeds 2 --earlier-figures docs/figures/results{suffix(second)}.json` adds a seed where the "
+        "runs of the others are not.",
         "",
         "## What was trained and tested on what",
         "",
-        f"Trained on {trained} of LFW outside folds 6 to 10 of its pairs; tested on the people of folds 6 to 10, and on CFP. "
-        "Nobody tested is trained on, also not by theta_A, which mines the soft labels: its genders are those of other people of "
-        "LFW, and it learns profiles on CFP's fold 01, which is left out of the test (four folds remain). CFP gives no names, so "
-        f"whether somebody is in both sets is not known; docs/alignment.md tells what is peculiar about the LFW archive at hand.{chosen} Nothing was chosen on tested people: every run ends at its last epoch, and "
-        "thresholds that are used elsewhere come from the validation people (every tenth of the others with two images). "
-        "Rows of a seed start from the same weights of the embedding network and, up to their scale, of the prototypes; theta_A is trained once.",
+        f"Trained on {trained} of LFW outside folds 6 to 10 of its pairs; tested on the people of folds 6 to "
+        "10, and on CFP. Nobody tested is trained on, also not by theta_A, which mines the soft labels: its "
+        "genders are those of other people of LFW, and it learns profiles on CFP's fold 01, which is left "
+        "out of the test (four folds remain). CFP gives no names, so whether somebody is in both sets is "
+        f"not known; docs/alignment.md tells what is peculiar about the LFW archive at hand.{chosen} Nothing "
+        "was chosen on tested people: every run ends at its last epoch, and thresholds that are used "
+        "elsewhere come from the validation people (every tenth of the others with two images). Rows of a "
+        "seed start from the same weights of the embedding network and, up to their scale, of the "
+        "prototypes; theta_A is trained once.",
         "",
         *([_STRANGERS, ""] if second == IMPORTED else []),
         *_sizes(evaluations),
@@ -47,9 +55,12 @@ def small_intro(evaluations: Evaluations, runs: Path, spent: dict[str, float], s
 def _sizes(evaluations: Evaluations) -> list[str]:
     """How much each test rests on."""
     texts = {
-        "lfw": "LFW: {genuine} genuine pairs of folds 6 to 10; the impostors of TAR are all pairs of two people's images.",
-        "tinyface_16": "TinyFace-like: {images} images, {distractors} of them distractors, all 16 or 24 pixels wide.",
-        "ijbs": "S2S- and S2B-like: {s2s/probes} videos of four frames, each of a low resolution and by chance blurred, covered "
+        "lfw": "LFW: {genuine} genuine pairs of folds 6 to 10; the impostors of TAR are all pairs of two "
+        "people's images.",
+        "tinyface_16": "TinyFace-like: {images} images, {distractors} of them distractors, all 16 or 24 "
+        "pixels wide.",
+        "ijbs": "S2S- and S2B-like: {s2s/probes} videos of four frames, each of a low resolution and by "
+        "chance blurred, covered "
         "by a black square or turned, searched among {s2s/gallery} people in two galleries.",
     }
     counts = {test: evaluations.counts(test) for test in texts}
@@ -67,9 +78,13 @@ def _network(runs: Path) -> list[str]:
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     model, train, start = config["model"], config["train"], config.get("initial_weights")
     begun = f"from the weights of `{Path(start).name}`" if start else "from scratch"
-    steps = f"{train['epochs']} epochs of {train['steps_per_epoch'] or 'all'} steps of {config['data']['batch_size']} images"
+    steps = (
+        f"{train['epochs']} epochs of {train['steps_per_epoch'] or 'all'} steps of "
+        f"{config['data']['batch_size']} images"
+    )
     return [
-        f"Network: {model['backbone']}, width {model['width']:g}, {model['input_size']} px, {begun}; {steps}.",
+        f"Network: {model['backbone']}, width {model['width']:g}, {model['input_size']} px, {begun}; "
+        f"{steps}.",
         "",
     ]
 
@@ -82,8 +97,8 @@ def _origin(evaluations: Evaluations, spent: dict[str, float]) -> list[str]:
     train = sum(value for name, value in spent.items() if name.startswith("seed") and name.endswith("/train"))
     named = ", ".join(f"{n} {'/'.join(origins.get(n, ['?']))}" for n in ("tensorflow", "keras", "numpy"))
     return [
-        f"Measured on {' / '.join(origins.get('machine', ['?']))}; {named}. Time of all jobs: {sum(spent.values()) / 3600:.2f} "
-        f"hours, of which training of the rows {train / 3600:.2f} (`time.tsv` in the runs' folder has each; other work may have "
-        "shared the machine).",
+        f"Measured on {' / '.join(origins.get('machine', ['?']))}; {named}. Time of all jobs: "
+        f"{sum(spent.values()) / 3600:.2f} hours, of which training of the rows {train / 3600:.2f} "
+        "(`time.tsv` in the runs' folder has each; other work may have shared the machine).",
         "",
     ]

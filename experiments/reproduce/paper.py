@@ -75,12 +75,18 @@ STATEMENTS = (
         f"{_CONFIDENCE} the open-set figure (single, TPIR at 1 % FPIR)",
         "table2_baseline_va", "table2_all", "s2s", "tpir@fpir=0.01",
     ),
-    _table2(f"{_CONFIDENCE} the booking protocol (rank 1)", "table2_baseline_va", "table2_all", "s2b", "rank1"),
+    _table2(
+        f"{_CONFIDENCE} the booking protocol (rank 1)",
+        "table2_baseline_va", "table2_all", "s2b", "rank1",
+    ),
     _table2(
         "Aggregation lifts the open-set figure again (single, TPIR at 1 % FPIR)",
         "table2_all", "table2_all_pa", "s2s", "tpir@fpir=0.01",
     ),
-    _table2("Aggregation lifts the booking protocol again (rank 1)", "table2_all", "table2_all_pa", "s2b", "rank1"),
+    _table2(
+        "Aggregation lifts the booking protocol again (rank 1)",
+        "table2_all", "table2_all_pa", "s2b", "rank1",
+    ),
     Statement(f"{_VARIATIONS} (16 px, rank 1)", "table1_0_0", "table1_3_3", "tinyface_16", "rank1", _TINY),
     Statement(f"{_VARIATIONS} (24 px, rank 1)", "table1_0_0", "table1_3_3", "tinyface_24", "rank1", _TINY),
     Statement(
@@ -88,8 +94,8 @@ STATEMENTS = (
         "table2_baseline_va", "table2_all", "pictures", "augmented_near_own", None,
     ),
     Statement(
-        "A plain embedding lets hard augmented images fall into one heap, the proposed one less (rise of the mean "
-        "cosine between augmented images of different people over that of their originals)",
+        "A plain embedding lets hard augmented images fall into one heap, the proposed one less (rise of the "
+        "mean cosine between augmented images of different people over that of their originals)",
         "table2_baseline_va", "table2_all", "pictures", "augmented_heap", None, lower=True,
     ),
 )  # fmt: skip

@@ -44,7 +44,8 @@ LOST_WEIGHTED = "ijbs_lost_weighted"
 OWN, WEIGHTED, BY_NORM = "", "`weighted`", "`weighted` by the norm"
 _WEIGHTED = ("--score", "weighted")
 WAYS = {OWN: (), WEIGHTED: _WEIGHTED, BY_NORM: (*_WEIGHTED, "--weight", "norm")}
-"""How templates are made and compared: options of `urfr evaluate`; all but the row's own are ours and not of the paper."""
+"""How templates are made and compared: options of `urfr evaluate`; all but the row's own are ours and not of
+the paper."""
 VIDEOS = {
     IJBS: (IJBS, OWN),
     "ijbs_weighted": (IJBS, WEIGHTED),
@@ -158,8 +159,9 @@ def row_jobs(
     """Training and evaluation of each row for each seed.
 
     Args:
-        shards: jobs that every training needs. mined: those that rows with soft labels need besides. tested: those
-            that every evaluation needs. sets: `--set` of all trainings. tests: their list. extras: further words of all evaluations.
+        shards: jobs that every training needs. mined: those that rows with soft labels need besides. tested:
+            those that every evaluation needs. sets: `--set` of all trainings. tests: their list. extras:
+            further words of all evaluations.
         run_tests: a list of tests that ask the run folder for what its export does not give, of `NORM_ROWS`.
     """
 

@@ -1,4 +1,5 @@
-"""The jobs of `make reproduce-small`: LFW and CFP -> shards, theta_A, soft labels, test sets, and the rows."""
+"""The jobs of `make reproduce-small`: LFW and CFP -> shards, theta_A, soft labels, test sets, and the
+rows."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -119,7 +120,8 @@ def small_tests(request: ReproductionRequest) -> dict[str, list[str]]:
     return {
         "validation": [*pairs, "--data", str(data / "validation"), "--far", "1e-2", "1e-3", "--thin-far"],
         "lfw": [
-            *pairs, "--data", str(data / "test"), "--pairs", str(data / "test_pairs.txt"), "--degrade", *DEGRADED,
+            *pairs, "--data", str(data / "test"), "--pairs", str(data / "test_pairs.txt"),
+            "--degrade", *DEGRADED,
         ],
         "cfp": [
             "--protocol", "cfp", "--data", str(data / "tests" / "cfp"), "--align", "points",
@@ -127,7 +129,8 @@ def small_tests(request: ReproductionRequest) -> dict[str, list[str]]:
         ],
         **{
             f"tinyface_{size}": [
-                "--protocol", "tinyface", "--data", str(data / "tests" / f"tinyface_{size}"), "--align", "none",
+                "--protocol", "tinyface", "--data", str(data / "tests" / f"tinyface_{size}"),
+                "--align", "none",
             ]
             for size in (16, 24)
         },

@@ -2,16 +2,18 @@
 
     python -m experiments.reproduce.surveillance --data TEST_SHARDS --out TESTS
 
-`tinyface_16` and `tinyface_24`: every image, of gallery and probes alike, is that many pixels wide, as TinyFace's
-are small in both. A person with two images or more has one in the gallery and up to two as probes; people with one
-image are distractors.
+`tinyface_16` and `tinyface_24`: every image, of gallery and probes alike, is that many pixels wide, as
+TinyFace's are small in both. A person with two images or more has one in the gallery and up to two as probes;
+people with one image are distractors.
 
-`ijbs`: a person with three images or more is enrolled by one clean image (single) or by up to four (booking), and
-searched with up to three videos, each of one other image in FRAMES degraded frames. People with two images or
-one are searched too and are in no gallery: without them an FPIR of 1 % would rest on hardly anybody. People are dealt
-out to galleries G1 and G2 in turn. What is drawn depends on the seed and the names alone.
+`ijbs`: a person with three images or more is enrolled by one clean image (single) or by up to four (booking),
+and searched with up to three videos, each of one other image in FRAMES degraded frames. People with two
+images or
+one are searched too and are in no gallery: without them an FPIR of 1 % would rest on hardly anybody. People
+are dealt out to galleries G1 and G2 in turn. What is drawn depends on the seed and the names alone.
 
-`ijbs_lost`: the same videos, each frame of which is by a chance of one half shrunk to 4 to 6 pixels instead, in which nobody can
+`ijbs_lost`: the same videos, each frame of which is by a chance of one half shrunk to 4 to 6 pixels instead,
+in which nobody can
 be recognised: what confidences are for.
 """
 
@@ -80,7 +82,8 @@ def main() -> None:
 
 
 def read_people(shards: str, seed: int) -> dict[str, list[Face]]:
-    """Person -> crops; people in the order of their names, the crops of each in an order drawn by the seed."""
+    """Person -> crops; people in the order of their names, the crops of each in an order drawn by the
+    seed."""
     people: dict[str, list[Face]] = defaultdict(list)
     for record in tf.data.TFRecordDataset([str(path) for path in load_manifest(shards).shard_paths]):
         values = {key: value.numpy() for key, value in records.parse(record).items()}

@@ -49,7 +49,8 @@ def surveillance(evaluations: Evaluations, protocol: str) -> list[str]:
 
 
 def aggregation(evaluations: Evaluations) -> list[str]:
-    """Videos with and without lost frames: templates by the row's own score, and weighted by confidences and by the norm."""
+    """Videos with and without lost frames: templates by the row's own score, and weighted by confidences and
+    by the norm."""
     rows = []
     for row in with_start(evaluations, [*TABLE2[:2], "table1_0_0", *TABLE2[2:]]):
         for test, (frames_set, way) in VIDEOS.items():
@@ -131,7 +132,8 @@ def differences(verdict: Verdict) -> str:
 
 
 def interval(verdict: Verdict) -> str:
-    """Mean difference and half of its 95 % interval, in points: Student's t with n - 1 degrees of freedom over n seeds; empty below two."""
+    """Mean difference and half of its 95 % interval, in points: Student's t with n - 1 degrees of freedom
+    over n seeds; empty below two."""
     values = np.array(list(verdict.differences.values()))
     if len(values) < 2:
         return ""

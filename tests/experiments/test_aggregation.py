@@ -1,4 +1,5 @@
-"""The page on how much a confidence should weigh: its figures by hand, its frames from a set that was made."""
+"""The page on how much a confidence should weigh: its figures by hand, its frames from a set that was
+made."""
 
 from dataclasses import replace
 
@@ -57,7 +58,8 @@ def test_frames_are_known_by_their_names(video_set):
         name for name in names if name.startswith("videos") and frame_plan(0, name, LOST)["resolution"] < 16
     ]
     assert 0 < frames.lost.sum() == len(lost) < len(names)
-    # Of four images two are booked, and two and the first enrolled one are videos: 6 people, 2 images, 12 frames.
+    # Of four images two are booked, and two and the first enrolled one are videos: 6 people, 2 images, 12
+    # frames.
     assert frames.clean.sum() == 12 and len(frames.lost) == 12 + 72
     assert not (frames.lost & frames.clean).any()
     assert set(frames.subject) == {str(number) for number in range(1, 7)}
@@ -85,7 +87,8 @@ def test_every_way_to_make_a_template_has_a_row(video_set):
 
 def test_bound_order_and_likeness_by_hand():
     # Clean images of a: 0 and 60 degrees, squared distance 2 - 2 cos 60 = 1, so the bound is (4 - 1) / 1 = 3.
-    # Lost: a at 90, b at 90 degrees, cosine 1. Kept: a at 0, b at 90, cosine 0. Confidences: clean 8, kept 4 and 1, lost 2.
+    # Lost: a at 90, b at 90 degrees, cosine 1. Kept: a at 0, b at 90, cosine 0. Confidences: clean 8, kept 4
+    # and 1, lost 2.
     degrees = np.deg2rad([0, 60, 90, 90, 0, 90])
     embedding = np.stack([np.cos(degrees), np.sin(degrees)], axis=1)
     variance = 1 / np.array([[8], [8], [2], [2], [4], [1]])

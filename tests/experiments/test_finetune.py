@@ -1,4 +1,5 @@
-"""The plan and the page of `python -m experiments.finetune`: commands that parse, figures that are derived."""
+"""The plan and the page of `python -m experiments.finetune`: commands that parse, figures that are
+derived."""
 
 import json
 

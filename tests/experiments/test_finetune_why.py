@@ -1,4 +1,5 @@
-"""What the page about confidences rests on: correlations, the weighted TAR, and what a regression can know."""
+"""What the page about confidences rests on: correlations, the weighted TAR, and what a regression can
+know."""
 
 import sys
 from types import SimpleNamespace
@@ -32,7 +33,8 @@ def test_rank_correlation_is_spearmans_averaged():
 def test_groups_are_alike_by_what_they_share():
     random = np.random.default_rng(0)
     shared, single = random.normal(0, 1, [200_000, 1]), random.normal(0, 1, [200_000, 4])
-    # variance 1 shared, variance 3 of their own: 1 / (1 + 3); standard error of a correlation below 1 / sqrt(200,000)
+    # variance 1 shared, variance 3 of their own: 1 / (1 + 3); standard error of a correlation below 1 /
+    # sqrt(200,000)
     assert alike(shared + np.sqrt(3) * single) == pytest.approx(0.25, abs=0.01)
 
 
@@ -56,7 +58,8 @@ def test_a_shift_is_told_apart_and_nothing_is_not():
 
 
 def test_weights_decide_the_rate():
-    """Two people of two images; in the probes the second group is another person's, the first the image's own."""
+    """Two people of two images; in the probes the second group is another person's, the first the image's
+    own."""
     first = np.array([[1.0, 0], [1.0, 0], [0, 1.0], [0, 1.0]])
     second = np.array([[1.0, 0], [1.0, 0], [0, 1.0], [0, 1.0]])
     gallery = np.stack([first, second], axis=1)

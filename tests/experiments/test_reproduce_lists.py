@@ -12,7 +12,8 @@ from urfr_tf.protocols.pairs import read_pairs
 
 @pytest.fixture
 def lfw(tmp_path):
-    """Persons p00 to p39 with three images each, but p20 to p39 with one; persons of fold f: p(2f-2), p(2f-1)."""
+    """Persons p00 to p39 with three images each, but p20 to p39 with one; persons of fold f: p(2f-2),
+    p(2f-1)."""
     folder = tmp_path / "lfw"
     for person in range(40):
         for image in range(3 if person < 20 else 1):

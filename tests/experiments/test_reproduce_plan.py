@@ -130,8 +130,8 @@ def test_the_page_of_causes_has_its_figures(tmp_path):
     write_causes(tmp_path, tmp_path / "docs")
     text = (tmp_path / "docs/causes.md").read_text(encoding="utf-8")
     assert (
-        "| the decorrelation in sums, as in the paper | `decorrelation.average=false` | 50.0 (1) | 25.0 (1) | not run |"
-        in text
+        "| the decorrelation in sums, as in the paper | `decorrelation.average=false` | 50.0 (1) | 25.0 (1) "
+        "| not run |" in text
     )
     assert "9 images" in text
     assert "Not run yet: Baseline + VA (`va`); " in text and "(`sums`)" not in text
@@ -266,7 +266,8 @@ def test_figures_of_other_weights_do_not_count(tmp_path):
 def test_rows_of_a_seed_start_from_the_same_weights():
     """Drawn ones: all but the confidence layer, which has another shape in the rows without it.
 
-    Prototypes are drawn alike too, but K groups of norm 1 have the norm sqrt(K) together: 4 times that of one.
+    Prototypes are drawn alike too, but K groups of norm 1 have the norm sqrt(K) together: 4 times that of
+    one.
     """
     import keras
 

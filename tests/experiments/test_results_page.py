@@ -159,7 +159,8 @@ def test_the_head_tells_how_much_a_test_rests_on(page):
 
 
 def test_the_time_of_all_attempts_is_added(runs, page):
-    # 1,000 + 800 s of training and 1,800 s of lists: 1 hour, half of it training; the ablation is of another page.
+    # 1,000 + 800 s of training and 1,800 s of lists: 1 hour, half of it training; the ablation is of another
+    # page.
     assert times(runs)["seed1/table2_all/train"] == 1800
     assert "1.00 hours, of which training of the rows 0.50" in page
     assert "made-up, 2 cores" in page
@@ -187,7 +188,8 @@ def test_what_somebody_saw_stands_below_the_pictures_of_the_same_figures_only(ru
 def test_figures_of_a_machine_that_is_gone_count_beside_those_that_are_here(runs, tmp_path):
     write("small", runs, tmp_path / "there")
     earlier_figures, here = tmp_path / "there/figures/results.json", tmp_path / "here"
-    # Seed 4 is measured here: .46; .40 .42 .44 were there. Mean .43, deviation sqrt((9+1+1+9)/3) = 2.58 points.
+    # Seed 4 is measured here: .46; .40 .42 .44 were there. Mean .43, deviation sqrt((9+1+1+9)/3) = 2.58
+    # points.
     put(here, 4, "table2_baseline", "ijbs", {"s2s/rank1": 0.46})
     (here / "time.tsv").write_text("began\tjob\tseconds\toutcome\nx\tdata/test\t1800.0\tdone\n")
     write("small", here, tmp_path / "both", earlier_figures=earlier_figures)
@@ -215,7 +217,8 @@ def test_a_picture_whose_runs_are_elsewhere_stays_with_its_caption(runs, tmp_pat
         "small", tmp_path / "gone", docs, earlier_figures=earlier_figures
     )  # also from what was kept of what was kept
     assert shown in (docs / "results.md").read_text(encoding="utf-8") and picture.read_bytes() == drawn
-    # Beside other docs, whose picture may be another one, there is no caption; runs that are there draw their own.
+    # Beside other docs, whose picture may be another one, there is no caption; runs that are there draw their
+    # own.
     (tmp_path / "other/results").mkdir(parents=True)
     (tmp_path / "other/results/confidence.png").write_bytes(b"another")
     write("small", tmp_path / "gone", tmp_path / "other", earlier_figures=earlier_figures)
@@ -320,13 +323,14 @@ def test_the_papers_last_rows_of_both_tables_agree():
 
 
 def test_a_heap_and_near_ones_by_hand():
-    # Two people on two axes, two originals each; one augmented image of the second person lies with the first.
+    # Two people on two axes, two originals each; one augmented image of the second person lies with the
+    # first.
     x, y = [1.0, 0.0], [0.0, 1.0]
     embedding = np.array([x, x, y, y, x, x, x, y])
     labels = np.array([0, 0, 1, 1] * 2)
     augmented = np.arange(8) >= 4
     near, heap = heaped(embedding, labels, augmented)
-    # Nearest other original: own for three of four. Between people: originals 0; augmented x.x = 1 for the one of
-    # the second person's two, so 2 of the 4 pairs are 1: mean 0.5.
+    # Nearest other original: own for three of four. Between people: originals 0; augmented x.x = 1 for the
+    # one of the second person's two, so 2 of the 4 pairs are 1: mean 0.5.
     assert near == 0.75
     assert heap == 0.5

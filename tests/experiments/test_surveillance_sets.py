@@ -48,8 +48,9 @@ def test_tinyface_has_one_enrolled_two_searched_and_distractors(people, tmp_path
 def test_ijbs_searches_videos_in_two_galleries(ijbs):
     protocol = open_ijbs(str(ijbs))
     single, booking, _ = protocol.splits[0].identifications
-    # Six people have three images or more; of 3, 3, 4, 5, 6 and 8 images 2, 2, 2, 2, 3 and 4 are booked, and the
-    # next three at most are videos: 1, 1, 2, 3, 3 and 3. Not enrolled: 1 video of the first person, 2 of the second.
+    # Six people have three images or more; of 3, 3, 4, 5, 6 and 8 images 2, 2, 2, 2, 3 and 4 are booked, and
+    # the next three at most are videos: 1, 1, 2, 3, 3 and 3. Not enrolled: 1 video of the first person, 2 of
+    # the second.
     assert [len(gallery) for gallery in single.galleries] == [3, 3]
     assert len(single.probes) == 1 + 1 + 2 + 3 + 3 + 3 + 1 + 2
     people_of = [set(protocol.subject[gallery]) for gallery in booking.galleries]
@@ -62,7 +63,8 @@ def test_ijbs_searches_videos_in_two_galleries(ijbs):
 
 
 def test_no_searched_frame_is_of_an_enrolled_image(people, ijbs):
-    # Person 8: images 0 to 3 booked, videos of 4, 5 and 6 in this order; each frame is nearest to its own image.
+    # Person 8: images 0 to 3 booked, videos of 4, 5 and 6 in this order; each frame is nearest to its own
+    # image.
     folder = ijbs / "images/8"
     videos = sorted({int(path.name.split("_")[1]) for path in folder.glob("videos_*")})
     colours = np.stack([face.image.astype(np.float32).mean(axis=(0, 1)) for face in people["p7"]])
