@@ -1,4 +1,4 @@
-"""How an evaluation runs, top to bottom: images are embedded once and measured, and the figures are written."""
+"""How an evaluation runs, top to bottom: images are embedded once and measured, figures are written."""
 
 import os
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from urfr_tf.evaluation.embedding import Model, Pixels, embed_images
 from urfr_tf.evaluation.measurement import Measurement, plan_measurement
 from urfr_tf.evaluation.request import EvaluationRequest
 from urfr_tf.evaluation.results import OperatingPoint, Result
-from urfr_tf.evaluation.scoring import COSINE, Faces, faces_of
+from urfr_tf.evaluation.scoring import COSINE, Faces, make_faces
 from urfr_tf.files import replacing, write_json
 from urfr_tf.protocols.protocol import AnyProtocol
 from urfr_tf.runs.embedder import Embedder
@@ -116,7 +116,7 @@ def evaluate_embeddings(
     measurement = plan_measurement(protocol, request)
     if request.score != COSINE and variance is None:
         raise UrfrError(f"expected variances for the {request.score} score, but got none")
-    return measurement.measure(faces_of(embedding, variance, found))
+    return measurement.measure(make_faces(embedding, variance, found))
 
 
 @dataclass

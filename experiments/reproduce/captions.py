@@ -9,7 +9,7 @@ from urfr_tf import keys
 from urfr_tf.data.attribute_tables import read_attributes
 from urfr_tf.errors import UrfrError
 from urfr_tf.evaluate import METRICS_FILE, SCORES_FILE
-from urfr_tf.evaluation.scoring import Faces, cross_scores, faces_of
+from urfr_tf.evaluation.scoring import Faces, make_faces, score_matrix
 from urfr_tf.files import read_json, replacing, write_json
 from urfr_tf.metrics import tar_at_far
 from urfr_tf.protocols.pairs import open_pairs
@@ -85,7 +85,7 @@ def chosen_threshold(model: Embedder, score: str, shards: str) -> float:
     assert people is not None
     pairs = np.triu_indices(len(people), 1)
     same = (people[:, None] == people[None, :])[pairs]
-    return tar_at_far(cross_scores(faces, faces, score)[pairs], same, FAR, thin=True).threshold
+    return tar_at_far(score_matrix(faces, faces, score)[pairs], same, FAR, thin=True).threshold
 
 
 def accepted(faces: Faces, people: np.ndarray, score: str, threshold: float) -> dict[str, tuple[float, int]]:
@@ -94,7 +94,7 @@ def accepted(faces: Faces, people: np.ndarray, score: str, threshold: float) -> 
     hits, pairs = np.zeros(2, np.int64), np.zeros(2, np.int64)
     for start in range(0, len(people), 512):
         rows = np.arange(start, min(start + 512, len(people)))
-        above = cross_scores(faces.take(rows), faces, score) >= threshold
+        above = score_matrix(faces.take(rows), faces, score) >= threshold
         same = people[rows, None] == people[None, :]
         once = rows[:, None] < np.arange(len(people))[None, :]
         for index, chosen in enumerate((same & once, ~same & once)):
@@ -110,7 +110,7 @@ def embedded(model: Embedder, shards: str) -> Faces:
     embedding, variance = (
         np.concatenate([output[name] for output in outputs]) for name in (keys.EMBEDDING, keys.VARIANCE)
     )
-    return faces_of(embedding, variance)
+    return make_faces(embedding, variance)
 
 
 def for_pictures(model: Embedder, shards: str, out: Path) -> None:

@@ -87,7 +87,7 @@ def test_megaface_by_hand(mega, placed, monkeypatch, at_once):
         placed(protocol, ANGLES)
     )
     # Distractors at 50 and 210. Searches of A: 0 -> 20: first (50 is farther); 0 -> 90: 50 is before: 2nd.
-    # 20 -> 0: first; 20 -> 90: 2nd. 90 -> 0 and 90 -> 20: 50 (40 away) before both: 2nd. B: 200 -> 215: 15 away,
+    # 20 -> 0: first; 20 -> 90: 2nd. 90 -> 0, 90 -> 20: 50 (40 away) before both: 2nd. B: 200 -> 215: 15 away,
     # 210 is 10 away: 2nd. 215 -> 200: 15, 210 is 5: 2nd. So 2 of 8 first, all within 10.
     assert result.metrics["rank1"] == 0.25 and result.metrics["rank10"] == 1
     # Genuine: cos 20, cos 90, cos 70, cos 15. Impostors: 12; by distance: 215-210 5, 200-210 10, 20-50 30,
@@ -122,10 +122,10 @@ def test_megaface_thin_and_lost_images(mega, placed):
 def test_the_largest_scores_are_kept_over_blocks():
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(40, 25)).round(1).astype(np.float32)
-    kept = np.empty(0, np.float32)
+    largest = np.empty(0, np.float32)
     for start in range(0, 40, 7):
-        kept = module.keep_largest(kept, scores[start : start + 7], 60)
-    np.testing.assert_array_equal(np.sort(kept), np.sort(scores.ravel())[-60:])
+        largest = module.keep_largest(largest, scores[start : start + 7], 60)
+    np.testing.assert_array_equal(np.sort(largest), np.sort(scores.ravel())[-60:])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from urfr_tf.evaluation.eigenfaces import Eigenfaces
 
 def test_two_directions_are_found():
     """Pixels vary by 51 (0.2 after division) in one direction and by 25.5 (0.1) in another: with two
-    components the coefficients are (+-0.2, 0) and (0, +-0.1) up to sign; normalised, they are unit axes."""
+    components the coefficients are (+-0.2, 0) and (0, +-0.1) up to sign; normalized, they are unit axes."""
     base = np.full([4, 1, 2, 1], 100.0)
     base[0, 0, 0, 0] += 51
     base[1, 0, 0, 0] -= 51

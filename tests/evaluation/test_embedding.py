@@ -1,4 +1,4 @@
-"""Embeddings are made once, kept by content, and refusals are results."""
+"""Images are embedded once, embeddings are stored by content, and refusals are results."""
 
 import itertools
 
@@ -15,7 +15,7 @@ from urfr_tf.evaluation import degradations as degrade
 from urfr_tf.evaluation import embedding as module
 from urfr_tf.evaluation.degradations import STRENGTHS, UNSEEN, Degradation, read_degradations
 from urfr_tf.evaluation.embedding import embed_images
-from urfr_tf.evaluation.scoring import Faces, cross_scores, faces_of, pair_scores
+from urfr_tf.evaluation.scoring import Faces, make_faces, score_matrix, score_pairs
 from urfr_tf.protocols.pairs import PER_PERSON, open_pairs
 from urfr_tf.protocols.protocol import Images
 from urfr_tf.visualize.degraded_metrics import UNITS
@@ -98,10 +98,10 @@ def test_what_cannot_be_read_is_not_found(crowd, pixel_model, tmp_path):
         assert sum(refused.values()) == 2
         # -inf against everybody, whatever the score; itself included.
         for score in ("cosine", "likelihood"):
-            scores = pair_scores(faces, np.array([0, 0, 1]), np.array([3, 1, 1]), score)
+            scores = score_pairs(faces, np.array([0, 0, 1]), np.array([3, 1, 1]), score)
             assert np.isfinite(scores[0]) and (scores[1:] == -np.inf).all()
             assert (
-                np.isfinite(cross_scores(faces, faces, score)) == np.outer(faces.found, faces.found)
+                np.isfinite(score_matrix(faces, faces, score)) == np.outer(faces.found, faces.found)
             ).all()
 
 
@@ -116,13 +116,13 @@ def test_nothing_embedded_and_changed_data_are_sentences(pixel_model, images):
 
 def test_nan_embeddings_are_a_sentence():
     with pytest.raises(UrfrError, match=r"NaN or infinity for image 1 .1 in all"):
-        faces_of(np.array([[1, 0], [np.nan, 0]]), None)
+        make_faces(np.array([[1, 0], [np.nan, 0]]), None)
     # Where nothing was found it does not matter what the row holds.
-    assert faces_of(np.array([[1, 0], [np.nan, 0]]), None, np.array([True, False])).found.sum() == 1
+    assert make_faces(np.array([[1, 0], [np.nan, 0]]), None, np.array([True, False])).found.sum() == 1
     with pytest.raises(UrfrError, match=r"\[N, D\] and variances \[N, K\]"):
-        faces_of(np.ones((3, 4)), np.ones((2, 4)))
+        make_faces(np.ones((3, 4)), np.ones((2, 4)))
     with pytest.raises(UrfrError, match="D to be a multiple of K"):
-        faces_of(np.ones((3, 4)), np.ones((3, 3)))
+        make_faces(np.ones((3, 4)), np.ones((3, 3)))
 
 
 def test_probes_are_the_second_image_of_a_pair():
@@ -134,7 +134,7 @@ def test_probes_are_the_second_image_of_a_pair():
         np.ones(2, np.float32),
     )
     probes = Faces(clean.embedding[..., ::-1].copy(), clean.variance, np.array([True, False]), clean.norm)
-    scores = pair_scores(clean, np.array([0, 1]), np.array([0, 1]), "cosine", probes)
+    scores = score_pairs(clean, np.array([0, 1]), np.array([0, 1]), "cosine", probes)
     assert scores[0] == 0 and scores[1] == -np.inf
 
 
@@ -183,8 +183,9 @@ def test_gamma_is_a_power_of_the_value():
 
 
 def test_thumbnail_is_the_mean_of_areas_and_a_cubic_between():
-    # 32 pixels to 8: blocks of 4 x 4. An edge at a block's border stays one; between the centres of two blocks of 0 and
-    # 200 the Keys cubic (a = -.75) overshoots on either side: below 0 is cut off, above 200 is kept.
+    # 32 pixels to 8: blocks of 4 x 4. An edge at a block's border stays one; between the centers of two
+    # blocks of 0 and 200 the Keys cubic (a = -.75) overshoots on either side: below 0 is cut off, above 200
+    # is kept.
     image = np.zeros((1, 32, 32, 3))
     image[:, :, 16:] = 200
     row = degraded("thumbnail:8", image)[0, 16, :, 0]
@@ -201,14 +202,15 @@ def test_thumbnail_is_the_mean_of_areas_and_a_cubic_between():
 
 
 def test_noise_has_its_deviation_and_is_that_of_the_image():
-    grey = np.full((2, 64, 64, 3), 128.0)
-    out = degraded("noise:20", grey)
-    # 12,288 draws: the mean within 5 * 20 / sqrt(12288) = 0.9, the deviation within 5 * 20 / sqrt(2 * 12288) = 0.64.
+    gray = np.full((2, 64, 64, 3), 128.0)
+    out = degraded("noise:20", gray)
+    # 12,288 draws: the mean within 5 * 20 / sqrt(12288) = 0.9, the deviation within 5 * 20 / sqrt(2 * 12288)
+    # = 0.64.
     for image in out:
         assert abs(image.mean() - 128) < 0.9 and abs(image.std() - 20) < 0.64
     assert np.abs(out[0] - out[1]).max() > 20
-    np.testing.assert_array_equal(degraded("noise:20", grey[:1])[0], out[0])
-    assert degraded("noise:100", grey).min() == 0
+    np.testing.assert_array_equal(degraded("noise:20", gray[:1])[0], out[0])
+    assert degraded("noise:100", gray).min() == 0
 
 
 def test_a_wide_blur_is_the_gaussian_of_its_sigma():
@@ -268,7 +270,7 @@ def test_every_image_is_decoded_once_for_all_degradations(images, pixel_model, m
 
 
 def test_what_is_written_twice_agrees():
-    """Areas that may not import one another: bounds of training and of `--degrade`, names of pictures, the command's default."""
+    """In rooms that may not import one another: bounds of training and of `--degrade`, names of pictures."""
     assert {name: degrade._LIMITS[name] for name in SIZED} == SIZED
     assert set(UNITS) == {*degrade.STRENGTHS, *degrade.UNSEEN} == set(degrade._LIMITS)
     args = build_parser().parse_args(

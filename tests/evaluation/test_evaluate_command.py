@@ -51,11 +51,11 @@ def test_embedded_once_for_every_score(evaluate, pixel_model, tmp_path, capsys):
 
 
 def test_no_model_is_evaluated_before_all_were_found(pixel_model, crowd, monkeypatch, tmp_path, capsys):
-    own, loaded, gone = urfr_tf.runs.load_model.load_model, [], str(tmp_path / "gone")
+    load_model, loaded, gone = urfr_tf.runs.load_model.load_model, [], str(tmp_path / "gone")
 
     def load(path, bulk):
         loaded.append(path)
-        return pixel_model if path == "a" else own(path, bulk)
+        return pixel_model if path == "a" else load_model(path, bulk)
 
     monkeypatch.setattr(urfr_tf.runs.load_model, "load_model", load)
     words = ["evaluate", "--protocol", "pairs", "--data", crowd, "--out", tmp_path / "rows"]
@@ -93,9 +93,9 @@ def test_an_export_keeps_its_own_threshold(evaluate, pixel_model, tmp_path):
     assert evaluate("--far", "1e-1") == 0
     assert json.loads((tmp_path / "out" / "threshold.json").read_text())["kind"] == "tflite"
     assert not (tmp_path / "run").exists()
-    # Beside the file, where urfr compare looks; another file of the same name has no threshold.
-    own = json.loads((tmp_path / "run.threshold.json").read_text())
-    assert find_threshold("tflite", pixel_model.path, pixel_model.fingerprint, None) == own
+    # Next to the file, where urfr compare looks; another file of the same name has no threshold.
+    stored = json.loads((tmp_path / "run.threshold.json").read_text())
+    assert find_threshold("tflite", pixel_model.path, pixel_model.fingerprint, None) == stored
     assert find_threshold("tflite", pixel_model.path, "another", None) is None
     pixel_model.kind = "saved_model"
     assert evaluate("--far", "1e-1") == 0
@@ -186,12 +186,12 @@ def test_missing_data_is_a_sentence(evaluate, tmp_path, capsys):
 def test_templates_through_the_command(evaluate, crowd, pixel_model, tmp_path, capsys):
     """TinyFace's layout over the crowd: a probe, mates and distractors, one image that is none."""
     root = tmp_path / "tiny" / "Testing_Set"
-    for part in ("Probe", "Gallery_Match", "Gallery_Distractor"):
-        (root / part).mkdir(parents=True)
+    for name in ("Probe", "Gallery_Match", "Gallery_Distractor"):
+        (root / name).mkdir(parents=True)
     for person in range(10):
-        for image, part in enumerate(("Probe", "Gallery_Match", "Gallery_Match")):
+        for image, name in enumerate(("Probe", "Gallery_Match", "Gallery_Match")):
             source = crowd / f"p{person}" / f"{image}.png"
-            (root / part / f"{person + 1}_{image}.png").write_bytes(source.read_bytes())
+            (root / name / f"{person + 1}_{image}.png").write_bytes(source.read_bytes())
         (root / "Gallery_Distractor" / f"{person}.png").write_bytes(
             (crowd / f"p{person + 10}" / "0.png").read_bytes()
         )

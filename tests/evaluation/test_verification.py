@@ -8,7 +8,7 @@ from urfr_tf.evaluate import evaluate_embeddings
 from urfr_tf.evaluation.measurement import plan_measurement
 from urfr_tf.evaluation.request import EvaluationRequest
 from urfr_tf.evaluation.results import rate_name
-from urfr_tf.evaluation.scoring import faces_of
+from urfr_tf.evaluation.scoring import make_faces
 from urfr_tf.protocols.pairs import generate_pairs
 from urfr_tf.protocols.protocol import Images, Pairs
 
@@ -32,7 +32,8 @@ def test_three_people_by_hand():
     # FAR 1 lets all 8 impostors through: threshold cos 100 < 0; both genuine pairs pass.
     assert result.metrics["tar@far=1e0"] == 1
     assert result.counts["genuine"] == 2 and result.counts["impostors"] == 8
-    # Gallery: a at 0, b at 90, c at 5. Probe a at 10 is nearer to c (5) than to a (10): rank 2. Probe b: rank 1.
+    # Gallery: a at 0, b at 90, c at 5. Probe a at 10 is nearer to c (5) than to a (10): rank 2. Probe b: rank
+    # 1.
     assert result.metrics["rank1"] == 0.5 and "rank5" not in result.metrics
     np.testing.assert_allclose(result.arrays["cmc"], [0.5, 1, 1])
     assert result.thin == ["tar@far=1e0"]
@@ -50,8 +51,8 @@ def test_too_thin_a_far_is_refused_by_name_and_the_usual_ones_are_listed():
 def crowd(seed=0, people=30, images=4):
     random = np.random.default_rng(seed)
     identity = np.repeat([f"p{i}" for i in range(people)], images)
-    centres = np.repeat(random.normal(size=(people, 16)), images, axis=0)
-    return centres + random.normal(0, 0.9, centres.shape), protocol(identity)
+    centers = np.repeat(random.normal(size=(people, 16)), images, axis=0)
+    return centers + random.normal(0, 0.9, centers.shape), protocol(identity)
 
 
 def test_all_impostors_are_every_cross_person_pair():
@@ -70,7 +71,8 @@ def test_all_impostors_are_every_cross_person_pair():
         (scores[same] >= threshold - 1e-6).mean(), abs=1e-9
     )
     assert everyone.metrics["accuracy"] == listed.metrics["accuracy"]
-    # Beside them the rate over the 480 listed: 48 of them behind .1, one behind .002, which is thin and was not asked for.
+    # Next to them the rate over the 480 listed: 48 of them behind .1, one behind .002, which is thin and was
+    # not asked for.
     assert everyone.metrics["tar_listed@far=1e-1"] == listed.metrics["tar@far=1e-1"]
     assert "tar_listed@far=2e-3" not in everyone.metrics and "tar_listed@far=1e-1" not in listed.metrics
     wanted = evaluate_embeddings(
@@ -94,7 +96,7 @@ def test_intervals_and_thresholds_come_with_the_figures():
 
 def test_figures_alone_are_the_same_figures():
     embedding, pairs = crowd(2)
-    faces, request = faces_of(embedding, None), EvaluationRequest(fars=(0.1, 0.01), impostors="all")
+    faces, request = make_faces(embedding, None), EvaluationRequest(fars=(0.1, 0.01), impostors="all")
     whole = plan_measurement(pairs, request).measure(faces)
     alone = plan_measurement(pairs, request).measure(faces, metrics_only=True)
     assert alone.metrics == whole.metrics and whole.calibration and whole.intervals
@@ -124,28 +126,30 @@ def test_likelihood_listens_to_the_variance():
 
 
 def test_leaving_out_unsure_images_lowers_the_error():
-    # Every fourth image is noise and says so: confidence 1 against 10. 250 people, 4800 impostor pairs and more.
+    # Every fourth image is noise and says so: confidence 1 against 10. 250 people, 4800 impostor pairs and
+    # more.
     embedding, pairs = crowd(3, people=250)
     noise = np.arange(1000) % 4 == 3
     embedding[noise] = np.random.default_rng(0).normal(size=(250, 16))
     result = evaluate_embeddings(embedding, pairs, np.where(noise, 1.0, 0.1)[:, None])
     reject = result.reject
     assert reject["far"] == 0.01 and reject["rejected"][5] == 0.25
-    # Half of the genuine pairs have a noisy image and are nearly all missed, of the others about 47 %: 73 % in all,
-    # and 47 % once the noisy quarter is gone.
+    # Half of the genuine pairs have a noisy image and are nearly all missed, of the others about 47 %: 73 %
+    # in all, and 47 % once the noisy quarter is gone.
     assert reject["by_confidence"][5] < 0.7 * reject["by_confidence"][0]
     assert reject["at_random"][5] > 0.9 * reject["at_random"][0]
     assert reject["random_low"][5] < reject["at_random"][5] < reject["random_high"][5]
     assert reject["by_confidence"][5] < reject["random_low"][5]  # no order by chance does that
     assert not evaluate_embeddings(embedding, pairs).reject  # without confidences there is no order
-    # The same order by the norm gives the same curve; faces that are all alike in confidence have that one only.
-    faces = faces_of(embedding, None, norm=np.where(noise, 1.0, 2.0))
+    # The same order by the norm gives the same curve; faces that are all alike in confidence have that one
+    # only.
+    faces = make_faces(embedding, None, norm=np.where(noise, 1.0, 2.0))
     by_norm = plan_measurement(pairs, EvaluationRequest(replicates=0)).measure(faces).reject
     assert by_norm["by_norm"] == reject["by_confidence"] and "by_confidence" not in by_norm
     rounded = 1 + 1e-7 * np.random.default_rng(1).random((1000, 1))
     assert (
         not plan_measurement(pairs, EvaluationRequest(replicates=0))
-        .measure(faces_of(embedding, rounded))
+        .measure(make_faces(embedding, rounded))
         .reject
     )
 

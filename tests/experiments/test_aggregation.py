@@ -18,7 +18,7 @@ from experiments.reproduce.aggregation import (
     why,
 )
 from experiments.reproduce.surveillance import LOST, Face, frame_plan, write_ijbs
-from urfr_tf.evaluation.scoring import faces_of
+from urfr_tf.evaluation.scoring import make_faces
 
 
 class Colours:
@@ -93,7 +93,7 @@ def test_bound_order_and_likeness_by_hand():
     embedding = np.stack([np.cos(degrees), np.sin(degrees)], axis=1)
     variance = 1 / np.array([[8], [8], [2], [2], [4], [1]])
     lost, clean = np.array([0, 0, 1, 1, 0, 0], bool), np.array([1, 1, 0, 0, 0, 0], bool)
-    frames = Frames(None, faces_of(embedding, variance), np.array([*"aaabab"]), lost, clean)
+    frames = Frames(None, make_faces(embedding, variance), np.array([*"aaabab"]), lost, clean)
     assert alike(frames) == ["1.00", "0.00"]
     first, second = why(frames)
     assert "8.0 of enrolled images, 2.5 of kept frames, 2.0 of lost ones" in first

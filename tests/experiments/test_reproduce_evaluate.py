@@ -11,7 +11,7 @@ from experiments.reproduce.captions import accepted
 from experiments.reproduce.evaluate import exported, main
 from experiments.reproduce.plan import score_name
 from urfr_tf.cli import main as command_line
-from urfr_tf.evaluation.scoring import faces_of
+from urfr_tf.evaluation.scoring import make_faces
 from urfr_tf.runs.load_model import load_model
 
 
@@ -19,7 +19,7 @@ def test_accepted_shares_by_hand():
     # Person 0 at 0 and 60 degrees, person 1 at 90 and 90 degrees. Cosines: genuine 0.5 and 1; impostors
     # 0 twice (0 against 90) and cos 30 = 0.87 twice. At 0.6: one of two genuine, two of four impostors.
     angles = np.deg2rad([0, 60, 90, 90])
-    faces = faces_of(np.stack([np.cos(angles), np.sin(angles)], axis=1), None)
+    faces = make_faces(np.stack([np.cos(angles), np.sin(angles)], axis=1), None)
     rates = accepted(faces, np.array(["a", "a", "b", "b"]), "cosine", 0.6)
     assert rates == {"tar": (0.5, 2), "far": (0.5, 4)}
 

@@ -9,7 +9,7 @@ import pytest
 
 @dataclasses.dataclass
 class PixelModel:
-    """Embeds the mean colours of a 4 x 4 grid: D = 48 in K = 4 groups; bright images are confident."""
+    """Embeds the mean colors of a 4 x 4 grid: D = 48 in K = 4 groups; bright images are confident."""
 
     input_size: int = 32
     aligned_size: int = 40
@@ -61,7 +61,7 @@ def crowd(tmp_path_factory):
 @pytest.fixture
 def placed():
     """Puts a protocol's images into the plane: key of the image -> angle in degrees, None: not found."""
-    from urfr_tf.evaluation.scoring import faces_of
+    from urfr_tf.evaluation.scoring import make_faces
 
     def faces(protocol, degrees, variance=None):
         keys = [item.key for item in protocol.images.stream()]
@@ -69,6 +69,6 @@ def placed():
         radians = np.radians([0 if angle is None else angle for angle in angles])
         variances = None if variance is None else np.array([[variance.get(key, 0.1)] for key in keys])
         embedding = np.stack([np.cos(radians), np.sin(radians)], axis=1)
-        return faces_of(embedding, variances, np.array([angle is not None for angle in angles]))
+        return make_faces(embedding, variances, np.array([angle is not None for angle in angles]))
 
     return faces

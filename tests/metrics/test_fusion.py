@@ -68,7 +68,7 @@ def test_against_float64_in_any_block_and_order(rule, block, monkeypatch):
 def test_growing_template_equals_fusion_in_every_order(rule):
     rng = np.random.default_rng(1)
     x, v = images(rng, 30)
-    at_once = [part[0] for part in fuse(x, v, np.zeros(30, int), rule)]
+    at_once = [array[0] for array in fuse(x, v, np.zeros(30, int), rule)]
     for _ in range(5):
         order = rng.permutation(30)
         growing = Template(4, 6, rule)
@@ -92,7 +92,7 @@ def test_one_image_is_its_own_template():
 
 def test_average_by_hand_in_blocks(monkeypatch):
     monkeypatch.setattr(fusion, "_BLOCK", 4)
-    # Groups 1 and 4: ((0, 0) + (2, 4)) / 2 and (1, 1) alone; nothing is renormalised.
+    # Groups 1 and 4: ((0, 0) + (2, 4)) / 2 and (1, 1) alone; nothing is renormalized.
     means = average([[0.0, 0.0], [1.0, 1.0], [2.0, 4.0]], [1, 4, 1])
     np.testing.assert_allclose(means, [[1, 2], [1, 1]])
     with pytest.raises(UrfrError, match="group for each of 3 rows"):

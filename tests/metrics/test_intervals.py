@@ -46,14 +46,14 @@ def test_interval_holds_the_figure_and_widens_with_the_level():
 def test_several_fars_share_the_replicates_and_change_no_interval():
     scores, same, a, b = people(np.random.default_rng(5), 12, 3)
     fars = [0.2, 0.05, 0.01]
-    together = tar_intervals(ScoredPairs(scores, same), a, b, fars, replicates=50, thin=True)
+    at_once = tar_intervals(ScoredPairs(scores, same), a, b, fars, replicates=50, thin=True)
     alone = [tar_interval(scores, same, a, b, far, replicates=50, thin=True) for far in fars]
-    assert together == alone and len(set(together)) > 1
+    assert at_once == alone and len(set(at_once)) > 1
     assert tar_intervals(ScoredPairs(scores, same), a, b, []) == []
 
 
 def test_identities_that_differ_make_it_wider_than_pairs_would():
-    # The genuine pairs' own binomial spread would be sqrt(tar (1 - tar) / n); people vary more.
+    # The binomial spread of the genuine pairs alone would be sqrt(tar (1 - tar) / n); people vary more.
     scores, same, a, b = people(np.random.default_rng(2))
     interval = tar_interval(scores, same, a, b, 0.01, replicates=300)
     tar = tar_at_far(scores, same, 0.01)

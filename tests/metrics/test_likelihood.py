@@ -16,7 +16,7 @@ from urfr_tf.metrics import (
 
 @pytest.fixture(params=["as installed", "tensorflow"])
 def engine(request, monkeypatch):
-    """With the compiled kernel where it was built, and without it; test_likelihood_kernel.py builds its own."""
+    """With the compiled kernel where it was built, and without; test_likelihood_kernel.py builds another."""
     if request.param == "tensorflow":
         monkeypatch.setattr(likelihood_kernel, "load_kernel", lambda: None)
 

@@ -49,10 +49,11 @@ def oracle(a, va, b, vb):
 
 def scores(kernel, a, va, b, vb, memory=1 << 20):
     scale, runs = likelihood.product_runs(va, vb)
-    return likelihood_kernel.all_pairs(kernel, a, va, b, vb, scale, runs, memory)
+    return likelihood_kernel.score_all_pairs(kernel, a, va, b, vb, scale, runs, memory)
 
 
-# Neither rows nor columns fill a tile of 6 x 64; one row, one column, one group, an odd width; more than one block.
+# Neither rows nor columns fill a tile of 6 x 64; one row, one column, one group, an odd width; more than one
+# block.
 @pytest.mark.parametrize("rows, columns, groups, width", [(1, 1, 1, 1), (7, 65, 16, 32), (200, 131, 3, 5)])
 @pytest.mark.parametrize("low, high", [(-2.4, -1.0), (-3.5, 6.0), (15, 25)], ids=["usual", "mixed", "large"])
 def test_equals_the_formula(kernel, rows, columns, groups, width, low, high):
@@ -88,19 +89,21 @@ def test_the_same_bits_whatever_the_memory_and_the_threads(kernel, monkeypatch):
         np.testing.assert_array_equal(scores(kernel, a, va, b, vb, memory), whole)
     # Nor does it matter which other rows and columns are asked for, where the scale is the same.
     scale, runs = likelihood.product_runs(va, vb)
-    part = likelihood_kernel.all_pairs(kernel, a[100:200], va[100:200], b[:50], vb[:50], scale, runs, 1 << 20)
-    np.testing.assert_array_equal(part, whole[100:200, :50])
+    block = likelihood_kernel.score_all_pairs(
+        kernel, a[100:200], va[100:200], b[:50], vb[:50], scale, runs, 1 << 20
+    )
+    np.testing.assert_array_equal(block, whole[100:200, :50])
 
 
 def test_the_score_uses_it_and_does_without(built, monkeypatch):
     rng = np.random.default_rng(3)
     a, va = made_up(rng, 30, 4, 8, -2, 0)
-    found = {}
+    scored = {}
     for name, library in (("kernel", built), ("tensorflow", None)):
         monkeypatch.setattr(likelihood_kernel, "load_kernel", lambda library=library: library)
-        found[name] = likelihood_score(a, va, a, va, all_pairs=True)
-    np.testing.assert_array_equal(found["kernel"], scores(built, a, va, a, va))
-    np.testing.assert_allclose(found["tensorflow"], found["kernel"], rtol=1e-5, atol=1e-4)
+        scored[name] = likelihood_score(a, va, a, va, all_pairs=True)
+    np.testing.assert_array_equal(scored["kernel"], scores(built, a, va, a, va))
+    np.testing.assert_allclose(scored["tensorflow"], scored["kernel"], rtol=1e-5, atol=1e-4)
 
 
 def test_a_file_that_is_no_library_counts_as_none(tmp_path):
@@ -110,7 +113,7 @@ def test_a_file_that_is_no_library_counts_as_none(tmp_path):
 
 @pytest.mark.slow
 def test_an_installation_without_a_compiler_succeeds(tmp_path):
-    """`setup.py build_ext` with a compiler that does not exist warns and ends with 0; with one, the file is there."""
+    """`setup.py build_ext` without a compiler warns and ends with 0; with one, the file is there."""
     root = ROOT
     command = [sys.executable, "setup.py", "build_ext"]
     for compiler, libraries in (("/nowhere/cc", 0), (COMPILER, 1)):

@@ -53,7 +53,8 @@ def test_figures_by_hand(tree, placed):
     # Split 2: genuine cos 90 = 0; impostor cos 20 = .940: 0 of 1. Mean 1/2, s = sqrt(1/2), s / sqrt 2 = 1/2.
     assert result.metrics["tar@far=1e0"] == 0.5
     np.testing.assert_allclose(result.metrics["tar@far=1e0_stderr"], 0.5)
-    # Split 1: B at 70 is nearer to 90, A at 40 to 0: 2 of 2; the stranger does not count. Split 2: B at 20: 0 of 1.
+    # Split 1: B at 70 is nearer to 90, A at 40 to 0: 2 of 2; the stranger does not count. Split 2: B at 20: 0
+    # of 1.
     assert result.metrics["rank1"] == 0.5
     # FPIR needs strangers: split 2 has none, so it is not given for half of the splits.
     assert "tpir@fpir=0.1" not in result.metrics

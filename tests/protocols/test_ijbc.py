@@ -13,7 +13,7 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.evaluation.measurement import plan_measurement
 from urfr_tf.evaluation.pooling import pool_templates
 from urfr_tf.evaluation.request import EvaluationRequest
-from urfr_tf.evaluation.scoring import faces_of
+from urfr_tf.evaluation.scoring import make_faces
 from urfr_tf.protocols.protocol import Identification, Images, Split, Templates, Verification
 from urfr_tf.protocols.table import open_protocol
 
@@ -76,8 +76,8 @@ def test_figures_by_hand(protocol, placed):
     request = EvaluationRequest(fars=(0.5, 0.25), thin_far=True, replicates=0)
     result = plan_measurement(protocol, request).measure(faces)
     # Genuine: cos 35.12 = .818, cos 30 = .866, cos 50 = .643, -inf. Impostors: (1, 12) cos 60 = .5, (2, 11)
-    # cos 54.88 = .575, (3, 14) -inf, (4, 13) cos 40 = .766. FAR 1/2: the 2nd largest, .575: 3 of 4. FAR 1/4: .766:
-    # 2 of 4.
+    # cos 54.88 = .575, (3, 14) -inf, (4, 13) cos 40 = .766. FAR 1/2: the 2nd largest, .575: 3 of 4. FAR 1/4:
+    # .766: 2 of 4.
     assert result.metrics["tar@far=5e-1"] == 0.75 and result.metrics["tar@far=2.5e-1"] == 0.5
     assert result.counts["genuine"] == 4 and result.counts["impostors"] == 4
     assert result.counts["templates"] == 8 and result.counts["templates_not_found"] == 1
@@ -247,12 +247,12 @@ def test_templates_have_thresholds_and_reject_curves():
     """300 people with a template in the gallery and one probe; each fourth probe is noise, and says so."""
     random = np.random.default_rng(0)
     noise = np.arange(300) % 4 == 3
-    centres = random.normal(size=(300, 16))
+    centers = random.normal(size=(300, 16))
     probes = np.where(
-        noise[:, None], random.normal(size=(300, 16)), centres + random.normal(0, 0.3, (300, 16))
+        noise[:, None], random.normal(size=(300, 16)), centers + random.normal(0, 0.3, (300, 16))
     )
     variance = np.concatenate([np.full(300, 0.1), np.where(noise, 1.0, 0.1)])[:, None]
-    faces = faces_of(np.concatenate([centres, probes]), variance)
+    faces = make_faces(np.concatenate([centers, probes]), variance)
     mates, rows = np.arange(300), np.arange(600)
     first, second = np.concatenate([np.stack([mates, mates + 300]), random.integers(0, 600, (2, 20000))], 1)
     subject = np.concatenate([mates, mates]).astype(str)

@@ -75,8 +75,8 @@ def test_figures_by_hand(tree, placed):
     assert result.metrics["s2s/rank1"] == 0.75
     # Booking: 1 at 20 exactly; nothing else changes.
     assert result.metrics["s2b/rank1"] == 0.75
-    # Video: the gallery's 1 is at 120 and 2 at 80. Probe 1 at 20: 2 is 60 away, 1 is 100, 4 (300) is 80: rank 3.
-    # Probe 2 at 85: 5 away: first. Probe 3 at 200: 190: first. 4: last.
+    # Video: the gallery's 1 is at 120 and 2 at 80. Probe 1 at 20: 2 is 60 away, 1 is 100, 4 (300) is 80: rank
+    # 3. Probe 2 at 85: 5 away: first. Probe 3 at 200: 190: first. 4: last.
     assert result.metrics["s2v/rank1"] == 0.5
     np.testing.assert_allclose(result.arrays["s2v/cmc"], [0.5, 0.5, 0.75, 1])
     # Single, open set. G1: strangers 3 (200: best cos 110 = -.342) and 4 (-inf): just above; 1 and 2 pass: 1.

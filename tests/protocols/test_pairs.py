@@ -12,13 +12,13 @@ from urfr_tf.protocols.protocol import Images, connect
 NO_IMAGES = Images(0, lambda: iter(()))
 
 
-def made(counts, seed=0):
+def make_pairs(counts, seed=0):
     return generate_pairs(NO_IMAGES, np.repeat([f"p{i}" for i in range(len(counts))], counts), seed)
 
 
 def test_few_people_by_hand():
     # 3 people of 2, 3 and 1 images: 1 + 3 genuine pairs, 6 x 5 / 2 - 4 = 11 impostor pairs.
-    pairs = made([2, 3, 1])
+    pairs = make_pairs([2, 3, 1])
     assert pairs.same.sum() == 4 and (~pairs.same).sum() == 11
     assert (pairs.same == (pairs.identity[pairs.first] == pairs.identity[pairs.second])).all()
     assert (pairs.first < pairs.second).all()
@@ -31,7 +31,7 @@ def test_few_people_by_hand():
 
 
 def test_folds_of_many_people_share_nobody():
-    pairs = made([4] * 40)
+    pairs = make_pairs([4] * 40)
     people_of = [
         {*pairs.identity[pairs.first[pairs.fold == f]], *pairs.identity[pairs.second[pairs.fold == f]]}
         for f in range(10)
@@ -47,7 +47,11 @@ def test_folds_of_many_people_share_nobody():
 def test_samples_are_seeded_and_right(monkeypatch):
     monkeypatch.setattr(module, "MOST_GENUINE", 50)
     monkeypatch.setattr(module, "MOST_IMPOSTOR", 200)
-    first, again, other = made([3, 9, 5] * 10), made([3, 9, 5] * 10), made([3, 9, 5] * 10, seed=1)
+    first, again, other = (
+        make_pairs([3, 9, 5] * 10),
+        make_pairs([3, 9, 5] * 10),
+        make_pairs([3, 9, 5] * 10, seed=1),
+    )
     assert first.same.sum() == 50 and 150 < (~first.same).sum() <= 200
     assert (first.same == (first.identity[first.first] == first.identity[first.second])).all()
     assert len({*zip(first.first, first.second, strict=True)}) == len(first.first)
@@ -57,9 +61,9 @@ def test_samples_are_seeded_and_right(monkeypatch):
 
 def test_every_genuine_pair_number_is_a_pair(monkeypatch):
     # Drawing as many as there are, by number, gives the same pairs as listing them.
-    everything = made([2, 4, 3])
+    everything = make_pairs([2, 4, 3])
     monkeypatch.setattr(module, "MOST_GENUINE", 9)  # 1 + 6 + 3 = 10 pairs: one is left out
-    sample = made([2, 4, 3])
+    sample = make_pairs([2, 4, 3])
     listed = {*zip(everything.first[everything.same], everything.second[everything.same], strict=True)}
     drawn = {
         tuple(sorted(p)) for p in zip(sample.first[sample.same], sample.second[sample.same], strict=True)
@@ -70,7 +74,7 @@ def test_every_genuine_pair_number_is_a_pair(monkeypatch):
 def test_nobody_gives_more_genuine_pairs_than_the_limit():
     # 30 images would give 435 pairs, 11 images 55; 2 and 3 images give all of theirs: 50 + 50 + 1 + 3.
     counts = [30, 11, 2, 3]
-    pairs = made(counts)
+    pairs = make_pairs(counts)
     genuine = pairs.same
     whose = pairs.identity[pairs.first[genuine]]
     assert [int((whose == f"p{i}").sum()) for i in range(4)] == [50, 50, 1, 3]
@@ -88,7 +92,7 @@ def test_nobody_gives_more_genuine_pairs_than_the_limit():
 @pytest.mark.parametrize("counts, what", [([5], "one person"), ([1, 1, 1], "one image of each person")])
 def test_no_pairs_is_a_sentence(counts, what):
     with pytest.raises(UrfrError, match=f"but there is {what}"):
-        made(counts)
+        make_pairs(counts)
 
 
 def test_folder_and_shards_give_the_same_people(people, shards):

@@ -49,7 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--far",
         nargs="+",
-        type=_rate,
+        type=_parse_rate,
         default=[],
         metavar="F",
         help="report TAR at these FARs and store the threshold of the smallest "
@@ -62,7 +62,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--align",
         choices=["mtcnn", "points", "none"],
-        help="mtcnn: find the face; points: the set's own five; none: centered square (default: as the model's)",
+        help="mtcnn: find the face; points: the five of the set; none: centered square "
+        "(default: as the model's)",
     )
     parser.add_argument("--on-missing", default="skip", choices=["skip", "centre"], help="no face found")
     parser.add_argument(
@@ -103,7 +104,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help=f"genuine pairs of a person at most, where pairs are generated; 0: all ({PER_PERSON})",
     )
     parser.add_argument(
-        "--cache", metavar="DIR", help="where embeddings are kept (default: OUT's .embeddings)"
+        "--cache", metavar="DIR", help="where embeddings are stored (default: OUT's .embeddings)"
     )
     parser.add_argument("--out", required=True, metavar="DIR")
     parser.add_argument("--json", action="store_true", help="print metrics.json instead of a table")
@@ -238,7 +239,7 @@ def _file_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-").lower() or "model"
 
 
-def _rate(text: str) -> float:
+def _parse_rate(text: str) -> float:
     try:
         value = float(text)
     except ValueError:

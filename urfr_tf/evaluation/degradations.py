@@ -1,7 +1,7 @@
 """Degraded probes: each variation at a strength, for robustness curves (the paper's synthetic sets).
 
-Besides the variations that training augments with there are some that it never sees: what they do to accuracy tells
-whether a representation is universal, or only used to its augmentations.
+Besides the variations that training augments with there are some that it never sees. What they do to accuracy
+tells whether a representation is universal, or only used to its augmentations.
 """
 
 import functools
@@ -35,8 +35,9 @@ UNSEEN: dict[str, tuple[float, ...]] = {
     "noise": (10, 20, 40, 60),
     "thumbnail": (64, 48, 32, 24, 16),
 }
-"""In no training: exponent of a pixel's value; quality of the JPEG; standard deviation in grey levels; pixels that a side is
-shrunk to, by area and back by cubic interpolation, where `resolution` is bilinear both ways as augmentation is."""
+"""In no training: exponent of a pixel's value; quality of the JPEG; standard deviation in gray levels; pixels
+that a side is shrunk to, by area and back by cubic interpolation, where `resolution` is bilinear both ways as
+augmentation is."""
 
 _LIMITS = {
     "blur": (3, 31),

@@ -14,18 +14,18 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.evaluation.fars import plan_fars
 from urfr_tf.evaluation.request import ALL, EvaluationRequest
 from urfr_tf.evaluation.results import Result, rate_name
-from urfr_tf.evaluation.scoring import Faces, check_image_score, cross_scores
+from urfr_tf.evaluation.scoring import Faces, check_image_score, score_matrix
 from urfr_tf.metrics.arrays import Float32s, Ints, Names
 from urfr_tf.metrics.rates import Rate, impostors_behind
 from urfr_tf.protocols.protocol import Distractors
 
 FARS = (1e-4, 1e-5, 1e-6)
-_MOST_KEPT = 50_000_000  # impostor scores kept to find a threshold among
+_MOST_SCORES = 50_000_000  # impostor scores held to find a threshold among
 _SCORES_AT_ONCE = 1 << 25
 
 
 class _Searches(NamedTuple):
-    """Ranks of the searches int [S], scores of the genuine pairs, and the largest impostor scores, falling."""
+    """Ranks of the searches int [S], scores of genuine pairs, and the largest impostor scores, falling."""
 
     ranks: Ints
     genuine: Float32s
@@ -33,7 +33,7 @@ class _Searches(NamedTuple):
 
 
 class DistractorsMeasurement:
-    """rank1, rank10 and TAR of labelled probes among distractors.
+    """rank1, rank10 and TAR of labeled probes among distractors.
 
     TAR is reported at the requested FARs, or at 1e-4, 1e-5 and 1e-6 as far as they are supported. Ties count
     against the probe. Degraded probes search in clean mates and distractors.
@@ -57,7 +57,7 @@ class DistractorsMeasurement:
         plan = plan_fars(request, self._impostors, FARS)
         self._refused = plan.refused
         behind = {far: impostors_behind(self._impostors, far, request.thin_far) for far in plan.fars}
-        self._behind = {far: number for far, number in behind.items() if number <= _MOST_KEPT}
+        self._behind = {far: number for far, number in behind.items() if number <= _MOST_SCORES}
         for far in request.fars:
             if far not in self._behind:
                 raise UrfrError(
@@ -113,12 +113,12 @@ class DistractorsMeasurement:
         mates = _list_mates(self.protocol.identity)
         for start in range(0, count, step):
             rows = np.arange(start, min(start + step, count))
-            against = cross_scores(searching.take(rows), distractors, score)
+            against = score_matrix(searching.take(rows), distractors, score)
             largest = keep_largest(largest, against, most)
             for row, scores in zip(rows, against, strict=True):
                 others = next(mates)
                 if len(others):
-                    mated = cross_scores(searching.take(np.array([row])), enrolled.take(others), score)[0]
+                    mated = score_matrix(searching.take(np.array([row])), enrolled.take(others), score)[0]
                     rising = np.sort(scores)
                     ranks.append(1 + len(rising) - np.searchsorted(rising, mated, side="left"))
                     genuine.append(mated if ordered else mated[others > row])
@@ -136,7 +136,7 @@ def _list_mates(identity: Names) -> Iterator[Ints]:
 
 
 def keep_largest(largest: Float32s, block: Float32s, count: int) -> Float32s:
-    """The `count` largest of those kept so far and of a block of scores."""
+    """The `count` largest of those so far and of a block of scores."""
     new = block.reshape(-1) if len(largest) < count else block[block > largest.min()]
     scores: Float32s = np.concatenate([largest, new])
     if len(scores) <= count:

@@ -1,7 +1,7 @@
-"""The images of a protocol -> embeddings, in pieces that are kept, so that nothing is embedded twice.
+"""The images of a protocol -> embeddings, in pieces that are stored, so that nothing is embedded twice.
 
-A piece is 512 images. Its file is named by a hash of the model, of how crops are made and of the images'
-bytes: another score, another protocol over the same images, or an interrupted run finds it again.
+A piece is 512 images. Its file is named by a hash of the model, of the settings of the crops and of the bytes
+of the images. Another score, another protocol over the same images, or a run after an interruption reuses it.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from urfr_tf.data.preparation.crops import Crop, crop_groups
 from urfr_tf.data.sources.item import Item, read_item
 from urfr_tf.errors import UrfrError
 from urfr_tf.evaluation.degradations import Degradation
-from urfr_tf.evaluation.scoring import Faces, faces_of
+from urfr_tf.evaluation.scoring import Faces, make_faces
 from urfr_tf.files import replacing
 from urfr_tf.metrics.arrays import Array, Float32s, Ints, Names
 from urfr_tf.protocols.protocol import Images
@@ -66,7 +66,8 @@ class Pixels:
 
     Attributes:
         rows: int64 [G], the images that were not refused.
-        images: uint8 [G, S, S, 3], RGB. points: float32 [G, 10], five points in pixels; -1 where they are unknown.
+        images: uint8 [G, S, S, 3], RGB.
+        points: float32 [G, 10], five points in pixels; -1 where they are unknown.
         refused: str [P], the reason for each image of the piece; empty for those in `rows`.
     """
 
@@ -106,13 +107,13 @@ def embed_images(
         cache: folder of pieces; None keeps nothing.
         degradation: applied to the crops before they are embedded.
         on_progress: called with the number of images that a piece added.
-        prepared: keeps what is embedded, by the place of each piece, for the next degradation of the same images.
+        prepared: collects the pixels of each piece, by its place, for the next degradation.
 
     Returns:
         The faces, found False where an image was refused, and how many were refused by reason.
 
     Raises:
-        UrfrError: none of the images could be embedded, or another number of images came than was said.
+        UrfrError: none of the images could be embedded, or more or fewer images came than the protocol has.
     """
     embedding = np.zeros([images.count, model.dim], np.float32)
     variance = np.ones([images.count, model.groups], np.float32)
@@ -152,7 +153,7 @@ def embed_images(
         example = f" (for instance {refusals[0]})" if len(refusals) else ""
         raise UrfrError(f"none of the {images.count} images could be embedded{example}")
     reasons = Counter(str(refusal).partition(":")[0] for refusal in refusals[~found])
-    return faces_of(embedding, variance, found, norm), dict(reasons)
+    return make_faces(embedding, variance, found, norm), dict(reasons)
 
 
 def _cut(stream: Iterator[Item]) -> Iterator[list[Item]]:

@@ -1,4 +1,4 @@
-"""A protocol and a request, checked against each other once: what is asked for the figures of embedded images."""
+"""A protocol and a request, checked against each other once; it then measures embedded images."""
 
 from typing import Protocol
 

@@ -20,9 +20,9 @@ _ROUNDING = 1e-5  # a fixed confidence differs by so much between batches
 def image_qualities(faces: Faces) -> dict[str, Float64s]:
     """What images can be ordered by, float64 [N] each; 0 where nothing was found.
 
-    `by_confidence`: the mean of 1 / variance over the groups. `by_norm`: the length of the embedding before it
-    is normalised, as in MagFace (Meng et al., CVPR 2021), where the model gives it. One that is the same for all
-    images, but for rounding, orders nothing and is left out.
+    `by_confidence`: the mean of 1 / variance over the groups. `by_norm`: the length of the embedding before
+    it is normalized, as in MagFace (Meng et al., CVPR 2021), where the model gives it. A quality that is the
+    same for all images, but for rounding, orders nothing and is left out.
     """
     found = faces.found
     confidence = (1.0 / faces.variance.astype(np.float64)).mean(axis=1)
@@ -61,7 +61,7 @@ def missed_pairs(pairs: ScoredPairs) -> Bools | None:
 
 
 def reject_curves(wrong: Bools, items: list[Ints], quality: dict[str, Float64s], far: float | None) -> Curve:
-    """Errors against the share of items that are left out, those of lowest quality first; nothing without one.
+    """Errors against the share of items that are left out, those of lowest quality first.
 
     Args:
         wrong: bool [N], as in `errors_left`.
@@ -71,7 +71,8 @@ def reject_curves(wrong: Bools, items: list[Ints], quality: dict[str, Float64s],
 
     Returns:
         {"far", "rejected": [R], the qualities' names and "at_random" (the mean of 100 random orders of the
-        items), "random_low" and "random_high" (95 % of the orders lie between): [R]}; None where no decision is left.
+        items), "random_low" and "random_high" (95 % of the orders lie between): [R]}; None where no decision
+        is left. Empty without a quality or without a decision.
     """
     if not quality or not len(wrong):
         return {}

@@ -21,7 +21,7 @@ class Faces(NamedTuple):
     embedding: float32 [N, K, d], groups of norm 1 (of any norm for `cosine`); anything where not found.
     variance: float32 [N, K].
     found: bool [N], False where there is no embedding: no face, an unreadable file.
-    norm: float32 [N], the embedding's length before it was normalised; NaN where the model does not give it.
+    norm: float32 [N], the embedding's length before it was normalized; NaN where the model does not give it.
     """
 
     embedding: Float32s
@@ -43,7 +43,7 @@ class Faces(NamedTuple):
         )
 
 
-def faces_of(
+def make_faces(
     embedding: ArrayLike,
     variance: ArrayLike | None,
     found: ArrayLike | None = None,
@@ -113,12 +113,12 @@ def check_image_score(score: str) -> None:
     """Raises UrfrError for a score that differs from another one in templates only."""
     if score == WEIGHTED:
         raise UrfrError(
-            f"expected the score {COSINE} or {LIKELIHOOD} where single images are compared, but got {WEIGHTED}, "
-            f"which is {COSINE} for them: it is for templates of several images"
+            f"expected the score {COSINE} or {LIKELIHOOD} where single images are compared, but got "
+            f"{WEIGHTED}, which is {COSINE} for them: it is for templates of several images"
         )
 
 
-def pair_scores(faces: Faces, first: Ints, second: Ints, score: str, probes: Faces | None = None) -> Float32s:
+def score_pairs(faces: Faces, first: Ints, second: Ints, score: str, probes: Faces | None = None) -> Float32s:
     """Scores of listed pairs, float32 [P]; `second` are rows of `probes`, where those differ from `faces`."""
     check_score(score)
     if probes is not None:
@@ -133,7 +133,7 @@ def pair_scores(faces: Faces, first: Ints, second: Ints, score: str, probes: Fac
     return scores
 
 
-def cross_scores(probes: Faces, gallery: Faces, score: str) -> Float32s:
+def score_matrix(probes: Faces, gallery: Faces, score: str) -> Float32s:
     """Every probe against every entry of the gallery, float32 [P, G]."""
     check_score(score)
     if score == LIKELIHOOD:

@@ -1,4 +1,4 @@
-"""Figures of templates: pairs of templates and searches in galleries, averaged over the splits of a protocol."""
+"""Figures of templates: pairs of templates and searches in galleries, averaged over the splits."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from urfr_tf.evaluation.reject_curves import (
 )
 from urfr_tf.evaluation.request import ALL, EvaluationRequest
 from urfr_tf.evaluation.results import Result, average_splits
-from urfr_tf.evaluation.scoring import Faces, cross_scores, pair_scores
+from urfr_tf.evaluation.scoring import Faces, score_matrix, score_pairs
 from urfr_tf.metrics.arrays import Float64s, Ints, Names
 from urfr_tf.metrics.calibration import HalvedPairs, assign_halves
 from urfr_tf.metrics.scored_pairs import ScoredPairs
@@ -68,8 +68,8 @@ class TemplatesMeasurement:
         people = len(np.unique(self._names[gallery]))
         if people < 2:
             raise UrfrError(
-                f"expected a gallery of at least two people in {self.protocol.name}, but one of its galleries has "
-                f"{people}: every probe would be found"
+                f"expected a gallery of at least two people in {self.protocol.name}, but one of its "
+                f"galleries has {people}: every probe would be found"
             )
 
     def measure(self, faces: Faces, probes: Faces | None = None, *, metrics_only: bool = False) -> Result:
@@ -117,7 +117,7 @@ class TemplatesMeasurement:
         self, result: Result, task: Verification, fars: FarPlan, pooled: _Pooled, metrics_only: bool
     ) -> None:
         probes = None if pooled.probes is pooled.gallery else pooled.probes
-        scores = pair_scores(pooled.gallery, task.first, task.second, self.request.score, probes)
+        scores = score_pairs(pooled.gallery, task.first, task.second, self.request.score, probes)
         pairs = ScoredPairs(scores, task.same)
         result.counts.update(genuine=len(pairs.genuine), impostors=len(pairs.impostors))
         put_rates(result, pairs, fars, self.request.thin_far)
@@ -175,12 +175,12 @@ class TemplatesMeasurement:
         step = max(1, _SCORES_AT_ONCE // len(gallery))
         for start in range(0, len(probes), step):
             rows = probes[start : start + step]
-            scores = cross_scores(pooled.probes.take(rows), entries, self.request.score)
+            scores = score_matrix(pooled.probes.take(rows), entries, self.request.score)
             blocks.append(search(scores, self._names[rows], self._names[gallery], precision))
         return join_searches(blocks)
 
 
 def name_distractors(subject: Names) -> Names:
-    """Names each template's person, str [T]: a distractor is nobody's mate, and no other distractor's either."""
+    """Names the person of each template, str [T], and every distractor differently: it is nobody's mate."""
     people = np.where(subject == "", "", np.char.add("+", subject))
     return np.where(people == "", np.char.add("-", np.arange(len(people)).astype(str)), people)

@@ -10,7 +10,7 @@ from urfr_tf.evaluation.fars import plan_fars, put_intervals, put_rates, put_thr
 from urfr_tf.evaluation.reject_curves import FAR, image_qualities, missed_pairs, reject_curves
 from urfr_tf.evaluation.request import ALL, LISTED, EvaluationRequest
 from urfr_tf.evaluation.results import Result, join_lists, rate_name
-from urfr_tf.evaluation.scoring import Faces, check_image_score, cross_scores, pair_scores
+from urfr_tf.evaluation.scoring import Faces, check_image_score, score_matrix, score_pairs
 from urfr_tf.metrics import ten_fold_accuracy
 from urfr_tf.metrics.arrays import Float32s, Ints
 from urfr_tf.metrics.calibration import HalvedPairs, assign_halves
@@ -25,7 +25,7 @@ RANKS = (1, 5, 10)
 
 
 def count_impostors(pairs: Pairs, impostors: str) -> int:
-    """Counts the impostor pairs that a TAR rests on: the listed ones, or all cross-person pairs of the images.
+    """Counts the impostor pairs that a TAR rests on: the listed ones, or all cross-person pairs of images.
 
     Raises:
         UrfrError: all are requested, and there are more than 100 million or the identities are not known.
@@ -87,7 +87,7 @@ class PairsMeasurement:
         """
         pairs, result = self.pairs, Result()
         seen = faces if probes is None else probes
-        scores = pair_scores(faces, pairs.first, pairs.second, self.request.score, probes).astype(np.float64)
+        scores = score_pairs(faces, pairs.first, pairs.second, self.request.score, probes).astype(np.float64)
         folds = ten_fold_accuracy(scores[pairs.counted], pairs.same[pairs.counted], pairs.fold[pairs.counted])
         result.metrics.update(accuracy=folds.accuracy, accuracy_stderr=folds.stderr)
         result.counts = {
@@ -137,7 +137,7 @@ class PairsMeasurement:
         put_thresholds(result, HalvedPairs(rated.scored, half), self.fars)
 
     def _put_listed_rates(self, result: Result, listed: ScoredPairs) -> None:
-        """Next to the rates over all cross-person pairs those over the listed ones, where these support the FAR."""
+        """Puts the rates over the listed pairs next to those over all, where they support the FAR."""
         thin_far = self.request.thin_far
         for far in self.request.fars:
             behind = round(len(listed.impostors) * far)
@@ -156,7 +156,7 @@ class PairsMeasurement:
         blocks = []
         for start in range(0, len(others), _PROBES):
             rows = others[start : start + _PROBES]
-            scores = cross_scores(seen.take(rows), enrolled, self.request.score)
+            scores = score_matrix(seen.take(rows), enrolled, self.request.score)
             blocks.append(search(scores, identity[rows], identity[gallery]))
         curve = match_curve(join_searches(blocks))
         result.metrics.update({f"rank{rank}": float(curve[rank - 1]) for rank in RANKS if rank <= len(curve)})
@@ -215,7 +215,7 @@ def score_all_impostors(
     for start in range(0, len(people), _PROBES):
         rows = everybody[start : start + _PROBES]
         rest = everybody[start:]
-        block = cross_scores(faces.take(rows), seen.take(rest), score)
+        block = score_matrix(faces.take(rows), seen.take(rest), score)
         i, j = np.nonzero((rows[:, np.newaxis] < rest) & (people[rows][:, np.newaxis] != people[rest]))
         blocks.append((block[i, j], rows[i].astype(np.int32), rest[j].astype(np.int32)))
     scores, first, second = (np.concatenate(columns) for columns in zip(*blocks, strict=True))

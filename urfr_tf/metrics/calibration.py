@@ -54,7 +54,7 @@ def assign_halves(
 
 
 def _number(names: Labels) -> Ints:
-    """The place of each name in the sorted different ones, int [N]; small whole numbers are not sorted for it."""
+    """The place of each name in the sorted different ones, int [N]; small whole numbers are only counted."""
     most = 1 << 24
     if names.dtype.kind not in "iu" or not len(names) or names.min() < 0 or names.max() >= most:
         return np.unique(names, return_inverse=True)[1]

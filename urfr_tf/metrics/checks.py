@@ -1,4 +1,4 @@
-"""What every metric requires of its arrays, said in a sentence where it does not hold."""
+"""What every metric requires of its arrays, and the sentences where it does not hold."""
 
 from typing import TypeVar
 

@@ -10,7 +10,7 @@ from urfr_tf.metrics.arrays import Float32s
 from urfr_tf.metrics.checks import check_floats, check_rows
 from urfr_tf.system.cores import count_cores
 
-_PAIRS = 2048  # listed pairs worked on together: their embeddings stay in the cache
+_PAIRS = 2048  # listed pairs scored at a time: their embeddings stay in the cache
 
 
 def normalize_rows(embedding: ArrayLike, name: str = "embedding") -> Float32s:

@@ -21,7 +21,7 @@ class FoldAccuracy(NamedTuple):
 def best_threshold(scores: Float64s, same: Bools) -> float:
     """The threshold of the highest accuracy (accept where score >= threshold).
 
-    It lies halfway between two neighbouring scores; of equally good places the middle one is taken.
+    It lies halfway between two neighboring scores; of equally good places the middle one is taken.
     """
     order = np.argsort(scores, kind="stable")
     ordered, hits = scores[order], same[order]

@@ -58,7 +58,7 @@ def _blocks(group: Ints, width: int) -> Iterator[tuple[slice, Ints, Ints]]:
 
 
 def average(embedding: ArrayLike, group: ArrayLike) -> Float32s:
-    """Mean of the rows of each group, not renormalised: float32 [T, D] for [N, D] and int [N].
+    """Mean of the rows of each group, not renormalized: float32 [T, D] for [N, D] and int [N].
 
     Raises:
         UrfrError: no matrix of finite numbers, or another number of groups than rows.
@@ -91,13 +91,14 @@ def fuse(
 ) -> tuple[Float32s, Float32s]:
     """Fuses the images of each template; the order of the images does not matter.
 
-    Per group, the inverse-variance weighted mean, renormalised to norm 1; the variance is the
+    Per group, the inverse-variance weighted mean, renormalized to norm 1; the variance is the
     minimum over the images (as in Probabilistic Face Embeddings, Shi and Jain, ICCV 2019) or, with
     `rule="product"`, that of the product of Gaussians, 1 / sum(1 / variance).
 
-    With another `sharpness` than 1 the weights are (1 / variance) to that power, which is not of the paper. What
-    Gaussians average out in many images does not average out in lost ones, which all look alike: they
-    are to weigh less than their variance says (docs/aggregation.md). The variance is not changed by it.
+    With another `sharpness` than 1 the weights are (1 / variance) to that power, which is not of the paper.
+    The errors of independent images average out. Images in which nobody can be recognized all look alike.
+    Their errors do not average out, so they are to weigh less than their variance says (docs/aggregation.md).
+    The sharpness does not change the variance.
 
     Args:
         embedding: float [N, K, d], groups of any common norm.
@@ -138,7 +139,7 @@ def fuse(
 class Template:
     """A template that grows image by image (video); equals `fuse` on the same images in any order.
 
-    The sums are kept in float64, so two orders differ by less than the rounding of float32.
+    The sums are float64, so two orders differ by less than the rounding of float32.
 
     Args:
         groups: K.

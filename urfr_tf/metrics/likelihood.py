@@ -26,7 +26,7 @@ Precision = type[np.float32] | type[np.float64]
 _MEMORY = 64 << 20
 _ROWS, _COLUMNS = 256, 2048
 _COMPILE_FROM = 1 << 20  # scores from which compiling pays
-_PAIRS = 2048  # listed pairs worked on together: their embeddings stay in the cache
+_PAIRS = 2048  # listed pairs scored at a time: their embeddings stay in the cache
 # |a|^2 + |b|^2 - 2 a.b is right to about 3e-7 of |a|^2 in float32; divided by less than this it shows.
 _LEAST_IN_FLOAT32 = 1e-4
 
@@ -48,7 +48,7 @@ def likelihood_score(
         embedding_b: float [N, K, d]; with `all_pairs` [M, K, d].
         variance_b: float [N, K]; with `all_pairs` [M, K].
         all_pairs: every row of a against every row of b.
-        memory: bytes that may be used beside the arguments (copied once) and the result.
+        memory: bytes that may be used besides the arguments (copied once) and the result.
 
     Returns:
         float32 [N], or [N, M] with `all_pairs`.
@@ -129,7 +129,7 @@ def _score_all_pairs(a: Float32s, va: Float32s, b: Float32s, vb: Float32s, memor
     least = (va.min(axis=0).astype(np.float64) + vb.min(axis=0)).min()
     single = least >= _LEAST_IN_FLOAT32 * largest
     if single and (kernel := likelihood_kernel.load_kernel()) is not None:
-        return likelihood_kernel.all_pairs(kernel, a, va, b, vb, scale, runs, memory)
+        return likelihood_kernel.score_all_pairs(kernel, a, va, b, vb, scale, runs, memory)
     dtype: type[np.float32] | type[np.float64] = np.float32 if single and len(runs) == 1 else np.float64
     constant = width * float(np.log(scale).sum())
     # Each group's product, their running sum and product, and what is read: not more than groups + 4 tiles.

@@ -18,7 +18,7 @@ from urfr_tf.metrics.arrays import Float32s, Float64s
 from urfr_tf.system.cores import count_cores
 
 ROWS = 6  # of a tile, in every copy of the kernel
-_BLOCK = 384  # rows that are packed together, and that a panel of columns is read for
+_BLOCK = 384  # rows that are packed at a time, and that a panel of columns is read for
 _LINE = 64  # bytes of a cache line
 NAMES = {16: "avx512", 8: "avx2", 4: "plain"}
 
@@ -67,7 +67,7 @@ def open_kernel(path: Path) -> Kernel | None:
         return None
 
 
-def all_pairs(
+def score_all_pairs(
     kernel: Kernel,
     a: Float32s,
     va: Float32s,

@@ -1,4 +1,4 @@
-"""Scores of listed pairs, checked and split once, however many rates are then asked of them."""
+"""Scores of listed pairs, checked and split once, however many rates are then measured."""
 
 from numpy.typing import ArrayLike
 
@@ -8,7 +8,7 @@ from urfr_tf.metrics.rates import Rate, impostors_behind, threshold_at
 
 
 class ScoredPairs:
-    """Scores of listed pairs, with those of genuine and of impostor pairs apart.
+    """Scores of listed pairs, split into those of genuine and of impostor pairs.
 
     A pair is accepted where score >= threshold; a score of -inf (no embedding) is never accepted.
 

@@ -1,4 +1,4 @@
-"""Pickled evaluation sets (lfw.bin, cfp_fp.bin, agedb_30.bin, calfw.bin, cplfw.bin), read without unpickling."""
+"""Pickled sets of pairs (lfw.bin, cfp_fp.bin, agedb_30.bin, calfw.bin, cplfw.bin), read safely."""
 
 import os
 

@@ -47,7 +47,7 @@ def open_ijba(data: str) -> Templates:
 
 
 def _add_templates(builder: Builder, path: str, kind: str) -> list[int]:
-    """Adds a list's rows; template ids count within a kind of list and split. Returns the templates in order."""
+    """Adds the rows of a list and returns its templates; ids count within a kind of list and split."""
     templates: dict[int, None] = {}
     for row in read_rows(path, _NEEDED):
         number = builder.template(f"{kind}/{row['TEMPLATE_ID']}", row["SUBJECT_ID"])

@@ -3,12 +3,12 @@
     protocols/cs6_metadata.csv                                subject, video or image, ...
     protocols/cs6_surveillance_to_single-booking_probe.csv    one video a line
     protocols/cs6_surveillance_to_surveillance_probe.csv      one video a line
-    protocols/galleries/cs6_surveillance_to_{single,booking,surveillance}_{g1,g2}.csv   template, subject, file
+    protocols/galleries/cs6_surveillance_to_{single,booking,surveillance}_{g1,g2}.csv  template, subject, file
     images/SUBJECT/videos_4012_000123.jpg, images/SUBJECT/img_17.jpg   face crops cut out of `videos/4012.mp4`
                                                               and `img/17.jpg`, one folder a subject
 
-A probe template is one subject in one video, all of its frames one medium; with no crop of it, it counts as
-not found. A gallery template is an image (single), all images of a subject in the list (booking), or a subject
+A probe template is one subject in one video, all of its frames one medium. Without any crop it counts as not
+found. A gallery template is an image (single), all images of a subject in the list (booking), or a subject
 in a video (surveillance). (Kalka et al., BTAS 2018.)
 """
 

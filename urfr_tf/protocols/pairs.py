@@ -45,13 +45,13 @@ def open_pairs(
     Raises:
         UrfrError: no images, no person with two images, one person only, or a bad pairs file.
     """
-    images, identity, keys = label_images(data)
+    images, identity, keys = list_labeled_images(data)
     if pairs_file is not None:
         return read_listed_pairs("pairs", images, identity, keys, pairs_file)
     return generate_pairs(images, identity, seed, per_person=per_person)
 
 
-def label_images(data: str) -> tuple[Images, Names, list[str]]:
+def list_labeled_images(data: str) -> tuple[Images, Names, list[str]]:
     """Lists the images of a folder per identity or of shards, their identities str [N] and their names.
 
     Raises:
@@ -63,7 +63,7 @@ def label_images(data: str) -> tuple[Images, Names, list[str]]:
 
 
 def list_items(stream: Iterator[Item], where: str) -> tuple[Images, Names, list[str]]:
-    """Lists the usable items of a source, people and images in natural order; as `label_images`."""
+    """Lists the usable items of a source, people and images in natural order; as `list_labeled_images`."""
     items = [item for item in stream if item.problem is None]
     if not items:
         raise UrfrError(f"expected images in {where}, but there is none")
@@ -106,15 +106,15 @@ def _list_shards(data: str) -> tuple[Images, Names, list[str]]:
 def generate_pairs(
     images: Images, identity: Names, seed: int = 0, name: str = "pairs", per_person: int = PER_PERSON
 ) -> Pairs:
-    """Genuine pairs and impostor pairs of labelled images, in ten folds; samples where they are many.
+    """Generates genuine and impostor pairs of labeled images, in ten folds; samples where they are many.
 
-    A person gives `per_person` genuine pairs at most (0: all that there are), so that those of many images do not
-    outweigh the others.
+    A person gives `per_person` genuine pairs at most (0: all that there are), so that those of many images do
+    not outweigh the others.
 
     With 20 people or more, people are dealt out over the folds and no pair crosses folds, so that a
     threshold is never chosen on anybody it is tested on. With fewer, an impostor pair belongs to the fold of
-    the one person or the other in turn, and somebody may so be in two folds. In `counted`, every fold has as many
-    impostor as genuine pairs, or as near as it gets.
+    the one person or the other in turn, and somebody may so be in two folds. In `counted`, every fold has as
+    many impostor as genuine pairs, or as near as it gets.
 
     Raises:
         UrfrError: no person has two images, or there is one person only.
@@ -149,7 +149,7 @@ def generate_pairs(
 
 
 def _draw_genuine(codes: Ints, counts: Ints, per_person: int, rng: np.random.Generator) -> Ints:
-    """Pairs i < j of one person, int64 [P, 2]: everybody's, cut to `per_person` each and `MOST_GENUINE` in all."""
+    """Pairs i < j of one person, int64 [P, 2], cut to `per_person` for each and `MOST_GENUINE` in all."""
     possible = counts * (counts - 1) // 2
     taken = np.minimum(possible, per_person) if per_person else possible
     if (total := int(taken.sum())) > MOST_GENUINE:

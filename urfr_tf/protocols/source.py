@@ -1,10 +1,10 @@
-"""Where a protocol's images and lists are; light, as the command line is made of it."""
+"""Where the images and lists of a protocol are; imports nothing heavy, as the command line reads it."""
 
 from dataclasses import dataclass
 
 PER_PERSON = 50
-"""Genuine pairs that a person gives at most: all of ten images. Pairs grow with the square of the images, so that
-a TAR over all of them would be that of whoever has the most photographs."""
+"""Genuine pairs that a person gives at most: all of ten images. Pairs grow with the square of the images, so
+a TAR over all of them would be that of the person with the most photographs."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The protocols by name: what the command line offers, what the documentation lists, and how each is opened.
 
-A new protocol is a module with its layout and one entry here. Modules are imported when they are opened, because
-`urfr evaluate --help` reads this table too.
+A new protocol is a module with its layout and one entry here. The modules are imported when a protocol is
+opened, because `urfr evaluate --help` reads this table too.
 """
 
 from __future__ import annotations

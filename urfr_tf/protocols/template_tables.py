@@ -102,7 +102,7 @@ class Builder:
         self._seen: set[tuple[int, int, int]] = set()
 
     def template(self, key: str, subject: str) -> int:
-        """The number of a template, which is made if it is new.
+        """Gives the number of a template, a new one if the key is new.
 
         Raises:
             UrfrError: it is known under another subject.
@@ -112,8 +112,8 @@ class Builder:
             self._subjects.append(subject)
         elif self._subjects[number] != subject:
             raise UrfrError(
-                f"template {key} of {self.name} is subject {self._subjects[number]} in one line and {subject} "
-                "in another"
+                f"template {key} of {self.name} is subject {self._subjects[number]} in one line and "
+                f"{subject} in another"
             )
         return number
 
@@ -183,7 +183,7 @@ class Builder:
 
 
 def crop_loosely(item: Item, box: Box) -> Item:
-    """The square about a face's box as an image of its own, cut at the photograph's borders.
+    """The square about a face's box as another image, cut at the photograph's borders.
 
     Its side is 1.5 times the larger side of the box, so that a detector finds the one face that is meant.
     """

@@ -7,7 +7,7 @@ import numpy as np
 from urfr_tf import keys
 from urfr_tf.data.stream.evaluation_stream import evaluation_dataset
 from urfr_tf.evaluation.request import EvaluationRequest
-from urfr_tf.evaluation.scoring import faces_of
+from urfr_tf.evaluation.scoring import make_faces
 from urfr_tf.evaluation.verification import PairsMeasurement
 from urfr_tf.metrics.arrays import Float32s, Ints, Names
 from urfr_tf.protocols.pairs import open_pairs
@@ -43,7 +43,7 @@ def verification_measure(shards: str, crop_size: int) -> Measure:
     def measure(embed: Embed) -> dict[str, float]:
         outputs = [embed(images) for images, _ in read_image_batches(shards, crop_size)]
         embedding = np.concatenate([output[keys.EMBEDDING] for output in outputs])
-        metrics = measurement.measure(faces_of(embedding, None), metrics_only=True).metrics
+        metrics = measurement.measure(make_faces(embedding, None), metrics_only=True).metrics
         return {
             name: float(value)
             for name, value in metrics.items()

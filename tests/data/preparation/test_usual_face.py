@@ -8,7 +8,7 @@ import pytest
 
 from urfr_tf.cli import main
 from urfr_tf.data.manifest import load_manifest
-from urfr_tf.protocols.pairs import label_images
+from urfr_tf.protocols.pairs import list_labeled_images
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def crops(lfw, out, *words):
         main(["prepare", *words, "--path", str(lfw), "--align", "mtcnn", "--size", "64", "--out", str(out)])
         == 0
     )
-    images, _, _ = label_images(str(out))
+    images, _, _ = list_labeled_images(str(out))
     assert load_manifest(str(out)).images == 2
     return [item.content for item in images.stream()]
 
