@@ -5,6 +5,7 @@ tensorflow-serving-api, the other two with messages of the same fields (the pack
 them), and replay the warm-up on the SavedModel's own signatures.
 """
 
+import re
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,14 @@ def test_warm_up_runs_on_every_signature(network, card, tmp_path):
     assert sorted(seen) == sorted((name, batch) for name in model.signatures for batch in BATCH_SIZES)
     # Constant images are not written out pixel by pixel: 32 float images of 32 x 32 alone would be 393 KB.
     assert (tmp_path / "1" / WARMUP_FILE).stat().st_size < 300_000
+
+
+@pytest.mark.parametrize("page", [SERVING.parent / "README.md", SERVING / "README.md"])
+def test_pages_name_files_that_there_are(page):
+    text = page.read_text(encoding="utf-8")
+    names = re.findall(r"`((?:serving/|urfr_tf/)?[\w./]+(?:\.config|\.yaml|/README\.md|export/))`", text)
+    assert len(names) >= 4
+    for name in names:
+        assert (page.parent / name).exists() or (ROOT / name).exists(), name
+    for path in re.findall(r"(?:export/serving|tests/export)/[\w.]+", text):
+        assert (ROOT / path).is_file(), path
