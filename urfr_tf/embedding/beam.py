@@ -138,7 +138,7 @@ def main(argv: list[str] | None = None) -> int:
         results = embed_paths(paths, args.model, align, size)
         (
             results
-            # A lambda: Beam would check its graph by the function's annotations, and it does not know NDArray.
+            # A lambda: Beam would check its graph by the function's annotations and does not know NDArray.
             | "Serialize" >> beam.Map(lambda result: serialize_result(result))
             | "Write" >> beam.io.WriteToTFRecord(args.out, file_name_suffix=".tfrecord")
         )
