@@ -1,11 +1,11 @@
 """`urfr bench data`: what the training pipeline costs, compared with decoding the same images.
 
-`decode` is what every tf.data pipeline of images at least does: `map(decode_jpeg)` over encoded images that
-are in memory already, `batch`, uint8. `own_decode` is the first half of the pipeline here: shards read, whole
-batches parsed and decoded; it is faster, and the harder measure. Everything else is `training_dataset`
-itself, shuffling included, with float32 batches. `pose` and `all` take their turned faces from beside the
-shards (`urfr turn`), `pose_in_graph` and `all_in_graph` turn them in the pipeline. The pipelines take turns,
-so that a drift of the machine meets all of them.
+`decode` is the least that a tf.data pipeline of images does: `map(decode_jpeg)` over encoded images in
+memory, then `batch`, in uint8. `own_decode` is the first half of our pipeline: it reads shards, and parses
+and decodes whole batches. It is faster, so it is the stricter baseline. Everything else is `training_dataset`
+with its shuffling, in float32 batches. `pose` and `all` read turned faces that `urfr turn` stored with the
+shards. `pose_in_graph` and `all_in_graph` turn them in the pipeline. The pipelines take turns, so that a
+drift of the machine affects all of them.
 """
 
 import argparse
@@ -65,8 +65,8 @@ def _measure(folder: str, rounds: int) -> BenchResult:
         ratios[f"{name}_over_decode"] = statistics.median(of_rounds)
         ratios[f"{name}_over_decode_min"] = min(of_rounds)
         ratios[f"{name}_over_decode_max"] = max(of_rounds)
-    own = zip(wall["own_decode"], wall["all"], strict=True)
-    ratios["all_over_own_decode"] = statistics.median(d / s for d, s in own)
+    rounds_of_both = zip(wall["own_decode"], wall["all"], strict=True)
+    ratios["all_over_own_decode"] = statistics.median(d / s for d, s in rounds_of_both)
     return {
         "machine": describe_machine(),
         "versions": collect_versions(),

@@ -1,6 +1,6 @@
 """`urfr bench head`: time and memory of a training step's head against the number C of identities.
 
-Every point runs in a process of its own (`head_point.py`), one after the other. A point whose memory, by
+Every point runs in a separate process (`head_point.py`), one after the other. A point whose memory, by
 the line through the two before of its kind, is more than what is available is left out and named.
 """
 

@@ -1,7 +1,7 @@
-"""One point of `urfr bench head`, in a process of its own: a peak of memory cannot be taken back.
+"""One point of `urfr bench head`, in a separate process, since a peak of memory cannot be reset.
 
-Run as `python -m urfr_tf.bench.head_point JSON`; it prints JSON. The step is the trainer's own, with nothing
-in front of the head but a fully connected layer; other images and labels come at every step.
+Run as `python -m urfr_tf.bench.head_point JSON`; it prints JSON. The step is that of the trainer, with
+nothing in front of the head but a fully connected layer; other images and labels come at every step.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The benchmark's own environment: ai-edge-litert and ONNX Runtime, and tf2onnx to feed the latter.
+"""The environment of the benchmark: ai-edge-litert and ONNX Runtime, and tf2onnx to feed the latter.
 
 None of them can or should stand in the lock file (ai-edge-litert wants another protobuf). They are
 installed once, at the versions below, under ~/.cache/urfr; the converter goes to a folder of its own that is

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from urfr_tf.data.preparation.crops import Crop
 from urfr_tf.data.preparation.shard_writer import shard_name, write_classes, write_manifest, write_shard
 
-# 200 LFW faces at 110 pixels, JPEG quality 95: an amplitude spectrum that falls as 1 / frequency^1.9,
-# brightness of standard deviation 45, and 4,551 bytes a file; what is made here takes 4,500 to 5,100.
+# The exponent of the amplitude spectrum, the deviations of brightness and color, and the JPEG quality of LFW
+# faces.
 _FALL, _BRIGHTNESS, _COLOR, _QUALITY = 1.9, 45.0, 12.0, 95
 
 

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> BenchResult:
 
 
 def measure_network(backbone: str, precision: str, rounds: int, batch: int = BATCH) -> StepPoint:
-    """Measures one network with `step_point` in a process of its own.
+    """Measures one network with `step_point` in a separate process.
 
     Raises:
         UrfrError: its process fails.

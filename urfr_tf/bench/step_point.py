@@ -1,8 +1,8 @@
 """One network in one precision for `urfr bench step`, in a process of its own: a peak of memory cannot be
 taken back.
 
-Run as `python -m urfr_tf.bench.step_point JSON`; it prints JSON. Training is the trainer's own step of a
-CosFace baseline on prepared tensors; inference is the serving graph. The matrix product beside them, in the
+Run as `python -m urfr_tf.bench.step_point JSON`; it prints JSON. Training is the trainer's step of a
+CosFace baseline on prepared tensors; inference is the serving graph. The matrix product next to them, in the
 same precision, takes turns with them.
 """
 

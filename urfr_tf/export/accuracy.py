@@ -87,7 +87,7 @@ def measure_face_pairs(pairs: Pairs, model: Embedder, crops: Embedder, cache: Pa
         pairs: of `open_face_pairs`.
         model: what is measured.
         crops: the model that says how photographs become crops: the same one for all formats.
-        cache: folder where embeddings are kept, by the fingerprint of the model.
+        cache: folder that stores embeddings, by the fingerprint of the model.
 
     Returns:
         accuracy, accuracy_stderr and tar@far as fractions, far, and calibration: the threshold (a cosine),

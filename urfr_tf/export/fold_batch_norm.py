@@ -47,7 +47,7 @@ def fold_batch_norm(network: keras.Model, *, prelu: str = "one", dtype: str = "f
                 a
             layer with a larger slope stays as it is.
         dtype: of the convolutions and of what stands between them, weights included: `float32` or `bfloat16`.
-            What remains (normalisation of pixels, a batch norm that stays, the heads) is float32.
+            What remains (normalization of pixels, a batch norm that stays, the heads) is float32.
 
     Returns:
         A functional model with the same inputs and outputs, which are equal up to rounding.

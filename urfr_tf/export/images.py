@@ -18,7 +18,7 @@ def read_shard_images(shards: str, size: int, count: int) -> Images:
     """Reads the first `count` images of a folder of shards, whose order is shuffled already.
 
     Returns:
-        float32 [N, size, size, 3], RGB, 0..255, centre crops; N <= count.
+        float32 [N, size, size, 3], RGB, 0..255, center crops; N <= count.
 
     Raises:
         UrfrError: no folder of shards, or its images are smaller than `size`.

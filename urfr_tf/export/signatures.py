@@ -48,7 +48,7 @@ def fuse_templates(
         template: int32 [N], the template of each image, any values.
 
     Returns:
-        embedding float32 [T, D], each group renormalised to 1/sqrt(K) (a group whose images cancel
+        embedding float32 [T, D], each group renormalized to 1/sqrt(K) (a group whose images cancel
         out stays 0), and variance float32 [T, K], the least of the template's images; the T distinct
         templates in rising order. The order of the images changes nothing but the last bits.
     """

@@ -41,7 +41,7 @@ AFFINE: dict[str, Callable[[_Doubles, _Doubles, _Doubles], tuple[_Doubles, _Doub
 def read_onnx_graph(path: str | os.PathLike[str]) -> tuple[Operation, list[str], int | None]:
     """Reads a network from an `.onnx` file.
 
-    A network that does not normalise its pixels is taken to want (x - 127.5) / 127.5, R, G, B, which is
+    A network that does not normalize its pixels is taken to want (x - 127.5) / 127.5, R, G, B, which is
     what arcface_torch exports; InsightFace's older files hold their own subtraction and multiplication.
 
     Returns:
