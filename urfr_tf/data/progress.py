@@ -1,12 +1,35 @@
-"""How far a long work is: one line that is rewritten on a terminal, a line now and then elsewhere."""
+"""How far a long work is: tqdm's bar on a terminal, a line every ten seconds elsewhere."""
 
 import sys
-import time
+from collections.abc import Callable
 from typing import TextIO
+
+from tqdm import tqdm
+
+
+class _Bar(tqdm):  # type: ignore[type-arg]  # generic in the stubs only, not where the class is made
+    """A tqdm bar that writes whole lines where nothing can be rewritten."""
+
+    # A thread that looks after bars that are rarely updated: ours are not.
+    monitor_interval = 0
+
+    @staticmethod
+    def status_printer(file: TextIO) -> Callable[[str], None]:
+        """Returns the function that tqdm prints each state of the bar with."""
+        if file.isatty():
+            return tqdm.status_printer(file)
+        ends = iter([""])
+
+        def print_line(text: str) -> None:
+            # tqdm ends the last line itself.
+            file.write(next(ends, "\n") + text)
+            file.flush()
+
+        return print_line
 
 
 class Progress:
-    """Counts images; prints done, total, rate and time left.
+    """Counts images; shows done, total, rate and time left.
 
     Args:
         total: how many there will be.
@@ -15,34 +38,23 @@ class Progress:
     """
 
     def __init__(self, total: int, done: int = 0, stream: TextIO | None = None) -> None:
-        self._total = total
-        self._done = self._first = done
-        self._stream = stream if stream is not None else sys.stderr
-        self._terminal = self._stream.isatty()
-        self._start = self._printed = time.monotonic()
+        stream = stream if stream is not None else sys.stderr
+        seconds = 0.2 if stream.isatty() else 10.0
+        self._bar = _Bar(
+            total=total,
+            initial=done,
+            unit=" images",
+            file=stream,
+            mininterval=seconds,
+            maxinterval=seconds,
+            miniters=1,
+            smoothing=0,
+        )
 
     def add(self, images: int) -> None:
         """Notes that so many more are done."""
-        self._done += images
-        now = time.monotonic()
-        if now - self._printed >= (0.2 if self._terminal else 10.0):
-            self._printed = now
-            print(self._line(), end="" if self._terminal else "\n", file=self._stream, flush=True)
+        self._bar.update(images)
 
     def close(self) -> None:
         """Prints the last line."""
-        print(self._line(), file=self._stream, flush=True)
-
-    def _line(self) -> str:
-        seconds = max(time.monotonic() - self._start, 1e-6)
-        rate = (self._done - self._first) / seconds
-        left = max(self._total - self._done, 0)
-        ahead = f", {_clock(left / rate)} left" if rate and left else f", took {_clock(seconds)}"
-        text = f"{self._done} of {max(self._total, self._done)} images, {rate:.0f} a second{ahead}"
-        return f"\r\x1b[K{text}" if self._terminal else text
-
-
-def _clock(seconds: float) -> str:
-    minutes, second = divmod(int(seconds + 0.5), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{second:02d}" if hours else f"{minutes}:{second:02d}"
+        self._bar.close()
