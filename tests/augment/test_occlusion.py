@@ -39,7 +39,8 @@ def test_rectangles_are_drawn_evenly_and_by_seed_alone():
         count = np.bincount(first * 8 + last, minlength=64)
         assert (count > 0).sum() == 28
         assert (np.abs(count[count > 0] - 280) <= 82).all()
-    # Rows and columns do not follow one another: 7840 / 784 = 10 squares of each kind, 280 equal spans in all.
+    # Rows and columns do not follow one another: 7840 / 784 = 10 squares of each kind, 280 equal spans in
+    # all.
     assert abs(((top == left) & (bottom == right)).sum() - 280) <= 82
     np.testing.assert_array_equal(drawn, draw_rectangle(7840, tf.constant([1, 2])))
     assert (drawn != draw_rectangle(7840, tf.constant([1, 3])).numpy()).any()

@@ -65,8 +65,9 @@ def test_points_of_the_face_go_where_the_turned_head_has_them():
     for result, yaw in zip(turned, yaws, strict=True):
         expected = expected_places(0, yaw, head)
         got = [centre_of(result[..., k], place) for k, place in enumerate(expected)]
-        # A blob on a curved surface is stretched: its centre of mass is not exactly its centre. The tip of the
-        # nose is rounded off by the grids of the tables: 0.13 eye distances short at 40 degrees, as measured.
+        # A blob on a curved surface is stretched: its centre of mass is not exactly its centre. The tip of
+        # the nose is rounded off by the grids of the tables: 0.13 eye distances short at 40 degrees, as
+        # measured.
         got_at[yaw] = got
         off = np.abs(np.array(got) - expected)
         assert off[0].max() < 0.15 * SCALE and off[1:].max() < 1.5, off

@@ -41,7 +41,10 @@ def test_one_channel_is_repeated():
 
 
 def test_sixteen_bit_becomes_the_nearest_of_256_levels():
-    """v of 65535 is v * 255 / 65535 = v / 257: 65535 -> 255, 257 -> 1, 385 -> 1.498 -> 1, 386 -> 1.502 -> 2."""
+    """v of 65535 is v * 255 / 65535 = v / 257.
+
+    65535 -> 255, 257 -> 1, 385 -> 1.498 -> 1, 386 -> 1.502 -> 2.
+    """
     wide = np.full([20, 20], 0, np.uint16)
     wide[0, :5] = [65535, 257, 385, 386, 32768]
     for ending in (".png", ".pgm"):
@@ -81,7 +84,9 @@ def test_alpha_is_laid_over_black():
 
 
 def test_cmyk_becomes_rgb():
-    """Pillow's CMYK of an RGB picture has no black ink, so the way back is c -> 255 - c, up to JPEG's loss."""
+    """Pillow's CMYK of an RGB picture has no black ink, so the way back is c -> 255 - c, up to JPEG's
+    loss.
+    """
     image = decode_image(saved(Image.fromarray(PICTURE).convert("CMYK"), "JPEG", quality=95))
     assert np.abs(image.astype(int) - PICTURE).mean() < 4
 
@@ -108,7 +113,9 @@ def test_exif_rotation_is_applied(orientation):
 
 
 def bombs():
-    """Small files that declare 60,000 x 60,000 pixels (10.8 GB once decoded), or the most their format can."""
+    """Small files that declare 60,000 x 60,000 pixels (10.8 GB once decoded), or the most their format
+    can.
+    """
     idat = zlib.compress(bytes(1000))
     header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
     yield b"\x89PNG\r\n\x1a\n" + header + png_chunk(b"IDAT", idat) + png_chunk(b"IEND", b"")

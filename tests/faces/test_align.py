@@ -89,7 +89,8 @@ def test_template_of_112_is_arcface_and_others_are_that_crop_resized():
     np.testing.assert_allclose(five_points(112)[2], [56.0252, 71.7366])
     # Pixel centres at whole numbers: x + 1/2 scales. 110: 56.5252 * 110 / 112 - 0.5 = 55.01582.
     np.testing.assert_allclose(five_points(110)[2], [55.0158214, 70.4466607], atol=1e-6)
-    # A mark at pixel (40, 72) of a 112 crop, 2 x 2 of them after doubling: 80..81, centre 80.5 = 40.5 * 2 - 0.5.
+    # A mark at pixel (40, 72) of a 112 crop, 2 x 2 of them after doubling: 80..81, centre 80.5 = 40.5 * 2 -
+    # 0.5.
     small = np.zeros((112, 112), np.uint8)
     small[72, 40] = 255
     rows, columns = np.nonzero(cv2.resize(small, (224, 224), interpolation=cv2.INTER_NEAREST))

@@ -67,7 +67,8 @@ def test_a_mirrored_portrait_has_mirrored_points(detector, portraits):
         if a is not None and b is not None
     ]
     # Column x becomes 459 - x, so each sum is 459. A half-pixel error in the meaning of x would make 460,
-    # which the median over 10 faces shows; the networks' own left-right asymmetry is 0.4 % of 150 pixels, twice.
+    # which the median over 10 faces shows; the networks' own left-right asymmetry is 0.4 % of 150 pixels,
+    # twice.
     assert abs(float(np.median(sums)) - 459) < 2.0
 
 

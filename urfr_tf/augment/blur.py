@@ -4,28 +4,40 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 SMALLEST, LARGEST = 3, 11
 """Kernel sizes of the paper."""
 
 
 def sigma_of(size: Any) -> Any:
-    """Sigma in pixels of a kernel of that size (a number or an array), by OpenCV's rule: 0.3 ((k - 1) / 2 - 1) + 0.8."""
+    """Sigma in pixels of a kernel of that size (a number or an array), by OpenCV's rule.
+
+    0.3 ((k - 1) / 2 - 1) + 0.8.
+    """
     return 0.3 * ((size - 1) / 2 - 1) + 0.8
 
 
-def _kernels(largest: int) -> np.ndarray:
-    """The normalised kernel of each odd size 3, 5, ... largest, in as many taps, those beyond it 0: float32."""
+def _kernels(largest: int) -> NDArray[np.float32]:
+    """The normalized kernel of each odd size 3, 5, ... largest, in as many taps, those beyond it 0.
+
+    Returns:
+        float32 [sizes, largest].
+    """
     offset = np.arange(-(largest // 2), largest // 2 + 1, dtype=np.float64)
     sizes = np.arange(SMALLEST, largest + 1, 2, dtype=np.float64)[:, None]
     taps = np.exp(-(offset**2) / (2 * sigma_of(sizes) ** 2)) * (np.abs(offset) <= (sizes - 1) / 2)
-    return (taps / taps.sum(axis=1, keepdims=True)).astype(np.float32)
+    kernels: NDArray[np.float32] = (taps / taps.sum(axis=1, keepdims=True)).astype(np.float32)
+    return kernels
 
 
 def draw_kernel_size(
     count: tf.Tensor | int, seed: tf.Tensor, smallest: int = SMALLEST, largest: int = LARGEST
 ) -> tf.Tensor:
-    """Odd sizes from `smallest` to `largest`, each equally likely: int32 [count]. `seed` is an integer pair [2]."""
+    """Odd sizes from `smallest` to `largest`, each equally likely: int32 [count].
+
+    `seed` is an integer pair [2].
+    """
     sizes = (largest - smallest) // 2 + 1
     return smallest + 2 * tf.random.stateless_uniform([count], seed, 0, sizes, tf.int32)
 
@@ -35,7 +47,8 @@ def gaussian_blur(images: tf.Tensor, kernel_size: tf.Tensor, largest: int = LARG
 
     Args:
         images: uint8 or float32 [B, H, W, C]; H, W and C known, H and W above half of `largest`.
-        kernel_size: int32 [B], odd, 3 to `largest`; sigma = 0.3 ((k - 1) / 2 - 1) + 0.8, from 0.8 to 2.0 at 11.
+        kernel_size: int32 [B], odd, 3 to `largest`; sigma = 0.3 ((k - 1) / 2 - 1) + 0.8, from 0.8 to 2.0 at
+            11.
         largest: odd; the work grows with it, whatever the sizes are.
 
     Returns:
@@ -53,7 +66,7 @@ def gaussian_blur(images: tf.Tensor, kernel_size: tf.Tensor, largest: int = LARG
     return tf.reshape(rows, [-1, height, width, channels])
 
 
-def _reflected(length: int, reach: int) -> np.ndarray:
+def _reflected(length: int, reach: int) -> NDArray[np.float32]:
     """Where the pixels of an axis with its reflected borders come from: int32 [length + 2 reach]."""
     return np.pad(np.arange(length, dtype=np.int32), reach, mode="reflect")
 

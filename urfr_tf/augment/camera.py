@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from urfr_tf.faces.shape import mean_face, rotation
 from urfr_tf.faces.views import views
@@ -24,7 +25,7 @@ def known_points(points: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
 
 
 @functools.lru_cache(maxsize=1)
-def _poses() -> tuple[np.ndarray, np.ndarray, int, int]:
+def _poses() -> tuple[NDArray[np.float32], NDArray[np.float32], int, int]:
     """Centred points of the mean face float64 [Y * P, 5, 2] and the priors' cost [Y * P]; Y; P."""
     yaws = np.arange(-_YAW_END, _YAW_END + 1e-6, _YAW_STEP)
     pitches = views().pitches

@@ -20,7 +20,7 @@ SIZES = {
     "blur": (blurring.SMALLEST, blurring.LARGEST),
     "resolution": (shrinking.SMALLEST, shrinking.LARGEST),
 }
-"""The paper's ranges of what can be set: sizes of the kernel, and of the image in pixels, the strongest included."""
+"""The paper's ranges: sizes of the kernel, and of the image in pixels, the strongest included."""
 _ROUND = 16
 
 
@@ -48,9 +48,9 @@ def augment(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Applies each variation to each image independently with its probability (method, section 3).
 
-    The result is a function of the arguments alone: the same seed gives the same images and labels. Bytes stay
-    whole grey levels, as a camera would have stored the varied image; the batch is a quarter of the size until
-    the last step.
+    The result is a function of the arguments alone: the same seed gives the same images and labels. Bytes
+    stay whole grey levels, as a camera would have stored the varied image; the batch is a quarter of the size
+    until the last step.
 
     Args:
         images: uint8 or float32 [B, S, S, 3], RGB in 0..255, S known.
@@ -92,7 +92,8 @@ def choose(
 
 def _seeds(seed: tf.Tensor) -> list[tf.Tensor]:
     """Two seeds a variation, used or not: switching one on leaves the coins of the others as they were."""
-    return tf.unstack(tf.random.split(seed, 2 * len(VARIATIONS)))
+    seeds: list[tf.Tensor] = tf.unstack(tf.random.split(seed, 2 * len(VARIATIONS)))
+    return seeds
 
 
 def _recipe(

@@ -1,4 +1,7 @@
-"""Light: contrast and brightness of some images change, linearly. Not of the paper, and no variation: it has no label."""
+"""Light: contrast and brightness of some images change, linearly.
+
+The paper does not have it, and it is no variation: it has no label.
+"""
 
 import math
 
@@ -11,7 +14,10 @@ OFFSET = (-20.0, 20.0)
 
 
 def draw_light(count: tf.Tensor | int, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Gains and offsets, and the coin of each image from 0 to 1: float32 [count] each. `seed` is an integer pair [2]."""
+    """Gains and offsets, and the coin of each image from 0 to 1: float32 [count] each.
+
+    `seed` is an integer pair [2].
+    """
     gain, offset, coin = tf.unstack(tf.random.stateless_uniform([3, count], seed))
     low, high = (math.log(bound) for bound in GAIN)
     return tf.exp(low + gain * (high - low)), OFFSET[0] + offset * (OFFSET[1] - OFFSET[0]), coin

@@ -216,7 +216,10 @@ def _at_the_nodes(
 
 @_compiled
 def _at_the_pixels(nodes: list[tf.Tensor], size: int) -> list[tf.Tensor]:
-    """Of the three places in the photograph that make a pixel the two that count most: x, y, x, y; weights."""
+    """Of the three places in the photograph that make a pixel the two that count most.
+
+    Returns x, y of the one, x, y of the other, and the weights.
+    """
     own_x, own_y, other_x, other_y, behind_x, behind_y, margin, mirror, filled = (
         warp.spread(values, size) for values in nodes
     )

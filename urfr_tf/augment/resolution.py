@@ -9,7 +9,8 @@ SMALLEST, LARGEST = 16, 64
 def draw_size(
     count: tf.Tensor | int, seed: tf.Tensor, side: int, smallest: int = SMALLEST, largest: int = LARGEST
 ) -> tf.Tensor:
-    """Sizes from `smallest` to `largest` pixels, or to `side` where that is less, each equally likely: int32 [count].
+    """Sizes from `smallest` to `largest` pixels, or to `side` where that is less, each equally likely: int32
+    [count].
 
     `seed` is an integer pair [2]; `side` is that of the images.
     """

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf.errors import UrfrError
 
@@ -12,7 +13,7 @@ _YES = {"1": 1.0, "1.0": 1.0, "yes": 1.0, "true": 1.0, "female": 1.0}
 _NO = {"0": 0.0, "0.0": 0.0, "-1": 0.0, "no": 0.0, "false": 0.0, "male": 0.0}
 
 
-def read_attributes(path: str | os.PathLike[str]) -> tuple[list[str], dict[str, np.ndarray]]:
+def read_attributes(path: str | os.PathLike[str]) -> tuple[list[str], dict[str, NDArray[np.float32]]]:
     """Reads a table of attributes.
 
     CelebA's layout: the number of images, the names, then `file.jpg -1 1 ...`. A TSV: optionally a
@@ -50,15 +51,16 @@ def read_attributes(path: str | os.PathLike[str]) -> tuple[list[str], dict[str, 
 
 def _rows(
     path: str | os.PathLike[str], lines: Iterable[tuple[int, list[str]]], width: int
-) -> dict[str, np.ndarray]:
-    rows: dict[str, np.ndarray] = {}
+) -> dict[str, NDArray[np.float32]]:
+    rows: dict[str, NDArray[np.float32]] = {}
     for number, cells in lines:
         if not cells:
             continue
         values = [_value(cell) for cell in cells[1:]]
         if len(values) != width or width == 0 or None in values:
             raise UrfrError(
-                f"expected a key and {width or 'some'} values in line {number} of {path}, but got {' '.join(cells)[:80]!r}"
+                f"expected a key and {width or 'some'} values in line {number} of {path}, "
+                f"but got {' '.join(cells)[:80]!r}"
             )
         rows[cells[0]] = np.array(values, np.float32)
     return rows

@@ -1,8 +1,9 @@
 """Photographs -> square crops: the largest centered square, or the face aligned to five points.
 
-The points come from MTCNN or from the source. Photographs are detected in groups, because the networks are several
-times as fast on a batch. Their numbers depend on what else is in the batch, in the last bit. So groups are formed from
-the order of the items alone and handed on whole, and an interrupted run continues where a group begins.
+The points come from MTCNN or from the source. Photographs are detected in groups, because the networks are
+several times as fast on a batch. Their numbers depend on what else is in the batch, in the last bit. So
+groups are formed from the order of the items alone and handed on whole, and an interrupted run continues
+where a group begins.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +20,7 @@ from urfr_tf.data.headers import ImageError
 from urfr_tf.data.ordered_map import map_in_order, split_by_cost
 from urfr_tf.data.sources.item import Item, read_item
 from urfr_tf.errors import UrfrError
-from urfr_tf.faces.align import align_face, crop_matrix, transform_points
+from urfr_tf.faces.align import Points, align_face, crop_matrix, transform_points
 
 if TYPE_CHECKING:
     from urfr_tf.faces.detect import Detector, Face
@@ -130,7 +131,7 @@ class Cropper:
             )
         tasks = []
         for one, image in zip(group, photographs, strict=True):
-            points: NDArray[np.floating] | None = None
+            points: Points | None = None
             notes: tuple[str, ...] = ()
             if self._detector is None:
                 points = None if one.item.points is None else np.reshape(one.item.points, (5, 2))
@@ -191,7 +192,7 @@ class _Task(NamedTuple):
 
     item: Item
     image: NDArray[np.uint8] | str
-    points: NDArray[np.floating] | None
+    points: Points | None
     notes: tuple[str, ...]
 
 
@@ -216,7 +217,7 @@ def _decode(loaded: _Loaded, settings: CropSettings) -> NDArray[np.uint8] | str:
 
 def _choose_points(
     faces: "list[Face]", image: NDArray[np.uint8], settings: CropSettings
-) -> tuple[NDArray[np.floating] | None, tuple[str, ...]]:
+) -> tuple[Points | None, tuple[str, ...]]:
     """Points of the face that counts, and what is to be listed about it."""
     from urfr_tf.faces.detect import choose_face
 

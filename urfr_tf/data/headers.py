@@ -91,10 +91,10 @@ def _jpeg(data: bytes) -> Header:
         at += 2
         if marker == 0xD9:
             break
-        if marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD8:
+        if _stands_alone(marker):
             continue
         (length,) = struct.unpack_from(">H", data, at)
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and not width:
+        if _begins_frame(marker) and not width:
             _, height, width, components = struct.unpack_from(">BHHB", data, at + 2)
         elif marker == 0xEE and data[at + 2 : at + 7] == b"Adobe":
             adobe = True
@@ -114,6 +114,16 @@ def _jpeg(data: bytes) -> Header:
     if components == 4 and not adobe:
         raise ImageError("unreadable", "a CMYK JPEG without the Adobe marker that says how ink is counted")
     return Header("JPEG", width, height)
+
+
+def _stands_alone(marker: int) -> bool:
+    """Whether no length and no content follow a marker."""
+    return marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD8
+
+
+def _begins_frame(marker: int) -> bool:
+    """Whether a marker's segment declares the size of the picture."""
+    return 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)
 
 
 def _png(data: bytes) -> Header:

@@ -12,6 +12,7 @@
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf.data.headers import Header, ImageError, read_header
 
@@ -19,7 +20,7 @@ MAX_PIXELS = 50_000_000
 MAX_BYTES = 64 * 1024 * 1024
 
 
-def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = 1) -> np.ndarray:
+def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = 1) -> NDArray[np.uint8]:
     """Decodes an untrusted file.
 
     Args:
@@ -52,7 +53,7 @@ def check_header(data: bytes, max_pixels: int, min_side: int) -> Header:
     return header
 
 
-def encode_image(image: np.ndarray, *, lossless: bool = False) -> bytes:
+def encode_image(image: NDArray[np.uint8], *, lossless: bool = False) -> bytes:
     """uint8 [H, W, 3] RGB -> JPEG of quality 95, or PNG when `lossless`."""
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     if lossless:
@@ -62,7 +63,7 @@ def encode_image(image: np.ndarray, *, lossless: bool = False) -> bytes:
     return encoded.tobytes()
 
 
-def _opencv_pixels(data: bytes, header: Header) -> np.ndarray:
+def _opencv_pixels(data: bytes, header: Header) -> NDArray[np.uint8]:
     # IMREAD_COLOR turns the picture upright but drops alpha, IMREAD_UNCHANGED the other way round.
     flags = cv2.IMREAD_UNCHANGED if header.alpha else cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
     try:
@@ -76,14 +77,14 @@ def _opencv_pixels(data: bytes, header: Header) -> np.ndarray:
     if image.dtype != np.uint8:
         raise ImageError("unreadable", f"a {header.format} with pixels of type {image.dtype}")
     if image.ndim == 2:
-        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), np.uint8)
     if image.shape[2] == 4:
         alpha = image[:, :, 3:].astype(np.uint16)
         image = ((image[:, :, :3] * alpha + 127) // 255).astype(np.uint8)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def _pnm_pixels(data: bytes, header: Header) -> np.ndarray:
+def _pnm_pixels(data: bytes, header: Header) -> NDArray[np.uint8]:
     # OpenCV does not scale by the white that the file declares: a PGM of 10 bit comes out black.
     samples = np.frombuffer(
         data,
@@ -95,8 +96,9 @@ def _pnm_pixels(data: bytes, header: Header) -> np.ndarray:
     return np.repeat(image, 3, axis=2) if header.channels == 1 else image
 
 
-def _to_8_bit(samples: np.ndarray, peak: int) -> np.ndarray:
+def _to_8_bit(samples: NDArray[np.generic], peak: int) -> NDArray[np.uint8]:
     if peak == 255:
         return samples.astype(np.uint8)
-    levels = np.arange(np.iinfo(samples.dtype).max + 1, dtype=np.float64) * (255 / peak)
-    return np.minimum(np.rint(levels), 255).astype(np.uint8)[samples]
+    levels = np.arange(np.iinfo(samples.dtype.name).max + 1, dtype=np.float64) * (255 / peak)
+    bytes_of_levels: NDArray[np.uint8] = np.minimum(np.rint(levels), 255).astype(np.uint8)[samples]
+    return bytes_of_levels

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf.data.manifest import Manifest
 from urfr_tf.errors import UrfrError, reason_of
@@ -17,8 +18,8 @@ _BINS = 20
 class Sample:
     """Some images: uint8 [N, S, S, 3] RGB; points float32 [N, 10], -1 where unknown; names."""
 
-    images: np.ndarray
-    points: np.ndarray
+    images: NDArray[np.uint8]
+    points: NDArray[np.uint8]
     identities: list[str]
     sources: list[str]
 
@@ -65,7 +66,7 @@ def summary(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def histogram(counts: np.ndarray) -> list[dict[str, int]]:
+def histogram(counts: NDArray[np.int64]) -> list[dict[str, int]]:
     """Images per person in bins.
 
     Args:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import read_json
@@ -36,8 +37,8 @@ class Manifest:
     classes: int
     image_size: int
     shard_paths: list[Path]
-    shard_records: np.ndarray
-    counts: np.ndarray
+    shard_records: NDArray[np.int64]
+    counts: NDArray[np.int64]
     identities: list[str]
     raw: dict[str, Any]
 
@@ -99,7 +100,7 @@ def _shard(folder: Path, shard: dict[str, Any], path: Path) -> Path:
     return folder / name
 
 
-def _classes(path: Path, classes: int, images: int) -> tuple[np.ndarray, list[str]]:
+def _classes(path: Path, classes: int, images: int) -> tuple[NDArray[np.int64], list[str]]:
     """Reads the lines `label TAB identity TAB images`, labels 0 to C - 1 in order."""
     try:
         text = path.read_bytes().decode("utf-8", "surrogateescape")

@@ -1,6 +1,6 @@
 """Names of people and files: as bytes that come back unchanged, in natural order, and for people to read."""
 
-from urfr_tf.data.sources.item import natural_key
+from urfr_tf.data.sources.item import NaturalKey, natural_key
 
 
 def to_bytes(name: str) -> bytes:
@@ -13,7 +13,7 @@ def to_name(value: bytes) -> str:
     return value.decode("utf-8", "surrogateescape")
 
 
-def by_name(identity: bytes, key: bytes) -> tuple:
+def by_name(identity: bytes, key: bytes) -> tuple[NaturalKey, NaturalKey]:
     """Sort key of an image: its person's name, then its own, both in natural order."""
     return natural_key(to_name(identity)), natural_key(to_name(key))
 

@@ -7,7 +7,7 @@ from typing import TextIO
 from tqdm import tqdm
 
 
-class _Bar(tqdm):  # type: ignore[type-arg]  # generic in the stubs only, not where the class is made
+class _Bar(tqdm):
     """A tqdm bar that writes whole lines where nothing can be rewritten."""
 
     # A thread that looks after bars that are rarely updated: ours are not.
@@ -17,7 +17,8 @@ class _Bar(tqdm):  # type: ignore[type-arg]  # generic in the stubs only, not wh
     def status_printer(file: TextIO) -> Callable[[str], None]:
         """Returns the function that tqdm prints each state of the bar with."""
         if file.isatty():
-            return tqdm.status_printer(file)
+            rewrite: Callable[[str], None] = tqdm.status_printer(file)
+            return rewrite
         ends = iter([""])
 
         def print_line(text: str) -> None:

@@ -48,7 +48,8 @@ def serialize(
     if points is not None:
         feature[POINTS] = tf.train.Feature(float_list=tf.train.FloatList(value=points))
     example = tf.train.Example(features=tf.train.Features(feature=feature))
-    return example.SerializeToString(deterministic=True)
+    serialized: bytes = example.SerializeToString(deterministic=True)
+    return serialized
 
 
 def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -57,6 +58,6 @@ def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
     Keys: image (string), label (int64), identity (string), source (string), points (float32
     [..., 10], all -1 where unknown).
     """
-    if serialized.shape.rank == 0:
-        return tf.io.parse_single_example(serialized, _FEATURES)
-    return tf.io.parse_example(serialized, _FEATURES)
+    parse_examples = tf.io.parse_single_example if serialized.shape.rank == 0 else tf.io.parse_example
+    examples: dict[str, tf.Tensor] = parse_examples(serialized, _FEATURES)
+    return examples

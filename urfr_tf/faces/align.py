@@ -2,15 +2,22 @@
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.faces.template import five_points
+
+Image = NDArray[np.uint8]
+"""[H, W, 3], RGB, 0..255."""
+Points = NDArray[np.float32] | NDArray[np.float64]
+"""[N, 2], x and y in pixels."""
+Matrix = NDArray[np.float64]
 
 _OVERSAMPLING = 8
 _WIDEST_SOURCE = 32766  # OpenCV's warp counts source pixels in 16 bits.
 
 
-def fit_similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+def fit_similarity(source: Points, target: Points) -> Matrix:
     """The rotation, scale and shift that bring `source` nearest to `target`.
 
     Minimises sum_i |s R source_i + t - target_i|^2 over s >= 0, rotations R (no reflection) and shifts t:
@@ -45,7 +52,7 @@ def fit_similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.column_stack([linear, centre_q - linear @ centre_p])
 
 
-def crop_matrix(points: np.ndarray, size: int = 112) -> np.ndarray:
+def crop_matrix(points: Points, size: int = 112) -> Matrix:
     """The matrix from pixels of the photograph to pixels of its aligned crop.
 
     Args:
@@ -67,12 +74,13 @@ def crop_matrix(points: np.ndarray, size: int = 112) -> np.ndarray:
     return matrix
 
 
-def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+def transform_points(points: Points, matrix: Matrix) -> Matrix:
     """Points [N, 2] of the photograph in pixels of the crop, float64 [N, 2]; see `crop_matrix`."""
-    return np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]
+    moved: NDArray[np.float64] = np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]
+    return moved
 
 
-def align_face(image: np.ndarray, points: np.ndarray, size: int = 112) -> np.ndarray:
+def align_face(image: Image, points: Points, size: int = 112) -> Image:
     """The aligned crop of one face.
 
     Interpolation is bilinear. A face at least twice as large as in the crop is first warped at a whole
@@ -99,20 +107,20 @@ def align_face(image: np.ndarray, points: np.ndarray, size: int = 112) -> np.nda
     crop = cv2.warpAffine(image, matrix, (size * times, size * times), borderValue=(0, 0, 0))
     if times > 1:
         crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
-    return crop
+    return np.asarray(crop, np.uint8)
 
 
-def check_image(image: np.ndarray) -> None:
+def check_image(image: Image) -> None:
     """Raises UrfrError unless `image` is uint8 [H, W, 3] with at least one pixel."""
     kind, shape = getattr(image, "dtype", type(image)), list(getattr(image, "shape", []))
     if kind != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
         raise UrfrError(f"expected an RGB image, uint8 [H, W, 3], but {kind} {shape} came")
 
 
-def _part_of_interest(image: np.ndarray, matrix: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+def _part_of_interest(image: Image, matrix: Matrix, side: int) -> tuple[Image, Matrix]:
     """The part of the photograph that the crop touches, and the matrix that counts pixels from there."""
     corners = np.array([[-1, -1], [side, -1], [-1, side], [side, side]], np.float64)
-    back = transform_points(corners, cv2.invertAffineTransform(matrix))
+    back = transform_points(corners, np.asarray(cv2.invertAffineTransform(matrix), np.float64))
     limits = np.array([image.shape[1], image.shape[0]])
     low = np.clip(np.floor(back.min(axis=0)) - 1, 0, limits - 1).astype(int)
     high = np.clip(np.ceil(back.max(axis=0)) + 2, low + 1, limits).astype(int)

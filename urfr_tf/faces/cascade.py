@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 CELL, STRIDE = 12, 2  # The proposal network looks at 12 x 12 pixels, every second pixel.
 _PIXELS = 1 << 19  # of one call of the proposal network: about 200 MB of activations
@@ -22,11 +23,12 @@ _PROPOSALS = 4000  # kept of one image; the best
 _OUTSIDE = 0
 _POINT_SHIFT = -0.5
 
-Boxes = np.ndarray  # float64 [N, 4]: left, top, right, bottom; edges, so that a pixel is 1 wide
+Network = Callable[[NDArray[np.uint8]], list[tf.Tensor]]
+Boxes = NDArray[np.float64]  # float64 [N, 4]: left, top, right, bottom; edges, so that a pixel is 1 wide
 
 
 @functools.cache
-def load_networks() -> tuple[Callable, Callable, Callable]:
+def load_networks() -> tuple[Network, Network, Network]:
     """The proposal, refinement and output network as functions of uint8 [N, h, w, 3].
 
     They give ([N, y, x, 4], [N, y, x, 2]), ([N, 4], [N, 2]) and ([N, 4], [N, 10], [N, 2]): corrections of
@@ -35,12 +37,13 @@ def load_networks() -> tuple[Callable, Callable, Callable]:
     """
     from mtcnn.stages import StageONet, StagePNet, StageRNet
 
-    def compiled(model: tf.keras.Model, side: int | None) -> Callable:
+    def compiled(model: tf.keras.Model, side: int | None) -> Network:
         @tf.function(input_signature=[tf.TensorSpec([None, side, side, 3], tf.uint8)])
-        def network(images: tf.Tensor) -> list[tf.Tensor]:
+        def network(images: tf.Tensor) -> tf.Tensor:
             return model((tf.cast(images, tf.float32) - 127.5) / 128.0)
 
-        return network
+        compiled_network: Network = network
+        return compiled_network
 
     with tf.device("CPU:0"):
         return (
@@ -65,7 +68,9 @@ def pyramid(height: int, width: int, min_size: float, scale_factor: float) -> li
     return scales or [CELL / shorter]
 
 
-def suppress(boxes: Boxes, scores: np.ndarray, threshold: float, limit: int = _PROPOSALS) -> np.ndarray:
+def suppress(
+    boxes: Boxes, scores: NDArray[np.float64], threshold: float, limit: int = _PROPOSALS
+) -> NDArray[np.int64]:
     """Greedy non-maximum suppression: indices of the boxes kept, best first, at most `limit` considered.
 
     A box goes when intersection over union with a better one that stays is above `threshold`.
@@ -76,10 +81,11 @@ def suppress(boxes: Boxes, scores: np.ndarray, threshold: float, limit: int = _P
     boxes = boxes[best].astype(np.float64)
     rectangles = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
     kept = cv2.dnn.NMSBoxes(rectangles, scores[best].tolist(), 0.0, threshold)
-    return best[np.asarray(kept, np.int64).reshape(-1)]
+    indices: NDArray[np.int64] = best[np.asarray(kept, np.int64).reshape(-1)]
+    return indices
 
 
-def suppress_nested(boxes: Boxes, scores: np.ndarray, threshold: float) -> np.ndarray:
+def suppress_nested(boxes: Boxes, scores: NDArray[np.float64], threshold: float) -> NDArray[np.int64]:
     """As `suppress`, with the smaller of both areas in place of the union: a box inside a better one goes."""
     areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
     kept: list[int] = []
@@ -99,7 +105,7 @@ def square(boxes: Boxes) -> Boxes:
     return np.concatenate([centres - half, centres + half], axis=1)
 
 
-def cut_patches(image: np.ndarray, boxes: Boxes, side: int) -> tuple[np.ndarray, Boxes]:
+def cut_patches(image: NDArray[np.uint8], boxes: Boxes, side: int) -> tuple[NDArray[np.uint8], Boxes]:
     """Square patches of an image, uint8 [N, side, side, 3], and the boxes they show, in whole pixels.
 
     Averages over pixels where it shrinks; what lies outside of the image is black.
@@ -113,7 +119,7 @@ def cut_patches(image: np.ndarray, boxes: Boxes, side: int) -> tuple[np.ndarray,
         if inside.size == 0:
             continue
         if inside.shape[:2] != (bottom - top, right - left):
-            inside = cv2.copyMakeBorder(
+            bordered = cv2.copyMakeBorder(
                 inside,
                 max(-top, 0),
                 max(bottom - max(height, top), 0),
@@ -122,6 +128,7 @@ def cut_patches(image: np.ndarray, boxes: Boxes, side: int) -> tuple[np.ndarray,
                 cv2.BORDER_CONSTANT,
                 value=(_OUTSIDE,) * 3,
             )
+            inside = np.asarray(bordered, np.uint8)
         shrinks = bottom - top > side
         cv2.resize(inside, (side, side), patch, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     return patches, boxes
@@ -132,12 +139,12 @@ class Candidates:
     """What a later network left of one image's boxes: [N, 4], [N] and [N, 5, 2], or [N, 0] without points."""
 
     boxes: Boxes
-    scores: np.ndarray
-    points: np.ndarray
+    scores: NDArray[np.float64]
+    points: NDArray[np.float64]
 
 
 def examine(
-    network: Callable, images: Sequence[np.ndarray], boxes: Sequence[Boxes], side: int, threshold: float
+    network: Network, images: Sequence[NDArray[np.uint8]], boxes: Sequence[Boxes], side: int, threshold: float
 ) -> list[Candidates]:
     """The second or third stage: looks at patches of all images together, corrects boxes, drops non-faces.
 
@@ -171,7 +178,11 @@ def examine(
 
 
 def propose(
-    network: Callable, images: Sequence[np.ndarray], min_size: float, scale_factor: float, threshold: float
+    network: Network,
+    images: Sequence[NDArray[np.uint8]],
+    min_size: float,
+    scale_factor: float,
+    threshold: float,
 ) -> list[Boxes]:
     """Squares that may hold a face; the first stage.
 
@@ -187,7 +198,7 @@ def propose(
         for scale in pyramid(image.shape[0], image.shape[1], min_size, scale_factor):
             level = max(round(image.shape[0] * scale), CELL), max(round(image.shape[1] * scale), CELL)
             alike.setdefault((_few(level[0]), _few(level[1])), []).append((i, level))
-    found: list[list[np.ndarray]] = [[] for _ in images]
+    found: list[list[NDArray[np.float64]]] = [[] for _ in images]
     for shape, members in alike.items():
         at_once = max(1, _PIXELS // (shape[0] * shape[1]))
         for first in range(0, len(members), at_once):
@@ -209,20 +220,20 @@ def _few(length: int) -> int:
     return -(-length // step) * step
 
 
-def _level(image: np.ndarray, level: tuple[int, int], shape: tuple[int, int]) -> np.ndarray:
+def _level(image: NDArray[np.uint8], level: tuple[int, int], shape: tuple[int, int]) -> NDArray[np.uint8]:
     interpolation = cv2.INTER_AREA if level[0] < image.shape[0] else cv2.INTER_LINEAR
     resized = cv2.resize(image, level[::-1], interpolation=interpolation)
     rest = shape[0] - level[0], shape[1] - level[1]
-    return cv2.copyMakeBorder(resized, 0, rest[0], 0, rest[1], cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.copyMakeBorder(resized, 0, rest[0], 0, rest[1], cv2.BORDER_REPLICATE), np.uint8)
 
 
-def _merged(scored: np.ndarray) -> Boxes:
+def _merged(scored: NDArray[np.float64]) -> Boxes:
     return square(scored[suppress(scored[:, :4], scored[:, 4], 0.7), :4])
 
 
 def proposals_of_level(
-    network: Callable, images: np.ndarray, sizes: Sequence[tuple[int, int]], threshold: float
-) -> tuple[Boxes, np.ndarray, np.ndarray]:
+    network: Network, images: NDArray[np.uint8], sizes: Sequence[tuple[int, int]], threshold: float
+) -> tuple[Boxes, NDArray[np.float64], NDArray[np.int64]]:
     """The cells that the proposal network takes for faces.
 
     Tall images go in strips that overlap by what one cell sees beyond its stride, so that they give what the

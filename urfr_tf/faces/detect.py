@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.faces import cascade
-from urfr_tf.faces.align import check_image
+from urfr_tf.faces.align import Image, check_image
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,9 +23,9 @@ class Face:
         at_border: the box reaches beyond the image, so a part of the face is likely to be missing.
     """
 
-    box: np.ndarray
+    box: NDArray[np.float32]
     score: float
-    points: np.ndarray
+    points: NDArray[np.float32]
     at_border: bool
 
 
@@ -62,7 +63,7 @@ class Detector:
         self.scale_factor = scale_factor
         self._networks = cascade.load_networks()
 
-    def detect(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
+    def detect(self, images: Sequence[Image]) -> list[list[Face]]:
         """Faces of every image, the most probable first.
 
         Args:
@@ -81,7 +82,7 @@ class Detector:
             faces.extend(self._detect_together(images[first : first + self.batch]))
         return faces
 
-    def _detect_together(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
+    def _detect_together(self, images: Sequence[Image]) -> list[list[Face]]:
         propose, refine, output = self._networks
         boxes = cascade.propose(propose, images, self.min_size, self.scale_factor, self.thresholds[0])
         refined = cascade.examine(refine, images, boxes, 24, self.thresholds[1])
@@ -90,7 +91,7 @@ class Detector:
         return [_faces(candidates, image) for candidates, image in zip(found, images, strict=True)]
 
 
-def _faces(candidates: cascade.Candidates, image: np.ndarray) -> list[Face]:
+def _faces(candidates: cascade.Candidates, image: Image) -> list[Face]:
     return [
         Face(
             box=candidates.boxes[i].astype(np.float32),
@@ -102,7 +103,7 @@ def _faces(candidates: cascade.Candidates, image: np.ndarray) -> list[Face]:
     ]
 
 
-def _beyond(box: np.ndarray, image: np.ndarray) -> bool:
+def _beyond(box: NDArray[np.float64], image: Image) -> bool:
     height, width = image.shape[:2]
     return bool(box[0] < 0 or box[1] < 0 or box[2] > width or box[3] > height)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import read_json
@@ -31,16 +32,16 @@ _NECK_Z, _NECK_RADIUS, _NECK_FROM, _NECK_FULL = 1.4, 0.95, 0.6, 1.7
 _RUN_OUT = 0.35  # distance over which the mesh runs out into skull and neck
 
 
-class Face(NamedTuple):
-    """vertices float64 [468, 3], triangles int64 [T, 3], points float64 [5, 3] (order of POINT_NAMES)."""
+class MeanFace(NamedTuple):
+    """The mean head: vertices [468, 3], triangles [T, 3], and five points [5, 3] in the order of POINT_NAMES."""
 
-    vertices: np.ndarray
-    triangles: np.ndarray
-    points: np.ndarray
+    vertices: NDArray[np.float64]
+    triangles: NDArray[np.int64]
+    points: NDArray[np.float64]
 
 
 @functools.lru_cache(maxsize=1)
-def mean_face() -> Face:
+def mean_face() -> MeanFace:
     """Reads the mean face that is installed with the package.
 
     Raises:
@@ -61,10 +62,10 @@ def mean_face() -> Face:
         or triangles.min() < 0
     ):
         raise UrfrError(f"expected vertices [V, 3] and triangles into them in {path}, got {vertices.shape}")
-    return Face(vertices, triangles, points)
+    return MeanFace(vertices, triangles, points)
 
 
-def rotation(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> np.ndarray:
+def rotation(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> NDArray[np.float64]:
     """Head-to-camera rotation float64 [3, 3] from degrees; see the module's text for the signs."""
     (cy, sy), (cp, sp), (cr, sr) = (
         (np.cos(angle), np.sin(angle)) for angle in np.radians([yaw, pitch, roll])
@@ -72,10 +73,11 @@ def rotation(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> np.ndarray:
     about_y = np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
     about_x = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
     about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    return about_z @ about_x @ about_y
+    turned: NDArray[np.float64] = about_z @ about_x @ about_y
+    return turned
 
 
-def _mesh_radius(azimuth: np.ndarray, height: np.ndarray) -> np.ndarray:
+def _mesh_radius(azimuth: NDArray[np.float64], height: NDArray[np.float64]) -> NDArray[np.float64]:
     """Radius of the mesh at [A] azimuths x [H] heights -> [H, A]; NaN where there is no mesh."""
     face = mean_face()
     x, y, depth = face.vertices[:, 0], face.vertices[:, 1], AXIS_Z - face.vertices[:, 2]
@@ -97,7 +99,9 @@ def _mesh_radius(azimuth: np.ndarray, height: np.ndarray) -> np.ndarray:
     return radius
 
 
-def _ellipse_radius(azimuth: np.ndarray, half_x: np.ndarray, half_z: np.ndarray, z: float) -> np.ndarray:
+def _ellipse_radius(
+    azimuth: NDArray[np.float64], half_x: NDArray[np.float64], half_z: NDArray[np.float64], z: float
+) -> NDArray[np.float64]:
     """Distance from the axis to an ellipse around depth z, along each azimuth; 0 where it is missed."""
     sin, cos, shift = np.sin(azimuth), np.cos(azimuth), AXIS_Z - z
     half_x, half_z = np.maximum(half_x, 1e-6), np.maximum(half_z, 1e-6)
@@ -109,7 +113,9 @@ def _ellipse_radius(azimuth: np.ndarray, half_x: np.ndarray, half_z: np.ndarray,
 
 
 @functools.lru_cache(maxsize=1)
-def head_radius(rows: int = 136, columns: int = 180) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def head_radius(
+    rows: int = 136, columns: int = 180
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """The head's surface: azimuths [A] in radians, heights [H], radius float64 [H, A] around AXIS_Z.
 
     Azimuth 0 is the nose's direction, positive towards the image's right; the last column repeats the first.
@@ -138,7 +144,7 @@ def head_radius(rows: int = 136, columns: int = 180) -> tuple[np.ndarray, np.nda
     return azimuth, height, np.maximum(body + rest, 0.0)
 
 
-def below_surface(at: np.ndarray) -> np.ndarray:
+def below_surface(at: NDArray[np.float64]) -> NDArray[np.float64]:
     """How far points float [..., 3] lie inside the head, measured from the axis; negative outside."""
     azimuth, height, radius = head_radius()
     depth = AXIS_Z - at[..., 2]
@@ -151,4 +157,5 @@ def below_surface(at: np.ndarray) -> np.ndarray:
     upper, lower = flat[index], flat[index + len(azimuth)]
     upper = upper + t * (flat[index + 1] - upper)
     lower = lower + t * (flat[index + len(azimuth) + 1] - lower)
-    return upper + s * (lower - upper) - np.hypot(at[..., 0], depth)
+    inside: NDArray[np.float64] = upper + s * (lower - upper) - np.hypot(at[..., 0], depth)
+    return inside

@@ -1,6 +1,7 @@
 """Where the five points of an aligned face lie: the template of ArcFace, for any crop size."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf.errors import UrfrError
 
@@ -18,7 +19,7 @@ _ARCFACE = (
 _SMALLEST, _LARGEST = 16, 4096
 
 
-def five_points(size: int = _SIZE) -> np.ndarray:
+def five_points(size: int = _SIZE) -> NDArray[np.float64]:
     """The five points of an aligned face in pixels of a square crop.
 
     The numbers for 112 are those of ArcFace (Deng et al., CVPR 2019) and of nearly every published

@@ -8,6 +8,7 @@ import functools
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf.faces.shape import AXIS_Z, below_surface, rotation
 
@@ -29,13 +30,15 @@ class Views(NamedTuple):
     Views of negative yaw are mirror images.
     """
 
-    yaws: np.ndarray
-    pitches: np.ndarray
-    surface: np.ndarray
-    outline: np.ndarray
+    yaws: NDArray[np.float32]
+    pitches: NDArray[np.float32]
+    surface: NDArray[np.float32]
+    outline: NDArray[np.float32]
 
 
-def view(yaw: float, pitch: float, grid: int, depths: int = 24) -> tuple[np.ndarray, np.ndarray]:
+def view(
+    yaw: float, pitch: float, grid: int, depths: int = 24
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Casts a ray through every node of the window: surface [G, G, 4] and outline [G, 2] of `Views`.
 
     A ray looks for the head at `depths` places; where it first is inside, halving finds the surface.
@@ -62,14 +65,15 @@ def view(yaw: float, pitch: float, grid: int, depths: int = 24) -> tuple[np.ndar
     return surface, outline
 
 
-def _crossing(across: np.ndarray, margin: np.ndarray) -> np.ndarray:
+def _crossing(across: NDArray[np.float64], margin: NDArray[np.float64]) -> NDArray[np.float64]:
     """Where margin [G, G] first rises above 0 in each row; where it is greatest if it never does."""
     first = np.where((margin > 0).any(1), (margin > 0).argmax(1), margin.argmax(1))
     before = np.maximum(first - 1, 0)
     rows = np.arange(len(margin))
     m1, m0 = margin[rows, first], margin[rows, before]
     back = np.where((m1 > 0) & (m0 < 0), m1 / np.maximum(m1 - m0, 1e-9), 0.0)
-    return across[first] - back * (across[1] - across[0])
+    crossing: NDArray[np.float64] = across[first] - back * (across[1] - across[0])
+    return crossing
 
 
 @functools.lru_cache(maxsize=2)

@@ -10,9 +10,9 @@ _CGROUP_V1 = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), Path("/sys/fs/cgroup/c
 def count_cores() -> int:
     """Returns the number of cores that this process may use, at least 1.
 
-    This is the number of cores that the process is allowed to run on, or the container's CPU quota where that is
-    smaller. A quota of 1.5 cores counts as 2. `os.cpu_count()` knows neither: in a container that may use 2 cores of
-    a machine with 64 it says 64.
+    This is the number of cores that the process is allowed to run on, or the container's CPU quota where that
+    is smaller. A quota of 1.5 cores counts as 2. `os.cpu_count()` knows neither: in a container that may use
+    2 cores of a machine with 64 it says 64.
     """
     try:
         cores = len(os.sched_getaffinity(0))

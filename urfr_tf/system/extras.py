@@ -43,5 +43,6 @@ def name_missing_extra(what: str) -> Iterator[None]:
         if module not in EXTRAS:
             raise
         raise UrfrError(
-            f"{what} needs the module {module}, which is not installed: pip install 'urfr-tf[{EXTRAS[module]}]'"
+            f"{what} needs the module {module}, which is not installed: "
+            f"pip install 'urfr-tf[{EXTRAS[module]}]'"
         ) from error

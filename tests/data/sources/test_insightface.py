@@ -55,7 +55,10 @@ def images():
 
 @pytest.fixture
 def dataset(tmp_path, images):
-    """As InsightFace writes it: record 0 says where the people's ranges begin, then images, then the ranges."""
+    """As InsightFace writes it.
+
+    Record 0 says where the people's ranges begin, then images, then the ranges.
+    """
     rows = [record(payload([7.0, 10.0], b""))]
     rows += [
         record(payload([i // 2, 0.0] if i % 2 else i // 2, image, i + 1)) for i, image in enumerate(images)
@@ -74,7 +77,9 @@ def test_images_labels_and_ranges(dataset, images):
 
 
 def test_a_split_record_is_joined(tmp_path):
-    """A payload with the magic number inside, twice, at multiples of 4 from its start (the header has 24 bytes)."""
+    """A payload with the magic number inside, twice, at multiples of 4 from its start (the header has 24
+    bytes).
+    """
     content = b"abcd" + MAGIC + b"efgh" + b"ijkl" + MAGIC + b"mno"
     split = record(payload(1, content))
     assert len(split) == (8 + 24 + 4) + (8 + 8) + (8 + 3 + 1), "three parts with headers of 8, padded to 4"

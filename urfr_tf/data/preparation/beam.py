@@ -3,7 +3,8 @@
     urfr prepare --source folder --path /mnt/faces --out /mnt/shards --runner DirectRunner
     urfr prepare ... --runner DataflowRunner --beam-options "--project=P --region=R
         --temp_location=gs://B/tmp --sdk_container_image=IMAGE"
-    urfr prepare ... --runner FlinkRunner --beam-options "--flink_master=HOST:8081 --environment_type=LOOPBACK"
+    urfr prepare ... --runner FlinkRunner --beam-options "--flink_master=HOST:8081
+        --environment_type=LOOPBACK"
     urfr prepare ... --runner SparkRunner --beam-options "--spark_master_url=spark://HOST:7077"
 
 (IMAGE: a Beam SDK container with urfr-tf[beam] in it. Only DirectRunner was tried.) --path and --out must be
@@ -44,7 +45,8 @@ from urfr_tf.files import write_text
 
 _PARTS = 1000
 _PROBLEM = "problem.txt"
-# An image between the steps: order, identity, key, encoded, points, notes. Plain values, which Beam packs well.
+# An image between the steps: order, identity, key, encoded, points, notes. Plain values, which Beam packs
+# well.
 _Row = tuple[bytes, bytes, bytes, bytes, tuple[float, ...] | None, tuple[str, ...]]
 # A line of refused.tsv or notes.tsv: key, order, text; sorted like that.
 _Line = tuple[bytes, bytes, str]

@@ -1,4 +1,4 @@
-"""Crops as `urfr prepare` stores them: encoded, with a place in the shuffled order and a digest of the picture."""
+"""Crops as `urfr prepare` stores them: encoded, with their place in the shuffled order and a digest."""
 
 import hashlib
 from collections.abc import Iterable, Iterator

@@ -93,7 +93,7 @@ class Journal:
     def rows(self) -> int:
         """How many images are done, those refused included."""
         with self._sentences():
-            return self._database.execute("SELECT count(*) FROM images").fetchone()[0]
+            return int(self._database.execute("SELECT count(*) FROM images").fetchone()[0])
 
     def add(self, crops: list[Crop]) -> None:
         """Stores a batch, wholly or not at all."""
@@ -182,7 +182,8 @@ class Journal:
     def notes(self) -> Iterator[tuple[str, str]]:
         """(key, note) about the images taken, sorted by key."""
         yield from self._listed(
-            "SELECT key, note FROM notes JOIN images USING (ord) WHERE refused IS NULL ORDER BY key, ord, note"
+            "SELECT key, note FROM notes JOIN images USING (ord) WHERE refused IS NULL "
+            "ORDER BY key, ord, note"
         )
 
     def _listed(self, query: str) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ from collections.abc import Container, Iterator
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf.data.headers import ImageError
 from urfr_tf.data.images import MAX_BYTES
@@ -52,7 +53,7 @@ def items(path: str, keep: Container[str]) -> Iterator[Item]:
             yield item
 
 
-def five_points(fiducials: np.ndarray, profile: bool) -> np.ndarray:
+def five_points(fiducials: NDArray[np.float64], profile: bool) -> NDArray[np.float64]:
     """The five points of alignment from the thirty of half a face.
 
     The visible eye is the mean of its six points; nose and visible corner of the mouth are given. In a
@@ -100,7 +101,7 @@ def _stem(item: Item) -> str:
     return item.key.rpartition(".")[0]
 
 
-def _read(item: Item) -> np.ndarray | None:
+def _read(item: Item) -> NDArray[np.float64] | None:
     try:
         lines = read_item(item, _MOST_BYTES).split()
         thirty = np.array([[float(cell) for cell in line.split(b",")] for line in lines], np.float64)

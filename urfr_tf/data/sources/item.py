@@ -33,15 +33,18 @@ class Item:
     problem: ImageError | None = None
 
 
-def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
+NaturalKey = tuple[list[tuple[int, str]], str]
+
+
+def natural_key(name: str) -> NaturalKey:
     """Sort key that puts s2 before s10: runs of digits are compared as numbers.
 
     A number is compared as (digits, text), so that a name of 10,000 digits costs nothing special.
     """
-    parts = _DIGITS.split(name)
-    for i in range(1, len(parts), 2):
-        parts[i] = parts[i].lstrip("0")
-    return [(len(part) if i % 2 else 0, part) for i, part in enumerate(parts)], name
+    runs = _DIGITS.split(name)
+    for i in range(1, len(runs), 2):
+        runs[i] = runs[i].lstrip("0")
+    return [(len(run) if i % 2 else 0, run) for i, run in enumerate(runs)], name
 
 
 def read_item(item: Item, max_bytes: int) -> bytes:

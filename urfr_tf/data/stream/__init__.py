@@ -1,1 +1,1 @@
-"""From shards to batches: sampling, augmentation, the shares of workers, and a service that makes batches elsewhere."""
+"""From shards to batches: sampling, augmentation, worker shares, and a service that makes batches."""

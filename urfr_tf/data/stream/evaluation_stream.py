@@ -24,7 +24,8 @@ def evaluation_dataset(
         scale_to: side in pixels that images are shrunk to before the crop; None: not shrunk.
 
     Returns:
-        A dataset of dicts: image float32 [B, S, S, 3] in 0..255, label int64 [B], identity, source string [B].
+        A dataset of dicts: image float32 [B, S, S, 3] in 0..255, label int64 [B], identity, source string
+        [B].
 
     Raises:
         UrfrError: a damaged folder, a crop larger than the images, or `scale_to` larger than they are.

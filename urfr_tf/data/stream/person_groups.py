@@ -1,4 +1,4 @@
-"""Records in groups of one person, for the uncertainty stage (P x K sampling), with or without a cap a person."""
+"""Records in groups of one person, for the uncertainty stage (P x K sampling), with or without a cap."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,11 @@ import tensorflow as tf
 
 
 def by_identity(
-    stream: tf.data.Dataset, label_of: Callable, group: int, most: int = 0, classes: int = 0
+    stream: tf.data.Dataset,
+    label_of: Callable[[tuple[tf.Tensor, ...]], tf.Tensor],
+    group: int,
+    most: int = 0,
+    classes: int = 0,
 ) -> tf.data.Dataset:
     """The records in runs of `group` of one person, in the order in which the runs become full.
 
@@ -25,7 +29,7 @@ def by_identity(
     )
     if most:
 
-        def count(counts: tf.Tensor, run: tuple) -> tuple[tf.Tensor, tuple[tf.Tensor, Any]]:
+        def count(counts: tf.Tensor, run: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tuple[tf.Tensor, Any]]:
             label = label_of(tuple(records[0] for records in run))
             taken = tf.tensor_scatter_nd_add(counts, [[label]], [1])
             return taken, (counts[label] < most, run)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from urfr_tf import keys
 from urfr_tf.data import records
@@ -22,13 +23,13 @@ class Stored(Protocol):
     def open(self, shard: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
         """The records of shard i in order, with the turned faces of a copy if there are any."""
 
-    def read(self, batch: tuple, turned: tf.Tensor | None) -> Tensors:
+    def read(self, batch: tuple[tf.Tensor, ...], turned: tf.Tensor | None) -> Tensors:
         """Image (encoded or pixels), label, points and soft labels of a batch of records.
 
         Where `turned` (bool [B]; None without turned faces) says so, the image is the turned face.
         """
 
-    def label(self, record: tuple) -> tf.Tensor:
+    def label(self, record: tuple[tf.Tensor, ...]) -> tf.Tensor:
         """A record's label, int64."""
 
 
@@ -51,13 +52,15 @@ class Streamed:
         )
 
     def open(self, shard: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
+        """See `Stored.open`."""
         columns = [tf.data.TFRecordDataset(self._shards[shard])]
         columns += [tf.data.FixedLengthRecordDataset(of_label[shard], 4) for of_label in self._soft]
         if self._turned is not None:
             columns.append(tf.data.TFRecordDataset(self._turned[copy][shard]))
         return tf.data.Dataset.zip(tuple(columns))
 
-    def read(self, batch: tuple, turned: tf.Tensor | None) -> Tensors:
+    def read(self, batch: tuple[tf.Tensor, ...], turned: tf.Tensor | None) -> Tensors:
+        """See `Stored.read`."""
         examples = records.parse(batch[0])
         values = batch[1 : 1 + len(self._soft)]
         soft = [tf.reshape(tf.io.decode_raw(value, tf.float32), [-1, 1]) for value in values]
@@ -70,7 +73,8 @@ class Streamed:
             SOFT: tf.concat(soft, axis=1) if soft else tf.zeros([tf.size(batch[0]), 0]),
         }
 
-    def label(self, record: tuple) -> tf.Tensor:
+    def label(self, record: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        """See `Stored.label`."""
         return records.parse(record[0])[keys.LABEL]
 
 
@@ -105,10 +109,12 @@ class InMemory:
         self._starts = self._ends - manifest.shard_records
 
     def open(self, shard: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
+        """See `Stored.open`."""
         numbers = tf.data.Dataset.range(self._starts[shard], self._ends[shard])
         return numbers.map(lambda number: (number, tf.cast(copy, tf.int64)))
 
-    def read(self, batch: tuple, turned: tf.Tensor | None) -> Tensors:
+    def read(self, batch: tuple[tf.Tensor, ...], turned: tf.Tensor | None) -> Tensors:
+        """See `Stored.read`."""
         number, copy = batch
         image = number
         if turned is not None:
@@ -116,10 +122,11 @@ class InMemory:
         index = dict.fromkeys(self._stored, number) | {keys.IMAGE: image}
         return {key: tf.gather(values, index[key]) for key, values in self._stored.items()}
 
-    def label(self, record: tuple) -> tf.Tensor:
+    def label(self, record: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        """See `Stored.label`."""
         return self._stored[keys.LABEL][record[0]]
 
 
-def _gathered(batches: tf.data.Dataset) -> dict[str, np.ndarray]:
+def _gathered(batches: tf.data.Dataset) -> dict[str, NDArray[np.generic]]:
     parts = list(batches.as_numpy_iterator())
     return {key: np.concatenate([part.pop(key) for part in parts]) for key in list(parts[0])}

@@ -3,9 +3,9 @@
 Worker w of W makes every W-th step. Each worker has a job, and so a connection, of its own, and their steps
 are taken in turn: the stream is that of the local pipeline bit for bit, and a slow worker is waited for
 instead of being overtaken. tf.data service alone promises less: a worker that is started again begins its
-share anew (static sharding) or loses what it had in hand (dynamic sharding), and an answer may get lost on the way.
-So every batch carries its step; when another step comes than the one that is due, the job is thrown away
-and a new one begins at that step. Skipping to it decodes nothing.
+share anew (static sharding) or loses what it had in hand (dynamic sharding), and an answer may get lost on
+the way. So every batch carries its step; when another step comes than the one that is due, the job is thrown
+away and a new one begins at that step. Skipping to it decodes nothing.
 """
 
 import queue
@@ -19,6 +19,9 @@ from typing import Any
 import tensorflow as tf
 
 from urfr_tf.errors import UrfrError, reason_of
+
+Batch = Any  # whatever `make` makes: a structure of tensors
+Job = Callable[[int, int, int], Iterator[tuple[tf.Tensor, Batch]]]
 
 _HINT = tf.data.experimental.SHARD_HINT
 # Numbers that are dealt out to the workers to learn how many there are; two must fall on each of them.
@@ -38,8 +41,8 @@ def served(
 
     Args:
         address: HOST:PORT of the dispatcher.
-        every: (first, stride) -> endless dataset of (step int64, ...) of the steps first, first + stride, ...;
-            a function of its arguments alone, cheap for each step.
+        every: (first, stride) -> endless dataset of (step int64, ...) of the steps first, first + stride,
+            ...; a function of its arguments alone, cheap for each step.
         make: an element of `every` -> the batch; this is what the workers share.
         start_step: the first step.
         element_spec: of the batches.
@@ -124,14 +127,15 @@ def _count_workers(address: str) -> int:
         first, second = next(iter(_distributed(dealt, address))).numpy().tolist()
     except (tf.errors.OpError, StopIteration, ValueError) as error:
         raise UrfrError(
-            f"expected a data service at {address} with a list of at most {_DEALT // 2} workers, but {reason_of(error)}"
+            f"expected a data service at {address} with a list of at most {_DEALT // 2} workers, "
+            f"but {reason_of(error)}"
         ) from error
-    return second - first
+    return int(second - first)
 
 
 def _read(
     address: str,
-    job: Callable[[int, int, int], Iterator[tuple[tf.Tensor, Any]]],
+    job: Job,
     step: int,
     ready: "queue.Queue[Any]",
     stop: threading.Event,
@@ -150,7 +154,14 @@ def _read(
         _put(ready, error, stop)
 
 
-def _due(step: int, turn: int, workers: int, jobs: dict[int, Any], job: Callable, address: str) -> Any:
+def _due(
+    step: int,
+    turn: int,
+    workers: int,
+    jobs: dict[int, Iterator[tuple[tf.Tensor, Batch]]],
+    job: Job,
+    address: str,
+) -> Any:
     """The batch of a step, from the worker whose turn it is."""
     problem = ""
     for attempt in range(_ATTEMPTS):

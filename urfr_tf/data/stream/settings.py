@@ -1,4 +1,4 @@
-"""What a stream of training batches is a function of, besides the shards: plain values, checked where they are used."""
+"""The settings of a stream of training batches: plain values, checked where they are used."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,11 +11,11 @@ class Sampling:
     Attributes:
         batch_size: B, the images of a batch over all replicas and worker shares.
         shuffle_buffer: records among which the next one is drawn. The shards are shuffled as well.
-        images_per_identity: with M > 1 a batch is B / M groups of M images of one person (P x K sampling). The last
-            n mod M images of a person are left out of a pass. At most M - 1 encoded images of each person wait in
-            memory for their group.
-        groups_per_identity: with G > 0 a pass takes only the first G groups of each person, which balances the
-            classes. 0 takes all.
+        images_per_identity: with M > 1 a batch is B / M groups of M images of one person (P x K sampling).
+            The last n mod M images of a person are left out of a pass. At most M - 1 encoded images of each
+            person wait in memory for their group.
+        groups_per_identity: with G > 0 a pass takes only the first G groups of each person, which balances
+            the classes. 0 takes all.
     """
 
     batch_size: int
@@ -32,8 +32,8 @@ class Augmentation:
         flip: whether an image is mirrored with probability 1/2.
         probabilities: variation -> probability on each image.
         sizes: smallest and largest size of a variation, as `augment` takes them.
-        turned: the pose variation takes the faces that `turn_shards` has prepared beside the shards, copy p mod
-            copies in pass p, and turns nothing itself.
+        turned: the pose variation takes the faces that `turn_shards` has prepared beside the shards, copy p
+            mod copies in pass p, and turns nothing itself.
         light: probability that brightness and contrast of an image change (`relight`), after everything else.
     """
 
@@ -71,8 +71,8 @@ class StreamSettings:
         soft_labels: names of soft labels that lie beside the shards.
         keep_original: whether the crops before augmentation come too, as `original` uint8 [B, S, S, 3].
         cache: decode every image once and keep its pixels in memory, N x size x size x 3 bytes.
-        service: HOST:PORT of a tf.data service whose workers make the batches (see `service`). The stream is the
-            same. The workers find the shards at the same absolute path. Empty: this process makes them.
+        service: HOST:PORT of a tf.data service whose workers make the batches (see `service`). The stream is
+            the same. The workers find the shards at the same absolute path. Empty: this process makes them.
     """
 
     shards: str

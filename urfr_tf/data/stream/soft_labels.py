@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf.data.manifest import Manifest
 from urfr_tf.errors import UrfrError
@@ -29,7 +30,9 @@ def soft_label_paths(manifest: Manifest, name: str) -> list[Path]:
     return [folder / f"{shard.stem}.f32" for shard in manifest.shard_paths]
 
 
-def write_soft_labels(manifest: Manifest, name: str, values: np.ndarray) -> None:
+def write_soft_labels(
+    manifest: Manifest, name: str, values: NDArray[np.float32] | NDArray[np.float64]
+) -> None:
     """Writes a probability for each record, float [N] in the order of `evaluation_dataset`.
 
     Raises:
@@ -64,7 +67,7 @@ def check_soft_labels(manifest: Manifest, name: str) -> list[Path]:
     return paths
 
 
-def _check(values: np.ndarray, name: str, where: str) -> None:
+def _check(values: NDArray[np.float32] | NDArray[np.float64], name: str, where: str) -> None:
     bad = ~((values >= 0.0) & (values <= 1.0))
     if bad.any():
         record = int(np.argmax(bad))

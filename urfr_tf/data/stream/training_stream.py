@@ -1,8 +1,8 @@
 """Shards -> batches: the endless training stream.
 
-The stream is a function of its settings alone. Step g belongs to pass p = g // (N // B) over the data. The order of
-pass p depends on (seed, p), and what happens to the images of step g depends on (seed, g). A stream that starts at
-step g therefore continues an interrupted one bit for bit.
+The stream is a function of its settings alone. Step g belongs to pass p = g // (N // B) over the data. The
+order of pass p depends on (seed, p), and what happens to the images of step g depends on (seed, g). A stream
+that starts at step g therefore continues an interrupted one bit for bit.
 """
 
 import os
@@ -27,7 +27,8 @@ from urfr_tf.data.stream.worker_shares import count_steps_of_shares, select_shar
 from urfr_tf.errors import UrfrError
 from urfr_tf.system.allocator import keep_freed_memory
 
-# Shards read at the same time, and records taken from one before the next: both belong to the order of a pass.
+# Shards read at the same time, and records taken from one before the next: both belong to the order of a
+# pass.
 _CYCLE, _BLOCK = 8, 16
 _FOREVER = np.iinfo(np.int64).max
 # What the stream's seed is used for.
@@ -54,16 +55,17 @@ def steps_per_pass(shards: str, sampling: Sampling, worker_shares: int = 1) -> i
 def training_dataset(settings: StreamSettings, start_step: int = 0) -> tf.data.Dataset:
     """Builds the endless stream of training batches, from step `start_step` on.
 
-    Each pass holds every image once, but for the N mod B that would not fill a batch. With worker shares, a pass
-    leaves out the images of a share that the last full batch of the smallest share does not reach.
+    Each pass holds every image once, but for the N mod B that would not fill a batch. With worker shares, a
+    pass leaves out the images of a share that the last full batch of the smallest share does not reach.
 
     Args:
         settings: what the stream is a function of.
         start_step: the stream's first step. Earlier steps are skipped before anything is decoded.
 
     Returns:
-        A dataset of ({image: float32 [b, S, S, 3] in 0..255, label: int64 [b]}, {variation: float32 [b, T]}). b is
-        B / shares. The T columns are the variations in the order of `check_probabilities`, then the soft labels.
+        A dataset of ({image: float32 [b, S, S, 3] in 0..255, label: int64 [b]}, {variation: float32 [b, T]}).
+        b is B / shares. The T columns are the variations in the order of `check_probabilities`, then the soft
+        labels.
 
     Raises:
         UrfrError: a damaged folder, a crop larger than the images, fewer images than a batch, a bad name, or
@@ -152,8 +154,8 @@ class TrainingStream:
             batch: records as `records_from` gives them.
 
         Returns:
-            image uint8 [b, S, S, 3], label int64 [b], soft float32 [b, soft labels], and points float32 [b, 10] in
-            pixels of the crop where they are needed.
+            image uint8 [b, S, S, 3], label int64 [b], soft float32 [b, soft labels], and points float32 [b,
+            10] in pixels of the crop where they are needed.
         """
         size, augmentation = self._manifest.image_size, self._settings.augmentation
         crop_size = self._settings.crop_size

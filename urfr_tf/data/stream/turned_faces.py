@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from urfr_tf import keys
 from urfr_tf.augment.choose import YAW_DEGREES
@@ -106,14 +107,16 @@ def turned_paths(manifest: Manifest) -> list[list[Path]]:
         raise UrfrError(f"expected 1 to {MAX_COPIES} copies and their sizes in {result}: run {command}")
     if raw.get("shards") != _digests(manifest):
         raise UrfrError(
-            f"expected the faces in {result.parent} to be of these shards, but they are of others: run {command}"
+            f"expected the faces in {result.parent} to be of these shards, "
+            f"but they are of others: run {command}"
         )
     paths = _paths(manifest, copies)
     for path in (path for of_copy in paths for path in of_copy):
         size, found = sizes.get(_key(path)), path.stat().st_size if path.is_file() else "no file"
         if found != size:
             raise UrfrError(
-                f"expected {size} bytes in {path}, but found {found}: delete {result.parent} and run {command}"
+                f"expected {size} bytes in {path}, but found {found}: "
+                f"delete {result.parent} and run {command}"
             )
     return paths
 
@@ -139,9 +142,10 @@ def _turned(
     turn_batch = _turning(manifest.image_size)
     folded = tf.random.fold_in(tf.constant(use, tf.int64), shard)
 
-    def turned(batch: tuple[tf.Tensor, tf.Tensor]) -> np.ndarray:
+    def turned(batch: tuple[tf.Tensor, tf.Tensor]) -> NDArray[np.bytes_]:
         number, serialized = batch
-        return turn_batch(serialized, tf.random.fold_in(folded, number)).numpy()
+        faces: NDArray[np.bytes_] = turn_batch(serialized, tf.random.fold_in(folded, number)).numpy()
+        return faces
 
     stream = tf.data.TFRecordDataset(str(manifest.shard_paths[shard])).batch(_BATCH).enumerate()
     try:
@@ -174,4 +178,5 @@ def _turning(size: int) -> Callable[..., tf.Tensor]:
         )
 
     signature = [tf.TensorSpec([None], tf.string), tf.TensorSpec([2], tf.int64)]
-    return tf.function(turn_batch, input_signature=signature, autograph=False)
+    compiled: Callable[..., tf.Tensor] = tf.function(turn_batch, input_signature=signature, autograph=False)
+    return compiled
