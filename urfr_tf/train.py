@@ -22,7 +22,7 @@ from urfr_tf.data.stream.settings import Sampling
 from urfr_tf.data.stream.training_stream import steps_per_pass
 from urfr_tf.errors import TryAgainError, UrfrError, reason_of
 from urfr_tf.metrics.arrays import Float32s
-from urfr_tf.models.diagnose_nan import non_finite
+from urfr_tf.models.diagnose_nan import describe_non_finite
 from urfr_tf.runs.epoch_log import EpochLog
 from urfr_tf.runs.folder import open_run
 from urfr_tf.system.quiet import quiet_compiler
@@ -200,7 +200,7 @@ def build_callbacks(loop: Loop, process: Process) -> list[keras.callbacks.Callba
         StopOnNonFinite(
             loop.steps_per_epoch,
             manager,
-            lambda step: non_finite(task.model, next(iter(task.batches(step - 1)))),
+            lambda step: describe_non_finite(task.model, next(iter(task.batches(step - 1)))),
         )
     ]
     if sys.stdout.isatty():  # Before `LogEpoch`, so that the bar's line is closed when that prints.

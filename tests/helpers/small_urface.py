@@ -125,7 +125,7 @@ def restored(path, replicas):
 
 
 def main(replicas, path):
-    """Comparisons with the dense layer as numbers; one number of replicas a process, as collectives want it."""
+    """Comparisons with the dense layer; one number of replicas a process, as collectives want it."""
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * replicas
     )

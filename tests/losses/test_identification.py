@@ -42,7 +42,7 @@ def test_logits_and_loss_match_float64(case):
     ours = confidence_logits(
         tf.constant(embedding, tf.float32),
         tf.constant(confidence, tf.float32),
-        tf.constant(prototypes.reshape(C, D) * 2.5, tf.float32),  # a scale that normalisation removes
+        tf.constant(prototypes.reshape(C, D) * 2.5, tf.float32),  # a scale that normalization removes
     )
     np.testing.assert_allclose(ours, logits, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(identification(labels, ours, 3.0), loss, rtol=1e-5, atol=1e-5)
@@ -50,7 +50,7 @@ def test_logits_and_loss_match_float64(case):
 
 def test_gradients_are_those_of_equations_25_and_26(case):
     """dL/da_j = p_j - [j=y]; dL/dw_jk = s_k (p_j - [j=y]) f_k / K;
-    dL/df_k = s_k ((p_y - 1) w_yk + sum_{j != y} p_j w_jk) / K, before normalisation's Jacobian."""
+    dL/df_k = s_k ((p_y - 1) w_yk + sum_{j != y} p_j w_jk) / K, before normalization's Jacobian."""
     embedding, prototypes, confidence, labels = case
     _, _, p = oracle(embedding, prototypes, confidence, labels, 3.0)
     delta = p - np.eye(C)[labels]
@@ -61,7 +61,7 @@ def test_gradients_are_those_of_equations_25_and_26(case):
     s = tf.constant(confidence)
     with tf.GradientTape() as tape:
         tape.watch([f, w])
-        # The product without the layer's normalisation, so that its Jacobian stays out.
+        # The product without the layer's normalization, so that its Jacobian stays out.
         a = tf.reshape(f * s[..., tf.newaxis] / K, [B, D]) @ tf.transpose(tf.reshape(w, [C, D]))
         loss = tf.reduce_sum(identification(labels, a, 3.0))
     df, dw, da = tape.gradient(loss, [f, w, a])

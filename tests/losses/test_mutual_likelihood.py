@@ -28,7 +28,7 @@ def test_no_genuine_pair_gives_an_empty_result():
 @pytest.mark.parametrize("s", [1.0, 245.0])
 @pytest.mark.parametrize("cosine", [-1.0, 1.0])
 def test_finite_at_the_ends(dtype, s, cosine):
-    """Both images of a pair alike or opposite, s at its bounds: |f - f'|^2 is 0 or 4 in each of the two groups."""
+    """Both images of a pair alike or opposite, s at its bounds: |f - f'|^2 is 0 or 4 in each group."""
     f = np.zeros([2, 2, 4])
     f[0, :, 0], f[1, :, 0] = 1, cosine
     x = tf.constant(f, dtype), tf.cast(tf.fill([2, 2], s), dtype)

@@ -18,7 +18,7 @@ RATE = {"type": "constant", "constant": {"learning_rate": 0.05}}
 
 @pytest.mark.parametrize("partial", [{}, {"rate": 0.5}, {"count": 3}])
 def test_equals_one_batch(partial):
-    """Three steps with momentum, decay and clipping: loss, norm, prototypes, their momentum, other weights."""
+    """Three steps with momentum, decay and clipping: loss, norm, prototypes, momentum, other weights."""
     results = []
     for count in (1, 2, small.B):
         model = small.small_urface(accumulate=count, **partial)
@@ -42,7 +42,7 @@ def config(accumulate, **train):
 
 
 def test_a_network_with_frozen_batch_norms_equals_one_batch():
-    """One step of the whole network; batch norms that learn would take their statistics from a micro-batch."""
+    """One step of the whole network; batch norms that learn would take statistics from a micro-batch."""
     random = np.random.default_rng(0)
     images = random.uniform(0, 255, [8, 32, 32, 3]).astype(np.float32)
     inputs = {keys.IMAGE: images, keys.LABEL: random.integers(0, 5, 8)}

@@ -10,7 +10,7 @@ from stepping import step_of
 
 from urfr_tf import keys
 from urfr_tf.config.load_config import from_dict
-from urfr_tf.models.diagnose_nan import all_finite, non_finite
+from urfr_tf.models.diagnose_nan import all_finite, describe_non_finite
 from urfr_tf.training.optimizers import build_schedule
 from urfr_tf.training.tasks.recognition import build_model, compile_model
 
@@ -48,25 +48,25 @@ def test_a_layer_that_overflows():
     model = built()
     layer = model.get_layer("layer2_0_conv1")
     layer.kernel.assign(tf.fill(layer.kernel.shape, 3e38))
-    assert "the output of layer layer2_0_conv1 is not finite" in non_finite(model, batch())
+    assert "the output of layer layer2_0_conv1 is not finite" in describe_non_finite(model, batch())
 
 
 def test_weights_that_are_not_finite():
     model = built()
     layer = model.get_layer("layer3_0_bn1")
     layer.gamma.assign(tf.fill(layer.gamma.shape, np.nan))
-    assert non_finite(model, batch()) == "the weights of layer layer3_0_bn1 are not finite"
+    assert describe_non_finite(model, batch()) == "the weights of layer layer3_0_bn1 are not finite"
 
 
 def test_a_loss_whose_gradient_overflows():
-    """The regulariser's slope by log s is 2 s^2 / (K B) = 200 / 24, and times 3e38 beyond the greatest float32."""
+    """The regularizer's slope by log s is 2 s^2 / (K B) = 200 / 24, and 3e38 times that overflows float32."""
     model = built()
     model.settings.weights["regularizer"] = 3e38
-    assert "the gradient of layer confidence is not" in non_finite(model, batch())
+    assert "the gradient of layer confidence is not" in describe_non_finite(model, batch())
 
 
 def test_nothing_to_name():
-    assert non_finite(built(), batch()) == "every layer's output and gradient is finite"
+    assert describe_non_finite(built(), batch()) == "every layer's output and gradient is finite"
 
 
 def test_the_failing_step_leaves_finite_weights_and_a_norm_that_says_so():
@@ -106,7 +106,7 @@ def test_float16_goes_on_over_an_overflow(policy):
 
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
 def test_gradients_at_the_ends_in_half_precision(precision, policy):
-    """s at a bound, and each image's prototype where its embedding is, or opposite: a loss of 30 - s or 30 + s."""
+    """s at a bound, and each image's prototype at its embedding, or opposite: a loss of 30 - s or 30 + s."""
     policy(precision)
     model = built(precision, loss={"margin": 30.0})
     inputs, targets = batch()

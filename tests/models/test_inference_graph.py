@@ -1,4 +1,4 @@
-"""The inference graph: its weight file is one of Keras's own layers, and the length of an embedding is one more output."""
+"""The inference graph: its weight file is one of Keras's layers; the embedding's length."""
 
 import h5py
 import keras

@@ -59,7 +59,7 @@ def moved(before, after):
     return {name for name in before if not np.array_equal(before[name], after[name])}
 
 
-def part(name):
+def group(name):
     layer = name.split("/")[0]
     return layer if layer in (keys.EMBEDDING, keys.CONFIDENCE, keys.LOGITS) else "backbone"
 
@@ -78,12 +78,12 @@ def test_a_frozen_backbone_stays_with_its_statistics_and_slots_then_moves():
     start = values(model)
     fit(model, 2)
     frozen = values(model)
-    assert {part(name) for name in moved(start, frozen)} == {keys.EMBEDDING, keys.CONFIDENCE, keys.LOGITS}
+    assert {group(name) for name in moved(start, frozen)} == {keys.EMBEDDING, keys.CONFIDENCE, keys.LOGITS}
     assert any(
         "moving_mean" in name for name in moved(start, frozen)
     )  # the embedding's own batch norm learns
     slots = {v.name for v in model.optimizer.variables() if "momentum" in v.name or "average" in v.name}
-    assert {part(name) for name in slots} == {
+    assert {group(name) for name in slots} == {
         keys.EMBEDDING,
         keys.CONFIDENCE,
         keys.LOGITS,
@@ -107,7 +107,7 @@ def test_a_frozen_backbone_stays_with_its_statistics_and_slots_then_moves():
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 def test_a_step_whose_slots_are_made_is_traced_once(precision, monkeypatch):
-    """In the first trace variables would be made, so TensorFlow would trace the step a second time without."""
+    """In the first trace variables would be made, so TensorFlow would trace the step a second time."""
     traces, step = [], URFaceTrainer.train_step
 
     def counted(model, data):

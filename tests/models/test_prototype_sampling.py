@@ -12,8 +12,8 @@ def test_a_permutation(size):
     seed = tf.constant([3, 4])
     whole = permuted(size, size, seed).numpy()
     np.testing.assert_array_equal(np.sort(whole), np.arange(size))
-    part = permuted(size // 2, size, seed).numpy()
-    np.testing.assert_array_equal(part, whole[: size // 2])
+    first = permuted(size // 2, size, seed).numpy()
+    np.testing.assert_array_equal(first, whole[: size // 2])
 
 
 def test_every_pair_is_drawn_equally_often():

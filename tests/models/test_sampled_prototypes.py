@@ -1,4 +1,4 @@
-"""Sampled prototypes in the train step: rate 1 is the dense layer, other rows rest, labels keep all their digits."""
+"""Sampled prototypes in a step: rate 1 is the dense layer, other rows rest, labels keep their digits."""
 
 import keras
 import numpy as np
@@ -82,7 +82,7 @@ def test_the_start_does_not_depend_on_the_number_of_shards():
 
 
 def test_others_are_shared_out():
-    """13 classes in 4 shards of 4, 4, 4, 1: a rate of 0.5 is 2, 2, 2, round(0.5) = 0; a count of 6 is 2, 2, 1, 1."""
+    """Shards of 4, 4, 4, 1: a rate of 0.5 is 2, 2, 2, round(0.5) = 0; a count of 6 is 2, 2, 1, 1."""
     by_rate = PartialPrototypes(13, 1, 2, shards=4, rate=0.5)
     by_count = PartialPrototypes(13, 1, 2, shards=4, count=6)
     assert [by_rate.others(i) for i in range(4)] == [2, 2, 2, 0]

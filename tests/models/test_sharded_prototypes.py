@@ -1,4 +1,4 @@
-"""Prototypes in shards over 2, 4, 8 logical devices: the dense layer's numbers, saved on one R for another."""
+"""Prototypes in shards over 2, 4, 8 devices: the dense layer's numbers; saved on one R for another."""
 
 import json
 import os

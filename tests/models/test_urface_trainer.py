@@ -1,4 +1,4 @@
-"""The train step of URFace: nothing crosses the wrong way, variable by variable; s is held; keys are checked."""
+"""The train step: nothing crosses the wrong way, variable by variable; s is held; keys are checked."""
 
 import keras
 import numpy as np
@@ -102,7 +102,7 @@ def exact():
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_decorrelation_in_half_precision_stays_near_float32(precision, exact):
-    """The first step's terms differ by the backbone's rounding only; later ones stay finite, variables in float32."""
+    """The first step's terms differ by the backbone's rounding only; later ones stay finite."""
     keras.mixed_precision.set_global_policy(precision)
     try:
         model, before, after, logs = stepped(experiment(runtime={"precision": precision}), steps=3)

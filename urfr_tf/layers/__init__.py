@@ -1,4 +1,4 @@
-"""Sub-embeddings, confidence, prototypes, variation classifier; `cpu` holds fused kernels for Keras's own layers."""
+"""Sub-embeddings, confidence, prototypes, variation classifier; `cpu` holds kernels for Keras's layers."""
 
 from urfr_tf.layers.confidence import Confidence
 from urfr_tf.layers.prototypes import Prototypes

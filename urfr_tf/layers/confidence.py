@@ -1,7 +1,7 @@
 """The confidence head: one fully connected layer and exp, s = 1 / sigma^2 (method, sections 1, 2)."""
 
 import math
-from typing import Any
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -10,7 +10,9 @@ _NORM_SCALE = 10.0
 
 
 @tf.custom_gradient
-def _bounded(value: tf.Tensor, low: tf.Tensor, high: tf.Tensor) -> tuple[tf.Tensor, Any]:
+def _bounded(
+    value: tf.Tensor, low: tf.Tensor, high: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, None, None]]]:
     """Clips; the gradient is stopped only where it would push further out of the bounds.
 
     A plain clip has gradient 0 outside, so a confidence that once left would never come back.
@@ -28,14 +30,15 @@ def _bounded(value: tf.Tensor, low: tf.Tensor, high: tf.Tensor) -> tuple[tf.Tens
 class Confidence(keras.layers.Layer):
     """Features [B, F] -> confidence s float32 [B, groups], minimum <= s <= maximum.
 
-    The features are divided by their Euclidean norm first. Unnormalised ones spread s without bound in
+    The features are divided by their Euclidean norm first. Unnormalized ones spread s without bound in
     fine-tuning (method, section 2), and with F numbers of root mean square 1 a step on the kernel moves
     log s F times as far as the same step on the bias: s then falls within a hundred steps at any
     learning rate that the bias can use (docs/configs.md). The kernel starts at 0 and the bias at
     log(initial), so every s starts at `initial`. exp is taken in float32 whatever the policy.
 
-    The norm tells clean from degraded images. With `norm` it comes back as one more input, 10 log(|x| / sqrt(F)):
-    about -1.6 for clean and -3 for degraded ones in a fine-tuned MobileFaceNet (docs/finetuning.md).
+    The norm tells clean from degraded images. With `norm` it comes back as one more input,
+    10 log(|x| / sqrt(F)): about -1.6 for clean and -3 for degraded ones in a fine-tuned MobileFaceNet
+    (docs/finetuning.md).
 
     Args:
         groups: K.
@@ -55,7 +58,7 @@ class Confidence(keras.layers.Layer):
         maximum: float = 245.0,
         learned: bool = True,
         norm: bool = False,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
@@ -77,7 +80,7 @@ class Confidence(keras.layers.Layer):
             name="dense",
         )
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: tf.TensorShape) -> None:
         """Builds the fully connected layer for features [B, F]."""
         if self.learned:
             self.dense.build(input_shape)
@@ -87,7 +90,7 @@ class Confidence(keras.layers.Layer):
                 )
         super().build(input_shape)
 
-    def call(self, features: tf.Tensor, training: Any = None) -> tf.Tensor:
+    def call(self, features: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """[B, F] -> [B, K]."""
         features = tf.cast(features, tf.float32)
         if not self.learned:
@@ -102,7 +105,7 @@ class Confidence(keras.layers.Layer):
             return tf.exp(_bounded(log_confidence, tf.constant(low), tf.constant(high)))
         return tf.exp(tf.clip_by_value(log_confidence, low, high))
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """The constructor's arguments."""
         return {
             **super().get_config(),

@@ -1,7 +1,5 @@
 """Prototypes of the identities, and the logits in one matrix product (method, section 1)."""
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 
@@ -16,7 +14,7 @@ def confidence_logits(embedding: tf.Tensor, confidence: tf.Tensor, kernel: tf.Te
     Args:
         embedding: float32 [B, K, d], groups of norm 1.
         confidence: float32 [B, K].
-        kernel: float32 [C, D], prototypes before normalisation.
+        kernel: float32 [C, D], prototypes before normalization.
 
     Returns:
         Logits float32 [B, C].
@@ -31,20 +29,20 @@ def confidence_logits(embedding: tf.Tensor, confidence: tf.Tensor, kernel: tf.Te
 class Prototypes(keras.layers.Layer):
     """[embedding [B, K, d], confidence [B, K]] -> logits a float32 [B, classes].
 
-    Its only weight `kernel` [classes, D] is normalised per group when used.
+    Its only weight `kernel` [classes, D] is normalized per group when used.
 
     Args:
         classes: C, the number of identities.
         groups: K; D must be the embedding's K * d.
     """
 
-    def __init__(self, classes: int, groups: int, **kwargs: Any) -> None:
+    def __init__(self, classes: int, groups: int, **kwargs: object) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.classes = classes
         self.groups = groups
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: list[tf.TensorShape]) -> None:
         """Creates `kernel` [C, D]; each group starts at a norm of about 1."""
         embedding_shape = tf.TensorShape(input_shape[0])
         groups, dim = embedding_shape[1], embedding_shape[2]
@@ -57,11 +55,11 @@ class Prototypes(keras.layers.Layer):
         )
         super().build(input_shape)
 
-    def call(self, inputs: Any) -> tf.Tensor:
+    def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         """[[B, K, d], [B, K]] -> [B, C]."""
         embedding, confidence = inputs
         return confidence_logits(tf.cast(embedding, tf.float32), tf.cast(confidence, tf.float32), self.kernel)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """The constructor's arguments."""
         return {**super().get_config(), "classes": self.classes, "groups": self.groups}

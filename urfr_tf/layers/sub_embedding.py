@@ -1,7 +1,5 @@
 """The embedding head: one fully connected layer, split into unit sub-embeddings."""
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 
@@ -25,7 +23,7 @@ class SubEmbedding(keras.layers.Layer):
     """Features [B, F] -> sub-embeddings float32 [B, groups, dim], every [b, k] of norm 1.
 
     One fully connected layer (supplement, section B), a batch norm as in ArcFace's head, a split and
-    a normalisation per group. It computes in float32 whatever the policy.
+    a normalization per group. It computes in float32 whatever the policy.
 
     Args:
         groups: K, the number of sub-embeddings.
@@ -35,7 +33,7 @@ class SubEmbedding(keras.layers.Layer):
     """
 
     def __init__(
-        self, groups: int, dim: int, batch_norm: bool = True, synchronized: bool = False, **kwargs: Any
+        self, groups: int, dim: int, batch_norm: bool = True, synchronized: bool = False, **kwargs: object
     ) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
@@ -63,23 +61,23 @@ class SubEmbedding(keras.layers.Layer):
             else None
         )
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: tf.TensorShape) -> None:
         """Builds the fully connected layer and the batch norm for features [B, F]."""
         self.dense.build(input_shape)
         if self.norm is not None:
             self.norm.build([None, self.groups * self.dim])
         super().build(input_shape)
 
-    def call(self, features: tf.Tensor, training: Any = None) -> tf.Tensor:
+    def call(self, features: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """[B, F] -> [B, K, d]."""
         return normalize(tf.reshape(self.flat(features, training), [-1, self.groups, self.dim]))
 
-    def flat(self, features: tf.Tensor, training: Any = None) -> tf.Tensor:
-        """[B, F] -> [B, K * d], not normalised: its length is a quality of the image (MagFace)."""
+    def flat(self, features: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """[B, F] -> [B, K * d], not normalized: its length is a quality of the image (MagFace)."""
         flat = self.dense(features)
         return flat if self.norm is None else normalize_batch(self.norm, flat, training)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """The constructor's arguments."""
         return {
             **super().get_config(),

@@ -1,14 +1,14 @@
 """Variation masks and the linear classifier C_v that reads masked embeddings (method, section 4)."""
 
 import math
-from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 
-def variation_masks(variations: int, groups: int, seed: int) -> np.ndarray:
+def variation_masks(variations: int, groups: int, seed: int) -> npt.NDArray[np.float32]:
     """T fixed random masks over K sub-embeddings, pairwise different, each keeping K/2 of them.
 
     Args:
@@ -30,7 +30,7 @@ def variation_masks(variations: int, groups: int, seed: int) -> np.ndarray:
             f"expected at least {variations} different half masks, but {groups} groups give {halves}"
         )
     random = np.random.default_rng(seed)
-    masks: list[np.ndarray] = []
+    masks: list[npt.NDArray[np.float32]] = []
     while len(masks) < variations:
         mask = np.zeros(groups, np.float32)
         mask[random.permutation(groups)[: groups // 2]] = 1
@@ -53,14 +53,14 @@ class VariationClassifier(keras.layers.Layer):
         mask_seed: seed of the masks.
     """
 
-    def __init__(self, variations: int, groups: int, mask_seed: int = 0, **kwargs: Any) -> None:
+    def __init__(self, variations: int, groups: int, mask_seed: int = 0, **kwargs: object) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.variations = variations
         self.groups = groups
         self.mask_seed = mask_seed
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: tf.TensorShape) -> None:
         """Creates `kernel` [K, d, T], `bias` [T] and the fixed `masks` [T, K]."""
         _, groups, dim = tf.TensorShape(input_shape)
         masks = variation_masks(self.variations, self.groups, self.mask_seed)
@@ -86,7 +86,7 @@ class VariationClassifier(keras.layers.Layer):
         by_group = tf.einsum("bkd,kdu->bku", tf.cast(embedding, tf.float32), kernel)
         return tf.einsum("tk,bku->btu", self.masks, by_group) + bias
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """The constructor's arguments."""
         return {
             **super().get_config(),

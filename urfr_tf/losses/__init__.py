@@ -1,4 +1,4 @@
-"""Identification, regulariser, variation losses, mutual likelihood."""
+"""Identification, regularizer, variation losses, mutual likelihood."""
 
 from urfr_tf.losses.attribute_loss import attribute_loss, confusion
 from urfr_tf.losses.identification import ConfidenceAwareIdentification, identification

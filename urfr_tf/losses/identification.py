@@ -1,7 +1,5 @@
 """The confidence-aware identification loss (method, section 2; supplement, A.1 and A.2)."""
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 
@@ -63,6 +61,6 @@ class ConfidenceAwareIdentification(keras.losses.Loss):
         """[B], [B, C] -> [B]."""
         return identification(y_true, y_pred, self.current_margin())
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """The constructor's arguments."""
         return {**super().get_config(), "margin": self.margin, "warmup_steps": self.warmup_steps}

@@ -6,11 +6,12 @@ gradient of its own shard and of its own images once: differentiating through th
 each loss once a replica.
 """
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 import tensorflow as tf
 
-_SMALLEST = 1e-12  # of a squared norm, as in the layers' normalisation
+_SMALLEST = 1e-12  # of a squared norm, as in the layers' normalization
 
 
 class Collectives(Protocol):
@@ -44,7 +45,7 @@ def partial_identification(
     Args:
         embedding: float [b, K, d], groups of norm 1, of this replica's images.
         confidence: float [b, K].
-        kernel: float32 [S, D], this replica's prototypes before normalisation; S may be 0.
+        kernel: float32 [S, D], this replica's prototypes before normalization; S may be 0.
         targets: int32 [B], B = count * b: the row of `kernel` of each image of the global batch, -1 where
             another replica has it.
         margin: m, a float32 scalar, subtracted from the target logit.
@@ -61,7 +62,9 @@ def partial_identification(
     margin = tf.stop_gradient(margin)
 
     @tf.custom_gradient
-    def loss_of(gated: tf.Tensor, kernel: tf.Tensor) -> tuple[tuple[tf.Tensor, tf.Tensor], Any]:
+    def loss_of(
+        gated: tf.Tensor, kernel: tf.Tensor
+    ) -> tuple[tuple[tf.Tensor, tf.Tensor], Callable[..., tuple[tf.Tensor, tf.Tensor]]]:
         mine = collectives.index * tf.shape(gated)[0] + tf.range(tf.shape(gated)[0])
         features = collectives.gather(gated)
         grouped = tf.reshape(kernel, [-1, groups, dim])
@@ -73,15 +76,15 @@ def partial_identification(
         logits = tf.matmul(features, unit, transpose_b=True)
         plain = tf.scatter_nd(places, tf.gather_nd(logits, cells), tf.shape(targets, tf.int64))
         logits = tf.tensor_scatter_nd_sub(logits, cells, tf.fill([tf.shape(cells)[0]], margin))
-        own_most = tf.reduce_max(logits, axis=1)
-        most = tf.reduce_max(collectives.gather(own_most[tf.newaxis]), axis=0)
+        shard_most = tf.reduce_max(logits, axis=1)
+        most = tf.reduce_max(collectives.gather(shard_most[tf.newaxis]), axis=0)
         powers = tf.exp(logits - most[:, tf.newaxis])
         plain, total = tf.unstack(collectives.sum(tf.stack([plain, tf.reduce_sum(powers, axis=1)])))
         loss = tf.math.log(total) + most - (plain - margin)
         # The target entered `most` lowered by the margin, so this compares it with all others.
         right = plain >= most
 
-        def gradient(upstream: tf.Tensor, _: Any = None) -> tuple[tf.Tensor, tf.Tensor]:
+        def gradient(upstream: tf.Tensor, _: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
             weight = collectives.gather(upstream)
             # dL/da_j = p_j - [j = y], each row times its own upstream.
             slope = powers * (weight / total)[:, tf.newaxis]
@@ -95,4 +98,5 @@ def partial_identification(
 
         return (tf.gather(loss, mine), tf.gather(right, mine)), gradient
 
-    return loss_of(gated, kernel)
+    loss, right = loss_of(gated, kernel)
+    return loss, right

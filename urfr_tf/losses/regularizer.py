@@ -1,4 +1,4 @@
-"""The regulariser that keeps the confidences from growing without end (method, section 2)."""
+"""The regularizer that keeps the confidences from growing without end (method, section 2)."""
 
 import tensorflow as tf
 

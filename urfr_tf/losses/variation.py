@@ -32,9 +32,9 @@ def variation_losses(logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, t
 
 
 def decorrelation_weights(cls: float, adv: float, variations: int) -> tuple[float, float]:
-    """The weights of the sums L_cls and L_adv that weigh the mean of their T and T (T - 1) terms by `cls` and `adv`.
+    """Returns the weights of the sums L_cls and L_adv that weigh the means of their terms by `cls` and `adv`.
 
-    T = 1 has no adversarial term, T = 0 none at all: 0 for those.
+    L_cls has T terms and L_adv T (T - 1). T = 1 has no adversarial term, T = 0 none at all: 0 for those.
     """
     pairs = variations * (variations - 1)
     return cls / variations if variations else 0.0, adv / pairs if pairs else 0.0

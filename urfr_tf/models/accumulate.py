@@ -48,8 +48,8 @@ def accumulate_gradients(
     """
     total = gradients_of(take_micro_batch(examples, 0, count), 0)
     for number in range(1, count):
-        # Serialize the micro-batches. Otherwise TensorFlow keeps the activations of all of them in memory, and
-        # does the work on the prototypes, which needs no image, for all of them at the start.
+        # Serialize the micro-batches. Otherwise TensorFlow keeps the activations of all of them in memory,
+        # and does the work on the prototypes, which needs no image, for all of them at the start.
         with tf.control_dependencies(total):
             micro_batch = take_micro_batch(examples, number, count).map(tf.identity)
             gradients = gradients_of(micro_batch, number)

@@ -1,7 +1,6 @@
 """After a step that was not finite: which layer it began in."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -9,7 +8,7 @@ import tensorflow as tf
 from urfr_tf import keys
 
 
-def non_finite(model: Any, batch: tuple[dict, dict]) -> str:
+def describe_non_finite(model: keras.Model, batch: tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]) -> str:
     """Says in a few words what is not finite when the model sees a batch with its weights as they are.
 
     The step that failed left the weights finite (`reduce_and_clip`) and its batch can be made again, so the
@@ -17,7 +16,7 @@ def non_finite(model: Any, batch: tuple[dict, dict]) -> str:
     does it, the gradients from the loss backwards.
 
     Args:
-        model: a functional model in training; with a method `gradients` as URFace has it, or without.
+        model: a functional model in training; with a method `gradients` as URFaceTrainer has it, or without.
         batch: ({image, label}, {variation}), the global batch, as the pipeline gives it.
     """
     for layer in model.layers:
@@ -28,7 +27,7 @@ def non_finite(model: Any, batch: tuple[dict, dict]) -> str:
     probe = keras.Model(model.input, [layer.output for layer in layers])
     strategy = model.distribute_strategy
 
-    def first(values: Any) -> Any:
+    def first(values: tf.Tensor) -> tf.Tensor:
         return strategy.experimental_local_results(values)[0]
 
     outputs = strategy.run(tf.function(lambda x: probe({keys.IMAGE: x}, training=True)), args=(images,))
@@ -43,17 +42,18 @@ def non_finite(model: Any, batch: tuple[dict, dict]) -> str:
     theta = model.theta
 
     def gradients() -> list[tf.Tensor]:
-        return model.gradients(theta, model.examples(batch).map(tf.convert_to_tensor))
+        by_theta: list[tf.Tensor] = model.gradients(theta, model.examples(batch).map(tf.convert_to_tensor))
+        return by_theta
 
-    found = [first(value) for value in strategy.run(tf.function(gradients))]
-    by_layer = {v.name.split("/")[0]: g for v, g in zip(theta, found, strict=True) if not all_finite([g])}
+    values = [first(value) for value in strategy.run(tf.function(gradients))]
+    by_layer = {v.name.split("/")[0]: g for v, g in zip(theta, values, strict=True) if not all_finite([g])}
     for layer in reversed(model.layers):
         if layer.name in by_layer:
             return f"every layer's output is finite, but the gradient of layer {layer.name} is not"
     return "every layer's output and gradient is finite"
 
 
-def all_finite(values: Sequence[Any]) -> bool:
+def all_finite(values: Sequence[tf.Tensor]) -> bool:
     """Whether tensors hold no NaN and no infinity."""
     return all(bool(tf.reduce_all(tf.math.is_finite(tf.cast(value, tf.float32)))) for value in values)
 

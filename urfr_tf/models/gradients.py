@@ -6,7 +6,7 @@ from typing import TypeAlias
 import tensorflow as tf
 
 Optimizer: TypeAlias = tf.keras.optimizers.legacy.Optimizer
-"""A legacy Keras optimizer; `tf.keras.mixed_precision.LossScaleOptimizer` wraps one and has the same methods."""
+"""A legacy Keras optimizer, or a `LossScaleOptimizer` around one, which has the same methods."""
 
 
 def make_slots(optimizer: Optimizer, variables: Sequence[tf.Variable]) -> None:
@@ -36,12 +36,12 @@ def reduce_and_clip(
 ) -> tuple[list[tf.Tensor], tf.Tensor]:
     """Sums gradients over the replicas and clips their global norm.
 
-    Gradients that are not finite become 0, so that the weights stay finite and whoever sees the norm can look for
-    the layer where it began. With loss scaling they stay as they are: the optimizer skips the step.
+    Gradients that are not finite become 0, so that the weights stay finite and whoever sees the norm can look
+    for the layer where it began. With loss scaling they stay as they are: the optimizer skips the step.
 
     Args:
         optimizer: a legacy Keras optimizer, with or without loss scaling.
-        gradients: of `scaled(optimizer, share of the global mean loss)`; each replica has its share of the sum.
+        gradients: of `scaled(optimizer, share of the global mean loss)`; each replica has its share.
         clip_norm: bound on the global norm; 0 for none.
         sharded: gradients of what only this replica holds. Nobody adds to them, but they count in the norm.
 
@@ -72,8 +72,8 @@ def reduce_and_clip(
 def spread_overflow(gradients: Sequence[tf.Tensor], norm: tf.Tensor) -> list[tf.Tensor]:
     """Makes every gradient NaN where the global norm is not finite.
 
-    Loss scaling looks at the gradients that it is given. So it skips the step also where the overflow was in a
-    gradient that goes elsewhere.
+    Loss scaling looks at the gradients that it is given. So it skips the step also where the overflow was in
+    a gradient that goes elsewhere.
     """
     finite = tf.math.is_finite(norm)
     return [tf.where(finite, gradient, tf.fill(tf.shape(gradient), float("nan"))) for gradient in gradients]

@@ -1,7 +1,5 @@
 """The inference graph: the same layers as in training, without prototypes and variation classifier."""
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 
@@ -37,7 +35,7 @@ class EmbeddingLength(keras.layers.Layer):
         head: built; its weights are shared, not copied.
     """
 
-    def __init__(self, head: SubEmbedding, **kwargs: Any) -> None:
+    def __init__(self, head: SubEmbedding, **kwargs: object) -> None:
         super().__init__(**kwargs)
         self.head = head
 
@@ -55,7 +53,7 @@ def inference_outputs(network: keras.Model) -> dict[str, tf.Tensor]:
 
 
 def with_embedding_norm(network: keras.Model) -> keras.Model:
-    """The same graph with one more output, `norm` float32 [B]: the embedding's length before normalisation.
+    """The same graph with one more output, `norm` float32 [B]: the embedding's length before normalization.
 
     MagFace (Meng et al., CVPR 2021) reads it as the quality of an image; reject curves compare with it.
     """

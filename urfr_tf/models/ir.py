@@ -28,7 +28,7 @@ def ir_network(
     """Wires an IR backbone.
 
     Args:
-        inputs: [B, S, S, 3], normalised to (x - 127.5) / 127.5 or a like range.
+        inputs: [B, S, S, 3], normalized to (x - 127.5) / 127.5 or a like range.
         depth: `ir10`, `ir18`, `ir34`, `ir50` or `ir100`.
         width: factor on the channels of every stage, rounded to a multiple of 8.
         synchronized: batch norm statistics over all replicas.

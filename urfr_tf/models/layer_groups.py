@@ -1,4 +1,4 @@
-"""The parts of a training network by name: which are frozen, and at which rate each layer learns."""
+"""Groups of layers of a training network: which are frozen, and at which rate each layer learns."""
 
 import keras
 
@@ -17,7 +17,7 @@ def backbone_layers(model: keras.Model) -> list[keras.layers.Layer]:
 
 
 def freeze(model: keras.Model, *, backbone: bool, norms: str) -> None:
-    """Sets what learns; a frozen batch norm also normalises with its stored statistics.
+    """Sets what learns; a frozen batch norm also normalizes with its stored statistics.
 
     Args:
         model: a network with the layers of keys.py.

@@ -27,7 +27,7 @@ def mobilefacenet(inputs: tf.Tensor, *, width: float = 1.0, synchronized: bool =
     """Feature map of the last convolution, with its batch norm and without a non-linearity.
 
     Args:
-        inputs: symbolic [B, S, S, 3], normalised to (x - 127.5) / 128; S >= 64, known, any residue.
+        inputs: symbolic [B, S, S, 3], normalized to (x - 127.5) / 128; S >= 64, known, any residue.
         width: multiplier of every channel count (rounded to a multiple of 8, at least 8).
         synchronized: batch norms share their statistics between replicas.
 
@@ -52,31 +52,31 @@ def mobilefacenet(inputs: tf.Tensor, *, width: float = 1.0, synchronized: bool =
     def channels(count: int) -> int:
         return max(8, 8 * round(count * width / 8))
 
-    def normalised(x: tf.Tensor, name: str) -> tf.Tensor:
+    def normalize(x: tf.Tensor, name: str) -> tf.Tensor:
         return keras.layers.BatchNormalization(
             momentum=MOMENTUM, epsilon=EPSILON, synchronized=synchronized, name=f"{name}_bn"
         )(x)
 
     def block(x: tf.Tensor, name: str, inside: int, outside: int, stride: int) -> tf.Tensor:
-        x = convolution(x, f"{name}_expand", normalised, channels(inside))
-        x = depthwise(x, f"{name}_depthwise", normalised, stride=stride)
-        return convolution(x, f"{name}_project", normalised, channels(outside), linear=True)
+        x = convolution(x, f"{name}_expand", normalize, channels(inside))
+        x = depthwise(x, f"{name}_depthwise", normalize, stride=stride)
+        return convolution(x, f"{name}_project", normalize, channels(outside), linear=True)
 
-    x = convolution(inputs, "stem", normalised, channels(64), kernel=3, stride=2)
-    x = depthwise(x, "stem_depthwise", normalised)
+    x = convolution(inputs, "stem", normalize, channels(64), kernel=3, stride=2)
+    x = depthwise(x, "stem_depthwise", normalize)
     for stage, halving, outside, blocks, inside in STAGES:
         x = block(x, f"{stage}_halve", halving, outside, stride=2)
         for number in range(1, blocks + 1):
             name = f"{stage}_block{number}"
             x = keras.layers.Add(name=f"{name}_add")([block(x, name, inside, outside, stride=1), x])
-    x = convolution(x, "last", normalised, channels(512))
-    return depthwise(x, "global_depthwise", normalised, kernel=x.shape[1], padding="valid", linear=True)
+    x = convolution(x, "last", normalize, channels(512))
+    return depthwise(x, "global_depthwise", normalize, kernel=x.shape[1], padding="valid", linear=True)
 
 
 def convolution(
     x: tf.Tensor,
     name: str,
-    normalised: Callable[[tf.Tensor, str], tf.Tensor],
+    normalize: Callable[[tf.Tensor, str], tf.Tensor],
     filters: int,
     *,
     kernel: int = 1,
@@ -95,14 +95,14 @@ def convolution(
         kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
         name=f"{name}_conv",
     )(x)
-    x = normalised(x, name)
+    x = normalize(x, name)
     return x if linear else prelu(x, name)
 
 
 def depthwise(
     x: tf.Tensor,
     name: str,
-    normalised: Callable[[tf.Tensor, str], tf.Tensor],
+    normalize: Callable[[tf.Tensor, str], tf.Tensor],
     *,
     kernel: int = 3,
     stride: int = 1,
@@ -126,7 +126,7 @@ def depthwise(
         depthwise_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
         name=f"{name}_conv",
     )(x)
-    x = normalised(x, name)
+    x = normalize(x, name)
     return x if linear else prelu(x, name)
 
 

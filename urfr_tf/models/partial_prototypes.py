@@ -1,4 +1,4 @@
-"""Prototypes of which a step touches some rows only, in shards over the replicas (Partial FC, An et al., 2021).
+"""Prototypes of which a step touches some rows only, in shards (Partial FC, An et al., 2021).
 
 Every replica holds `ceil(C / shards)` rows of the kernel and of its momentum, and updates them itself: no
 optimizer, no gradient and no copy of all C rows exists. With one shard every replica holds all rows and all
@@ -7,8 +7,9 @@ must be given the same update.
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from urfr_tf.models.prototype_sampling import places, sampled_rows
@@ -168,7 +169,7 @@ class PartialPrototypes(tf.__internal__.tracking.Trackable):
             return components[0].read_value()
         return tf.concat([c[: self.bounds(i)[1]] for i, c in enumerate(components)], 0)
 
-    def assign(self, variable: tf.Variable, values: Any) -> None:
+    def assign(self, variable: tf.Variable, values: tf.Tensor | npt.NDArray[np.float32]) -> None:
         """Sets `kernel` or `momentum` from all C rows."""
         self._each(variable, lambda start, size: tf.convert_to_tensor(values[start : start + size]))
 

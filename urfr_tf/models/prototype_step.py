@@ -1,7 +1,7 @@
 """One step of sampled or sharded prototypes: which rows, their loss, their update."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -22,7 +22,7 @@ class Momentum:
         weight_decay: in coupled units.
     """
 
-    schedule: Any
+    schedule: Callable[[tf.Tensor], tf.Tensor] | float
     momentum: float
     nesterov: bool
     weight_decay: float

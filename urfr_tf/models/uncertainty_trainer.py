@@ -1,36 +1,34 @@
 """The uncertainty stage: only the confidence head learns, from genuine pairs (method, section 6)."""
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 
 from urfr_tf import keys
-from urfr_tf.layers import Confidence
 from urfr_tf.losses import mutual_likelihood
-from urfr_tf.models.gradients import make_slots, reduce_and_apply, scaled
+from urfr_tf.models.gradients import Optimizer, make_slots, reduce_and_apply, scaled
 from urfr_tf.models.urface import FEATURES
 
 
-class UncertaintyModel(keras.Model):
-    """{image} -> {embedding [B, K, d], features [B, F]}, with the confidence head beside it.
+class UncertaintyTrainer(keras.Model):
+    """{image} -> {embedding [B, K, d], features [B, F]}, with the confidence head in training.
 
     `train_step` moves the head alone; the batch norms stay in inference mode.
+
+    Args:
+        network: see `embedding_network`.
+        clip_norm: bound on the global norm of the gradient; 0 for none.
     """
 
-    def configure(self, *, head: Confidence, clip_norm: float) -> None:
-        """Settings of the train step.
-
-        Args:
-            head: the built confidence head over the features.
-            clip_norm: bound on the global norm of the gradient; 0 for none.
-        """
-        self.head = head
+    def __init__(self, network: keras.Model, clip_norm: float = 0.0) -> None:
+        features = network.get_layer(FEATURES).output
+        outputs = {keys.EMBEDDING: network.output[keys.EMBEDDING], FEATURES: features}
+        super().__init__(network.input, outputs, name="uncertainty_training")
+        self.head = network.get_layer(keys.CONFIDENCE)
         self.clip_norm = clip_norm
-        self.theta = list(head.trainable_variables)
+        self.theta = list(self.head.trainable_variables)
         names = ("loss", "gradient_norm", "confidence_mean", "pairs")
         self.means = {name: keras.metrics.Mean(name=name) for name in names}
-        self.second_optimizer = None
+        self.second_optimizer: Optimizer | None = None
 
     @property
     def step(self) -> tf.Variable:
@@ -43,12 +41,12 @@ class UncertaintyModel(keras.Model):
         return list(self.means.values())
 
     def make_slots(self) -> None:
-        """What the optimizer keeps for what learns; in the strategy's scope."""
+        """Makes what the optimizer keeps for what learns; in the strategy's scope."""
         make_slots(self.optimizer, self.theta)
 
     @tf.autograph.experimental.do_not_convert
-    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """The mean negative mutual likelihood of the batch's genuine pairs, and one update."""
+    def train_step(self, data: tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]) -> dict[str, tf.Tensor]:
+        """Makes one update by the mean negative mutual likelihood of the batch's genuine pairs."""
         inputs, _ = data
         replicas = self.distribute_strategy.num_replicas_in_sync
         outputs = self({keys.IMAGE: inputs[keys.IMAGE]}, training=False)
@@ -65,5 +63,5 @@ class UncertaintyModel(keras.Model):
         return {name: mean.result() for name, mean in self.means.items()}
 
     def log_values(self) -> tuple[dict[str, float], dict[str, float]]:
-        """Nothing besides the means."""
+        """Returns two empty dictionaries: the log holds nothing besides the means."""
         return {}, {}

@@ -81,8 +81,8 @@ class URFaceSettings:
 class URFaceTrainer(keras.Model):
     """A functional model with the outputs of keys.py, and the train step of method.md, section 4.
 
-    `tf.train.Checkpoint` finds what it stores by the names of the attributes `classifier`, `prototypes`, `means`,
-    `moments`, `readable`, `optimizer` and `second_optimizer`.
+    `tf.train.Checkpoint` finds what it stores by the names of the attributes `classifier`, `prototypes`,
+    `means`, `moments`, `readable`, `optimizer` and `second_optimizer`.
 
     Args:
         network: {image} -> {embedding [B, K, d], confidence [B, K]} and, without `prototypes`, logits [B, C].
@@ -215,8 +215,8 @@ class URFaceTrainer(keras.Model):
             number: which micro-batch this is.
 
         Returns:
-            By theta and then by the rows of `head`. The sum over micro-batches and replicas is the gradient of
-            the global batch's mean loss.
+            By theta and then by the rows of `head`. The sum over micro-batches and replicas is the gradient
+            of the global batch's mean loss.
         """
         sources = theta if head is None else [*theta, head.rows.kernel]
         with tf.GradientTape() as tape:
@@ -241,12 +241,13 @@ class URFaceTrainer(keras.Model):
             replicas = self.distribute_strategy.num_replicas_in_sync
             share = scaled(self.optimizer, loss / (replicas * self.settings.accumulate))
         self._count({**means, "loss": loss, "accuracy": hits}, outputs[keys.CONFIDENCE])
-        return tape.gradient(share, sources)
+        gradients: list[tf.Tensor] = tape.gradient(share, sources)
+        return gradients
 
     def _identify(
         self, outputs: dict[str, tf.Tensor], labels: tf.Tensor, head: PrototypeStep | None, number: int
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        """Returns the identification term, {name: [b]}, and whether the right identity came first, bool [b]."""
+        """Returns the identification term {name: [b]}, and whether the right identity came first, [b]."""
         loss = self.settings.identification
         if head is None:
             logits = outputs[keys.LOGITS]
@@ -314,7 +315,7 @@ class URFaceTrainer(keras.Model):
         )
 
     def log_values(self) -> tuple[dict[str, float], dict[str, float]]:
-        """Returns what the log says of the epoch so far besides the means: (scalars, columns of single groups)."""
+        """Returns what the log says of the epoch besides the means: (scalars, columns of single groups)."""
         first, second = (metric.result().numpy() for metric in self.moments)
         spread = np.sqrt(np.maximum(second - first**2, 0.0))
         scalars = {

@@ -20,14 +20,14 @@ def test_values_and_gradients_against_float64(dtype, tolerance, batch):
     by_x, by_kernel = tape.gradient(y, [x, kernel], upstream)
     wide, k, up = (tf.cast(t, tf.float64).numpy() for t in (x, kernel, upstream))
     assert (y.dtype, by_x.dtype, by_kernel.dtype) == (x.dtype,) * 3
-    for found, wanted in (
+    for result, wanted in (
         (y, np.einsum("bhwc,cf->bhwf", wide, k[0, 0])),
         (by_x, np.einsum("bhwf,cf->bhwc", up, k[0, 0])),
         (by_kernel, np.einsum("bhwc,bhwf->cf", wide, up)[None, None]),
     ):
-        assert found.shape == wanted.shape
+        assert result.shape == wanted.shape
         np.testing.assert_allclose(
-            tf.cast(found, tf.float64), wanted, atol=tolerance * np.abs(wanted).max(), rtol=tolerance
+            tf.cast(result, tf.float64), wanted, atol=tolerance * np.abs(wanted).max(), rtol=tolerance
         )
 
 

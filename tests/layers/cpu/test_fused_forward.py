@@ -89,7 +89,7 @@ def test_training_moves_what_comes_before_and_the_slope_and_leaves_a_frozen_norm
 
 @pytest.mark.parametrize("training", [True, False])
 def test_a_branched_network_with_every_kernel(training):
-    """Two branches that are added, two outputs, a strided depthwise convolution; frozen, so that both agree."""
+    """Two branches that are added, two outputs, a strided depthwise convolution; all is frozen."""
     image = keras.Input([8, 8, 3], name="image")
     x = keras.layers.Conv2D(4, 1, name="one")(image)
     shortcut = keras.layers.Conv2D(4, 1, strides=2)(x)

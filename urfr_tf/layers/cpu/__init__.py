@@ -1,1 +1,1 @@
-"""Keras's layers with the same weights and values, made faster for training on CPUs."""
+"""Faster kernels for Keras's layers, with the same weights and values; `fused_forward` chooses them."""

@@ -1,4 +1,4 @@
-"""Batch normalization in one pass over memory where its statistics are frozen (Ioffe and Szegedy, ICML 2015)."""
+"""Batch normalization (Ioffe and Szegedy, ICML 2015) in one pass over memory where it is frozen."""
 
 from collections.abc import Callable
 

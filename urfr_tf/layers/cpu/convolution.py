@@ -26,7 +26,7 @@ def pointwise(
         by_x = tf.raw_ops.Conv2DBackpropInput(
             input_sizes=tf.shape(x), filter=kernel, out_backprop=upstream, strides=[1] * 4, padding="VALID"
         )
-        # One product for each slice of the batch, added in float32: faster than one product, with less rounding.
+        # One product for each slice of the batch, added in float32: faster than one, with less rounding.
         before, after = (tf.reshape(t, [batch_slices(x), -1, t.shape[-1]]) for t in (x, upstream))
         products = tf.cast(tf.matmul(before, after, transpose_a=True), tf.float32)
         return by_x, tf.cast(tf.reshape(tf.reduce_sum(products, 0), kernel.shape), kernel.dtype)
@@ -37,8 +37,8 @@ def pointwise(
 def convolve(layer: keras.layers.Conv2D, x: tf.Tensor) -> tf.Tensor:
     """Applies a Keras convolution in training, [B, H, W, C] -> [B, H', W', F].
 
-    The values are Keras's. In bfloat16 on a CPU the gradient by a 1 x 1 kernel is a product of matrices, which
-    is faster than oneDNN's convolution. In float32 neither is faster.
+    The values are Keras's. In bfloat16 on a CPU the gradient by a 1 x 1 kernel is a product of matrices,
+    which is faster than oneDNN's convolution. In float32 neither is faster.
     """
     single = layer.kernel_size == layer.strides == (1, 1) and layer.groups == 1
     if not (single and layer.compute_dtype == "bfloat16" and on_cpu()):

@@ -28,7 +28,7 @@ def batch_slices(batch: tf.Tensor) -> int:
 def with_bias_and_activation(
     layer: keras.layers.Conv2D | keras.layers.DepthwiseConv2D, outputs: tf.Tensor
 ) -> tf.Tensor:
-    """Adds the bias and applies the activation of a Keras convolution, in the type of `outputs` [B, H, W, F]."""
+    """Adds the bias and applies the activation of a Keras convolution to `outputs` [B, H, W, F]."""
     if layer.use_bias:
         outputs = tf.nn.bias_add(outputs, tf.cast(layer.bias, outputs.dtype))
     return outputs if layer.activation is None else layer.activation(outputs)

@@ -17,11 +17,13 @@ def fused_forward(
 ) -> dict[str, tf.Tensor]:
     """Gives what `network(inputs, training=training)` gives, in fewer passes over memory.
 
-    The network holds Keras's own layers, so that its weight files, its exports and everything that rewrites
-    graphs need not know of these kernels. In training, every PReLU is one pass, and so is a PReLU together with
-    a frozen batch norm before it; other kernels are chosen layer by layer. In inference, only the PReLUs
-    differ from Keras's. Inference in this way suits many images: XLA compiles a network anew for each batch
-    size, which takes about a second, and no converter to TFLite knows the result.
+    The network holds Keras's layers. Its weight files, its exports and everything that rewrites graphs do
+    not know of these kernels.
+
+    In training, every PReLU is one pass, and so is a PReLU together with a frozen batch norm before it. Other
+    kernels are chosen layer by layer. In inference, only the PReLUs differ from Keras's. This suits many
+    images: XLA compiles a network anew for each batch size, which takes about a second, and no converter to
+    TFLite knows the result.
 
     Args:
         network: a functional model whose layers are called once each, with tensors and nothing else.

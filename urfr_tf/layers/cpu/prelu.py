@@ -1,4 +1,4 @@
-"""PReLU in one pass over memory, forward and backward, alone or after a frozen batch norm (He et al., ICCV 2015)."""
+"""PReLU (He et al., ICCV 2015) in one pass over memory, alone or after a frozen batch norm."""
 
 from collections.abc import Callable
 
@@ -44,7 +44,7 @@ def _slopes(x: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
 
 
 def _below(before: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
-    """Sums min(before(x), 0) upstream over slices of the batch, in float32, so that only one slice is written."""
+    """Sums min(before(x), 0) upstream over slices of the batch in float32; only one slice is written."""
     slices = batch_slices(x)
     pairs = zip(tf.split(x, slices), tf.split(upstream, slices), strict=True)
     return sum(
@@ -55,7 +55,7 @@ def _below(before: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, upstream: tf.
 def _by_slope(below: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
     """Sums over all axes but the channels.
 
-    The sum is a product with a row of ones, outside of XLA: XLA's own reduction over leading axes is slow on a CPU.
+    The sum is a product with a row of ones, outside of XLA, where a reduction over leading axes is slow.
     """
     channels = below.shape[-1]
     ones = tf.ones([1, tf.size(below) // channels], tf.float32)
@@ -109,7 +109,7 @@ def fused_norm_prelu(
 
 def has_slope_per_channel(layer: keras.layers.PReLU) -> bool:
     """Returns whether a built Keras PReLU is one that these kernels compute: one slope for each channel."""
-    return layer.alpha.shape.num_elements() == layer.alpha.shape[-1]
+    return bool(layer.alpha.shape.num_elements() == layer.alpha.shape[-1])
 
 
 def rectify(layer: keras.layers.PReLU, x: tf.Tensor) -> tf.Tensor:
@@ -121,6 +121,6 @@ def rectify(layer: keras.layers.PReLU, x: tf.Tensor) -> tf.Tensor:
 def normalize_and_rectify(
     norm: keras.layers.BatchNormalization, layer: keras.layers.PReLU, x: tf.Tensor
 ) -> tf.Tensor:
-    """Applies a batch norm with its stored statistics and then a PReLU in one pass, [B, ..., C] -> [B, ..., C]."""
+    """Applies a batch norm with its stored statistics and then a PReLU, [B, ..., C] -> [B, ..., C]."""
     x = tf.cast(x, norm.compute_dtype)
     return fused_norm_prelu(x, *scale_and_shift(norm), tf.cast(layer.alpha, x.dtype))

@@ -14,7 +14,7 @@ from urfr_tf.data.stream.record_store import Tensors
 from urfr_tf.data.stream.soft_labels import check_soft_labels
 from urfr_tf.metrics.arrays import Float32s
 from urfr_tf.models.attribute_network import FEATURES, attribute_network
-from urfr_tf.models.attribute_trainer import AttributeModel
+from urfr_tf.models.attribute_trainer import AttributeSettings, AttributeTrainer
 from urfr_tf.training.addons import LearningRate
 from urfr_tf.training.optimizers import build_optimizer
 from urfr_tf.training.strategy import needs_synchronized_norms
@@ -54,7 +54,7 @@ def build_model(
     *,
     synchronized: bool,
     weights: Float32s | None = None,
-) -> tuple[AttributeModel, keras.Model]:
+) -> tuple[AttributeTrainer, keras.Model]:
     """Builds the compiled training model and the attribute network inside it, in the strategy's scope.
 
     Args:
@@ -67,7 +67,6 @@ def build_model(
     network = attribute_network(
         len(config.attribute_targets), config.model.input_size, synchronized=synchronized
     )
-    model = AttributeModel(network.input, network.output, name="attribute_training")
     adversary, second = None, None
     if config.attributes.adversary != "none":
         adversary = keras.layers.Dense(
@@ -75,12 +74,8 @@ def build_model(
         )
         adversary.build(network.output[FEATURES].shape)
         second = tf.keras.optimizers.legacy.SGD(config.attributes.adversary_rate, momentum=0.9)
-    model.configure(
-        adversary=adversary,
-        weight=config.attributes.adversary_weight,
-        clip_norm=config.optimizer.clip_norm,
-        class_weights=weights,
-    )
+    settings = AttributeSettings(config.attributes.adversary_weight, config.optimizer.clip_norm, weights)
+    model = AttributeTrainer(network, settings, adversary)
     half = config.runtime.precision == "mixed_float16"
     model.compile(build_optimizer(config.optimizer, schedule, half_precision=half), second)
     return model, network

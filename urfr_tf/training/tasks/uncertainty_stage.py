@@ -18,8 +18,8 @@ from urfr_tf.losses import mutual_likelihood
 from urfr_tf.metrics.arrays import Float32s, Ints
 from urfr_tf.metrics.groups import split_groups
 from urfr_tf.models.inference_graph import build_inference, inference_outputs
-from urfr_tf.models.uncertainty_trainer import UncertaintyModel
-from urfr_tf.models.urface import FEATURES, embedding_network
+from urfr_tf.models.uncertainty_trainer import UncertaintyTrainer
+from urfr_tf.models.urface import embedding_network
 from urfr_tf.runs.initial_weights import copy_initial_weights
 from urfr_tf.training.addons import LearningRate
 from urfr_tf.training.optimizers import build_optimizer
@@ -69,13 +69,10 @@ def check_unchanged(variables: list[tf.Variable], checksum: str) -> None:
     print(f"{len(variables)} weights outside the confidence head are unchanged: sha256 {checksum[:16]}")
 
 
-def build_model(config: Experiment, schedule: LearningRate) -> tuple[UncertaintyModel, keras.Model]:
+def build_model(config: Experiment, schedule: LearningRate) -> tuple[UncertaintyTrainer, keras.Model]:
     """Builds the compiled training model and the embedding network inside it, in the strategy's scope."""
     network = embedding_network(config.model, config.confidence)
-    features = network.get_layer(FEATURES).output
-    outputs = {keys.EMBEDDING: network.output[keys.EMBEDDING], FEATURES: features}
-    model = UncertaintyModel(network.input, outputs, name="uncertainty_training")
-    model.configure(head=network.get_layer(keys.CONFIDENCE), clip_norm=config.optimizer.clip_norm)
+    model = UncertaintyTrainer(network, config.optimizer.clip_norm)
     half = config.runtime.precision == "mixed_float16"
     model.compile(build_optimizer(config.optimizer, schedule, half_precision=half))
     return model, network
