@@ -15,7 +15,7 @@ Needs its own environment (mediapipe is no dependency of the package):
    show it. So the depth of the mean is scaled by the factor with which it fits, under weak perspective,
    the image-plane landmarks of the faces turned by --turned degrees and more best.
 5. Triangles: Delaunay of the right half in the coordinates (azimuth, height) of a cylinder around the
-   head's vertical axis, in which no part of a face folds over another; the left half is its mirror.
+   head's vertical axis, in which no piece of a face folds over another; the left half is its mirror.
 
 Frame: x to the image's right, y down, z away from the camera; origin midway between the centres of the
 eyes, whose distance is 1; rotated so that the mean camera of the frontal photographs looks along z.

@@ -1,4 +1,4 @@
-"""One training step and one inference of IR-50 beside PyTorch's, in one run, as ratios.
+"""One training step and one inference of IR-50 next to PyTorch's, in one run, as ratios.
 
     python experiments/step_against_torch.py [--python ENV/bin/python] [--backbone ir50] [--batch 32] [--turns
     2]

@@ -43,7 +43,7 @@ class Unit(nn.Module):
 
 
 class Network(nn.Module):
-    """float32 [B, 3, S, S] in 0..255 -> embedding [B, 512] of norm 1; `prototypes` beside it."""
+    """float32 [B, 3, S, S] in 0..255 -> embedding [B, 512] of norm 1; `prototypes` next to it."""
 
     def __init__(self, backbone, size):
         super().__init__()

@@ -41,12 +41,12 @@ AIMS = {
 rectangle of 40 to 64 pixels, to which the square of 48 is the nearest strength."""
 HELP, HARM = "gains", "loses"
 COMPARED = ("", "resolution:24", "resolution:16", "blur:25", "occlusion:4", "gamma:2.5", "jpeg:5", "noise:40")
-"""Conditions in which the parts are compared."""
+"""Conditions in which the components are compared."""
 
 
 @dataclass(frozen=True)
 class Component:
-    """A part of the method: what the second row has and the first has not."""
+    """A component of the method: what the second row has and the first has not."""
 
     name: str
     without: str
@@ -151,14 +151,14 @@ def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
         "",
         *_aims(figures),
         "",
-        "## What each part contributed",
+        "## What each component contributed",
         "",
         "Difference of two rows, seed by seed. They differ in nothing else, but that the teacher comes with "
         f"a higher rate. The first two are of the line, all others between rows mixed with {SHARE:g} of the "
-        f"imported weights (`urfr mix`). A part **{HELP}** ({HARM}) where the difference has the same sign "
-        "for every one of at least two seeds.",
+        f"imported weights (`urfr mix`). A component **{HELP}** ({HARM}) where the difference has the same "
+        "sign for every one of at least two seeds.",
         "",
-        *_parts(figures),
+        *_components(figures),
         "",
         "## CFP: accuracy",
         "",
@@ -233,7 +233,7 @@ def _aims(figures: Evaluations) -> list[str]:
     return [*rows, f"| aim | {' | '.join(map(_short, AIMS.values()))} |"]
 
 
-def _parts(figures: Evaluations) -> list[str]:
+def _components(figures: Evaluations) -> list[str]:
     rows = []
     for component in COMPONENTS:
         both = [

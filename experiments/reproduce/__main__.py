@@ -123,7 +123,7 @@ def build_parser() -> argparse.ArgumentParser:
         each.add_argument(
             "--name",
             default="",
-            help="a second reproduction beside the first: runs/small_NAME, results_NAME.md",
+            help="a second reproduction next to the first: runs/small_NAME, results_NAME.md",
         )
         rows = (*ROWS, IMPORTED, *ablations.NAMES) if each is small else ROWS
         add_options(each, rows=rows, stages=STAGES, runs="runs/small, runs/full", page="results.md")

@@ -2,7 +2,7 @@
 
     make reproduce-small REPRODUCE_FLAGS="--ablations --seeds 1" ...
 
-Most are the row "all" with one or two settings changed, some with the uncertainty stage after it, beside the
+Most are the row "all" with one or two settings changed, some with the uncertainty stage after it, next to the
 rows that they should not fall behind. The page docs/causes.md is written from the metrics files.
 """
 

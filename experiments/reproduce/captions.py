@@ -32,7 +32,9 @@ def measured(out: Path, fingerprint: str, command: str | None = None) -> bool:
     return content.get("fingerprint") == fingerprint and command in (None, content.get("command"))
 
 
-def by_gender(model: Embedder, score: str, validation: str, shards: str, table: str, out: Path) -> None:
+def measure_by_gender(
+    model: Embedder, score: str, validation: str, shards: str, table: str, out: Path
+) -> None:
     """TAR and FAR of men and of women, at the threshold that reaches FAR 1e-2 on the validation people.
 
     Every pair of images of the tested people whose gender is known counts, impostors within a gender. Writes
@@ -53,13 +55,13 @@ def by_gender(model: Embedder, score: str, validation: str, shards: str, table: 
     gender = np.array([rows[name][known.index("gender")] if name in rows else np.nan for name in people])
     if np.isnan(gender).all():
         raise UrfrError(f"expected the gender of people of {shards} in {table}, but nobody's is there")
-    faces = embedded(model, shards)
+    faces = embed_shards(model, shards)
     metrics: dict[str, float] = {}
     counts: dict[str, int] = {}
     for name, value in (("male", 0), ("female", 1)):
         chosen = np.flatnonzero(gender == value)
         counts[f"{name}_images"], counts[f"{name}_people"] = len(chosen), len(np.unique(people[chosen]))
-        rates = accepted(faces.take(chosen), people[chosen], score, threshold)
+        rates = measure_acceptance(faces.take(chosen), people[chosen], score, threshold)
         for kind, (rate, pairs) in rates.items():
             counts[f"{name}_{kind}_pairs"] = pairs
             if pairs:
@@ -81,14 +83,16 @@ def by_gender(model: Embedder, score: str, validation: str, shards: str, table: 
 
 def chosen_threshold(model: Embedder, score: str, shards: str) -> float:
     """The threshold of FAR 1e-2 over all pairs of different people's images."""
-    people, faces = open_pairs(shards).identity, embedded(model, shards)
+    people, faces = open_pairs(shards).identity, embed_shards(model, shards)
     assert people is not None
     pairs = np.triu_indices(len(people), 1)
     same = (people[:, None] == people[None, :])[pairs]
     return tar_at_far(score_matrix(faces, faces, score)[pairs], same, FAR, thin=True).threshold
 
 
-def accepted(faces: Faces, people: np.ndarray, score: str, threshold: float) -> dict[str, tuple[float, int]]:
+def measure_acceptance(
+    faces: Faces, people: np.ndarray, score: str, threshold: float
+) -> dict[str, tuple[float, int]]:
     """Share of the genuine (tar) and of the impostor pairs (far) at or above the threshold, and their
     number."""
     hits, pairs = np.zeros(2, np.int64), np.zeros(2, np.int64)
@@ -104,7 +108,7 @@ def accepted(faces: Faces, people: np.ndarray, score: str, threshold: float) -> 
     return {name: (float(rates[i]), int(pairs[i])) for i, name in enumerate(("tar", "far"))}
 
 
-def embedded(model: Embedder, shards: str) -> Faces:
+def embed_shards(model: Embedder, shards: str) -> Faces:
     """All images of a folder of shards, in its order."""
     outputs = [model(images) for images, _ in read_image_batches(shards, model.input_size)]
     embedding, variance = (
@@ -113,7 +117,7 @@ def embedded(model: Embedder, shards: str) -> Faces:
     return make_faces(embedding, variance)
 
 
-def for_pictures(model: Embedder, shards: str, out: Path) -> None:
+def write_picture_arrays(model: Embedder, shards: str, out: Path) -> None:
     """Figure 4's points and figures, and Figure 1's confidences, on images of the training people.
 
     metrics.json: `augmented_near_own`, the share of hard augmented images whose nearest original image, but

@@ -233,7 +233,5 @@ def _kept(path: Path | None) -> dict[str, Any]:
         return {"figures": {}, "seconds": {}}
     content = read_json(path)
     if not isinstance(content, dict) or not {"figures", "seconds"} <= content.keys():
-        raise UrfrError(
-            f"expected `figures` and `seconds` in {path}, which these pages write beside themselves"
-        )
+        raise UrfrError(f"expected `figures` and `seconds` in {path}, which these pages write next to them")
     return content

@@ -23,7 +23,7 @@ if __name__ == "__main__":  # Before TensorFlow is imported, which reads the env
     quiet_libraries()
 
 from experiments.command import with_sentences
-from experiments.reproduce.captions import by_gender, for_pictures, measured
+from experiments.reproduce.captions import measure_by_gender, measured, write_picture_arrays
 from experiments.reproduce.plan import score_name
 from urfr_tf.cli import main as urfr
 from urfr_tf.export.export_run import PARITY
@@ -86,9 +86,9 @@ def main() -> int:
     shutil.rmtree(cache, ignore_errors=True)
     model = load_model(tested, bulk=True) if args.people or args.train else None
     if model and args.people and args.gender and args.validation:
-        by_gender(model, args.score[0], args.validation, args.people, args.gender, args.out / GENDER)
+        measure_by_gender(model, args.score[0], args.validation, args.people, args.gender, args.out / GENDER)
     if model and args.train:
-        for_pictures(model, args.train, args.out / PICTURES)
+        write_picture_arrays(model, args.train, args.out / PICTURES)
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return bool(failed)

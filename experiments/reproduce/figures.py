@@ -26,16 +26,16 @@ NOTHING: Drawn = (None, [])
 
 
 CAPTIONS = {
-    "robustness": "LFW accuracy with clean and degraded second images; points are means over the seeds, lines "
-    "their standard deviation.",
+    "robustness": "LFW accuracy with clean and degraded second images; points are means over the seeds, "
+    "lines their standard deviation.",
     "cmc": "S2S-like search: identified within the rank, mean over the seeds whose curve is known.",
-    "map": "Figure 4 of the supplement: training images (circles) and the same, hard augmented (triangles), by "
-    "t-SNE; colour is the person.",
-    "confidence": "Figure 1 of the supplement: confidences of each sub-embedding over training images, clean and "
-    "under each variation; row all.",
-    "uncertainty": "In place of the supplement's Figures 2 and 3, whose faces are not ours to publish: what each "
-    "variation does to each confidence, the median as a multiple of that on clean images. `urfr report --run RUN "
-    "--data SHARDS` draws the heatmaps beside the faces.",
+    "map": "Figure 4 of the supplement: training images (circles) and the same, hard augmented (triangles), "
+    "by t-SNE; colour is the person.",
+    "confidence": "Figure 1 of the supplement: confidences of each sub-embedding over training images, "
+    "clean and under each variation; row all.",
+    "uncertainty": "In place of the supplement's Figures 2 and 3, whose faces are not ours to publish: what "
+    "each variation does to each confidence, the median as a multiple of that on clean images. `urfr report "
+    "--run RUN --data SHARDS` draws the heatmaps beside the faces.",
 }
 
 
@@ -133,7 +133,7 @@ def curves(evaluations: Evaluations) -> Drawn:
 
 
 def maps(evaluations: Evaluations) -> Drawn:
-    """Figure 4: the plain embedding with augmentation beside the proposed one, of the smallest seed that has
+    """Figure 4: the plain embedding with augmentation and the proposed one, of the smallest seed that has
     both."""
     for seed in evaluations.seeds:
         arrays_by_name = {NAMES[row]: load(evaluations, seed, row, "pictures") for row in MAPPED}

@@ -48,7 +48,7 @@ class Ledger:
         """Notes that the job is done."""
         path = self._path(job)
         path.parent.mkdir(parents=True, exist_ok=True)
-        tmp_path = path.with_suffix(".part")
+        tmp_path = path.with_suffix(".tmp")
         tmp_path.write_text(json.dumps({"job": job.name, "key": key, "words": job.words}, indent=1))
         os.replace(tmp_path, path)
 

@@ -33,7 +33,7 @@ from experiments.reproduce.plan import ROWS, aliases, suffix
 from urfr_tf.files import write_text
 
 NOTES_FILE = "seen.md"
-"""Beside the pictures: the sentences of somebody who looked at them, the one part that is written by hand."""
+"""Next to the pictures: sentences of somebody who looked at them, the only text that is written by hand."""
 TINY = {"small": ["tinyface_16", "tinyface_24"], "full": ["tinyface"]}
 TITLES = {
     "small": "# Results: the paper's tables, in small",

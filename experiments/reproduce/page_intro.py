@@ -1,4 +1,5 @@
-"""The head of the results page: what was trained and tested on what, with which network, on which machine."""
+"""The introduction of the results page: what was trained and tested on what, with which network and
+machine."""
 
 from pathlib import Path
 
@@ -16,7 +17,7 @@ _STRANGERS = (
 
 
 def small_intro(evaluations: Evaluations, runs: Path, spent: dict[str, float], second: str = "") -> list[str]:
-    """The first part of the page of the small scale; `spent` are seconds by job, `second` is the page's
+    """The introduction of the page of the small scale; `spent` are seconds by job, `second` is the page's
     name."""
     manifest = runs / "data" / "train" / "manifest.json"
     facts = read_json(manifest) if manifest.is_file() else {}
@@ -27,7 +28,7 @@ def small_intro(evaluations: Evaluations, runs: Path, spent: dict[str, float], s
     return [
         'It can be interrupted, and the same command goes on; `REPRODUCE_FLAGS="--seconds 3600"` stops '
         "after an hour, `--only ROW` "
-        "and `--seeds 1` do a part, `--list` tells what is done. The page is written anew each time, with "
+        "and `--seeds 1` do less, `--list` tells what is done. The page is written anew each time, with "
         "the figures behind it in docs/figures; "
         f"`--seeds 2 --earlier-figures docs/figures/results{suffix(second)}.json` adds a seed where the "
         "runs of the others are not.",

@@ -85,7 +85,7 @@ def small_data(request: ReproductionRequest) -> list[Job]:
 
 
 def _labels(data: Path, gender: str, cfp: Path, target: Path, size: int) -> list[Job]:
-    """Known attributes beside the shards that theta_A learns from."""
+    """Known attributes next to the shards that theta_A learns from."""
     jobs, script = [], str(REPOSITORY / "experiments" / "mined_labels.py")
     splits = ("gender_train", "gender_validation")
     words = [

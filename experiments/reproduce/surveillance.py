@@ -115,7 +115,9 @@ def write_tinyface(people: dict[str, list[Face]], out: Path, size: int) -> dict[
             write_bytes(path, encode_image(small, lossless=True))
             counts[role] += 1
     if not all(counts.values()):
-        raise UrfrError(f"expected tested people with one image and with several, but the parts are {counts}")
+        raise UrfrError(
+            f"expected tested people with one image and with several, but the counts by role are {counts}"
+        )
     print(f"{out}: {counts}")
     return counts
 

@@ -98,7 +98,7 @@ def test_a_torn_note_does_not_count(tmp_path):
     ledger = Ledger(tmp_path)
     assert not ledger.is_done(plan[0], hash_jobs(plan)["a"])
     (tmp_path / "done").mkdir()
-    (tmp_path / "done" / "a.part").write_text("{")
+    (tmp_path / "done" / "a.tmp").write_text("{")
     assert not ledger.is_done(plan[0], hash_jobs(plan)["a"])
 
 

@@ -7,7 +7,7 @@ import sys
 import h5py
 import numpy as np
 
-from experiments.reproduce.captions import accepted
+from experiments.reproduce.captions import measure_acceptance
 from experiments.reproduce.evaluate import exported, main
 from experiments.reproduce.plan import score_name
 from urfr_tf.cli import main as command_line
@@ -20,7 +20,7 @@ def test_accepted_shares_by_hand():
     # 0 twice (0 against 90) and cos 30 = 0.87 twice. At 0.6: one of two genuine, two of four impostors.
     angles = np.deg2rad([0, 60, 90, 90])
     faces = make_faces(np.stack([np.cos(angles), np.sin(angles)], axis=1), None)
-    rates = accepted(faces, np.array(["a", "a", "b", "b"]), "cosine", 0.6)
+    rates = measure_acceptance(faces, np.array(["a", "a", "b", "b"]), "cosine", 0.6)
     assert rates == {"tar": (0.5, 2), "far": (0.5, 4)}
 
 
