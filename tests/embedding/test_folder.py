@@ -207,7 +207,7 @@ def test_command(folder, colours, tmp_path, monkeypatch, capsys):
         "found": 9,
         "refused": {"not an image": 1},
     }
-    assert "10 of 10 images" in shown.err
+    assert "| 10/10 [" in shown.err
     check(tmp_path / "o.npz", folder, colours)
     assert command.run(parser.parse_args(words)) == 0
     assert "9 of 10 images embedded (align none), 1 not an image" in capsys.readouterr().out
