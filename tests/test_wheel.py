@@ -105,7 +105,7 @@ def test_the_wheel_alone_trains_a_preset_and_loads_the_model(wheel, tmp_path, pe
     )
     sets = [
         "data.train=shards",
-        "data.validation=",
+        "data.validation=''",
         "data.batch_size=8",
         "train.epochs=1",
         "train.steps_per_epoch=2",
