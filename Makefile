@@ -80,6 +80,7 @@ lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy urfr_tf
+	$(BIN)/deptry .
 
 format: venv
 	$(BIN)/ruff check --fix .
