@@ -12,7 +12,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 
 def pytest_collection_modifyitems(items):
-    """Trainings come first. They take a minute and more: at the end they would leave a worker without work."""
+    """Trainings come first. They take a minute and more. At the end, one worker would have no work."""
     items.sort(key=lambda item: item.path.parent.name != "training")
 
 

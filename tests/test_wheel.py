@@ -1,7 +1,7 @@
 """A wheel built from the checkout works without the repository: presets, a training, loading the model.
 
-Takes most of a minute. It compiles the kernel, trains two steps and starts five processes. Nothing shorter shows
-that every file which the package needs is in the wheel.
+Takes most of a minute. It compiles the kernel, trains two steps and starts five processes. Nothing shorter
+shows that every file which the package needs is in the wheel.
 """
 
 import os
@@ -59,8 +59,8 @@ def environment(folder, wheel, dependencies):
     venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
     place = run([python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"], folder).strip()
-    # Python searches the paths of a .pth file after the environment's own packages, and does not read the .pth
-    # files that lie there: an editable installation of this checkout stays invisible.
+    # Python searches the paths of a .pth file after the environment's own packages. It does not read the .pth
+    # files that lie there, so an editable installation of this checkout stays invisible.
     (Path(place) / "dependencies.pth").write_text("\n".join(dependencies) + "\n")
     pip = [
         sys.executable,

@@ -2,8 +2,8 @@
 
     python docs/explanation/draw_architecture.py
 
-The floors are those that tests/test_imports.py enforces. An arrow means "imports". An arrow that follows from two
-others is left out. A test compares the file with what this script draws, so an outdated picture is noticed.
+The floors are those that tests/test_imports.py enforces. An arrow means "imports". An arrow that follows from
+two others is left out. A test compares the file with what this script draws.
 """
 
 import ast

@@ -5,9 +5,10 @@ import ast
 from paths import ROOT
 
 PACKAGE = ROOT / "urfr_tf"
-# The floors of the house, from the ground up. A room is a folder of urfr_tf or a module directly in it. It imports
-# from itself and from lower floors, never from a neighbor. A leaf takes plain arguments, so the configuration is on
-# the same floor as the leaves. Of the names of urfr_tf itself our code takes only the version: `load` is for users.
+# The floors of the house, from the ground up. A room is a folder of urfr_tf or a module directly in it. It
+# imports from itself and from lower floors, never from a neighbor. A leaf takes plain arguments, so the
+# configuration is on the same floor as the leaves. Of the names of urfr_tf itself our code takes only the
+# version: `load` is for users.
 FLOORS = (
     ("errors", "keys"),
     ("files", "system"),

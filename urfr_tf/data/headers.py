@@ -82,13 +82,7 @@ def _jpeg(data: bytes) -> Header:
     adobe = False
     at = 2
     for _ in range(_MOST_SEGMENTS):
-        at = data.find(b"\xff", at)
-        while at >= 0 and data[at + 1 : at + 2] == b"\xff":
-            at += 1
-        if at < 0 or at + 1 >= len(data):
-            raise ImageError("truncated", "a JPEG without its end")
-        marker = data[at + 1]
-        at += 2
+        marker, at = _find_marker(data, at)
         if marker == 0xD9:
             break
         if _stands_alone(marker):
@@ -114,6 +108,16 @@ def _jpeg(data: bytes) -> Header:
     if components == 4 and not adobe:
         raise ImageError("unreadable", "a CMYK JPEG without the Adobe marker that says how ink is counted")
     return Header("JPEG", width, height)
+
+
+def _find_marker(data: bytes, at: int) -> tuple[int, int]:
+    """Finds the next marker of a JPEG from a position on: the marker, and where its segment begins."""
+    at = data.find(b"\xff", at)
+    while at >= 0 and data[at + 1 : at + 2] == b"\xff":
+        at += 1
+    if at < 0 or at + 1 >= len(data):
+        raise ImageError("truncated", "a JPEG without its end")
+    return data[at + 1], at + 2
 
 
 def _stands_alone(marker: int) -> bool:

@@ -33,7 +33,7 @@ _RUN_OUT = 0.35  # distance over which the mesh runs out into skull and neck
 
 
 class MeanFace(NamedTuple):
-    """The mean head: vertices [468, 3], triangles [T, 3], and five points [5, 3] in the order of POINT_NAMES."""
+    """The mean head: vertices [468, 3], triangles [T, 3], five points [5, 3] in the order of POINT_NAMES."""
 
     vertices: NDArray[np.float64]
     triangles: NDArray[np.int64]

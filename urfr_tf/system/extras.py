@@ -16,6 +16,7 @@ EXTRAS = {
     "sklearn": "report",
     "threadpoolctl": "report",
     "jinja2": "report",
+    "markupsafe": "report",
     "tensorflow_serving": "serving",
     "grpc": "serving",
     "tensorflow_datasets": "tfds",
