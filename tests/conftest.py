@@ -90,7 +90,7 @@ def prepared(people, out):
 
 @pytest.fixture(scope="session")
 def tiny_config(once, people):
-    """Path of a configuration that trains in seconds, with every part of the method on."""
+    """Path of a configuration that trains in seconds, with the whole method on."""
 
     def write(folder):
         out = prepared(people, folder / "shards")

@@ -170,7 +170,7 @@ def people_of_cfp(lists: dict[str, str], fold: str) -> set[str]:
 
 
 def _content(path: Path) -> Iterator[tuple[Item, list[str]]]:
-    """The readable files of a folder or archive, with the parts of their names; the same order every time."""
+    """The readable files of a folder or archive, with the components of their names, in a fixed order."""
     usable = [item for item in files(str(path), _MOST_BYTES) if item.problem is None]
     for item in sorted(usable, key=lambda item: item.key):
         yield item, item.key.split("/")

@@ -15,8 +15,8 @@ spec.loader.exec_module(against)
 def program(seconds, processor):
     """Prints the same for training and inference, whatever it is told."""
     said = {
-        "seconds": dict.fromkeys(against.PARTS, seconds),
-        "processor_seconds": dict.fromkeys(against.PARTS, processor),
+        "seconds": dict.fromkeys(against.PHASES, seconds),
+        "processor_seconds": dict.fromkeys(against.PHASES, processor),
     }
     return [sys.executable, "-c", f"import json; print(json.dumps({said!r}))"]
 

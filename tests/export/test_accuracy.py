@@ -1,4 +1,4 @@
-"""Accuracy, TAR and threshold of an export on pairs of faces, as part of `urfr export`."""
+"""Accuracy, TAR and threshold of an export on pairs of faces, as `urfr export` measures them."""
 
 import json
 from dataclasses import replace
@@ -78,7 +78,7 @@ def test_the_export_gets_its_own_threshold(run, faces, tmp_path, form, quantize)
     # Keras's and the export's, one piece each; the next format finds those of Keras.
     assert len(list((tmp_path / EMBEDDINGS).iterdir())) == 2
     assert json.loads((tmp_path / "parity.json").read_text())[str(target.relative_to(tmp_path))] == report
-    # The threshold is the tenth part of the impostor scores of one half: so many are at least as large.
+    # The threshold is at a tenth of the impostor scores of one half: so many are at least as large.
     assert 0 < point["chosen_on"] < 2376 / 2
 
 

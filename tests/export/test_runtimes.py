@@ -11,17 +11,17 @@ from urfr_tf.export.tflite import convert_to_tflite
 
 
 def test_a_small_model_is_measured_in_a_process_of_its_own(network, card, images, tmp_path, monkeypatch):
-    """The program that both Pythons run, with TensorFlow's part of it: as many rounds as asked for, some
+    """The program that both Pythons run, with TensorFlow's share of it: as many rounds as asked for, some
     memory.
     """
     write_saved_model(network, tmp_path / "saved", card)
     (tmp_path / "file.tflite").write_bytes(convert_to_tflite(network, card))
-    parts = {
+    jobs = {
         "one": ("saved_model", str(tmp_path / "saved")),
         "two": ("tf_lite", str(tmp_path / "file.tflite")),
     }
     monkeypatch.setattr(inference, "SIZE", images.shape[1])
-    measured = inference._measured(sys.executable, parts, batch=3, rounds=4, threads=1)
+    measured = inference._measured(sys.executable, jobs, batch=3, rounds=4, threads=1)
     assert list(measured) == ["one", "two"]
     for entry in measured.values():
         assert len(entry["seconds"]) == 4 and min(entry["seconds"]) > 0

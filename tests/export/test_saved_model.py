@@ -138,7 +138,7 @@ def test_as_a_layer_that_is_fine_tuned(folder, images):
     assert classifier.evaluate(images.astype(np.float32), labels, verbose=0) < first
     for i, variable in enumerate(layer.variables):
         # Batch norms stay in inference mode: their statistics are those that were exported. The
-        # confidence has no part in this loss.
+        # confidence does not enter this loss.
         same = np.array_equal(variable.numpy(), before[variable.name + str(i)])
         assert same == ("moving_" in variable.name or "confidence" in variable.name), variable.name
 

@@ -1,4 +1,4 @@
-"""The parts of the detection cascade: pyramid, suppression, patches, strips."""
+"""The steps of the detection cascade: pyramid, suppression, patches, strips."""
 
 import numpy as np
 import pytest
@@ -97,9 +97,9 @@ def test_strips_of_a_tall_image_give_what_the_whole_gives(height, monkeypatch):
     assert len(whole[0]) == 2 * (-(-(height - 2) // 2) - 4) * (19 - 4)
     # 40 columns wide, so 32 rows at once: (32 - 12) // 2 + 1 = 11 rows of cells a strip.
     monkeypatch.setattr(cascade, "_PIXELS", 40 * 32)
-    parts = cascade.proposals_of_level(propose, image, [(height, 40)] * 2, 0.0)
-    order = [np.lexsort((p[0][:, 0], p[0][:, 1], p[2])) for p in (whole, parts)]
-    for a, b in zip(whole, parts, strict=True):
+    strips = cascade.proposals_of_level(propose, image, [(height, 40)] * 2, 0.0)
+    order = [np.lexsort((p[0][:, 0], p[0][:, 1], p[2])) for p in (whole, strips)]
+    for a, b in zip(whole, strips, strict=True):
         np.testing.assert_allclose(a[order[0]], b[order[1]], atol=1e-4)
 
 

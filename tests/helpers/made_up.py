@@ -48,11 +48,11 @@ def numbered_shards(folder, images: int = 103, people: int = 7, side: int = 20, 
         pixels[..., 2] = np.arange(side)[:, None]
         return Crop(b"", f"p{i % people}", f"{i}.png", encoded(pixels))
 
-    parts = np.array_split(np.arange(images), shards)
+    by_shard = np.array_split(np.arange(images), shards)
     labels = {f"p{person}": person for person in range(people)}
     entries = [
-        write_shard(folder / shard_name(s, shards), map(crop, part.tolist()), labels)
-        for s, part in enumerate(parts)
+        write_shard(folder / shard_name(s, shards), map(crop, indices.tolist()), labels)
+        for s, indices in enumerate(by_shard)
     ]
     write_classes(folder, {f"p{person}": len(range(person, images, people)) for person in range(people)})
     sizes = {"images": images, "classes": people, "image_size": side}

@@ -59,7 +59,7 @@ def test_resumed_on_another_number_of_replicas_is_close(tiny_config, tmp_path):
 
 @pytest.mark.parametrize("sampled", ["head.sample_rate=0.5", "head.sample_rate=1.0"])
 def test_sharded_prototypes_resume(tiny_config, tmp_path, sampled):
-    """On as many replicas bit for bit; on another number close where every prototype takes part.
+    """On as many replicas bit for bit; on another number close where every step compares with all prototypes.
 
     The draw of sampled prototypes depends on the shard, so on another number of replicas others are drawn.
     """

@@ -81,8 +81,8 @@ def _weighted_sum(rows: tf.Tensor, taps: tf.Tensor, axis: int, step: int, result
     kept = rows.shape[axis] - 2 * reach * step
 
     def shifted(i: int) -> tf.Tensor:
-        part = slice(i * step, i * step + kept)
-        return rows[:, part] if axis == 1 else rows[:, :, part]
+        window = slice(i * step, i * step + kept)
+        return rows[:, window] if axis == 1 else rows[:, :, window]
 
     total = taps[:, reach, None, None] * shifted(reach)
     for i in range(reach):

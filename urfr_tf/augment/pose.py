@@ -32,7 +32,7 @@ _EDGE = 1.5  # pixels over which the head's outline is blended into the backgrou
 _CELL = 8  # pixels of a cell of the blurred picture of the background
 
 
-# Compiled, because the many small steps would otherwise each walk memory; in several parts, because XLA
+# Compiled, because the many small steps would otherwise each walk memory; in several functions, because XLA
 # would compute what is shared again for each use: together these made it four times as fast.
 _compiled = functools.partial(tf.function, jit_compile=True, autograph=False)
 _packed = _compiled(warp.packed)

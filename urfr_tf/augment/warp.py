@@ -31,10 +31,10 @@ def spread(field: tf.Tensor, size: int) -> tf.Tensor:
     """
     count = node_count(size)
     field = tf.reshape(field, [-1, count, 1, count])
-    part = tf.range(STEP, dtype=tf.float32) / STEP
-    field = field[:, :-1] + part[:, None] * (field[:, 1:] - field[:, :-1])
+    fraction = tf.range(STEP, dtype=tf.float32) / STEP
+    field = field[:, :-1] + fraction[:, None] * (field[:, 1:] - field[:, :-1])
     field = field[..., None]
-    return field[:, :, :, :-1] + part * (field[:, :, :, 1:] - field[:, :, :, :-1])
+    return field[:, :, :, :-1] + fraction * (field[:, :, :, 1:] - field[:, :, :, :-1])
 
 
 def whole(channels: list[tf.Tensor], size: int) -> tf.Tensor:

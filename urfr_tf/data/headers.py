@@ -2,7 +2,7 @@
 
 A decoder allocates what the header asks for, and OpenCV's JPEG decoder fills the missing end of a
 truncated file with grey: so size, completeness and format are checked here, on the bytes alone.
-Formats read: JPEG, PNG, WebP, BMP and binary PNM (P5, P6). The file's name plays no part.
+Formats read: JPEG, PNG, WebP, BMP and binary PNM (P5, P6). The name of the file does not matter.
 """
 
 import re

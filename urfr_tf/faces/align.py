@@ -118,7 +118,7 @@ def check_image(image: Image) -> None:
 
 
 def _part_of_interest(image: Image, matrix: Matrix, side: int) -> tuple[Image, Matrix]:
-    """The part of the photograph that the crop touches, and the matrix that counts pixels from there."""
+    """The area of the photograph that the crop touches, and the matrix that counts pixels from there."""
     corners = np.array([[-1, -1], [side, -1], [-1, side], [side, side]], np.float64)
     back = transform_points(corners, np.asarray(cv2.invertAffineTransform(matrix), np.float64))
     limits = np.array([image.shape[1], image.shape[0]])

@@ -159,8 +159,8 @@ def examine(
     patches = np.concatenate([c[0] for c in cut])
     if len(patches) == 0:
         return [Candidates(np.zeros((0, 4)), np.zeros(0), np.zeros((0, 5, 2))) for _ in images]
-    parts = [network(patches[i : i + _PATCHES]) for i in range(0, len(patches), _PATCHES)]
-    columns = [np.concatenate([tensor.numpy() for tensor in c]) for c in zip(*parts, strict=True)]
+    chunks = [network(patches[i : i + _PATCHES]) for i in range(0, len(patches), _PATCHES)]
+    columns = [np.concatenate([tensor.numpy() for tensor in c]) for c in zip(*chunks, strict=True)]
     correction, probability = columns[0].astype(np.float64), columns[-1][:, 1]
     seen = np.concatenate([c[1] for c in cut])
     extent = seen[:, 2:] - seen[:, :2]
@@ -241,7 +241,7 @@ def proposals_of_level(
 
     Args:
         images: uint8 [N, h, w, 3], h and w at least 12.
-        sizes: for every image the part (height, width) from the upper left that is real; cells that reach
+        sizes: for every image the area (height, width) from the upper left that is real; cells that reach
             more than one pixel beyond are left out.
         threshold: cells with at most this probability are left out.
 
@@ -250,7 +250,7 @@ def proposals_of_level(
     """
     real = np.asarray(sizes)
     rows = max(1, (_PIXELS // images.shape[2] - CELL) // STRIDE + 1)
-    parts = []
+    by_scale = []
     for first in range(0, images.shape[1] - CELL + 1, rows * STRIDE):
         last = first + (rows - 1) * STRIDE + CELL
         correction, probability = (tensor.numpy() for tensor in network(images[:, first:last]))
@@ -258,6 +258,6 @@ def proposals_of_level(
         corner = np.column_stack([x * STRIDE, y * STRIDE + first])
         boxes = np.concatenate([corner, corner + CELL], axis=1) + correction[owner, y, x] * float(CELL)
         inside = (corner[:, ::-1] + CELL <= real[owner] + 1).all(axis=1)
-        parts.append((boxes[inside], probability[owner, y, x, 1][inside], owner[inside]))
-    boxes, scores, owner = (np.concatenate(column) for column in zip(*parts, strict=True))
+        by_scale.append((boxes[inside], probability[owner, y, x, 1][inside], owner[inside]))
+    boxes, scores, owner = (np.concatenate(column) for column in zip(*by_scale, strict=True))
     return boxes, scores, owner

@@ -20,7 +20,7 @@ class Face:
         box: float32 [4], left, top, right, bottom; may reach beyond the image.
         score: probability of a face, 0..1, of the last network.
         points: float32 [5, 2], x and y, in the order of `template.POINT_NAMES`.
-        at_border: the box reaches beyond the image, so a part of the face is likely to be missing.
+        at_border: the box reaches beyond the image, so some of the face is likely to be missing.
     """
 
     box: NDArray[np.float32]

@@ -24,7 +24,7 @@ from urfr_tf.files import read_json
 
 POINT_NAMES = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 AXIS_Z = 1.05
-"""Depth of the vertical axis, just behind the ears: from there every part of a face is seen once."""
+"""Depth of the vertical axis, just behind the ears: from there every point of a face is seen once."""
 
 _Y_RANGE = (-2.4, 3.0)
 _SKULL_Y, _SKULL_Z, _SKULL_AXES = -0.4, 1.2, (1.2, 1.75, 1.55)

@@ -25,7 +25,7 @@ def five_points(size: int = _SIZE) -> NDArray[np.float64]:
     The numbers for 112 are those of ArcFace (Deng et al., CVPR 2019) and of nearly every published
     face-recognition model. Another size is the same crop resized: with pixel centres at whole numbers, the
     point x of the 112-pixel crop lies at (x + 1/2) size / 112 - 1/2. So 110, the size of the URFace paper,
-    shows the same part of the head as 112 with pixels 1.8 % larger; it is not 112 with a border cut off.
+    shows the same area of the head as 112 with pixels 1.8 % larger; it is not 112 with a border cut off.
 
     Args:
         size: width and height of the crop in pixels, 16 to 4096.

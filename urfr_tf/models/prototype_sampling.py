@@ -1,4 +1,4 @@
-"""Which prototypes take part in a step: all of the batch's identities and a random draw of the others."""
+"""Which prototypes a step compares with: all of the batch's identities and a random draw of the others."""
 
 import math
 

@@ -97,8 +97,8 @@ def test_what_was_spooled_but_not_committed_is_cut_off(journal, tmp_path):
     again.shards = 3
     assert contents(again) == before
     again.add([crop("b", str(i), b"new") for i in range(20)])
-    assert sum(len(part) for part in contents(again)) == 40
-    assert {row[2] for part in contents(again) for row in part} == {b"kept", b"new"}
+    assert sum(len(shard) for shard in contents(again)) == 40
+    assert {row[2] for shard in contents(again) for row in shard} == {b"kept", b"new"}
     again.close()
 
 
@@ -109,7 +109,7 @@ def test_a_batch_is_added_wholly_or_not_at_all(journal):
     assert journal.counts() == {"a": 1}
     journal.add([crop("b", str(i)) for i in range(9)])
     assert journal.counts() == {"a": 1, "b": 9}
-    assert {row[2] for part in contents(journal) for row in part} == {b"content"}
+    assert {row[2] for shard in contents(journal) for row in shard} == {b"content"}
 
 
 def test_only_one_process_may_write(journal, tmp_path):

@@ -63,8 +63,8 @@ def tree(tmp_path):
     text = "\n".join(f"{x},{y}" for x, y in thirty)
     for person in ("001", "002"):
         for view, numbers in (("frontal", ("01", "02")), ("profile", ("01",))):
-            for part in ("Images", "Fiducials"):
-                (tmp_path / "cfp" / "Data" / part / person / view).mkdir(parents=True)
+            for folder in ("Images", "Fiducials"):
+                (tmp_path / "cfp" / "Data" / folder / person / view).mkdir(parents=True)
             for number in numbers:
                 place = tmp_path / "cfp" / "Data"
                 content = encoded(picture(int(person + number) + (view == "profile") * 50), ".png")

@@ -24,15 +24,17 @@ def payload(label, content, number=0):
 def record(content):
     """One record; a payload that holds the magic number at a multiple of 4 is split there."""
     places = [at for at in range(0, len(content) - 3, 4) if content[at : at + 4] == MAGIC]
-    parts, begin = [], 0
+    fragments, begin = [], 0
     for at in places:
-        parts.append(content[begin:at])
+        fragments.append(content[begin:at])
         begin = at + 4
-    parts.append(content[begin:])
+    fragments.append(content[begin:])
     written = b""
-    for i, part in enumerate(parts):
-        kind = 0 if len(parts) == 1 else 1 if i == 0 else 3 if i == len(parts) - 1 else 2
-        written += MAGIC + struct.pack("<I", kind << 29 | len(part)) + part + bytes(-len(part) % 4)
+    for i, fragment in enumerate(fragments):
+        kind = 0 if len(fragments) == 1 else 1 if i == 0 else 3 if i == len(fragments) - 1 else 2
+        written += (
+            MAGIC + struct.pack("<I", kind << 29 | len(fragment)) + fragment + bytes(-len(fragment) % 4)
+        )
     return written
 
 
@@ -82,7 +84,9 @@ def test_a_split_record_is_joined(tmp_path):
     """
     content = b"abcd" + MAGIC + b"efgh" + b"ijkl" + MAGIC + b"mno"
     split = record(payload(1, content))
-    assert len(split) == (8 + 24 + 4) + (8 + 8) + (8 + 3 + 1), "three parts with headers of 8, padded to 4"
+    assert len(split) == (8 + 24 + 4) + (8 + 8) + (8 + 3 + 1), (
+        "three fragments with headers of 8, padded to 4"
+    )
     path = write(tmp_path, [split, record(payload(2, b"other"))])
     assert [read_item(item, 1000) for item in insightface.items(path, {"1", "2"})] == [content, b"other"]
 
@@ -97,7 +101,7 @@ def test_broken_records_are_listed_and_the_others_read(tmp_path, images):
         record(payload(3, images[2])),  # the property file says three people: 0, 1, 2
         record(payload(-1, images[2])),
         record(payload(0.5, images[2])),
-        MAGIC + struct.pack("<I", 2 << 29 | 40) + bytes(40),  # a middle part with nothing before it
+        MAGIC + struct.pack("<I", 2 << 29 | 40) + bytes(40),  # a middle fragment with nothing before it
         MAGIC + struct.pack("<I", 28) + struct.pack("<IfQQ", 0xFFFFFFFF, 0, 0, 0) + bytes(4),
         record(payload(2, images[3])),
         bytes(lying),

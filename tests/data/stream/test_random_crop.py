@@ -13,7 +13,7 @@ def expected(images):
     cut = [
         image[top : top + CROP, left : left + CROP] for image, (top, left) in zip(images, OFFSET, strict=True)
     ]
-    return np.stack([part[:, ::-1] if flip else part for part, flip in zip(cut, MIRRORED, strict=True)])
+    return np.stack([image[:, ::-1] if flip else image for image, flip in zip(cut, MIRRORED, strict=True)])
 
 
 def test_cuts_and_mirrors_pixels_and_encoded_images_alike():

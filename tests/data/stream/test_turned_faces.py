@@ -143,10 +143,11 @@ def faces(tmp_path):
             b"", f"p{number % 2}", f"{number}.png", encoded(picture(number, SIZE, SIZE)), points=known
         )
 
-    parts = [range(66), range(66, 70)]
+    ranges = [range(66), range(66, 70)]
     labels = {"p0": 0, "p1": 1}
     entries = [
-        write_shard(tmp_path / shard_name(s, 2), map(crop, part), labels) for s, part in enumerate(parts)
+        write_shard(tmp_path / shard_name(s, 2), map(crop, indices), labels)
+        for s, indices in enumerate(ranges)
     ]
     write_classes(tmp_path, {"p0": 35, "p1": 35})
     write_manifest(tmp_path, {"images": 70, "classes": 2, "image_size": SIZE, "shards": entries})

@@ -43,7 +43,7 @@ from urfr_tf.data.sources.item import Item
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import write_text
 
-_PARTS = 1000
+_SLICES = 1000
 _PROBLEM = "problem.txt"
 # An image between the steps: order, identity, key, encoded, points, notes. Plain values, which Beam packs
 # well.
@@ -96,7 +96,7 @@ def _build(pipeline: beam.Pipeline, job: Job, folder: Path, people: list[str], s
     """source -> crops -> without duplicates -> shards; labels, lists and manifest beside them."""
     crops = (
         pipeline
-        | "people" >> beam.Create(_parts(job, people))
+        | "people" >> beam.Create(_slice_people(job, people))
         | "find images" >> beam.FlatMap(_items, job)
         | "spread" >> beam.Reshuffle()
         | "group" >> beam.BatchElements(min_batch_size=1, max_batch_size=GROUP)
@@ -122,7 +122,7 @@ def _build(pipeline: beam.Pipeline, job: Job, folder: Path, people: list[str], s
         | "write shard" >> beam.FlatMap(_write_shard, str(folder), shards, counts)
         | "entries" >> beam.combiners.ToList()
     )
-    # A source may name an image twice, and each part of a folder meets what lies beside the people.
+    # A source may name an image twice, and every slice of a folder sees the files next to the people.
     refused = (
         (crops.refused, judged.refused)
         | "all refused" >> beam.Flatten()
@@ -142,11 +142,11 @@ def _build(pipeline: beam.Pipeline, job: Job, folder: Path, people: list[str], s
     )
 
 
-def _parts(job: Job, people: list[str]) -> list[list[str]]:
+def _slice_people(job: Job, people: list[str]) -> list[list[str]]:
     """People to look for together. Sources that are one file are read once, by one worker."""
     if job.source.kind not in ("folder", "orl"):
         return [people]
-    size = -(-len(people) // _PARTS)
+    size = -(-len(people) // _SLICES)
     return [people[begin : begin + size] for begin in range(0, len(people), size)]
 
 

@@ -99,13 +99,13 @@ class Journal:
         """Stores a batch, wholly or not at all."""
         rows = []
         notes = [(crop.order, note) for crop in crops for note in crop.notes]
-        parts: dict[int, list[bytes]] = {}
+        by_shard: dict[int, list[bytes]] = {}
         ends = dict(self._spooled)
         for crop in crops:
             shard = shard_of(crop.order, self.shards)
             begin = ends.get(shard, 0)
             ends[shard] = begin + len(crop.encoded)
-            parts.setdefault(shard, []).append(crop.encoded)
+            by_shard.setdefault(shard, []).append(crop.encoded)
             points = None if crop.points is None else np.asarray(crop.points, "<f4").tobytes()
             rows.append(
                 (
@@ -121,7 +121,7 @@ class Journal:
                 )
             )
         with self._sentences():
-            for shard, blobs in parts.items():
+            for shard, blobs in by_shard.items():
                 with open(self.folder / f"{shard}.spool", "ab") as spool:
                     # A batch that failed half-way in this process has left bytes behind.
                     spool.truncate(self._spooled.get(shard, 0))

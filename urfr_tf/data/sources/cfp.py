@@ -87,10 +87,10 @@ def five_points(fiducials: NDArray[np.float64], profile: bool) -> NDArray[np.flo
     return np.stack([other_eye, eye, nose, other_corner, corner])
 
 
-def _under(path: str, part: str) -> Iterator[Item]:
-    """The files Data/`part`/ID/VIEW/NUMBER as items of ID with the key ID/VIEW/NUMBER."""
+def _under(path: str, folder: str) -> Iterator[Item]:
+    """The files Data/`folder`/ID/VIEW/NUMBER as items of ID with the key ID/VIEW/NUMBER."""
     for item in files(path, MAX_BYTES):
-        _, found, key = f"/{item.key}".rpartition(f"/Data/{part}/")
+        _, found, key = f"/{item.key}".rpartition(f"/Data/{folder}/")
         if item.problem is not None:
             yield item
         elif found and key.count("/") == 2 and not any(c in key for c in "\t\r\n"):

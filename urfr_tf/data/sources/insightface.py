@@ -1,6 +1,6 @@
 """InsightFace's training sets: train.rec, train.idx and property, read without MXNet.
 
-A record of train.rec (dmlc RecordIO) is: magic 0xced7230a, a word whose upper 3 bits say which part of
+A record of train.rec (dmlc RecordIO) is: magic 0xced7230a, a word whose upper 3 bits say which fragment of
 a split record this is and whose lower 29 give the length, the payload, padding to 4 bytes. A payload
 starts with MXNet's image header: flag, label, two ids; flag > 0 means that many further labels. Records
 without an image (the first one and those that name a person's range) are passed over.
@@ -20,7 +20,7 @@ _MAGIC = 0xCED7230A
 _LENGTH = (1 << 29) - 1
 _HEADER = struct.Struct("<IfQQ")
 _MOST_LABELS = 64
-_MOST_PARTS = 64
+_MOST_FRAGMENTS = 64
 
 
 def survey(path: str) -> dict[str, int]:
@@ -69,7 +69,7 @@ def _classes(path: str) -> float:
 
 def _record(rec: int, path: str, key: str, offset: int, classes: float) -> Item | None:
     try:
-        part, length = _part(rec, offset)
+        fragment, length = _fragment_header(rec, offset)
         head = os.pread(rec, _HEADER.size, offset + 8)
         flag, label, _, _ = _HEADER.unpack(head)
         if flag > _MOST_LABELS:
@@ -77,19 +77,19 @@ def _record(rec: int, path: str, key: str, offset: int, classes: float) -> Item 
         skip = _HEADER.size + 4 * flag
         if flag:
             (label,) = struct.unpack("<f", os.pread(rec, 4, offset + 8 + _HEADER.size))
-        if length <= skip and part == 0:
+        if length <= skip and fragment == 0:
             return None
         if not (label == int(label) and 0 <= label < classes):
             raise ValueError(f"label {label}")
         identity = str(int(label))
-        if part == 0:
+        if fragment == 0:
             return Item(identity, key, path, offset + 8 + skip, length - skip)
         return Item(identity, key, content=_joined(rec, offset)[skip:])
     except (ValueError, OverflowError, struct.error) as error:
         return Item("", key, problem=ImageError("broken record", str(error)))
 
 
-def _part(rec: int, offset: int) -> tuple[int, int]:
+def _fragment_header(rec: int, offset: int) -> tuple[int, int]:
     magic, word = struct.unpack("<II", os.pread(rec, 8, offset))
     if magic != _MAGIC:
         raise ValueError("no record begins there")
@@ -97,17 +97,17 @@ def _part(rec: int, offset: int) -> tuple[int, int]:
 
 
 def _joined(rec: int, offset: int) -> bytes:
-    """A record that was split (parts 1, 2 ... 2, 3) because its payload holds the magic number."""
+    """A record that was split (fragments 1, 2 ... 2, 3) because its payload holds the magic number."""
     pieces: list[bytes] = []
-    for _ in range(_MOST_PARTS):
-        part, length = _part(rec, offset)
-        if part != (2 if pieces else 1) and not (pieces and part == 3):
-            raise ValueError(f"part {part} at a place where it cannot be")
+    for _ in range(_MOST_FRAGMENTS):
+        fragment, length = _fragment_header(rec, offset)
+        if fragment != (2 if pieces else 1) and not (pieces and fragment == 3):
+            raise ValueError(f"fragment {fragment} at a place where it cannot be")
         piece = os.pread(rec, length, offset + 8)
         if len(piece) != length:
             raise ValueError("the file ends inside the record")
         pieces.append(piece)
-        if part == 3:
+        if fragment == 3:
             return struct.pack("<I", _MAGIC).join(pieces)
         offset += 8 + (length + 3) // 4 * 4
-    raise ValueError(f"more than {_MOST_PARTS} parts")
+    raise ValueError(f"more than {_MOST_FRAGMENTS} fragments")

@@ -69,8 +69,8 @@ def _each(work: Callable[..., tf.Tensor], values: tuple[tf.Tensor, ...], result:
     batch = values[0].shape[0]
     turn = next(n for n in range(_TURN, 0, -1) if n == 1 or (batch and batch % n == 0))
 
-    def few(parts: tuple[tf.Tensor, ...]) -> tf.Tensor:
-        return tf.stack([work(*one) for one in zip(*map(tf.unstack, parts), strict=True)])
+    def few(columns: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        return tf.stack([work(*one) for one in zip(*map(tf.unstack, columns), strict=True)])
 
     split = tuple(tf.reshape(value, [-1, turn, *value.shape[1:]]) for value in values)
     of_turn = tf.TensorSpec([turn, *result.shape], result.dtype)

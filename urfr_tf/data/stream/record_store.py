@@ -128,5 +128,5 @@ class InMemory:
 
 
 def _gathered(batches: tf.data.Dataset) -> dict[str, NDArray[np.generic]]:
-    parts = list(batches.as_numpy_iterator())
-    return {key: np.concatenate([part.pop(key) for part in parts]) for key in list(parts[0])}
+    chunks = list(batches.as_numpy_iterator())
+    return {key: np.concatenate([chunk.pop(key) for chunk in chunks]) for key in list(chunks[0])}

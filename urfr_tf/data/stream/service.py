@@ -79,7 +79,7 @@ def served(
         finally:
             stop.set()
 
-    # Named like the stream that it replaces; with several replicas each takes its part of every batch.
+    # Named like the stream that it replaces; with several replicas each takes its share of every batch.
     return tf.data.Dataset.from_generator(batches, output_signature=element_spec)
 
 

@@ -41,9 +41,9 @@ def write_soft_labels(
     if values.shape != (manifest.images,):
         raise UrfrError(f"expected {manifest.images} values of {name}, but got the shape {values.shape}")
     _check(values, name, str(manifest.folder))
-    parts = np.split(values.astype("<f4"), np.cumsum(manifest.shard_records)[:-1])
-    for path, part in zip(soft_label_paths(manifest, name), parts, strict=True):
-        write_bytes(path, part.tobytes())
+    by_shard = np.split(values.astype("<f4"), np.cumsum(manifest.shard_records)[:-1])
+    for path, labels in zip(soft_label_paths(manifest, name), by_shard, strict=True):
+        write_bytes(path, labels.tobytes())
 
 
 def check_soft_labels(manifest: Manifest, name: str) -> list[Path]:
