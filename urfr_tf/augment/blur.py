@@ -78,10 +78,10 @@ def _weighted_sum(rows: tf.Tensor, taps: tf.Tensor, axis: int, step: int, result
     """sum_i taps[b, i] rows[b, ... shifted by i * step along the axis ...] for rows [B, Y, X]."""
     rows = tf.cast(rows, tf.float32)
     reach = taps.shape[1] // 2
-    kept = rows.shape[axis] - 2 * reach * step
+    length = rows.shape[axis] - 2 * reach * step
 
     def shifted(i: int) -> tf.Tensor:
-        window = slice(i * step, i * step + kept)
+        window = slice(i * step, i * step + length)
         return rows[:, window] if axis == 1 else rows[:, :, window]
 
     total = taps[:, reach, None, None] * shifted(reach)

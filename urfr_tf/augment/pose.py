@@ -112,9 +112,9 @@ def _better_mirrored(azimuth: tf.Tensor, yaw: tf.Tensor) -> tf.Tensor:
     1 where a camera at yaw [B] sees the point under a flat angle or not at all, and its mirror image better.
     """
     yaw = yaw[:, None] * _RADIANS
-    own, mirrored = tf.abs(yaw + azimuth), tf.abs(yaw - azimuth)
-    flat = (own - _FLAT) / (15 * _RADIANS)
-    better = (own - mirrored - 8 * _RADIANS) / (12 * _RADIANS)
+    direct, mirrored = tf.abs(yaw + azimuth), tf.abs(yaw - azimuth)
+    flat = (direct - _FLAT) / (15 * _RADIANS)
+    better = (direct - mirrored - 8 * _RADIANS) / (12 * _RADIANS)
     return tf.clip_by_value(flat, 0.0, 1.0) * tf.clip_by_value(better, 0.0, 1.0)
 
 
@@ -128,12 +128,12 @@ def _background(
     x = plane[..., 0]
     left, right = target.outline(plane[..., 1])
     source_left, source_right = source.outline(plane[..., 1])
-    beside = _BESIDE * turned[:, None]
+    margin = _BESIDE * turned[:, None]
     on_left = x < (left + right) / 2
     outside = tf.maximum(tf.where(on_left, left - x, x - right), 0.0)
-    outward = tf.where(on_left, left - source_left, source_right - right) + beside
+    outward = tf.where(on_left, left - source_left, source_right - right) + margin
     moved = outward * tf.exp(-outside / _REACH)
-    away = outside + moved - (outward - beside)  # from the source's outline
+    away = outside + moved - (outward - margin)  # from the source's outline
     uncovered = tf.clip_by_value(outward / _BESIDE - 1.0, 0.0, 1.0)
     uncovered *= tf.clip_by_value((2 * _BESIDE - away) / (0.8 * _BESIDE), 0.0, 1.0)
     return tf.stack([x + tf.where(on_left, -moved, moved), plane[..., 1]], -1), uncovered
@@ -193,7 +193,7 @@ def _at_the_nodes(
 
     plane = target.plane(warp.nodes(size))
     azimuth, y, radius, margin = target_view.surface(plane)
-    own, other = (_in_photograph(a, y, radius, source, yaw, turned) for a in (azimuth, -azimuth))
+    direct, other = (_in_photograph(a, y, radius, source, yaw, turned) for a in (azimuth, -azimuth))
     mirror = _better_mirrored(azimuth, yaw) * turned[:, None]
     behind, uncovered = _background(plane, source_view, target_view, turned)
     behind = source.pixels(behind)
@@ -206,7 +206,7 @@ def _at_the_nodes(
     fill = warp.bilinear(tf.reshape(blurred, [-1, 3]), column, row, start, side, side)
 
     return [
-        *(at[..., k] for at in (own, other, behind) for k in (0, 1)),
+        *(at[..., k] for at in (direct, other, behind) for k in (0, 1)),
         margin * target.scale[:, None],
         mirror,
         filled,
@@ -220,20 +220,20 @@ def _at_the_pixels(nodes: list[tf.Tensor], size: int) -> list[tf.Tensor]:
 
     Returns x, y of the one, x, y of the other, and the weights.
     """
-    own_x, own_y, other_x, other_y, behind_x, behind_y, margin, mirror, filled = (
+    direct_x, direct_y, other_x, other_y, behind_x, behind_y, margin, mirror, filled = (
         warp.spread(values, size) for values in nodes
     )
     head = tf.clip_by_value(0.5 + margin / _EDGE, 0.0, 1.0)
-    own, other, behind = head * (1.0 - mirror), head * mirror, (1.0 - head) * (1.0 - filled)
-    least = tf.minimum(own, tf.minimum(other, behind))
+    direct, other, behind = head * (1.0 - mirror), head * mirror, (1.0 - head) * (1.0 - filled)
+    least = tf.minimum(direct, tf.minimum(other, behind))
     second_is_behind = behind > least
-    first_is_own = (own > least) | ~second_is_behind
+    first_is_direct = (direct > least) | ~second_is_behind
     return [
-        tf.where(first_is_own, own_x, other_x),
-        tf.where(first_is_own, own_y, other_y),
+        tf.where(first_is_direct, direct_x, other_x),
+        tf.where(first_is_direct, direct_y, other_y),
         tf.where(second_is_behind, behind_x, other_x),
         tf.where(second_is_behind, behind_y, other_y),
-        tf.where(first_is_own, own, other),
+        tf.where(first_is_direct, direct, other),
         tf.where(second_is_behind, behind, other),
     ]
 

@@ -97,10 +97,10 @@ def _jpeg(data: bytes) -> Header:
             scans += 1
             if scans > _MOST_SCANS:
                 raise ImageError("image bomb", f"a JPEG of more than {_MOST_SCANS} scans")
-            found = _AFTER_SCAN.search(data, at)
-            if found is None:
+            match = _AFTER_SCAN.search(data, at)
+            if match is None:
                 raise ImageError("truncated", "a JPEG without its end")
-            at = found.start()
+            at = match.start()
     else:
         raise ImageError("image bomb", f"a JPEG of more than {_MOST_SEGMENTS} segments")
     if not (width and height and scans):
@@ -196,13 +196,13 @@ def _bmp(data: bytes) -> Header:
 
 
 def _pnm(data: bytes) -> Header:
-    found = _PNM.match(data[:4096])
-    if found is None:
+    match = _PNM.match(data[:4096])
+    if match is None:
         raise ImageError("unreadable", "a PGM or PPM whose header does not parse")
-    width, height, peak = int(found[3]), int(found[5]), int(found[7])
-    channels = 1 if found[1] == b"P5" else 3
+    width, height, peak = int(match[3]), int(match[5]), int(match[7])
+    channels = 1 if match[1] == b"P5" else 3
     if not (width and height and 0 < peak < 65536):
         raise ImageError("unreadable", f"a PGM or PPM of {width} x {height} with white at {peak}")
-    if found.end() + width * height * channels * (1 + (peak > 255)) > len(data):
+    if match.end() + width * height * channels * (1 + (peak > 255)) > len(data):
         raise ImageError("truncated", "a PGM or PPM without its end")
-    return Header("PNM", width, height, begin=found.end(), channels=channels, peak=peak)
+    return Header("PNM", width, height, begin=match.end(), channels=channels, peak=peak)

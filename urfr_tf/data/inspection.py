@@ -32,12 +32,12 @@ def check_shards(manifest: Manifest) -> None:
     """
     for path, entry in zip(manifest.shard_paths, manifest.raw["shards"], strict=True):
         try:
-            found = file_sha256(path)
+            digest = file_sha256(path)
         except OSError as error:
             raise UrfrError(f"could not read {path}: {error.strerror or error}") from error
-        if found != entry.get("sha256"):
+        if digest != entry.get("sha256"):
             raise UrfrError(
-                f"expected SHA-256 {entry.get('sha256')} of {path}, but it is {found}: the shard was changed"
+                f"expected SHA-256 {entry.get('sha256')} of {path}, but it is {digest}: the shard was changed"
             )
 
 

@@ -56,8 +56,8 @@ def load_manifest(folder: str | os.PathLike[str]) -> Manifest:
         raise UrfrError(f"expected a folder of shards with manifest.json, but {folder} has none")
     raw = read_json(path)
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
-        found = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
-        raise UrfrError(f"expected the format {FORMAT!r} in {path}, but got {found!r}")
+        format_name = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
+        raise UrfrError(f"expected the format {FORMAT!r} in {path}, but got {format_name!r}")
     images, classes, size = (_positive(raw, key, path) for key in ("images", "classes", "image_size"))
     shards = raw.get("shards")
     if not isinstance(shards, list) or not shards or not all(isinstance(s, dict) for s in shards):

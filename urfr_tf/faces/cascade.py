@@ -80,22 +80,22 @@ def suppress(
     best = np.argsort(-scores, kind="stable")[:limit]
     boxes = boxes[best].astype(np.float64)
     rectangles = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-    kept = cv2.dnn.NMSBoxes(rectangles, scores[best].tolist(), 0.0, threshold)
-    indices: NDArray[np.int64] = best[np.asarray(kept, np.int64).reshape(-1)]
+    survivors = cv2.dnn.NMSBoxes(rectangles, scores[best].tolist(), 0.0, threshold)
+    indices: NDArray[np.int64] = best[np.asarray(survivors, np.int64).reshape(-1)]
     return indices
 
 
 def suppress_nested(boxes: Boxes, scores: NDArray[np.float64], threshold: float) -> NDArray[np.int64]:
     """As `suppress`, with the smaller of both areas in place of the union: a box inside a better one goes."""
     areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
-    kept: list[int] = []
+    survivors: list[int] = []
     for i in np.argsort(-scores, kind="stable")[:_PROPOSALS]:
-        low = np.maximum(boxes[i, :2], boxes[kept, :2])
-        high = np.minimum(boxes[i, 2:], boxes[kept, 2:])
+        low = np.maximum(boxes[i, :2], boxes[survivors, :2])
+        high = np.minimum(boxes[i, 2:], boxes[survivors, 2:])
         shared = np.prod(np.maximum(high - low, 0), axis=1)
-        if np.all(shared <= threshold * np.minimum(areas[i], areas[kept])):
-            kept.append(int(i))
-    return np.asarray(kept, np.int64)
+        if np.all(shared <= threshold * np.minimum(areas[i], areas[survivors])):
+            survivors.append(int(i))
+    return np.asarray(survivors, np.int64)
 
 
 def square(boxes: Boxes) -> Boxes:
@@ -198,7 +198,7 @@ def propose(
         for scale in pyramid(image.shape[0], image.shape[1], min_size, scale_factor):
             level = max(round(image.shape[0] * scale), CELL), max(round(image.shape[1] * scale), CELL)
             alike.setdefault((_few(level[0]), _few(level[1])), []).append((i, level))
-    found: list[list[NDArray[np.float64]]] = [[] for _ in images]
+    by_image: list[list[NDArray[np.float64]]] = [[] for _ in images]
     for shape, members in alike.items():
         at_once = max(1, _PIXELS // (shape[0] * shape[1]))
         for first in range(0, len(members), at_once):
@@ -209,9 +209,9 @@ def propose(
                 height, width = images[i].shape[:2]
                 ratio = np.tile([width / level[1], height / level[0]], 2)
                 mine = owner == j
-                kept = suppress(boxes[mine], scores[mine], 0.5)
-                found[i].append(np.column_stack([boxes[mine][kept] * ratio, scores[mine][kept]]))
-    return [_merged(np.concatenate(levels)) for levels in found]
+                survivors = suppress(boxes[mine], scores[mine], 0.5)
+                by_image[i].append(np.column_stack([boxes[mine][survivors] * ratio, scores[mine][survivors]]))
+    return [_merged(np.concatenate(levels)) for levels in by_image]
 
 
 def _few(length: int) -> int:

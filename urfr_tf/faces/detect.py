@@ -87,8 +87,8 @@ class Detector:
         boxes = cascade.propose(propose, images, self.min_size, self.scale_factor, self.thresholds[0])
         refined = cascade.examine(refine, images, boxes, 24, self.thresholds[1])
         boxes = [cascade.square(r.boxes[cascade.suppress(r.boxes, r.scores, 0.7)]) for r in refined]
-        found = cascade.examine(output, images, boxes, 48, self.thresholds[2])
-        return [_faces(candidates, image) for candidates, image in zip(found, images, strict=True)]
+        by_image = cascade.examine(output, images, boxes, 48, self.thresholds[2])
+        return [_faces(candidates, image) for candidates, image in zip(by_image, images, strict=True)]
 
 
 def _faces(candidates: cascade.Candidates, image: Image) -> list[Face]:

@@ -23,9 +23,9 @@ def resident() -> int:
 
 def available() -> int | None:
     """What a new process can take without swapping; None where the system does not tell."""
-    found = []
+    limits = []
     if (free := _field(_PROC / "meminfo", "MemAvailable")) is not None:
-        found.append(free)
+        limits.append(free)
     for limit, used in _GROUPS:
         try:
             bound = Path(limit).read_text(encoding="ascii").strip()
@@ -33,8 +33,8 @@ def available() -> int | None:
         except (OSError, ValueError):
             continue
         if bound.isdigit():
-            found.append(max(0, int(bound) - now))
-    return min(found) if found else None
+            limits.append(max(0, int(bound) - now))
+    return min(limits) if limits else None
 
 
 def spell(count: float) -> str:

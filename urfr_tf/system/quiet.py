@@ -23,11 +23,11 @@ def quiet_compiler() -> None:
     import tensorflow as tf
 
     sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
         tf.function(lambda x: x + 1.0, jit_compile=True)(tf.zeros([])).numpy()
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr, 2)
+        os.close(stderr)
         os.close(nowhere)

@@ -256,6 +256,6 @@ def test_what_cannot_be_asked_for_is_a_sentence(faces):
 def test_the_command_turns_and_says_how_to_use_it(faces):
     command = [sys.executable, "-m", "urfr_tf.cli", "turn", str(faces.folder)]
     said = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "70 of 70 images" in said.stderr
+    assert "70/70" in said.stderr
     assert "data.turned: true" in said.stdout
     assert len(turned_paths(faces)) == 1

@@ -170,8 +170,8 @@ def sentences(job: Job, folder: Path) -> Iterator[str]:
     yield f"{manifest.images} images of {manifest.classes} people in {folder}"
     for word, file in (("refused", output.REFUSED), ("notes", output.NOTES)):
         if kinds := manifest.raw[word]:
-            said = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-            yield f"{word}: {said}; each is named in {folder / file}"
+            counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+            yield f"{word}: {counts}; each is named in {folder / file}"
     if lone := [name for name, n in zip(manifest.identities, manifest.counts, strict=True) if n == 1]:
         named = ", ".join(_printable(name) for name in lone[:5]) + (" ..." if len(lone) > 5 else "")
         yield f"warning: {len(lone)} of the people have one image only, with no other to compare: {named}"

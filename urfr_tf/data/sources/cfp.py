@@ -90,10 +90,10 @@ def five_points(fiducials: NDArray[np.float64], profile: bool) -> NDArray[np.flo
 def _under(path: str, folder: str) -> Iterator[Item]:
     """The files Data/`folder`/ID/VIEW/NUMBER as items of ID with the key ID/VIEW/NUMBER."""
     for item in files(path, MAX_BYTES):
-        _, found, key = f"/{item.key}".rpartition(f"/Data/{folder}/")
+        _, separator, key = f"/{item.key}".rpartition(f"/Data/{folder}/")
         if item.problem is not None:
             yield item
-        elif found and key.count("/") == 2 and not any(c in key for c in "\t\r\n"):
+        elif separator and key.count("/") == 2 and not any(c in key for c in "\t\r\n"):
             yield replace(item, identity=key.split("/")[0], key=key)
 
 

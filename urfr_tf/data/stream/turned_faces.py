@@ -112,10 +112,10 @@ def turned_paths(manifest: Manifest) -> list[list[Path]]:
         )
     paths = _paths(manifest, copies)
     for path in (path for of_copy in paths for path in of_copy):
-        size, found = sizes.get(_key(path)), path.stat().st_size if path.is_file() else "no file"
-        if found != size:
+        size, actual = sizes.get(_key(path)), path.stat().st_size if path.is_file() else "no file"
+        if actual != size:
             raise UrfrError(
-                f"expected {size} bytes in {path}, but found {found}: "
+                f"expected {size} bytes in {path}, but found {actual}: "
                 f"delete {result.parent} and run {command}"
             )
     return paths
