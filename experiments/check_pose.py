@@ -132,12 +132,12 @@ def turn(arguments: argparse.Namespace) -> None:
 
 
 def enlarged(crop: np.ndarray, border: int) -> np.ndarray:
-    """A crop four times as large, with a border of its mean colour so that the face does not fill it."""
+    """A crop four times as large, with a border of its mean color so that the face does not fill it."""
     import cv2
 
     large = cv2.resize(crop, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
-    colour = [float(v) for v in crop.mean((0, 1))]
-    return cv2.copyMakeBorder(large, border, border, border, border, cv2.BORDER_CONSTANT, value=colour)
+    color = [float(v) for v in crop.mean((0, 1))]
+    return cv2.copyMakeBorder(large, border, border, border, border, cv2.BORDER_CONSTANT, value=color)
 
 
 def measure(arguments: argparse.Namespace) -> None:

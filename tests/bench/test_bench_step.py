@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from urfr_tf.bench import step, step_point
-from urfr_tf.training.tasks.recognition import build_model
+from urfr_tf.training.tasks.recognition import build_recognition_model
 
 
 def test_rates_and_shares_of_a_point():
@@ -23,7 +23,9 @@ def test_multiply_adds_are_those_of_the_layers():
     heads.
     """
     job = {"backbone": "ir10", "size": 32, "batch": 2, "precision": "float32"}
-    model, network = build_model(step_point.configure_cosface(job), step_point.CLASSES, synchronized=False)
+    model, network = build_recognition_model(
+        step_point.configure_cosface(job), step_point.CLASSES, synchronized=False
+    )
     # A unit's first convolution is before its stride, the second and the shortcut after it.
     expected = 27 * 64 * 32 * 32
     before, side = 64, 32

@@ -271,14 +271,14 @@ def test_rows_of_a_seed_start_from_the_same_weights():
     """
     import keras
 
-    from urfr_tf.training.tasks.recognition import build_model
+    from urfr_tf.training.tasks.recognition import build_recognition_model
 
     def start(row, seed):
         keras.backend.clear_session()
         keras.utils.set_random_seed(seed)
         overrides = ["model.width=0.125", "model.input_size=32", "model.backbone=ir10"]
         overrides += ["initial_weights=''", "head.start=random"]
-        model, _ = build_model(load_config(f"small/{row}", overrides), 5, synchronized=False)
+        model, _ = build_recognition_model(load_config(f"small/{row}", overrides), 5, synchronized=False)
         return {weight.name: weight.numpy() for weight in model.trainable_weights}
 
     rows = [row for row in ROWS if row not in ("table2_all_pa", "table1_3_3")]

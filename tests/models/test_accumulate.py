@@ -11,7 +11,7 @@ from urfr_tf.config.load_config import from_dict
 from urfr_tf.errors import UrfrError
 from urfr_tf.training.description import describe_batch
 from urfr_tf.training.optimizers import build_schedule
-from urfr_tf.training.tasks.recognition import build_model, compile_model
+from urfr_tf.training.tasks.recognition import build_recognition_model, compile_model
 
 RATE = {"type": "constant", "constant": {"learning_rate": 0.05}}
 
@@ -51,7 +51,7 @@ def test_a_network_with_frozen_batch_norms_equals_one_batch():
     for accumulate in (1, 4):
         settings = config(accumulate, freeze_batch_norm="all")
         keras.utils.set_random_seed(0)
-        model, _ = build_model(settings, 5, synchronized=False)
+        model, _ = build_recognition_model(settings, 5, synchronized=False)
         compile_model(settings, model, build_schedule(settings.optimizer, 10))
         model.make_slots()
         model.fit(data, verbose=0)

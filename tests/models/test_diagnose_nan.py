@@ -12,7 +12,7 @@ from urfr_tf import keys
 from urfr_tf.config.load_config import from_dict
 from urfr_tf.models.diagnose_nan import all_finite, describe_non_finite
 from urfr_tf.training.optimizers import build_schedule
-from urfr_tf.training.tasks.recognition import build_model, compile_model
+from urfr_tf.training.tasks.recognition import build_recognition_model, compile_model
 
 B, CLASSES = 6, 5
 
@@ -30,7 +30,7 @@ def built(precision="float32", **groups):
     }
     config = from_dict(tree, "test")
     keras.utils.set_random_seed(0)
-    model, _ = build_model(config, CLASSES, synchronized=False)
+    model, _ = build_recognition_model(config, CLASSES, synchronized=False)
     compile_model(config, model, build_schedule(config.optimizer, 10))
     return model
 

@@ -11,7 +11,7 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.models.layer_groups import backbone_layers, layer_rates
 from urfr_tf.models.urface_trainer import URFaceTrainer
 from urfr_tf.training.optimizers import build_schedule
-from urfr_tf.training.tasks.recognition import build_model, compile_model
+from urfr_tf.training.tasks.recognition import build_recognition_model, compile_model
 
 B, CLASSES, RATE = 6, 5, 0.05
 
@@ -31,7 +31,7 @@ def experiment(optimizer=None, train=None, **groups):
 
 def built(config):
     keras.utils.set_random_seed(0)
-    model, _ = build_model(config, CLASSES, synchronized=False)
+    model, _ = build_recognition_model(config, CLASSES, synchronized=False)
     compile_model(config, model, build_schedule(config.optimizer, 10))
     return model
 

@@ -13,7 +13,7 @@ from urfr_tf.models.inference_graph import build_inference
 from urfr_tf.runs.folder import open_run
 from urfr_tf.runs.network_weights import WEIGHTS
 from urfr_tf.training.optimizers import build_schedule
-from urfr_tf.training.tasks.recognition import build_model, compile_model
+from urfr_tf.training.tasks.recognition import build_recognition_model, compile_model
 
 B, CLASSES = 6, 5
 MODEL = {"backbone": "ir10", "width": 0.125, "input_size": 32, "embedding_dim": 16, "groups": 4}
@@ -45,7 +45,7 @@ def built(start, **changes):
     for key, value in changes.items():
         tree[key] = {**tree.get(key, {}), **value}
     config = from_dict(tree, "test")
-    model, network = build_model(config, CLASSES, synchronized=False)
+    model, network = build_recognition_model(config, CLASSES, synchronized=False)
     compile_model(config, model, build_schedule(config.optimizer, 10))
     return model, network
 

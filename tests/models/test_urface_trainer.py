@@ -11,7 +11,7 @@ from urfr_tf.config.load_config import from_dict
 from urfr_tf.losses import ConfidenceAwareIdentification
 from urfr_tf.models.urface_trainer import URFaceSettings
 from urfr_tf.training.optimizers import build_schedule
-from urfr_tf.training.tasks.recognition import build_model, compile_model
+from urfr_tf.training.tasks.recognition import build_recognition_model, compile_model
 
 B, CLASSES = 6, 5
 
@@ -34,7 +34,7 @@ def experiment(**changes):
 def stepped(config, steps=2):
     """Weights of theta and of C_v by name, before and after some steps, and the logs of the first."""
     keras.utils.set_random_seed(0)
-    model, _ = build_model(config, CLASSES, synchronized=False)
+    model, _ = build_recognition_model(config, CLASSES, synchronized=False)
     compile_model(config, model, build_schedule(config.optimizer, 10))
     random = np.random.default_rng(0)
     data = (

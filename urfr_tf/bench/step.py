@@ -27,7 +27,7 @@ from urfr_tf.config.load_config import from_dict
 from urfr_tf.config.tree import Experiment
 from urfr_tf.runs.origin import collect_versions, describe_machine
 from urfr_tf.training.optimizers import build_schedule
-from urfr_tf.training.tasks.recognition import build_model, compile_model
+from urfr_tf.training.tasks.recognition import build_recognition_model, compile_model
 
 BATCH, SIZE, STEPS = 32, 100, 2
 BACKBONES, FULL = ("ir18",), ("ir18", "ir50", "ir100")
@@ -103,7 +103,7 @@ def compare_with_cosface(rounds: int) -> tuple[dict[str, list[float]], dict[str,
     """Measures URFace against CosFace: (seconds of each round, ratios)."""
     steps, flops = {}, 0.0
     for name, config in build_configurations().items():
-        model, network = build_model(config, CLASSES, synchronized=False)
+        model, network = build_recognition_model(config, CLASSES, synchronized=False)
         compile_model(config, model, build_schedule(config.optimizer, 1000))
         steps[name] = make_training_step(config, model)
         if name == "cosface":

@@ -23,7 +23,7 @@ from urfr_tf.export.fold_batch_norm import fold_batch_norm
 from urfr_tf.models.inference_graph import build_inference
 from urfr_tf.system import memory
 from urfr_tf.training.optimizers import build_schedule
-from urfr_tf.training.tasks.recognition import build_model, compile_model
+from urfr_tf.training.tasks.recognition import build_recognition_model, compile_model
 
 CLASSES = 1000
 _SIDES = {"float32": 2048, "mixed_bfloat16": 4096}
@@ -83,7 +83,7 @@ def measure_point(job: StepJob) -> StepPoint:
     config = configure_cosface(job)
     keras.mixed_precision.set_global_policy(job["precision"])
     before = memory.resident()
-    model, network = build_model(config, CLASSES, synchronized=False, load=False)
+    model, network = build_recognition_model(config, CLASSES, synchronized=False, load=False)
     compile_model(config, model, build_schedule(config.optimizer, 1000))
     multiply_adds = count_multiply_adds(model, network)
     works = {"train": make_training_step(config, model)}

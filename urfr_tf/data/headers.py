@@ -132,10 +132,10 @@ def _begins_frame(marker: int) -> bool:
 
 def _png(data: bytes) -> Header:
     """Walks the chunks to IEND (PNG specification, section 5)."""
-    length, kind, width, height, _, colour = struct.unpack_from(">I4sIIBB", data, 8)
+    length, kind, width, height, _, color = struct.unpack_from(">I4sIIBB", data, 8)
     if kind != b"IHDR" or length != 13:
         raise ImageError("unreadable", "a PNG without its header chunk")
-    alpha = colour in (4, 6)
+    alpha = color in (4, 6)
     at = 8
     while kind != b"IEND":
         length, kind = struct.unpack_from(">I4s", data, at)

@@ -1,4 +1,4 @@
-"""Two photographs -> the scores of their faces (section 6 of docs/method.md)."""
+"""Two photographs -> the scores of their faces (method, section 6)."""
 
 from typing import TypedDict
 

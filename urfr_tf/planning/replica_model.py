@@ -58,9 +58,9 @@ def build_replica_model(config: Experiment, classes: int, replicas: int) -> Trai
     synchronized = replicas > 1
     if config.task == "attributes":
         model: TrainingModel
-        model, _ = attributes.build_model(config, classes, schedule, synchronized=synchronized)
+        model, _ = attributes.build_attribute_model(config, classes, schedule, synchronized=synchronized)
     elif config.task == "uncertainty":
-        model, _ = uncertainty_stage.build_model(config, schedule)
+        model, _ = uncertainty_stage.build_uncertainty_model(config, schedule)
     else:
         model = _build_recognition(config, classes, schedule, replicas)
     # The first step would make them outside of its graph, where an average has no weight to start from.
@@ -71,7 +71,7 @@ def build_replica_model(config: Experiment, classes: int, replicas: int) -> Trai
 def _build_recognition(
     config: Experiment, classes: int, schedule: LearningRate, replicas: int
 ) -> TrainingModel:
-    model, _ = recognition.build_model(
+    model, _ = recognition.build_recognition_model(
         config, classes, synchronized=replicas > 1, replicas=replicas, load=False
     )
     recognition.compile_model(config, model, schedule)

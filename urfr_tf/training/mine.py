@@ -1,7 +1,4 @@
-"""Mining: the attribute network's predictions, or known attributes, as soft labels of a folder of shards.
-
-Section 5 of docs/method.md says what they are for.
-"""
+"""Mining: the attribute network's predictions, or known attributes, as soft labels of shards (method, section 5)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

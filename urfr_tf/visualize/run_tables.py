@@ -51,12 +51,12 @@ def make_training_table(source: ReportSource) -> Table | None:
     )
 
 
-def flatten_tree(tree: object, prefix: str = "") -> dict[str, str]:
+def spell_tree(tree: object, prefix: str = "") -> dict[str, str]:
     """A tree of mappings as dotted keys -> text: {'a': {'b': 1}} -> {'a.b': '1'}."""
     if isinstance(tree, dict) and tree:
         flat: dict[str, str] = {}
         for key, value in tree.items():
-            flat.update(flatten_tree(value, f"{prefix}.{key}" if prefix else str(key)))
+            flat.update(spell_tree(value, f"{prefix}.{key}" if prefix else str(key)))
         return flat
     return {prefix: tree if isinstance(tree, str) else json.dumps(tree, default=str)}
 
@@ -72,7 +72,7 @@ def _settings(source: ReportSource) -> dict[str, str]:
     except (yaml.YAMLError, RecursionError) as error:
         source.missing.append(f"{path} does not parse as YAML: {str(error).splitlines()[0]}.")
         return {}
-    return flatten_tree(rename_old_keys(tree)) if isinstance(tree, dict) else {}
+    return spell_tree(rename_old_keys(tree)) if isinstance(tree, dict) else {}
 
 
 def make_difference_table(sources: Sequence[ReportSource]) -> Table | None:
@@ -95,7 +95,7 @@ def make_facts_table(sources: Sequence[ReportSource]) -> Table | None:
     runs = [source for source in sources if source.facts]
     if not runs:
         return None
-    facts = [flatten_tree({k: v for k, v in source.facts.items() if k != "command"}) for source in runs]
+    facts = [spell_tree({k: v for k, v in source.facts.items() if k != "command"}) for source in runs]
     keys = drop_duplicates(key for one in facts for key in one)
     rows: list[list[Cell]] = [[key, *(one.get(key) for one in facts)] for key in keys]
     return Table("What ran", ["Fact", *(source.name for source in runs)], rows) if rows else None

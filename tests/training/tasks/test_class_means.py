@@ -8,7 +8,7 @@ from urfr_tf.config.load_config import load_config
 from urfr_tf.data.stream.evaluation_stream import evaluation_dataset
 from urfr_tf.errors import UrfrError
 from urfr_tf.training.tasks.class_means import class_means
-from urfr_tf.training.tasks.recognition import build_model, start_at_class_means
+from urfr_tf.training.tasks.recognition import build_recognition_model, start_at_class_means
 
 K, D = 4, 16
 
@@ -39,7 +39,7 @@ def test_the_prototypes_start_there(tiny_config, tiny_run, expected, head):
     config = load_config(
         tiny_config, ["head.start=class_means", f"initial_weights={tiny_run}", f"head.{head}"]
     )
-    model, _ = build_model(config, 4, synchronized=False)
+    model, _ = build_recognition_model(config, 4, synchronized=False)
     start_at_class_means(config, model, embed)
     kernel = model.prototypes.kernel if model.prototypes else model.get_layer(keys.LOGITS).kernel
     np.testing.assert_allclose(kernel.numpy(), expected, atol=1e-6)

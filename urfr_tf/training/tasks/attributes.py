@@ -30,7 +30,7 @@ def build_task(
     size = config.model.input_size
     weights = class_weights(read_training_labels(config)) if config.attributes.balanced else None
     with strategy.scope():
-        model, network = build_model(
+        model, network = build_attribute_model(
             config,
             manifest.classes,
             schedule,
@@ -47,7 +47,7 @@ def build_task(
     )
 
 
-def build_model(
+def build_attribute_model(
     config: Experiment,
     classes: int,
     schedule: LearningRate,

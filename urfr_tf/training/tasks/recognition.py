@@ -35,7 +35,7 @@ def build_task(
 ) -> Task:
     """Builds the compiled model and what goes with it."""
     with strategy.scope():
-        model, network = build_model(
+        model, network = build_recognition_model(
             config,
             manifest.classes,
             synchronized=needs_synchronized_norms(strategy),
@@ -67,7 +67,7 @@ def start_at_class_means(config: Experiment, model: URFaceTrainer, embed: Embed)
     print(f"prototypes start as the class means of {len(means)} identities", flush=True)
 
 
-def build_model(
+def build_recognition_model(
     config: Experiment, classes: int, *, synchronized: bool, replicas: int = 1, load: bool = True
 ) -> tuple[URFaceTrainer, keras.Model]:
     """Builds the training model and the embedding network inside it, in the strategy's scope.

@@ -1,6 +1,6 @@
 """The task `uncertainty`: fine-tunes the confidence head alone, and proves that nothing else moved.
 
-Section 6 of docs/method.md describes it.
+See method, section 6.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ def build_task(
     """Builds the training of the confidence head over a network that does not move."""
     del manifest
     with strategy.scope():
-        model, network = build_model(config, schedule)
+        model, network = build_uncertainty_model(config, schedule)
         copy_initial_weights(network, config)
     learned = {variable.ref() for variable in model.theta}
     fixed = [variable for variable in network.weights if variable.ref() not in learned]
@@ -69,7 +69,9 @@ def check_unchanged(variables: list[tf.Variable], checksum: str) -> None:
     print(f"{len(variables)} weights outside the confidence head are unchanged: sha256 {checksum[:16]}")
 
 
-def build_model(config: Experiment, schedule: LearningRate) -> tuple[UncertaintyTrainer, keras.Model]:
+def build_uncertainty_model(
+    config: Experiment, schedule: LearningRate
+) -> tuple[UncertaintyTrainer, keras.Model]:
     """Builds the compiled training model and the embedding network inside it, in the strategy's scope."""
     network = embedding_network(config.model, config.confidence)
     model = UncertaintyTrainer(network, config.optimizer.clip_norm)
