@@ -1,4 +1,4 @@
-"""Mining: the attribute network's predictions, or known attributes, as soft labels of shards (method, section 5)."""
+"""Mining: predicted or known attributes as soft labels of a folder of shards (method, section 5)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
