@@ -91,7 +91,7 @@ def draw():
                 f'<text x="{x + 9:.0f}" y="{y + 18:.0f}" font-size="13.5" font-weight="bold" fill="#17263c">'
                 f"{escape(name)}</text>"
             )
-            for number, text in enumerate(textwrap.wrap(describe(room), 34, max_lines=3, placeholder=" …")):
+            for number, text in enumerate(textwrap.wrap(describe(room), 31, max_lines=3, placeholder=" …")):
                 lines.append(
                     f'<text x="{x + 9:.0f}" y="{y + 32 + 11.5 * number:.1f}" font-size="9.6" fill="#33445c">'
                     f"{escape(text)}</text>"
