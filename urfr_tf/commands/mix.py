@@ -9,7 +9,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
     parser.add_argument("--run", required=True, dest="run_dir", metavar="RUN", help="the fine-tuned run")
     parser.add_argument(
-        "--share", required=True, type=float, metavar="X", help="of the start in the average, from 0 to 1"
+        "--share",
+        required=True,
+        type=float,
+        metavar="X",
+        help="share of the starting weights in the average, from 0 to 1",
     )
     parser.add_argument(
         "--out", required=True, metavar="RUN", help="folder of the new run; created if missing"
