@@ -1,5 +1,7 @@
 """The exceptions that a user may see, the words they are printed with, and their exit codes."""
 
+_LONGEST_REASON = 300
+
 
 class UrfrError(Exception):
     """Something outside the code is wrong: a file, a setting, a disk.
@@ -32,3 +34,8 @@ def reason_of(error: BaseException) -> str:
     trace = ("Graph execution error", "Detected at", "<stack", " ")
     useful = [line for line in lines if not line.startswith(trace)]
     return (useful or lines or [type(error).__name__])[0].strip()
+
+
+def short_reason_of(error: BaseException) -> str:
+    """Returns `reason_of` an error about a file from outside, which may put a text of any length into it."""
+    return reason_of(error)[:_LONGEST_REASON]

@@ -14,8 +14,6 @@ from urfr_tf.data.cropper import GROUP, Cropped, Cropper, CropSettings
 from urfr_tf.data.sources.item import Item
 from urfr_tf.system.cores import count_cores
 
-ALIGNMENTS = ("mtcnn", "none")
-
 
 @dataclass(frozen=True)
 class Photograph:

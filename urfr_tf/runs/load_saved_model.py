@@ -7,13 +7,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from urfr_tf import keys
-from urfr_tf.errors import UrfrError, reason_of
+from urfr_tf.errors import UrfrError, short_reason_of
 from urfr_tf.files import read_json
 from urfr_tf.runs.card import CARD_IN_SAVED_MODEL, card_of_json
 from urfr_tf.runs.embedder import Embedder, Outputs
 from urfr_tf.runs.fingerprints import fingerprint_saved_model
-
-_LONGEST_REASON = 300
 
 
 def load_saved_model(folder: Path) -> Embedder:
@@ -36,9 +34,7 @@ def load_saved_model(folder: Path) -> Embedder:
         embed.structured_outputs[keys.CONFIDENCE].shape.assert_is_compatible_with([None, groups])
         embed.structured_outputs[keys.EMBEDDING].shape.assert_is_compatible_with([None, dim])
     except Exception as error:  # The loader raises OSError, KeyError, DecodeError or an OpError.
-        raise UrfrError(
-            f"the SavedModel in {folder} is damaged: {reason_of(error)[:_LONGEST_REASON]}"
-        ) from error
+        raise UrfrError(f"the SavedModel in {folder} is damaged: {short_reason_of(error)}") from error
 
     def compute(crops: NDArray[np.float32], alive: object = model) -> Outputs:
         # `alive`: the variables live as long as the object that was loaded, not as long as its signature.

@@ -10,14 +10,13 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from urfr_tf import keys
-from urfr_tf.errors import UrfrError, reason_of
+from urfr_tf.errors import UrfrError, short_reason_of
 from urfr_tf.runs.embedder import Embedder, Outputs
 from urfr_tf.runs.tflite_file import read_tflite
 from urfr_tf.system.cores import count_cores
 
 MOST_COPIES = 1 << 30
 """Bytes of weights that all interpreters of a file may hold."""
-_LONGEST_REASON = 300
 
 
 def load_tflite(path: Path, bulk: bool = False) -> Embedder:
@@ -44,7 +43,7 @@ def load_tflite(path: Path, bulk: bool = False) -> Embedder:
     except Exception as error:  # ValueError or RuntimeError by the kind of damage, KeyError on other models.
         raise UrfrError(
             f"expected a TensorFlow Lite model with the signature serving_default of urfr export, but {path} "
-            f"gives: {reason_of(error)[:_LONGEST_REASON]}"
+            f"gives: {short_reason_of(error)}"
         ) from error
 
     # Not by the runner of the signature, which plans the graph again in every call.

@@ -6,11 +6,10 @@ from pathlib import Path
 import h5py
 import keras
 
-from urfr_tf.errors import UrfrError, reason_of
+from urfr_tf.errors import UrfrError, short_reason_of
 from urfr_tf.files import replacing
 
 WEIGHTS = "inference.weights.h5"
-_LONGEST_REASON = 300
 
 
 def save_network_weights(network: keras.Model, run: str | os.PathLike[str]) -> None:
@@ -52,7 +51,7 @@ def load_network_weights(network: keras.Model, run: str | os.PathLike[str]) -> N
         network.load_weights(str(path))
     except Exception as error:  # Keras raises ValueError, KeyError or OSError, by the kind of damage.
         raise UrfrError(
-            f"the weights in {path} do not fit {config_path}: {reason_of(error)[:_LONGEST_REASON]}"
+            f"the weights in {path} do not fit {config_path}: {short_reason_of(error)}"
         ) from error
 
 

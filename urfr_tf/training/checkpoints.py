@@ -94,6 +94,6 @@ def find_damage(path: str) -> str | None:
         reader = tf.train.load_checkpoint(path)
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
-    except Exception as error:
+    except Exception as error:  # Whatever TensorFlow raises on damage is the answer here.
         return reason_of(error)
     return None
