@@ -30,6 +30,8 @@ COMMANDS = (
     "plan",
     "configs",
     "bench",
+    "doctor",
+    "completion",
 )
 
 # The subcommands whose name is no name of a module.

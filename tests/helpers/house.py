@@ -19,7 +19,7 @@ FLOORS = (
     ("embedding", "evaluation"),
     ("visualize",),
     ("export", "training"),
-    ("bench", "evaluate", "planning", "train"),
+    ("bench", "doctor", "evaluate", "planning", "train"),
     ("cli",),
     ("commands", "demo"),
 )

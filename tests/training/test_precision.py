@@ -28,14 +28,6 @@ def test_what_a_machine_gets(capabilities, flags, expected):
     assert precision.choose_precision(capabilities, frozenset(flags)) == expected
 
 
-def test_flags_are_read_from_the_first_core(tmp_path, monkeypatch):
-    (tmp_path / "cpuinfo").write_text("processor\t: 0\nflags\t\t: fpu amx_bf16\n\nflags\t\t: other\n")
-    monkeypatch.setattr(precision, "_PROCESSOR", tmp_path / "cpuinfo")
-    assert precision.processor_flags() == {"fpu", "amx_bf16"}
-    monkeypatch.setattr(precision, "_PROCESSOR", tmp_path / "nothing")
-    assert precision.processor_flags() == frozenset()
-
-
 def test_a_new_run_takes_the_machines_and_keeps_it(tmp_path, monkeypatch):
     monkeypatch.setattr(precision, "compute_capabilities", list)
     monkeypatch.setattr(precision, "processor_flags", lambda: frozenset({"amx_bf16"}))

@@ -26,7 +26,8 @@ from urfr_tf.data.stream.random_crop import decode, decode_all
 from urfr_tf.data.stream.settings import Augmentation, Sampling, StreamSettings
 from urfr_tf.data.stream.training_stream import training_dataset
 from urfr_tf.data.stream.turned_faces import turn_shards
-from urfr_tf.runs.origin import collect_versions, describe_machine
+from urfr_tf.runs.origin import collect_versions
+from urfr_tf.system.processor import describe_machine
 
 # The paper's sizes and probability (method, sections 1 and 3).
 IMAGE_SIZE, CROP_SIZE, PROBABILITY = 110, 100, 0.3

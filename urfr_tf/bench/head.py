@@ -13,8 +13,9 @@ from typing import TypedDict
 from urfr_tf.bench.peers import run_program
 from urfr_tf.bench.spread import BenchResult, summarize
 from urfr_tf.errors import UrfrError
-from urfr_tf.runs.origin import collect_versions, describe_machine
+from urfr_tf.runs.origin import collect_versions
 from urfr_tf.system import memory
+from urfr_tf.system.processor import describe_machine
 
 
 class HeadSettings(TypedDict, total=False):

@@ -19,7 +19,8 @@ from urfr_tf.evaluation.pooling import pool_templates
 from urfr_tf.evaluation.request import EvaluationRequest
 from urfr_tf.evaluation.scoring import Faces
 from urfr_tf.protocols.protocol import Images, Split, Templates, Verification
-from urfr_tf.runs.origin import collect_versions, describe_machine
+from urfr_tf.runs.origin import collect_versions
+from urfr_tf.system.processor import describe_machine
 
 IMAGES, MEDIA, TEMPLATES, PAIRS, GENUINE = 469_375, 138_836, 23_124, 15_658_489, 19_557
 

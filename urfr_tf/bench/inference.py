@@ -23,25 +23,14 @@ from urfr_tf.bench.spread import BenchResult, Spread, summarize
 from urfr_tf.config.load_config import from_dict
 from urfr_tf.files import size_of
 from urfr_tf.models.inference_graph import build_inference
-from urfr_tf.runs.origin import collect_versions, describe_machine
+from urfr_tf.runs.origin import collect_versions
 from urfr_tf.system.cores import count_cores
-from urfr_tf.training.precision import BFLOAT16, processor_flags
+from urfr_tf.system.processor import BFLOAT16, DECISIVE, describe_machine, processor_flags
 
 SIZE = 112
 BACKBONES = {"ir50": "ir50", "mobile": "mobilefacenet"}
 FORMATS = {"float32": "none", "float16": "float16", "dynamic": "dynamic", "int8": "int8"}
 BATCH = 32
-# What decides the speed of int8 and bfloat16.
-_INSTRUCTIONS = (
-    "avx2",
-    "avx512f",
-    "avx_vnni",
-    "avx512_vnni",
-    *reversed(BFLOAT16),
-    "amx_int8",
-    "asimddp",
-    "bf16",
-)
 ROUNDS = {1: 10, BATCH: 1}
 """Rounds of measurement for each of `--repeat`: a 95th percentile needs many, a batch takes seconds."""
 HERE, THERE = ("keras", "saved_model", "tf_lite"), ("litert", "onnx")
@@ -96,7 +85,7 @@ def run(args: argparse.Namespace) -> BenchResult:
         ratios[key] = ratios[f"ir50_{key}_batch1"]
     return {
         "machine": describe_machine(),
-        "instructions": [name for name in _INSTRUCTIONS if name in processor_flags()],
+        "instructions": [name for name in DECISIVE if name in processor_flags()],
         "threads": threads,
         "versions": {**collect_versions(), **peers.versions},
         "seconds": seconds,

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from urfr_tf.bench.spread import BenchResult, summarize
 from urfr_tf.metrics import likelihood_kernel, likelihood_score
-from urfr_tf.runs.origin import collect_versions, describe_machine
+from urfr_tf.runs.origin import collect_versions
+from urfr_tf.system.processor import describe_machine
 
 Floats: TypeAlias = NDArray[np.float32]
 TEMPLATES, GROUPS, WIDTH = 10_000, 16, 32

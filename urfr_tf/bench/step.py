@@ -25,7 +25,8 @@ from urfr_tf.bench.step_point import (
 )
 from urfr_tf.config.load_config import from_dict
 from urfr_tf.config.tree import Experiment
-from urfr_tf.runs.origin import collect_versions, describe_machine
+from urfr_tf.runs.origin import collect_versions
+from urfr_tf.system.processor import describe_machine
 from urfr_tf.training.optimizers import build_schedule
 from urfr_tf.training.tasks.recognition import build_recognition_model, compile_model
 

@@ -17,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
     parser.add_argument(
         "benchmark",
-        choices=BENCHMARKS,
+        choices=tuple(BENCHMARKS),
         help="; ".join(f"{name}: {text}" for name, text in BENCHMARKS.items()),
     )
     parser.add_argument(

@@ -8,9 +8,11 @@ HELP = "compare the faces of two photographs"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
-    parser.add_argument("--model", required=True, help="a run folder, a SavedModel folder or a .tflite file")
-    parser.add_argument("a", metavar="A.jpg")
-    parser.add_argument("b", metavar="B.jpg")
+    parser.add_argument(
+        "--model", required=True, metavar="MODEL", help="a run folder, a SavedModel folder or a .tflite file"
+    )
+    parser.add_argument("a", metavar="PHOTO")
+    parser.add_argument("b", metavar="PHOTO")
     parser.add_argument(
         "--align",
         choices=["mtcnn", "none"],

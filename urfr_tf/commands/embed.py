@@ -10,7 +10,9 @@ HELP = "embed a folder or list of photographs into an .npz file"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
-    parser.add_argument("--model", required=True, help="a run folder, a SavedModel folder or a .tflite file")
+    parser.add_argument(
+        "--model", required=True, metavar="MODEL", help="a run folder, a SavedModel folder or a .tflite file"
+    )
     parser.add_argument(
         "--images", required=True, metavar="DIR|LIST", help="a folder, or a text file with one path a line"
     )

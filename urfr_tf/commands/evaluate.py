@@ -36,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     central = ", ".join(entry.name for entry in PROTOCOLS.values() if entry.faces == "central")
     parser.add_argument("--protocol", required=True, choices=list(PROTOCOLS), help="see below")
     parser.add_argument(
-        "--data", required=True, metavar="P", help="the set in its published layout, or shards"
+        "--data", required=True, metavar="DATA", help="the set in its published layout, or shards"
     )
     parser.add_argument("--pairs", metavar="FILE", help="pairs: LFW's layout, or path TAB path TAB 0|1")
     parser.add_argument(

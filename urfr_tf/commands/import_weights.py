@@ -19,7 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         required=True,
-        metavar="F",
+        metavar="FILE",
         help="NAME-0000.params with NAME-symbol.json next to it; .pt, .pth, .ckpt, .safetensors; or .onnx",
     )
     parser.add_argument("--out", required=True, metavar="RUN", help="folder of the run; created if missing")

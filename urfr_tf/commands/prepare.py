@@ -14,7 +14,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KIND",
         help="folder, list, insightface, bin, lfw, cfp, celeba, tfds:NAME or orl",
     )
-    parser.add_argument("--path", help="the folder or file to read (orl finds its own)")
+    parser.add_argument("--path", metavar="PATH", help="the folder or file to read (orl finds its own)")
     parser.add_argument("--out", required=True, metavar="SHARDS", help="folder for the shards")
     parser.add_argument(
         "--align",

@@ -17,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="where to write (default: report.html in the only folder, comparison.html here for several)",
     )
-    parser.add_argument("--title", help="the page's heading")
+    parser.add_argument("--title", metavar="TITLE", help="the page's heading")
     parser.add_argument(
         "--data",
         metavar="SHARDS",

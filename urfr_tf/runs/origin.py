@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 
 from urfr_tf import __version__
-from urfr_tf.system.cores import count_cores
+from urfr_tf.system.processor import describe_machine
 
 
 def collect_versions() -> dict[str, str]:
@@ -26,17 +26,6 @@ def collect_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             versions[name] = "missing"
     return versions
-
-
-def describe_machine() -> str:
-    """Names the processor model and the number of cores, as far as the system knows them."""
-    model = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    return f"{model}, {count_cores()} cores"
 
 
 def find_git_commit() -> str:

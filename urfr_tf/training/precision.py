@@ -4,11 +4,9 @@ from pathlib import Path
 
 from urfr_tf.config.load_config import from_dict, read_run_config
 from urfr_tf.config.tree import Experiment
+from urfr_tf.system.processor import BFLOAT16, processor_flags
 
 AUTO = "auto"
-_PROCESSOR = Path("/proc/cpuinfo")
-# Instructions for products of bfloat16, the faster first.
-BFLOAT16 = ("amx_bf16", "avx512_bf16")
 
 
 def resolve_precision(config: Experiment, run_dir: str | Path | None = None) -> tuple[Experiment, str]:
@@ -59,16 +57,3 @@ def compute_capabilities() -> list[tuple[int, int]]:
         tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")
     ]
     return [each.get("compute_capability", (0, 0)) for each in details]
-
-
-def processor_flags() -> frozenset[str]:
-    """Returns the instruction sets of the processor's first core (ARM calls them features).
-
-    Empty where the system does not tell.
-    """
-    try:
-        lines = _PROCESSOR.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return frozenset()
-    named = (line for line in lines if line.lower().startswith(("flags", "features")))
-    return frozenset(next(named, ":").split(":", 1)[1].split())
