@@ -3,7 +3,7 @@ FROM python:3.11-slim
 RUN apt-get update && apt-get install -y --no-install-recommends make git gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /urfr_tf
 COPY requirements/lock.txt requirements/lock.txt
-RUN python -m venv .venv && .venv/bin/pip install --no-cache-dir -r requirements/lock.txt
+RUN python -m venv .venv && .venv/bin/pip install --no-cache-dir --require-hashes -r requirements/lock.txt
 COPY . .
 RUN make venv
 ENV PATH="/urfr_tf/.venv/bin:$PATH"

@@ -20,7 +20,7 @@ FINETUNE_FLAGS ?=
 # Processes of `make test`; two took up to 7 GB together.
 WORKERS ?= 2
 
-.PHONY: help venv uv-venv demo reproduce-small reproduce-imported reproduce finetune test test-slow lint format lock clean
+.PHONY: help venv uv-venv demo reproduce-small reproduce-imported reproduce finetune test test-slow lint format lock audit clean
 
 help:
 	@echo "make demo       install, then prepare, train, evaluate, export and report on the ORL faces"
@@ -30,7 +30,7 @@ help:
 	@echo "make finetune          imported weights made universal, against plain CosFace -> docs/finetuning_results.md"
 	@echo "make test       install, then lint, types and the tests (make test-slow: the slow ones)"
 	@echo "make venv       install only; make uv-venv does it with uv, which brings its own Python 3.11"
-	@echo "make lock       resolve requirements/lock.in anew into requirements/lock.txt (needs uv)"
+	@echo "make lock       resolve pyproject.toml anew into requirements/lock.txt, with hashes; make audit asks for known vulnerabilities"
 
 venv: $(VENV)/.ready
 
@@ -38,7 +38,7 @@ $(VENV)/.ready: requirements/lock.txt setup.py pyproject.toml $(wildcard urfr_tf
 	@if [ ! -x $(BIN)/python ] && [ -z "$(PYTHON)" ]; then \
 		echo "urfr_tf needs Python 3.10 or 3.11 with venv, and none was found: run 'make uv-venv' (uv brings its own Python; 'pip install uv'), or build the Dockerfile." >&2; exit 1; fi
 	@[ -x $(BIN)/python ] || { echo "making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/lock.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lock.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(BIN)/python -m pip check
 	@touch $@
@@ -46,7 +46,7 @@ $(VENV)/.ready: requirements/lock.txt setup.py pyproject.toml $(wildcard urfr_tf
 uv-venv:
 	@command -v uv >/dev/null || { echo "uv was not found: install it with 'pip install uv'." >&2; exit 1; }
 	uv venv --quiet --python 3.11 $(VENV)
-	uv pip install --quiet --python $(BIN)/python -r requirements/lock.txt
+	uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/lock.txt
 	uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	uv pip check --python $(BIN)/python
 	@touch $(VENV)/.ready
@@ -86,8 +86,17 @@ format: venv
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock:
-	uv pip compile --universal --python-version 3.10 requirements/lock.in -o requirements/lock.txt
+LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command "make lock"
+
+lock: venv
+	$(LOCK) --python-version 3.10 --extra dev pyproject.toml -o requirements/lock.txt
+	$(LOCK) --python-version 3.10 urfr_tf/bench/runtimes.in -o urfr_tf/bench/runtimes.txt
+	$(LOCK) --python-version 3.10 --no-deps urfr_tf/bench/converter.in -o urfr_tf/bench/converter.txt
+
+# Asks PyPI for known vulnerabilities of what is locked; fails where one is known, or where PyPI does not answer.
+audit: venv
+	for list in requirements/lock.txt urfr_tf/bench/runtimes.txt urfr_tf/bench/converter.txt; do \
+		$(BIN)/uv tool run pip-audit@2.10.1 --strict --disable-pip --require-hashes -r $$list || exit 1; done
 
 clean:
 	rm -rf $(VENV) runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -5,7 +5,9 @@ installed once, at the versions below, under ~/.cache/urfr; the converter goes t
 put before the path of this Python, since it needs TensorFlow.
 """
 
+import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,8 +18,10 @@ from pathlib import Path
 
 from urfr_tf.errors import UrfrError
 
-RUNTIMES = {"ai-edge-litert": "2.3.0", "onnxruntime": "1.23.2"}
-CONVERTER = {"tf2onnx": "1.16.1", "onnx": "1.16.1"}
+RUNTIMES = Path(__file__).with_name("runtimes.txt")
+"""The lock of ai-edge-litert and ONNX Runtime, with hashes; `make lock` writes it from runtimes.in."""
+CONVERTER = Path(__file__).with_name("converter.txt")
+"""The same of tf2onnx and onnx alone: TensorFlow, NumPy, protobuf and flatbuffers are this Python's."""
 OPSET = 17
 
 
@@ -51,26 +55,31 @@ def peers_environment() -> Peers:
         UrfrError: its packages cannot be installed.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    packages = {**RUNTIMES, **CONVERTER}
-    name = "-".join(["bench", f"py{sys.version_info.major}{sys.version_info.minor}", *packages.values()])
-    folder = cache / "urfr" / name
+    versions = {**locked_versions(RUNTIMES), **locked_versions(CONVERTER)}
+    packages = {name: versions[name] for name in ("ai-edge-litert", "onnxruntime", "tf2onnx", "onnx")}
+    locks = hashlib.sha256(RUNTIMES.read_bytes() + CONVERTER.read_bytes()).hexdigest()[:12]
+    folder = cache / "urfr" / f"bench-py{sys.version_info.major}{sys.version_info.minor}-{locks}"
     python, converter = folder / "bin" / "python", folder / "converter"
     if not (folder / "complete").is_file():
         print(
             f"installing {', '.join(f'{k} {v}' for k, v in packages.items())} into {folder}", file=sys.stderr
         )
         venv.create(folder, with_pip=True, clear=True)
-        _pip(python, [f"{k}=={v}" for k, v in RUNTIMES.items()])
-        # Without what it depends on: TensorFlow, NumPy, protobuf and flatbuffers are this Python's.
-        _pip(python, ["--no-deps", "--target", str(converter), *(f"{k}=={v}" for k, v in CONVERTER.items())])
+        _pip(python, ["-r", str(RUNTIMES)])
+        _pip(python, ["--no-deps", "--target", str(converter), "-r", str(CONVERTER)])
         (folder / "complete").touch()
     return Peers(str(python), str(converter), packages)
 
 
+def locked_versions(lock: Path) -> dict[str, str]:
+    """Reads the versions of a lock file; distribution -> version."""
+    pins = re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)", lock.read_text(encoding="utf-8"), re.MULTILINE)
+    return dict(pins)
+
+
 def _pip(python: Path, words: list[str]) -> None:
-    run_program(
-        [str(python), "-m", "pip", "install", "-q", *words], "could not install the benchmark's peers"
-    )
+    command = [str(python), "-m", "pip", "install", "-q", "--require-hashes", *words]
+    run_program(command, "could not install the benchmark's peers")
 
 
 def run_program(
