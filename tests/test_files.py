@@ -1,6 +1,11 @@
-"""Digests of files."""
+"""Digests of files, and files that are opened because somebody else's file names them."""
 
-from urfr_tf.files import file_sha256
+import os
+
+import pytest
+
+from urfr_tf.errors import UrfrError
+from urfr_tf.files import file_sha256, find_beside, open_regular, read_json
 
 
 def test_sha256_of_a_file(tmp_path):
@@ -11,3 +16,51 @@ def test_sha256_of_a_file(tmp_path):
     assert (
         file_sha256(tmp_path / "empty") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     )
+
+
+def test_only_regular_files_are_opened(tmp_path):
+    """A pipe would keep the reader waiting and a device would never end."""
+    os.mkfifo(tmp_path / "pipe")
+    for path, words in [
+        (tmp_path / "pipe", "a pipe, a socket or a device"),
+        ("/dev/zero", "a pipe, a socket or a device"),
+        (tmp_path, "it is a folder"),
+        (tmp_path / "missing", "No such file"),
+        ("a\0b", "null"),
+    ]:
+        for read in (open_regular, read_json):
+            with pytest.raises(UrfrError, match=words):
+                read(path)
+
+
+def test_json_that_is_deeper_than_the_stack(tmp_path):
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    with pytest.raises(UrfrError, match="nested too deeply"):
+        read_json(tmp_path / "a.json")
+
+
+def test_a_file_that_another_one_names(tmp_path):
+    owner = tmp_path / "net" / "owner"
+    owner.parent.mkdir()
+    owner.touch()
+    (owner.parent / "real").touch()
+    (owner.parent / "alias").symlink_to("real")
+    (owner.parent / "out").symlink_to("../other")
+    (tmp_path / "other").touch()
+    (tmp_path / "linked").symlink_to("net")
+    for name in ("real", "alias"):
+        assert find_beside(owner, name) == owner.parent / name
+        assert find_beside(tmp_path / "linked" / "owner", name) == tmp_path / "linked" / name
+    for name, words in [
+        ("out", "it is a link to"),
+        ("gone", "No such file"),
+        ("../other", "plain name"),
+        (str(tmp_path / "other"), "plain name"),
+        ("a\0b", "plain name"),
+        ("", "plain name"),
+        ("..", "plain name"),
+        (None, "plain name"),
+        (3, "plain name"),
+    ]:
+        with pytest.raises(UrfrError, match=words):
+            find_beside(owner, name)

@@ -5,9 +5,10 @@ import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from urfr_tf.errors import UrfrError
 
@@ -41,6 +42,65 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             tmp_path.unlink(missing_ok=True)
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """Opens a file from outside for reading.
+
+    A named pipe or a device would keep its reader waiting, or would never end.
+
+    Raises:
+        UrfrError: it cannot be opened, or it is no regular file.
+    """
+    try:
+        # O_NONBLOCK: opening a named pipe must not wait for somebody to write into it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UrfrError(f"could not read {path}: {reason}") from error
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
+    raise UrfrError(f"could not read {path}: expected a file, but it is {kind}")
+
+
+def find_beside(owner: Path, name: object) -> Path:
+    """Finds a file that another file names. The name must not lead out of the folder of that file.
+
+    Symbolic links are followed within the folder. Where `owner` is itself a link, they may also lead into the
+    folder of its target, since a cache of downloads keeps all files of a model in one folder of its own.
+
+    Args:
+        owner: the file that holds the name.
+        name: what it says; it should be the plain name of a file in the same folder.
+
+    Returns:
+        The path of the file in the folder of `owner`.
+
+    Raises:
+        UrfrError: another name than that, a link that leads elsewhere, a missing file, or no regular file.
+    """
+    if not isinstance(name, str) or name in ("", ".", "..") or "\0" in name or name != os.path.basename(name):
+        raise UrfrError(
+            f"expected the plain name of a file next to {owner}, but it names {str(name)[:100]!r}"
+        )
+    path = owner.with_name(name)
+    try:
+        target = os.path.realpath(path, strict=True)
+        folders = (os.path.realpath(owner.parent), os.path.dirname(os.path.realpath(owner)))
+        regular = os.path.isfile(target)
+    except OSError as error:
+        raise UrfrError(f"could not read {path}, which {owner} names: {error.strerror or error}") from error
+    if os.path.dirname(target) not in folders:
+        raise UrfrError(
+            f"expected {path}, which {owner} names, in the folder itself, but it is a link to {target}; "
+            "put a copy of the file there"
+        )
+    if not regular:
+        raise UrfrError(f"expected a file at {path}, which {owner} names, but it is none")
+    return path
 
 
 def size_of(path: Path) -> int:
@@ -84,7 +144,10 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         UrfrError: the file is missing, unreadable or not JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        with open_regular(path) as file:
+            return json.loads(file.read().decode("utf-8"))
+    except RecursionError as error:
+        raise UrfrError(f"expected JSON in {path}, but it is nested too deeply") from error
     except OSError as error:
         raise UrfrError(f"could not read {path}: {error.strerror or error}") from error
     except ValueError as error:

@@ -110,3 +110,21 @@ def test_missing_files_are_named(tmp_path):
     (tmp_path / "manifest.json").write_text("[1]")
     with pytest.raises(UrfrError, match="but got 'list'"):
         load_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("target", ["../private.tfrecord", "/dev/zero"])
+def test_a_shard_that_is_a_link_out_of_the_folder(tmp_path, target):
+    (tmp_path / "private.tfrecord").write_bytes(bytes(70))
+    (tmp_path / "shards").mkdir()
+    folder = write_folder(tmp_path / "shards")
+    (folder / SHARDS[0][0]).unlink()
+    (folder / SHARDS[0][0]).symlink_to(target)
+    with pytest.raises(UrfrError, match=f"{SHARDS[0][0]}.*it is a link to"):
+        load_manifest(folder)
+
+
+def test_a_linked_folder_of_shards(tmp_path):
+    (tmp_path / "shards").mkdir()
+    write_folder(tmp_path / "shards")
+    (tmp_path / "elsewhere").symlink_to("shards")
+    assert load_manifest(tmp_path / "elsewhere").images == 5

@@ -1,6 +1,7 @@
 """MXNet import: the same embeddings as a NumPy interpreter of the symbol file, and damage is told apart."""
 
 import json
+import shutil
 import struct
 
 import numpy as np
@@ -273,3 +274,12 @@ def test_the_symbol_must_be_in_the_same_folder(tmp_path, small):
     alone.write_bytes(small.read_bytes())
     with pytest.raises(UrfrError, match=r"net-symbol\.json, next to net-0000\.params, but there is none"):
         read_mxnet_graph(alone)
+
+
+def test_a_symbol_that_is_a_link_out_of_the_folder(tmp_path, small):
+    (tmp_path / "net").mkdir()
+    shutil.copy(small, tmp_path / "net" / "net-0000.params")
+    shutil.copy(small.with_name("net-symbol.json"), tmp_path / "private.json")
+    (tmp_path / "net" / "net-symbol.json").symlink_to("../private.json")
+    with pytest.raises(UrfrError, match=r"net-symbol\.json.*it is a link to"):
+        read_mxnet_graph(tmp_path / "net" / "net-0000.params")

@@ -1,5 +1,6 @@
 """ONNX import: goldens that PyTorch's two exporters wrote, whole networks written here, and damage."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -217,16 +218,81 @@ def test_networks_that_do_not_fit(tmp_path, build, message):
         read_onnx_graph(network.save(tmp_path / "a.onnx", last))
 
 
-@pytest.mark.parametrize("location", ["../secret", "/etc/passwd", "", "..", "missing.data"])
-def test_external_data_stay_in_the_folder(tmp_path, location):
+def save_external(folder, **entries):
+    """A network whose one kernel, 48 bytes, lies in another file."""
     network = Network()
-    (tmp_path / "secret").write_bytes(b"\0" * 48)
     tensor = network.graph.initializer.add(name="k", dims=(4, 3, 1, 1), data_type=1, data_location=1)
-    tensor.external_data.add(key="location", value=location)
-    folder = tmp_path / "net"
-    folder.mkdir()
-    with pytest.raises(UrfrError, match=r"expected data in the folder|could not read .*missing\.data"):
-        read_onnx_graph(network.save(folder / "a.onnx", network.node("Conv", ["data", "k"])))
+    for key, value in entries.items():
+        tensor.external_data.add(key=key, value=value)
+    folder.mkdir(exist_ok=True)
+    return network.save(folder / "a.onnx", network.node("Conv", ["data", "k"]))
+
+
+@pytest.mark.parametrize(
+    "location", ["../secret", "/etc/passwd", "", ".", "..", "sub/k", "k\0", "missing.data"]
+)
+def test_external_data_stay_in_the_folder(tmp_path, location):
+    (tmp_path / "secret").write_bytes(b"\0" * 48)
+    with pytest.raises(UrfrError, match=r"expected the plain name|could not read .*missing\.data"):
+        read_onnx_graph(save_external(tmp_path / "net", location=location))
+
+
+@pytest.mark.parametrize("target", ["../secret", "/dev/zero", "link", "self", "nowhere", "."])
+def test_external_data_behind_a_link(tmp_path, target):
+    """Out of the folder, to a device, over another link, in a circle, to nothing, to the folder itself."""
+    (tmp_path / "secret").write_bytes(b"\0" * 48)
+    path = save_external(tmp_path / "net", location="self")
+    (path.parent / "link").symlink_to("../secret")
+    (path.parent / "self").symlink_to(target)
+    with pytest.raises(UrfrError, match=r"it is a link to|could not read .*self, which|but it is none"):
+        read_onnx_graph(path)
+
+
+def test_external_data_in_a_pipe(tmp_path):
+    path = save_external(tmp_path / "net", location="pipe")
+    os.mkfifo(path.parent / "pipe")
+    with pytest.raises(UrfrError, match="expected a file at .*pipe"):
+        read_onnx_graph(path)
+
+
+def test_external_data_in_a_cache_of_downloads(tmp_path):
+    """There the model and its data are links into one folder of blobs; another folder is still refused."""
+    blobs = tmp_path / "blobs"
+    path = save_external(blobs, location="k.data")
+    path.rename(blobs / "1234")
+    (blobs / "5678").write_bytes(np.arange(12, dtype="<f4").tobytes())
+    cache = tmp_path / "snapshot"
+    cache.mkdir()
+    (cache / "a.onnx").symlink_to("../blobs/1234")
+    (cache / "k.data").symlink_to("../blobs/5678")
+    output, _, _ = read_onnx_graph(cache / "a.onnx")
+    assert output.arrays["kernel"].ravel()[0] == 0 and output.arrays["kernel"].size == 12
+    (cache / "k.data").unlink()
+    (tmp_path / "secret").write_bytes(b"\0" * 48)
+    (cache / "k.data").symlink_to("../secret")
+    with pytest.raises(UrfrError, match="it is a link to"):
+        read_onnx_graph(cache / "a.onnx")
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        ({"offset": "1"}, "is cut short"),
+        ({"offset": "-1"}, "offset and length"),
+        ({"offset": "9" * 5000}, "offset and length"),
+        ({"offset": "99999999999999999"}, "is cut short"),
+        ({"offset": "\N{SUPERSCRIPT TWO}"}, "offset and length"),
+        ({"offset": ""}, "offset and length"),
+        ({"length": "47"}, "expected 48 bytes"),
+        ({"length": "4800000000"}, "expected 48 bytes"),
+        ({"length": "x"}, "offset and length"),
+    ],
+)
+def test_external_data_of_another_size(tmp_path, entries, words):
+    path = save_external(tmp_path, location="k.data", **entries)
+    (tmp_path / "k.data").write_bytes(b"\0" * 48)
+    with pytest.raises(UrfrError, match=words):
+        read_onnx_graph(path)
 
 
 def test_external_data_cut_short(tmp_path):

@@ -1,6 +1,15 @@
 """What `urfr_tf.load` says of everything that is no model; whole exports: tests/export."""
 
+import shutil
+from pathlib import Path
+
+import pytest
 from small_run import sentence
+from tensorflow.core.protobuf import saved_model_pb2
+
+from urfr_tf.runs.saved_model_check import check_saved_model
+
+GOLDEN = Path(__file__).parent / "goldens" / "saved_model" / "1"
 
 
 def test_paths_without_a_model(tmp_path):
@@ -31,3 +40,96 @@ def test_saved_model_that_is_not_ours_or_damaged(tmp_path):
     assert "expected an object" in sentence(tmp_path)
     (tmp_path / "assets" / "urfr.json").write_text('{"input_size": 32, "groups": 4, "dim": 16}')
     assert "is damaged" in sentence(tmp_path)
+
+
+def add_operation(graph):
+    graph.graph_def.node.add(name="x", op="PyFunc")
+
+
+def write_in_a_function(graph):
+    graph.graph_def.library.function[0].node_def.add(name="x", op="WriteFile")
+
+
+def read_without_state(graph):
+    """TensorFlow may compute this one as early as it looks at the shapes."""
+    graph.graph_def.library.function[-1].node_def.add(name="x", op="ReadFile")
+
+
+def function_called_like_an_operation(graph):
+    graph.graph_def.library.function.add().signature.name = "ImmutableConst"
+    graph.graph_def.node.add(name="x", op="ImmutableConst")
+
+
+def unknown_operation(graph):
+    graph.graph_def.node.add(name="x", op="Evil\n" + 1000 * "x")
+
+
+def signature_that_saves(graph):
+    """The saver's function, called where it runs."""
+    (saver,) = (
+        f.signature.name for f in graph.graph_def.library.function if "traced_save" in f.signature.name
+    )
+    caller = next(f for f in graph.graph_def.library.function if "serving_default" in f.signature.name)
+    caller.node_def.add(name="x", op="StatefulPartitionedCall").attr["f"].func.name = saver
+
+
+def restored_object_that_saves(graph):
+    (saver,) = (
+        f.signature.name for f in graph.graph_def.library.function if "traced_save" in f.signature.name
+    )
+    graph.object_graph_def.nodes.add().function.concrete_functions.append(saver)
+
+
+def saver_in_the_place_of_another(graph):
+    (saver,) = (f for f in graph.graph_def.library.function if "traced_save" in f.signature.name)
+    saver.attr["api_implements"].s = b"embedding"
+
+
+def branch_that_saves(graph):
+    (saver,) = (
+        f.signature.name for f in graph.graph_def.library.function if "traced_save" in f.signature.name
+    )
+    caller = graph.graph_def.library.function[0]
+    caller.node_def.add(name="x", op="Identity").attr["branches"].list.func.add().name = saver
+
+
+@pytest.mark.parametrize(
+    ("change", "operation"),
+    [
+        (add_operation, "'PyFunc'"),
+        (write_in_a_function, "'WriteFile'"),
+        (read_without_state, "'ReadFile'"),
+        (function_called_like_an_operation, "'ImmutableConst'"),
+        (unknown_operation, "Evil"),
+        (signature_that_saves, "'ShardedFilename'|'SaveV2'|'StaticRegexFullMatch'"),
+        (restored_object_that_saves, "'ShardedFilename'|'SaveV2'|'StaticRegexFullMatch'"),
+        (saver_in_the_place_of_another, "'ShardedFilename'|'SaveV2'|'StaticRegexFullMatch'"),
+        (branch_that_saves, "'ShardedFilename'|'SaveV2'|'StaticRegexFullMatch'"),
+    ],
+)
+def test_saved_model_that_does_more_than_compute(tmp_path, change, operation):
+    """A SavedModel is a program, which TensorFlow runs as soon as it is loaded."""
+    shutil.copytree(GOLDEN, tmp_path / "m")
+    model = saved_model_pb2.SavedModel.FromString((GOLDEN / "saved_model.pb").read_bytes())
+    change(model.meta_graphs[0])
+    (tmp_path / "m" / "saved_model.pb").write_bytes(model.SerializeToString())
+    message = sentence(tmp_path / "m")
+    assert any(word in message for word in operation.split("|")) and "which no export needs" in message
+
+
+def test_saved_model_of_another_form(tmp_path):
+    model = saved_model_pb2.SavedModel.FromString((GOLDEN / "saved_model.pb").read_bytes())
+    shutil.copytree(GOLDEN, tmp_path / "m")
+    for change in (
+        lambda: model.meta_graphs[0].ClearField("object_graph_def"),
+        lambda: model.meta_graphs.add(),
+    ):
+        change()
+        (tmp_path / "m" / "saved_model.pb").write_bytes(model.SerializeToString())
+        assert "one graph of TensorFlow 2" in sentence(tmp_path / "m")
+    (tmp_path / "m" / "saved_model.pb").write_bytes(b"\xff" * 100)
+    assert "does not parse" in sentence(tmp_path / "m")
+
+
+def test_every_export_of_ours_passes():
+    check_saved_model(GOLDEN)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.files import read_json
+from urfr_tf.files import find_beside, read_json
 
 FORMAT = "urfr-shards/1"
 _SHARD_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.tfrecord")
@@ -89,12 +89,7 @@ def _shard(folder: Path, shard: dict[str, Any], path: Path) -> Path:
     if not isinstance(name, str) or not _SHARD_NAME.fullmatch(name):
         raise UrfrError(f"expected the plain name of a .tfrecord file in {path}, but got {name!r}")
     expected = _positive(shard, "bytes", path, least=0)
-    try:
-        size = (folder / name).stat().st_size
-    except OSError as error:
-        raise UrfrError(
-            f"expected the shard {folder / name}, but it cannot be read: {error.strerror}"
-        ) from error
+    size = find_beside(path, name).stat().st_size
     if size != expected:
         raise UrfrError(f"expected {expected} bytes in {folder / name}, but it has {size}: it is damaged")
     return folder / name

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from numpy.typing import NDArray
 
 from urfr_tf.errors import UrfrError
+from urfr_tf.files import open_regular
 
 AnyArray: TypeAlias = NDArray[Any]
 """An array of whatever type a file has."""
@@ -16,10 +17,10 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     """Reads a whole file.
 
     Raises:
-        UrfrError: it cannot be read.
+        UrfrError: it cannot be read, or it is no regular file.
     """
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             return file.read()
     except OSError as error:
         raise UrfrError(f"could not read {path}: {error.strerror or error}") from error

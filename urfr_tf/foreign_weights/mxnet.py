@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.files import read_json
+from urfr_tf.files import find_beside, read_json
 from urfr_tf.foreign_weights.bounded import AnyArray
 from urfr_tf.foreign_weights.graph import (
     ADD,
@@ -45,9 +45,11 @@ def read_mxnet_graph(params: str | os.PathLike[str]) -> tuple[Operation, list[st
         The operation that gives the embedding, and the names of arrays that no operation uses.
 
     Raises:
-        UrfrError: a file is missing or damaged, or an operation or setting is not one of these networks'.
+        UrfrError: a file is missing or damaged, the second is a link out of the folder, or an operation or
+            setting is not one of these networks'.
     """
     symbol = find_symbol_file(params)
+    find_beside(Path(params), symbol.name)
     network = _Symbol(read_json(symbol), read_params(params), str(symbol))
     return network.operation(network.head()), network.unused()
 

@@ -2,12 +2,14 @@
 
 import math
 import os
+import re
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from urfr_tf.errors import UrfrError
+from urfr_tf.files import find_beside, open_regular
 from urfr_tf.foreign_weights.bounded import AnyArray
 from urfr_tf.foreign_weights.onnx_schema import OnnxTensor
 
@@ -20,6 +22,7 @@ TYPES = {
     11: ("<f8", "double_data"),
 }
 EXTERNAL = 1
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 class TensorReader:
@@ -61,18 +64,30 @@ class TensorReader:
 
     def _external(self, tensor: OnnxTensor, size: int) -> bytes:
         entries = {entry.key: entry.value for entry in tensor.external_data}
-        location, offset = entries.get("location", ""), entries.get("offset", "0")
-        if location in ("", ".", "..") or location != os.path.basename(location) or not offset.isdigit():
-            raise UrfrError(f"expected data in the folder of {self.path}, but it names {location!r}")
+        location = entries.get("location", "")
+        numbers = entries.get("offset", "0"), entries.get("length", str(size))
+        if not all(_NUMBER.fullmatch(number) for number in numbers):
+            raise UrfrError(
+                f"expected offset and length of the tensor {tensor.name} of {self.path} in bytes, but got "
+                f"{' and '.join(number[:20] for number in numbers)}"
+            )
+        start, length = map(int, numbers)
+        if length != size:
+            raise UrfrError(
+                f"expected {size} bytes of the tensor {tensor.name} of {self.path}, but it has {length}"
+            )
         if location not in self.files:
-            data_file = self.path.with_name(location)
-            try:
-                self.files[location] = np.memmap(data_file, np.uint8, "r")
-            except (OSError, ValueError) as error:
-                raise UrfrError(f"could not read {data_file}, which {self.path} needs: {error}") from error
-        data, start = self.files[location], int(offset)
+            self.files[location] = self._map_file(find_beside(self.path, location))
+        data = self.files[location]
         if start + size > data.size:
             raise UrfrError(
                 f"{self.path.with_name(location)} is cut short: {tensor.name} ends at {start + size}"
             )
         return data[start : start + size].tobytes()
+
+    def _map_file(self, data_file: Path) -> NDArray[np.uint8]:
+        try:
+            with open_regular(data_file) as file:
+                return np.memmap(file, np.uint8, "r")
+        except (OSError, ValueError) as error:  # An empty file cannot be mapped.
+            raise UrfrError(f"could not read {data_file}, which {self.path} names: {error}") from error

@@ -12,13 +12,14 @@ from urfr_tf.files import read_json
 from urfr_tf.runs.card import CARD_IN_SAVED_MODEL, card_of_json
 from urfr_tf.runs.embedder import Embedder, Outputs
 from urfr_tf.runs.fingerprints import fingerprint_saved_model
+from urfr_tf.runs.saved_model_check import check_saved_model
 
 
 def load_saved_model(folder: Path) -> Embedder:
     """Loads the folder that holds `saved_model.pb`.
 
     Raises:
-        UrfrError: another program wrote it, or it is damaged.
+        UrfrError: another program wrote it, it is damaged, or it has an operation that no export needs.
     """
     card_path = folder / CARD_IN_SAVED_MODEL
     if not card_path.is_file():
@@ -27,6 +28,7 @@ def load_saved_model(folder: Path) -> Embedder:
             "its input size is not known"
         )
     card = card_of_json(read_json(card_path), card_path)
+    check_saved_model(folder)
     try:
         model = tf.saved_model.load(str(folder))
         embed = model.signatures["serving_default"]

@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
-import h5py
 import keras
 
 from urfr_tf.errors import UrfrError, short_reason_of
 from urfr_tf.files import replacing
+from urfr_tf.runs.hdf5_check import count_plain_arrays
 
 WEIGHTS = "inference.weights.h5"
 
@@ -30,7 +30,8 @@ def load_network_weights(network: keras.Model, run: str | os.PathLike[str]) -> N
         run: the run folder.
 
     Raises:
-        UrfrError: no weights yet, a damaged file, or weights of another network.
+        UrfrError: no weights yet, a damaged file, one that refers to other files, or weights of another
+            network.
     """
     path, config_path = Path(run) / WEIGHTS, Path(run) / "config.yaml"
     if not path.is_file():
@@ -38,7 +39,9 @@ def load_network_weights(network: keras.Model, run: str | os.PathLike[str]) -> N
             f"expected {WEIGHTS} in {run}, but there is none: it is written when the first epoch ends"
         )
     try:
-        count = _count_arrays(path)
+        count = count_plain_arrays(path)
+    except UrfrError:
+        raise
     except Exception as error:  # h5py raises OSError, RuntimeError or KeyError on damaged files.
         raise UrfrError(f"expected Keras weights in {path}, but the file is truncated or damaged") from error
     # Keras loads a file with other arrays than the network has without an error.
@@ -53,15 +56,3 @@ def load_network_weights(network: keras.Model, run: str | os.PathLike[str]) -> N
         raise UrfrError(
             f"the weights in {path} do not fit {config_path}: {short_reason_of(error)}"
         ) from error
-
-
-def _count_arrays(path: Path) -> int:
-    count = 0
-
-    def visit(name: str, item: object) -> None:
-        nonlocal count
-        count += isinstance(item, h5py.Dataset)
-
-    with h5py.File(path, "r") as file:
-        file.visititems(visit)
-    return count

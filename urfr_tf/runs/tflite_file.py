@@ -10,6 +10,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from urfr_tf.errors import UrfrError
+from urfr_tf.files import open_regular
 from urfr_tf.runs.card import CARD_NAME, ModelCard, card_of_json
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def read_tflite(path: str | os.PathLike[str]) -> tuple[bytes, ModelCard]:
         UrfrError: it is not a TFLite file, is truncated, or its card is mangled.
     """
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             content = file.read()
     except OSError as error:
         raise UrfrError(f"could not read {path}: {error.strerror or error}") from error

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_up import encoded, people_folder, picture, records_of
 
-pytest.importorskip("apache_beam", reason="Apache Beam is not installed (pip install 'urfr-tf[beam]')")
+pytest.importorskip("apache_beam", reason="Apache Beam is not installed (make test-beam)")
 
 from urfr_tf.data.cropper import CropSettings
 from urfr_tf.data.manifest import load_manifest
