@@ -68,7 +68,7 @@ def shard(**changes):
         (shard(file="../outside.tfrecord"), "plain name of a .tfrecord file"),
         (shard(file="/etc/passwd"), "plain name of a .tfrecord file"),
         (shard(file=None), "plain name of a .tfrecord file"),
-        (shard(file="train-00009-of-00002.tfrecord"), "expected the shard .*00009.* No such file"),
+        (shard(file="train-00009-of-00002.tfrecord"), "could not read .*00009.* No such file"),
         (shard(file=SHARDS[1][0], bytes=50), "one is listed twice"),
         (shard(bytes=71), "expected 71 bytes in .*00000.* but it has 70: it is damaged"),
         (shard(records=-1), "at least 0 as 'records' .* got -1"),
