@@ -74,3 +74,51 @@ def records_of(folder):
         (int(label), *(name.decode("utf-8", "surrogateescape") for name in (identity, source)), points, image)
         for label, identity, source, points, image in zip(*columns, strict=True)
     ]
+
+
+JUNK_FILES = (
+    ".DS_Store",
+    "._0.png",
+    ".hidden.jpg",
+    ".part-17-0.png",
+    ".faces.npz.part",
+    ".nfs000000001",
+    "Thumbs.db",
+    "THUMBS.DB",
+    "desktop.ini",
+    "Desktop.ini",
+    "ehthumbs.db",
+    "Icon\r",
+)
+JUNK_FOLDERS = (
+    ".git",
+    ".ipynb_checkpoints",
+    ".Trash-1000",
+    ".thumbnails",
+    ".prepare",
+    "@eaDir",
+    "__MACOSX",
+    "$RECYCLE.BIN",
+    "$Recycle.Bin",
+    "System Volume Information",
+    "lost+found",
+    "#recycle",
+    "@Recycle",
+    "__pycache__",
+)
+
+
+def put_junk(root) -> int:
+    """Hidden and system files and folders in a tree and all its folders; returns how many of them.
+
+    What is in them are whole pictures, so that nothing but their names keeps them out.
+    """
+    places = [root, *(path for path in root.rglob("*") if path.is_dir())]
+    for place in places:
+        for name in JUNK_FILES:
+            (place / name).write_bytes(encoded(picture(len(name))))
+        for name in JUNK_FOLDERS:
+            (place / name / "deeper").mkdir(parents=True)
+            (place / name / "0.png").write_bytes(encoded(picture(len(name) + 50)))
+            (place / name / "deeper" / "1.png").write_bytes(encoded(picture(len(name) + 100)))
+    return len(places) * (len(JUNK_FILES) + len(JUNK_FOLDERS))

@@ -1,6 +1,59 @@
-"""Names of people and files: as bytes that come back unchanged, in natural order, and for people to read."""
+"""Names of people and files: compared, sorted, as bytes that come back unchanged, and for people to read.
 
-from urfr_tf.data.sources.item import NaturalKey, natural_key
+Python's names of files that are not UTF-8 hold surrogate escapes.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+_DIGITS = re.compile(r"([0-9]+)")
+T = TypeVar("T")
+
+
+def normal_form(name: str) -> str:
+    """The form in which names are compared (Unicode's NFC): `é` as one character, or as `e` and an accent.
+
+    macOS and some archives write the second form, most lists the first; both are the same name. Bytes that
+    are not UTF-8 stay as they are.
+    """
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+class NameTable(Generic[T]):
+    """Finds what goes with a name: as it is written, else by its normal form.
+
+    Args:
+        entries: names and what goes with them; a name may occur several times.
+    """
+
+    def __init__(self, entries: Iterable[tuple[str, T]]) -> None:
+        self._exact: dict[str, list[T]] = {}
+        self._normal: dict[str, list[T]] = {}
+        for name, value in entries:
+            self._exact.setdefault(name, []).append(value)
+            if not name.isascii():
+                self._normal.setdefault(normal_form(name), []).append(value)
+
+    def find(self, name: str) -> list[T]:
+        """Gives all that goes with a name: none, one, or several where the name does not tell them apart."""
+        form = normal_form(name)
+        return self._exact.get(name) or self._normal.get(form) or self._exact.get(form) or []
+
+
+NaturalKey = tuple[list[tuple[int, str]], str]
+
+
+def natural_key(name: str) -> NaturalKey:
+    """Sort key that puts s2 before s10: runs of digits are compared as numbers.
+
+    A number is compared as (digits, text), so that a name of 10,000 digits costs nothing special.
+    """
+    runs = _DIGITS.split(name)
+    for i in range(1, len(runs), 2):
+        runs[i] = runs[i].lstrip("0")
+    return [(len(run) if i % 2 else 0, run) for i, run in enumerate(runs)], name
 
 
 def to_bytes(name: str) -> bytes:

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from urfr_tf.data.manifest import load_manifest
+from urfr_tf.data.names import natural_key
 from urfr_tf.data.sources import folder
-from urfr_tf.data.sources.item import Item, natural_key
+from urfr_tf.data.sources.item import Item
 from urfr_tf.errors import UrfrError, reason_of
 from urfr_tf.metrics.arrays import Ints, Names
 from urfr_tf.protocols.protocol import Facts, Images, Pairs

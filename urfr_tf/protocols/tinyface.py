@@ -10,7 +10,7 @@ import os
 
 import numpy as np
 
-from urfr_tf.data.sources.item import natural_key
+from urfr_tf.data.names import natural_key
 from urfr_tf.errors import UrfrError
 from urfr_tf.protocols.protocol import Identification, Split, Templates
 from urfr_tf.protocols.template_tables import Builder

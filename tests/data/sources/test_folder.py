@@ -7,8 +7,9 @@ import pytest
 from made_up import encoded, people_folder, picture
 
 from urfr_tf.data.cropper import CropSettings, crop_center
+from urfr_tf.data.names import natural_key
 from urfr_tf.data.sources import choose_identities, folder, open_source
-from urfr_tf.data.sources.item import Item, natural_key, read_item
+from urfr_tf.data.sources.item import Item, read_item
 from urfr_tf.errors import UrfrError
 
 

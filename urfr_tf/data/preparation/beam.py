@@ -72,7 +72,7 @@ def prepare_with_beam(
         return folder / output.MANIFEST
     if (work / "journal.sqlite").exists():
         raise UrfrError(f"{folder} was begun without --runner; finish it like that, or delete it")
-    people, total = survey_people(job)
+    people, total = survey_people(job, say)
     work.mkdir(parents=True, exist_ok=True)
     try:
         with beam.Pipeline(

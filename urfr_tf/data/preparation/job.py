@@ -4,21 +4,21 @@ Shared by the two ways of doing it: `prepare` on this machine, `beam` on many.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from urfr_tf.data.cropper import CropSettings
 from urfr_tf.data.manifest import load_manifest
+from urfr_tf.data.names import natural_key, shown, to_bytes
 from urfr_tf.data.preparation import shard_writer as output
-from urfr_tf.data.sources import Source, choose_identities
-from urfr_tf.data.sources.item import natural_key
+from urfr_tf.data.sources import WALKED, Source, choose_identities
+from urfr_tf.data.tree import belongs
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import disk_error, read_json
 
 WORK = ".prepare"
-_WALKED = ("folder", "lfw", "cfp")  # sources that would find the shards among their files
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,17 @@ def already_done(job: Job, folder: Path) -> bool:
         load_manifest(folder)
         return True
     try:
-        if folder.exists() and not (folder / WORK).exists() and any(folder.iterdir()):
+        if (
+            folder.exists()
+            and not (folder / WORK).exists()
+            and any(belongs(entry.name) for entry in folder.iterdir())
+        ):
             raise UrfrError(f"expected a new or empty folder for --out, but {folder} holds other files")
     except OSError as error:
         raise disk_error(error, folder) from error
     source, inside = os.path.realpath(job.source.path), os.path.realpath(folder)
     if (
-        job.source.kind in _WALKED
+        job.source.kind in WALKED  # it would find the shards among its files
         and os.path.isdir(source)
         and os.path.commonpath([inside, source]) == source
     ):
@@ -92,13 +96,15 @@ def check_same(stored: Any, job: Job, folder: Path) -> None:
     )
 
 
-def survey_people(job: Job) -> tuple[list[str], int]:
-    """The people to prepare, sorted, and how many files may be images of them.
+def survey_people(job: Job, say: Callable[[str], None]) -> tuple[list[str], int]:
+    """The people to prepare, sorted, and how many files may be images of them; says what was ignored.
 
     Raises:
         UrfrError: the source cannot be read, or fewer than two people are left.
     """
     survey = job.source.survey()
+    if ignored := job.source.ignored.sentence():
+        say(ignored)
     people = choose_identities(list(survey), job.identities)
     if len(people) < 2:
         chosen = f" with --identities {job.identities}" if job.identities else ""
@@ -173,11 +179,7 @@ def sentences(job: Job, folder: Path) -> Iterator[str]:
             counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
             yield f"{word}: {counts}; each is named in {folder / file}"
     if lone := [name for name, n in zip(manifest.identities, manifest.counts, strict=True) if n == 1]:
-        named = ", ".join(_printable(name) for name in lone[:5]) + (" ..." if len(lone) > 5 else "")
+        named = ", ".join(shown(to_bytes(name)) for name in lone[:5]) + (" ..." if len(lone) > 5 else "")
         yield f"warning: {len(lone)} of the people have one image only, with no other to compare: {named}"
     if job.source.kind == "bin":
         yield "warning: a .bin file holds pairs, not people: one face may be several people in these shards"
-
-
-def _printable(name: str) -> str:
-    return name.encode("utf-8", "backslashreplace").decode()

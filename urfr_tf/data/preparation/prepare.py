@@ -89,7 +89,7 @@ def _prepare(job: Job, folder: Path, work: Path, say: Callable[[str], None]) -> 
 
 def _read_all(job: Job, journal: Journal, say: Callable[[str], None]) -> None:
     """Every image of the chosen people into the journal, except for those that it knows."""
-    people, total = survey_people(job)
+    people, total = survey_people(job, say)
     if journal.fact("shards") is None:
         journal.set_fact("shards", str(job.shards or default_shards(total)))
         journal.set_fact("settings", json.dumps(job.settings()))

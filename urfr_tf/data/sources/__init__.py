@@ -3,6 +3,9 @@
     survey(path, ...) -> dict[str, int]      identity -> files that may be images of it
     items(path, ..., keep) -> Iterator[Item]  those of the identities in `keep`, streamed
 
+Those of `WALKED` find their files in folders or archives and also take `ignored`, which counts what does not
+belong there.
+
 `items` also gives what cannot be taken (an entry outside of the folder, a broken record) as items
 with a `problem`, so that it is counted and listed. `open_source` finds the module by name.
 """
@@ -10,10 +13,12 @@ with a `problem`, so that it is counted and listed. `open_source` finds the modu
 import importlib
 import os
 from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
-from urfr_tf.data.sources.item import Item, natural_key
+from urfr_tf.data.names import natural_key
+from urfr_tf.data.sources.item import Item
+from urfr_tf.data.tree import Ignored
 from urfr_tf.errors import UrfrError
 
 SOURCES = {
@@ -27,16 +32,21 @@ SOURCES = {
     "tfds": "tfds",
     "orl": "orl",
 }
+WALKED = ("folder", "lfw", "cfp", "orl")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A source at a place: its kind, its absolute path, and its two functions with the path filled in."""
+    """A source at a place: its kind, its absolute path, and its two functions with the path filled in.
+
+    `survey` counts in `ignored` what it passed over because it does not belong to a tree of photographs.
+    """
 
     kind: str
     path: str
     survey: Callable[[], dict[str, int]]
     items: Callable[[Container[str]], Iterator[Item]]
+    ignored: Ignored = field(default_factory=Ignored)
 
 
 def open_source(kind: str, path: str | None) -> Source:
@@ -63,7 +73,10 @@ def open_source(kind: str, path: str | None) -> Source:
         raise UrfrError(f"expected the photographs at {path}, but there is nothing")
     options = {"name": name} if name else {}
     # Partial functions of a module, not closures: Beam sends sources to other machines.
-    return Source(kind, path, partial(module.survey, path, **options), partial(module.items, path, **options))
+    ignored = Ignored()
+    counts = {"ignored": ignored} if family in WALKED else {}
+    survey = partial(module.survey, path, **options, **counts)
+    return Source(kind, path, survey, partial(module.items, path, **options), ignored)
 
 
 def choose_identities(names: list[str], text: str | None) -> list[str]:

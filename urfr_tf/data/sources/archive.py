@@ -11,35 +11,53 @@ from collections.abc import Iterator
 
 from urfr_tf.data.headers import ImageError
 from urfr_tf.data.sources.item import Item
+from urfr_tf.data.tree import Ignored, foreign_part, walk
 from urfr_tf.errors import UrfrError
 
+OUTSIDE = "outside of the source"
 _LONGEST_NAME = 4096
 
 
-def files(path: str, max_bytes: int) -> Iterator[Item]:
-    """Every file of a folder or of a tar archive (plain, gz, bz2 or xz).
+def files(path: str, max_bytes: int, ignored: Ignored | None = None) -> Iterator[Item]:
+    """Every file of a folder or of a tar archive (plain, gz, bz2 or xz), but for hidden and system files.
 
     Items have no identity yet; their key is the name with slashes. Links and devices are given with a
     problem, and so are names that lead out of the archive; files over `max_bytes` in a compressed
     archive are not kept either.
 
+    Args:
+        path: the folder or the archive.
+        max_bytes: limit on a file of a compressed archive.
+        ignored: counts hidden and system files; those of a hidden folder in an archive one by one.
+
     Raises:
         UrfrError: the archive does not open or ends early.
     """
     if os.path.isdir(path):
-        yield from _folder(path)
+        yield from _folder(path, ignored)
         return
     try:
-        yield from _plain(path) if _is_plain(path) else _compressed(path, max_bytes)
+        for item in _plain(path) if _is_plain(path) else _compressed(path, max_bytes):
+            # A name that leads out of the archive is refused by name, whatever it is called.
+            outside = item.problem is not None and item.problem.reason == OUTSIDE
+            foreign = "" if outside else foreign_part(item.key)
+            if not foreign:
+                yield item
+            elif ignored is not None:
+                ignored.add(foreign)
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise UrfrError(f"expected a whole tar archive at {path}, but reading it failed: {error}") from error
 
 
-def _folder(root: str) -> Iterator[Item]:
-    for folder, _, names in os.walk(root):
+def _folder(root: str, ignored: Ignored | None) -> Iterator[Item]:
+    unreadable: list[OSError] = []
+    for folder, _, names in walk(root, ignored, unreadable.append):
         for name in names:
             path = os.path.join(folder, name)
             yield Item("", os.path.relpath(path, root).replace(os.sep, "/"), path)
+    for error in unreadable:
+        problem = ImageError("unreadable", f"the folder: {error.strerror}")
+        yield Item("", os.path.relpath(error.filename, root).replace(os.sep, "/"), problem=problem)
 
 
 def _is_plain(path: str) -> bool:
@@ -85,5 +103,5 @@ def _problem(member: tarfile.TarInfo) -> ImageError | None:
         return ImageError("unreadable", "a link or a special file in the archive")
     name = member.name
     if name.startswith("/") or ".." in name.split("/") or "\0" in name or len(name) > _LONGEST_NAME:
-        return ImageError("outside of the source", "the name leads out of the archive")
+        return ImageError(OUTSIDE, "the name leads out of the archive")
     return None

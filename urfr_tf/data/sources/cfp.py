@@ -18,31 +18,42 @@ from urfr_tf.data.headers import ImageError
 from urfr_tf.data.images import MAX_BYTES
 from urfr_tf.data.sources.archive import files
 from urfr_tf.data.sources.item import Item, read_item
+from urfr_tf.data.tree import Ignored
 from urfr_tf.errors import UrfrError
 
 _MOST_BYTES = 16 * 1024
 _MIDDLE = [18, 19, 20, 21, 22, 26, 27, 28, 29]
 
 
-def survey(path: str) -> dict[str, int]:
+def survey(path: str, ignored: Ignored | None = None) -> dict[str, int]:
     """Identity (001 ... 500) -> number of its images.
+
+    Args:
+        path: the folder or the archive.
+        ignored: counts hidden and system files.
 
     Raises:
         UrfrError: the archive is broken, or it has no Data/Images.
     """
-    people = Counter(item.identity for item in _under(path, "Images") if item.problem is None)
+    ignored = Ignored() if ignored is None else ignored
+    people = Counter(item.identity for item in _under(path, "Images", ignored) if item.problem is None)
     if not people:
-        raise UrfrError(f"expected Data/Images/001/frontal/01.jpg and so on in {path}, but found none")
+        raise UrfrError(
+            f"expected Data/Images/001/frontal/01.jpg and so on in {path}, but found none{ignored.remark()}"
+        )
     return dict(people)
 
 
-def items(path: str, keep: Container[str]) -> Iterator[Item]:
-    """The images of the people in `keep` with five points, where their fiducials can be read."""
+def items(path: str, keep: Container[str], ignored: Ignored | None = None) -> Iterator[Item]:
+    """The images of the people in `keep` with five points, where their fiducials can be read.
+
+    Arguments as in `survey`.
+    """
     fiducials = {}
     for text in _under(path, "Fiducials"):
         if text.problem is None and text.identity in keep:
             fiducials[_stem(text)] = _read(text)
-    for item in _under(path, "Images"):
+    for item in _under(path, "Images", ignored):
         if item.problem is not None:
             yield item
         elif item.identity in keep:
@@ -87,9 +98,9 @@ def five_points(fiducials: NDArray[np.float64], profile: bool) -> NDArray[np.flo
     return np.stack([other_eye, eye, nose, other_corner, corner])
 
 
-def _under(path: str, folder: str) -> Iterator[Item]:
+def _under(path: str, folder: str, ignored: Ignored | None = None) -> Iterator[Item]:
     """The files Data/`folder`/ID/VIEW/NUMBER as items of ID with the key ID/VIEW/NUMBER."""
-    for item in files(path, MAX_BYTES):
+    for item in files(path, MAX_BYTES, ignored):
         _, separator, key = f"/{item.key}".rpartition(f"/Data/{folder}/")
         if item.problem is not None:
             yield item

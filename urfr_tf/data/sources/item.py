@@ -1,13 +1,10 @@
 """One image of a source before it is read: who, under which name, and where its bytes are."""
 
 import os
-import re
 import stat
 from dataclasses import dataclass
 
 from urfr_tf.data.headers import ImageError
-
-_DIGITS = re.compile(r"([0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -31,20 +28,6 @@ class Item:
     content: bytes | None = None
     points: tuple[float, ...] | None = None
     problem: ImageError | None = None
-
-
-NaturalKey = tuple[list[tuple[int, str]], str]
-
-
-def natural_key(name: str) -> NaturalKey:
-    """Sort key that puts s2 before s10: runs of digits are compared as numbers.
-
-    A number is compared as (digits, text), so that a name of 10,000 digits costs nothing special.
-    """
-    runs = _DIGITS.split(name)
-    for i in range(1, len(runs), 2):
-        runs[i] = runs[i].lstrip("0")
-    return [(len(run) if i % 2 else 0, run) for i, run in enumerate(runs)], name
 
 
 def read_item(item: Item, max_bytes: int) -> bytes:

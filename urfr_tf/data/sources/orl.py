@@ -12,6 +12,7 @@ from pathlib import Path
 
 from urfr_tf.data.sources import folder
 from urfr_tf.data.sources.item import Item
+from urfr_tf.data.tree import Ignored
 from urfr_tf.errors import UrfrError
 
 
@@ -32,9 +33,9 @@ def find() -> str:
     )
 
 
-def survey(path: str) -> dict[str, int]:
-    """Identity -> number of its .pgm files; errors as in `folder`."""
-    people = dict.fromkeys(folder.survey(path), 0)
+def survey(path: str, ignored: Ignored | None = None) -> dict[str, int]:
+    """Identity -> number of its .pgm files; arguments and errors as in `folder`."""
+    people = dict.fromkeys(folder.survey(path, ignored), 0)
     for item in items(path, people):
         people[item.identity] += 1
     return people
