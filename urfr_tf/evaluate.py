@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from urfr_tf.data.cropper import CropSettings
+from urfr_tf.data.names import shown, to_bytes
+from urfr_tf.data.preparation.shard_writer import write_listing
 from urfr_tf.errors import UrfrError
 from urfr_tf.evaluation.degradations import Degradation
 from urfr_tf.evaluation.embedding import Model, Pixels, embed_images
@@ -24,7 +26,7 @@ from urfr_tf.runs.thresholds import THRESHOLD_FILE, threshold_path, write_thresh
 
 MOST_REUSED = 1 << 30
 """Bytes of pixels that are held in memory from one degradation to the next."""
-METRICS_FILE, SCORES_FILE = "metrics.json", "scores.npz"
+METRICS_FILE, SCORES_FILE, REFUSED_FILE = "metrics.json", "scores.npz", "refused_files.tsv"
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,9 @@ def evaluate(
             degraded = measurement.measure(clean, embed_degraded(degradation), metrics_only=True)
             result.put_degraded(str(degradation), degraded)
     result.counts["refused_images"] = refused
+    if images.refused:
+        result.counts["refused_files"] = images.refused_kinds()
+        result.refused_files = dict(images.refused)
     return result
 
 
@@ -161,13 +166,19 @@ class EvaluationOutput:
     def write(self, out: str | os.PathLike[str]) -> Path:
         """Writes scores.npz and metrics.json; returns the path of the latter.
 
-        Each is written whole or not at all. metrics.json is the last file of an evaluation, so that a folder
-        that has one is complete: write pictures before.
+        Files in people's folders that are no images are named in refused_files.tsv, if there were some. Each
+        file is written whole or not at all. metrics.json is the last of an evaluation, so that a folder that
+        has one is complete: write pictures before.
 
         Raises:
             UrfrError: the disk is full or the folder cannot be written.
         """
         folder = Path(out)
+        if self.result.refused_files:
+            rows = self.result.refused_files.items()
+            write_listing(folder / REFUSED_FILE, ((shown(to_bytes(name)), reason) for name, reason in rows))
+        else:
+            (folder / REFUSED_FILE).unlink(missing_ok=True)
         with replacing(folder / SCORES_FILE) as tmp_path, open(tmp_path, "wb") as file:
             np.savez(file, **self.result.arrays)
         write_json(folder / METRICS_FILE, self.content())

@@ -1,9 +1,12 @@
 """`urfr evaluate` on made-up people, with a model that is no network: files, table, thresholds, sentences."""
 
 import json
+import os
+import shutil
 
 import numpy as np
 import pytest
+from made_up import put_junk
 
 import urfr_tf.runs.load_model
 from urfr_tf.cli import main
@@ -41,6 +44,59 @@ def test_files_and_table(evaluate, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "accuracy" in printed and "no tar@far=1e-6: FAR 1e-06 is refused" in printed
     assert not list((tmp_path / "out").glob(".*.part"))
+
+
+def test_what_is_no_image_does_not_count(evaluate, crowd, tmp_path, capsys):
+    """Figures, scores and threshold are those without junk and without notes and videos beside the images."""
+    data = shutil.copytree(crowd, tmp_path / "data")
+    assert evaluate("--far", "1e-1", data=data, out="clean") == 0
+    assert "refused" not in capsys.readouterr().err
+    assert not (tmp_path / "clean" / "refused_files.tsv").exists()
+    junk = put_junk(data)
+    (data / "p0" / "notes.txt").write_text("born 1970")
+    (data / "p0" / "0.txt").touch()
+    (data / "p1" / "clip\t1.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
+    os.mkfifo(data / "p1" / "pipe.jpg")
+    assert evaluate("--far", "1e-1", data=data, out="with") == 0
+    shown = capsys.readouterr().err
+    assert shown.count(f"ignored {junk} hidden or system files, for instance #recycle\n") == 1
+    assert (
+        "refused: 1 empty file, 1 format not read, 1 not an image, 1 unreadable "
+        "(for instance p0/0.txt: empty file); not counted as faces\n"
+    ) in shown
+    clean, dirty = read(tmp_path / "clean"), read(tmp_path / "with")
+    assert dirty["counts"].pop("refused_files") == {
+        "empty file": 1,
+        "format not read": 1,
+        "not an image": 1,
+        "unreadable": 1,
+    }
+    for content in (clean, dirty):
+        del content["command"]
+    assert clean == dirty
+    for name in ("scores.npz", "threshold.json"):
+        assert (tmp_path / "clean" / name).read_bytes() == (tmp_path / "with" / name).read_bytes()
+    listed = (tmp_path / "with" / "refused_files.tsv").read_text().splitlines()
+    assert [line.split("\t")[0] for line in listed] == [
+        "p0/0.txt",
+        "p0/notes.txt",
+        "p1/clip\\t1.mp4",
+        "p1/pipe.jpg",
+    ]
+
+
+def test_a_damaged_image_is_a_missing_face(evaluate, crowd, tmp_path):
+    """As before: it is somebody's image, and no face is found in it."""
+    data = shutil.copytree(crowd, tmp_path / "data")
+    whole = (data / "p0" / "0.png").read_bytes()
+    (data / "p0" / "0.png").write_bytes(whole[:60])
+    assert evaluate(data=data) == 0
+    counts = read(tmp_path / "out")["counts"]
+    assert (counts["images"], counts["images_not_found"], counts["refused_images"]) == (
+        96,
+        1,
+        {"truncated": 1},
+    )
 
 
 def test_embedded_once_for_every_score(evaluate, pixel_model, tmp_path, capsys):

@@ -1,11 +1,13 @@
 """Accuracy, TAR and threshold of an export on pairs of faces, as `urfr export` measures them."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
+from made_up import put_junk
 
 import urfr_tf
 from urfr_tf.config.load_config import from_dict, read_run_config, to_yaml
@@ -33,6 +35,7 @@ def faces(tmp_path_factory):
         for i in range(EACH):
             image = np.clip(face + random.normal(0, 30, face.shape), 0, 255).astype(np.uint8)
             cv2.imwrite(str(folder / f"person_{person}" / f"{i}.png"), image)
+    (folder / "person_0" / ".DS_Store").touch()
     return folder
 
 
@@ -65,9 +68,23 @@ def test_the_far_is_the_smallest_that_the_pairs_support(faces, tmp_path):
         choose_far(few)
 
 
+def test_files_that_are_no_images_are_no_faces(faces, tmp_path):
+    data = shutil.copytree(faces, tmp_path / "faces")
+    put_junk(data)
+    (data / "person_0" / "0.txt").write_text("taken in 1999")
+    clean, dirty = open_face_pairs(str(faces)), open_face_pairs(str(data))
+    assert dirty.images.count == clean.images.count == PEOPLE * EACH
+    for name in ("first", "second", "same", "fold", "identity", "counted"):
+        np.testing.assert_array_equal(getattr(clean, name), getattr(dirty, name))
+    assert dirty.images.refused_kinds() == {"not an image": 1}
+
+
 @pytest.mark.parametrize(("form", "quantize"), [("saved_model", "none"), ("tflite", "float16")])
 def test_the_export_gets_its_own_threshold(run, faces, tmp_path, form, quantize):
-    target, report = export_run(ExportRequest(run, tmp_path, form, quantize=quantize, faces=str(faces)))
+    said = []
+    request = ExportRequest(run, tmp_path, form, quantize=quantize, faces=str(faces))
+    target, report = export_run(request, said.append)
+    assert said == ["ignored 1 hidden or system file, for instance .DS_Store"]
     measured = report["faces"]
     assert abs(measured["accuracy_change"]) <= 0.02 and abs(measured["tar_change"]) <= 0.02
     assert measured["export"]["far"] == measured["keras"]["far"] == 1e-1

@@ -1,8 +1,11 @@
 """Generated and listed pairs: how many, whose, in which fold; and what a bad list says."""
 
+import shutil
+
 import numpy as np
 import pytest
 
+from urfr_tf.data.names import natural_key
 from urfr_tf.errors import UrfrError
 from urfr_tf.protocols import pairs as module
 from urfr_tf.protocols.lfw import open_lfw
@@ -196,3 +199,60 @@ def test_connected_images_are_one_person():
     groups = connect(6, np.array([0, 1, 4]), np.array([1, 2, 5]))
     assert groups[0] == groups[1] == groups[2] and groups[4] == groups[5]
     assert len(set(groups)) == 3
+
+
+def test_a_list_without_suffixes_means_the_images(tmp_path, people):
+    """Landmarks, notes and damaged links of the same name are beside many published images."""
+    data = shutil.copytree(people, tmp_path / "people")
+    for name in ("0.txt", "0.pts", "0.json"):
+        (data / "person_0" / name).write_text("1 2 3")
+    listing = tmp_path / "pairs.tsv"
+    listing.write_text("person_0/0\tperson_0/1\t1\nperson_0/0\tperson_1/1\t0\n")
+    pairs = open_pairs(str(data), str(listing))
+    assert [item.key for item in pairs.images.stream()] == [f"person_{p}.png" for p in ("0/0", "0/1", "1/1")]
+    assert pairs.images.remarks() == []
+    # The list names a text: it counts, as an image that is not found.
+    listing.write_text("person_0/0.txt\tperson_0/1\t1\nperson_0/0\tperson_1/1\t0\n")
+    assert "person_0/0.txt" in [item.key for item in open_pairs(str(data), str(listing)).images.stream()]
+    shutil.copy(data / "person_0" / "1.png", data / "person_0" / "0.jpg")
+    with pytest.raises(
+        UrfrError, match=r"line 2 of .* names person_0/0, which could be person_0/0\.jpg or .*0\.png"
+    ):
+        open_pairs(str(data), str(listing))
+
+
+def test_a_folder_of_notes_has_no_images(tmp_path):
+    (tmp_path / "Ann").mkdir()
+    (tmp_path / "Ann" / "notes.txt").write_text("x")
+    (tmp_path / ".git").mkdir()
+    with pytest.raises(
+        UrfrError, match=r"there is none \(ignored 1 hidden or system file, for instance \.git\)"
+    ):
+        open_pairs(str(tmp_path))
+
+
+def test_names_in_two_unicode_forms(tmp_path, people):
+    """One person in two folders; a list in either form names the files, which keep their bytes."""
+    nfc, nfd = "Jos\u00e9", "Jose\u0301"
+    for number, form in enumerate((nfc, nfd)):
+        (tmp_path / "faces" / form).mkdir(parents=True)
+        for name in (f"{form}.png", f"{number}.png"):
+            shutil.copy(people / f"person_{number}" / f"{number}.png", tmp_path / "faces" / form / name)
+    shutil.copytree(people / "person_2", tmp_path / "faces" / "Zo\u00eb")
+    pairs = open_pairs(str(tmp_path / "faces"))
+    assert sorted(set(pairs.identity)) == [nfc, "Zo\u00eb"]
+    assert [item.key for item in pairs.images.stream()][:4] == sorted(
+        [f"{nfc}/{nfc}.png", f"{nfc}/0.png", f"{nfd}/{nfd}.png", f"{nfd}/1.png"], key=natural_key
+    )
+    listing = tmp_path / "pairs.tsv"
+    # As it is written where that is there, else by normal form.
+    listing.write_text(
+        f"{nfd}/0.png\t{nfc}/1\t1\n{nfd}/{nfd}.png\tZoe\u0308/0\t0\n{nfc}/{nfc}\tZoe\u0308/0\t0\n"
+    )
+    keys = [item.key for item in open_pairs(str(tmp_path / "faces"), str(listing)).images.stream()]
+    assert sorted(keys) == sorted(
+        [f"{nfc}/0.png", f"{nfd}/1.png", f"{nfd}/{nfd}.png", f"{nfc}/{nfc}.png", "Zo\u00eb/0.png"]
+    )
+    listing.write_text(f"{nfc}/{nfd}.png\tZoe\u0308/0\t0\n")
+    with pytest.raises(UrfrError, match="which could be"):
+        open_pairs(str(tmp_path / "faces"), str(listing))

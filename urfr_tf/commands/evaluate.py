@@ -125,6 +125,8 @@ def run(args: argparse.Namespace) -> int:
     requests = _read_requests(args, len(models))
     degradations, curve = _read_degradations(args)
     protocol = open_protocol(args.protocol, args.data, args.pairs, args.seed, args.per_person)
+    for remark in protocol.images.remarks():
+        print(remark, file=sys.stderr)
     measurements = [plan_measurement(protocol, request) for request in requests]
     out = Path(args.out)
     quiet_compiler()

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 
 HELP = "write a run as a SavedModel or a TFLite file that gives the same answers"
 
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         version=args.version,
         frozen=args.frozen,
     )
-    target, report = export_run(request)
+    target, report = export_run(request, lambda sentence: print(sentence, file=sys.stderr))
     if args.json:
         print(json.dumps({"path": str(target), **report}))
         return 0

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from urfr_tf.errors import UrfrError
 
+HEAD = 32
+"""Bytes at the beginning of a file that tell its format."""
 # Photographs have a handful of scans (progressive: about 10) and segments; files made to keep a
 # decoder busy have thousands of scans of a few bytes each.
 _MOST_SCANS = 100
@@ -53,21 +55,36 @@ def read_header(data: bytes) -> Header:
     Raises:
         ImageError: empty, not an image, a format that is not read, unreadable or truncated.
     """
-    if not data:
-        raise ImageError("empty file")
     try:
-        if data.startswith(b"\xff\xd8\xff"):
-            return _jpeg(data)
-        if data.startswith(b"\x89PNG\r\n\x1a\n"):
-            return _png(data)
-        if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-            return _webp(data)
-        if data.startswith(b"BM") and len(data) > 14 and data[14] in (12, 40, 52, 56, 64, 108, 124):
-            return _bmp(data)
-        if re.match(rb"P[56]\s", data):
-            return _pnm(data)
+        return _READERS[tell_format(data)](data)
     except (struct.error, IndexError):
         raise ImageError("truncated", "the file ends inside its header") from None
+
+
+def tell_format(data: bytes) -> str:
+    """Tells the format of a file by how it begins.
+
+    Args:
+        data: the file, or its first `HEAD` bytes.
+
+    Returns:
+        JPEG, PNG, WebP, BMP or PNM.
+
+    Raises:
+        ImageError: empty, not an image, or a format that is not read.
+    """
+    if not data:
+        raise ImageError("empty file")
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "WebP"
+    if data.startswith(b"BM") and len(data) > 14 and data[14] in (12, 40, 52, 56, 64, 108, 124):
+        return "BMP"
+    if re.match(rb"P[56]\s", data):
+        return "PNM"
     for start, name in ((b"GIF8", "GIF"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"%PDF", "PDF")):
         if data.startswith(start):
             raise ImageError("format not read", f"{name}; JPEG, PNG, WebP, BMP, PGM and PPM are read")
@@ -206,3 +223,6 @@ def _pnm(data: bytes) -> Header:
     if match.end() + width * height * channels * (1 + (peak > 255)) > len(data):
         raise ImageError("truncated", "a PGM or PPM without its end")
     return Header("PNM", width, height, begin=match.end(), channels=channels, peak=peak)
+
+
+_READERS = {"JPEG": _jpeg, "PNG": _png, "WebP": _webp, "BMP": _bmp, "PNM": _pnm}

@@ -44,6 +44,7 @@ class Result:
         reject: error against the share of rejected images, by confidence and at random: a curve as
             `reject_curves` gives it, or several by name.
         arrays: what scores.npz holds.
+        refused_files: files in people's folders that are no images, and why.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
@@ -54,6 +55,7 @@ class Result:
     calibration: list[OperatingPoint] = field(default_factory=list)
     reject: dict[str, Any] = field(default_factory=dict)
     arrays: dict[str, Array] = field(default_factory=dict)
+    refused_files: dict[str, str] = field(default_factory=dict)
 
     def put_rate(self, name: str, rate: Rate) -> None:
         """Notes a rate, and whether it is thin."""

@@ -54,11 +54,14 @@ class ExportReport(Parity, _Faces):
     weights_sha256: str
 
 
-def export_run(request: ExportRequest) -> tuple[Path, ExportReport]:
+def export_run(
+    request: ExportRequest, say: Callable[[str], None] = lambda sentence: None
+) -> tuple[Path, ExportReport]:
     """Exports a run.
 
     Args:
         request: what is exported, in which format, and what it is checked on.
+        say: takes sentences for the user.
 
     Returns:
         Where the export is, and what parity.json says about it.
@@ -71,6 +74,8 @@ def export_run(request: ExportRequest) -> tuple[Path, ExportReport]:
     request.check(tuple(form.limits))
     run, out = Path(request.run), Path(request.out)
     pairs = open_face_pairs(request.faces) if request.faces else None
+    for remark in pairs.images.remarks() if pairs is not None else ():
+        say(remark)
     network, card, config = load_network(run)
     reference = make_embedder(run, network, card)
     images, images_from = choose_parity_images(config, request.calibration, _count_images(request))

@@ -13,6 +13,7 @@ from urfr_tf.data.headers import ImageError
 from urfr_tf.data.sources import cfp
 from urfr_tf.data.sources.archive import files
 from urfr_tf.data.sources.item import read_item
+from urfr_tf.data.tree import Ignored
 from urfr_tf.errors import UrfrError
 from urfr_tf.protocols.pairs import Everyone, list_items
 from urfr_tf.protocols.protocol import PairLists, Pairs
@@ -29,7 +30,8 @@ def open_cfp(data: str) -> PairLists:
     """
     texts = _read_protocol_files(data)
     numbered = {kind: _number_images(texts, kind, data) for kind in ("F", "P")}
-    images, identity, keys = list_items(cfp.items(data, Everyone()), data)
+    ignored = Ignored()
+    images, identity, keys = list_items(cfp.items(data, Everyone(), ignored), data, ignored)
     place = {key: row for row, key in enumerate(keys)}
     by_list = {}
     for experiment, kinds in (("FF", ("F", "F")), ("FP", ("F", "P"))):

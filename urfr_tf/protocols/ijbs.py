@@ -16,6 +16,7 @@ import os
 
 import numpy as np
 
+from urfr_tf.data.tree import Ignored, scan
 from urfr_tf.errors import UrfrError
 from urfr_tf.metrics.arrays import Ints
 from urfr_tf.protocols.protocol import Identification, Split, Templates
@@ -36,7 +37,7 @@ def open_ijbs(data: str) -> Templates:
             f"expected IJB-S's protocols/cs6_metadata.csv and images/ in {data}, but one is missing"
         )
     builder = Builder("ijbs", images)
-    crops = _list_crops(images)
+    crops = _list_crops(images, builder.ignored)
     seen: dict[str, list[str]] = {}
     for subject, file in sorted({_first_two(row) for row in read_rows(metadata, ("SUBJECT_ID",))}):
         if file.startswith("videos/"):
@@ -95,12 +96,12 @@ def open_ijbs(data: str) -> Templates:
     return protocol
 
 
-def _list_crops(folder: str) -> dict[tuple[str, str], list[str]]:
+def _list_crops(folder: str, ignored: Ignored) -> dict[tuple[str, str], list[str]]:
     """(subject, `videos_4012` or `img_17`) -> the crops' names below the folder."""
     crops: dict[tuple[str, str], list[str]] = {}
-    for subject in sorted(os.listdir(folder)):
+    for subject in sorted(entry.name for entry in scan(folder, ignored)):
         if os.path.isdir(os.path.join(folder, subject)):
-            for name in sorted(os.listdir(os.path.join(folder, subject))):
+            for name in sorted(entry.name for entry in scan(os.path.join(folder, subject), ignored)):
                 stem = os.path.splitext(name)[0]
                 key = "_".join(stem.split("_")[:2])
                 crops.setdefault((subject, key), []).append(f"{subject}/{name}")

@@ -7,6 +7,7 @@ also be a tar archive `lfw.tar` next to the pairs.
 import os
 
 from urfr_tf.data.sources import lfw
+from urfr_tf.data.tree import Ignored
 from urfr_tf.errors import UrfrError
 from urfr_tf.protocols.pairs import Everyone, list_items, read_listed_pairs
 from urfr_tf.protocols.protocol import Pairs
@@ -27,5 +28,6 @@ def open_lfw(data: str, pairs_file: str | None = None) -> Pairs:
         raise UrfrError(f"expected LFW's pairs.txt in {data} (or --pairs FILE), but {listing} is not there")
     places = [data, os.path.join(data, "lfw.tar")] if not os.path.isdir(os.path.join(data, "lfw")) else [data]
     place = places[-1] if os.path.isfile(places[-1]) else places[0]
-    images, identity, keys = list_items(lfw.items(place, Everyone()), place)
+    ignored = Ignored()
+    images, identity, keys = list_items(lfw.items(place, Everyone(), ignored), place, ignored)
     return read_listed_pairs("lfw", images, identity, keys, listing)

@@ -5,16 +5,18 @@ A pairs file is LFW's (a heading `folds <tab> pairs`, then `name n1 n2` and `nam
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from urfr_tf.data.manifest import load_manifest
-from urfr_tf.data.names import natural_key
+from urfr_tf.data.names import NameTable, natural_key
 from urfr_tf.data.sources import folder
-from urfr_tf.data.sources.item import Item
+from urfr_tf.data.sources.item import Item, why_no_image
+from urfr_tf.data.tree import Ignored
 from urfr_tf.errors import UrfrError, reason_of
 from urfr_tf.metrics.arrays import Ints, Names
 from urfr_tf.protocols.protocol import Facts, Images, Pairs
@@ -46,31 +48,60 @@ def open_pairs(
     Raises:
         UrfrError: no images, no person with two images, one person only, or a bad pairs file.
     """
-    images, identity, keys = list_labeled_images(data)
+    # A list says what counts; without one only images do.
+    images, identity, keys = list_labeled_images(data, by_content=pairs_file is None)
     if pairs_file is not None:
         return read_listed_pairs("pairs", images, identity, keys, pairs_file)
     return generate_pairs(images, identity, seed, per_person=per_person)
 
 
-def list_labeled_images(data: str) -> tuple[Images, Names, list[str]]:
+def list_labeled_images(data: str, by_content: bool = True) -> tuple[Images, Names, list[str]]:
     """Lists the images of a folder per identity or of shards, their identities str [N] and their names.
+
+    Args:
+        data: the folder.
+        by_content: of a folder per identity, take nothing that is no image by its content.
 
     Raises:
         UrfrError: neither of the two, or no image in it.
     """
     if os.path.isfile(os.path.join(data, "manifest.json")):
         return _list_shards(data)
-    return list_items(folder.items(data, Everyone()), data)
+    ignored = Ignored()
+    return list_items(folder.items(data, Everyone(), ignored), data, ignored, by_content)
 
 
-def list_items(stream: Iterator[Item], where: str) -> tuple[Images, Names, list[str]]:
-    """Lists the usable items of a source, people and images in natural order; as `list_labeled_images`."""
-    items = [item for item in stream if item.problem is None]
+def list_items(
+    stream: Iterable[Item], where: str, ignored: Ignored, by_content: bool = False
+) -> tuple[Images, Names, list[str]]:
+    """Lists the usable items of a source, people and images in natural order.
+
+    Args:
+        stream: the items; those with a problem are not taken.
+        where: what errors name.
+        ignored: counts what the source passes over.
+        by_content: takes nothing that is no image by its content.
+
+    Returns:
+        The images, their identities str [N] and their names.
+
+    Raises:
+        UrfrError: there is no image.
+    """
+    items, refused = [], {}
+    for item in stream:
+        problem = why_no_image(item) if by_content else item.problem
+        if problem is None:
+            items.append(item)
+        elif item.identity:
+            refused[item.key] = str(problem)
     if not items:
-        raise UrfrError(f"expected images in {where}, but there is none")
+        raise UrfrError(f"expected images in {where}, but there is none{ignored.remark()}")
     items.sort(key=lambda item: (natural_key(item.identity), natural_key(item.key)))
     identity = np.array([item.identity for item in items])
-    return Images(len(items), lambda: iter(items)), identity, [item.key for item in items]
+    refused = dict(sorted(refused.items(), key=lambda row: natural_key(row[0])))
+    images = Images(len(items), lambda: iter(items), ignored=ignored.sentence(), refused=refused)
+    return images, identity, [item.key for item in items]
 
 
 def _list_shards(data: str) -> tuple[Images, Names, list[str]]:
@@ -192,21 +223,19 @@ def _draw_impostors(codes: Ints, fold_of: Ints | None, rng: np.random.Generator)
 def read_listed_pairs(name: str, images: Images, identity: Names, keys: list[str], pairs_file: str) -> Pairs:
     """The pairs of a file over named images; images that are in no pair are left out.
 
+    A list may leave out the suffix of a name. It then means the image of that name, whatever text or video is
+    beside it.
+
     Raises:
-        UrfrError: the file cannot be read, has no heading or a bad line, or names an unknown image.
+        UrfrError: the file cannot be read, has no heading or a bad line, or names an unknown image, or what
+            could be several.
     """
     lines = read_pairs(pairs_file)
-    place: dict[str, int] = {}
-    for row, key in enumerate(keys):
-        place[key] = place[os.path.splitext(key)[0]] = row
+    find_row = _RowFinder(images, keys)
     rows = np.empty((len(lines), 2), np.int64)
     for number, line in enumerate(lines):
         for side, path in enumerate(line.paths):
-            if path not in place:
-                raise UrfrError(
-                    f"line {line.number} of {pairs_file} names {path}, but the data has no image of that name"
-                )
-            rows[number, side] = place[path]
+            rows[number, side] = find_row(path, f"line {line.number} of {pairs_file}")
     used, inverse = np.unique(rows, return_inverse=True)
     inverse = inverse.reshape(rows.shape)
     same = np.array([line.same for line in lines])
@@ -224,13 +253,39 @@ def read_listed_pairs(name: str, images: Images, identity: Names, keys: list[str
     )
 
 
+class _RowFinder:
+    """Finds the image that a list names, with or without its suffix, in any Unicode form."""
+
+    def __init__(self, images: Images, keys: list[str]) -> None:
+        self._images, self._keys = images, keys
+        self._by_key = NameTable((key, row) for row, key in enumerate(keys))
+        self._by_stem = NameTable((os.path.splitext(key)[0], row) for row, key in enumerate(keys))
+
+    def __call__(self, name: str, where: str) -> int:
+        """The row of a named image.
+
+        Raises:
+            UrfrError: there is none, or several; `where` names it.
+        """
+        rows = self._by_key.find(name) or self._by_stem.find(name)
+        if not rows:
+            raise UrfrError(f"{where} names {name}, but the data has no image of that name")
+        if len(rows) > 1:
+            among = enumerate(self._images.stream())
+            rows = [row for row, item in among if row in rows and why_no_image(item) is None] or rows
+        if len(rows) > 1:
+            could_be = " or ".join(self._keys[row] for row in rows[:2])
+            raise UrfrError(f"{where} names {name}, which could be {could_be}; write the whole name")
+        return rows[0]
+
+
 def select_images(images: Images, rows: Ints) -> Images:
     """Selects only some of the images, by rising row."""
     selected = set(rows.tolist())
-    return Images(
-        len(rows),
-        lambda: (item for row, item in enumerate(images.stream()) if row in selected),
-        images.aligned,
+    return replace(
+        images,
+        count=len(rows),
+        stream=lambda: (item for row, item in enumerate(images.stream()) if row in selected),
     )
 
 

@@ -1,10 +1,12 @@
 """What a protocol is: images in order, and who is compared with whom."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from urfr_tf.data.names import shown, to_bytes
 from urfr_tf.data.sources.item import Item
 from urfr_tf.metrics.arrays import Bools, Ints, Names
 
@@ -16,12 +18,35 @@ Facts = dict[str, object]
 class Images:
     """`count` images; `stream` gives them as items, in order, every time it is called.
 
-    aligned: they are crops that need no face detection (shards, .bin sets).
+    Attributes:
+        count: how many there are.
+        stream: gives them as items, in order.
+        aligned: they are crops that need no face detection (shards, .bin sets).
+        ignored: what is to be said about hidden and system files beside them; empty where there were none.
+        refused: files in people's folders that are no images, and why. They are not among the images, and
+            count as nobody's missing face.
     """
 
     count: int
     stream: Callable[[], Iterator[Item]]
     aligned: bool = False
+    ignored: str = ""
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    def refused_kinds(self) -> dict[str, int]:
+        """Counts the files that are no images by the kind of the reason."""
+        return dict(sorted(Counter(reason.partition(":")[0] for reason in self.refused.values()).items()))
+
+    def remarks(self) -> list[str]:
+        """What the user is told about the files that are not among the images, a sentence each."""
+        remarks = [self.ignored] if self.ignored else []
+        if self.refused:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in self.refused_kinds().items())
+            name, reason = next(iter(self.refused.items()))
+            remarks.append(
+                f"refused: {kinds} (for instance {shown(to_bytes(name))}: {reason}); not counted as faces"
+            )
+        return remarks
 
 
 @dataclass(frozen=True)

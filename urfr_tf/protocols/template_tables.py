@@ -10,6 +10,7 @@ import numpy as np
 from urfr_tf.data.headers import ImageError
 from urfr_tf.data.images import MAX_BYTES, MAX_PIXELS, decode_image, encode_image
 from urfr_tf.data.sources.item import Item, read_item
+from urfr_tf.data.tree import Ignored
 from urfr_tf.errors import UrfrError
 from urfr_tf.protocols.protocol import Images, Split, Templates
 
@@ -88,11 +89,18 @@ class Builder:
     Args:
         name: of the protocol.
         root: folder that images are named relative to.
+
+    Attributes:
+        facts: what should be written next to the figures.
+        ignored: counts hidden and system files, where a folder is listed.
+        refused: files that are no images, and why, where a folder is listed.
     """
 
     def __init__(self, name: str, root: str) -> None:
         self.name, self.root = name, root
         self.facts: dict[str, object] = {}
+        self.ignored = Ignored()
+        self.refused: dict[str, str] = {}
         self._images: dict[tuple[str, Box | None], int] = {}
         self._points: dict[int, tuple[float, ...]] = {}
         self._templates: dict[str, int] = {}
@@ -172,7 +180,7 @@ class Builder:
 
         return Templates(
             self.name,
-            Images(len(names), stream),
+            Images(len(names), stream, ignored=self.ignored.sentence(), refused=self.refused),
             image,
             template,
             medium,

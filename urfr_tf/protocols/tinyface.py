@@ -11,6 +11,8 @@ import os
 import numpy as np
 
 from urfr_tf.data.names import natural_key
+from urfr_tf.data.sources.item import Item, why_no_image
+from urfr_tf.data.tree import scan
 from urfr_tf.errors import UrfrError
 from urfr_tf.protocols.protocol import Identification, Split, Templates
 from urfr_tf.protocols.template_tables import Builder
@@ -32,14 +34,27 @@ def open_tinyface(data: str) -> Templates:
         folder = os.path.join(root, folder_name)
         if not os.path.isdir(folder):
             raise UrfrError(f"expected TinyFace's {folder_name} in {root}, but it is not there")
-        names = sorted((n for n in os.listdir(folder) if n.lower().endswith(_SUFFIXES)), key=natural_key)
+        names = _list_images(builder, folder)
         if not names:
-            raise UrfrError(f"expected images in {folder}, but there is none")
+            raise UrfrError(f"expected images in {folder}, but there is none{builder.ignored.remark()}")
         templates[folder_name] = np.array([_add_template(builder, folder_name, name) for name in names])
     gallery = np.concatenate([templates["Gallery_Match"], templates["Gallery_Distractor"]])
     builder.facts["distractors"] = len(templates["Gallery_Distractor"])
     task = Identification("", templates["Probe"], (gallery,), ranks=(1, 5, 20), fpirs=(), precision=True)
     return builder.build((Split(None, (task,)),))
+
+
+def _list_images(builder: Builder, folder: str) -> list[str]:
+    """The names of the images of a folder, in natural order: by suffix as published, else by content."""
+    names = []
+    for entry in scan(folder, builder.ignored):
+        named = entry.name.lower().endswith(_SUFFIXES)
+        problem = None if named else why_no_image(Item("", entry.name, file=entry.path))
+        if problem is None:
+            names.append(entry.name)
+        else:
+            builder.refused[f"{os.path.basename(folder)}/{entry.name}"] = str(problem)
+    return sorted(names, key=natural_key)
 
 
 def _add_template(builder: Builder, folder_name: str, name: str) -> int:

@@ -2,9 +2,11 @@
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from urfr_tf.data.headers import ImageError
+from urfr_tf.data.headers import HEAD, ImageError, tell_format
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,40 @@ def read_item(item: Item, max_bytes: int) -> bytes:
         raise item.problem
     if item.content is not None:
         return item.content
+    with _opened(item) as (descriptor, size):
+        if size > max_bytes:
+            raise ImageError("file too large", f"{size} bytes, the limit is {max_bytes}")
+        return os.pread(descriptor, size, item.offset)
+
+
+def why_no_image(item: Item) -> ImageError | None:
+    """Tells by its first bytes why an item is no image at all: text, a video, an empty file, a pipe.
+
+    Returns:
+        None for an image, a damaged one included, and for a file that cannot be read: it may be one.
+    """
+    try:
+        if item.problem is not None:
+            raise item.problem
+        head = item.content
+        if head is None:
+            with _opened(item) as (descriptor, size):
+                head = os.pread(descriptor, min(size, HEAD), item.offset)
+        tell_format(head)
+    except _UnreadableError:
+        return None
+    except ImageError as refusal:
+        return refusal
+    return None
+
+
+class _UnreadableError(ImageError):
+    """The system does not let a file be read."""
+
+
+@contextmanager
+def _opened(item: Item) -> Iterator[tuple[int, int]]:
+    """Opens a regular file: its descriptor, and how many bytes the item has in it."""
     assert item.file is not None
     try:
         # O_NONBLOCK: opening a named pipe must not wait for somebody to write into it.
@@ -50,9 +86,7 @@ def read_item(item: Item, max_bytes: int) -> bytes:
             if not stat.S_ISREG(status.st_mode):
                 raise ImageError("unreadable", "not a regular file")
             size = status.st_size - item.offset if item.size is None else item.size
-            if size > max_bytes:
-                raise ImageError("file too large", f"{size} bytes, the limit is {max_bytes}")
-            return os.pread(descriptor, max(size, 0), item.offset)
-
+            yield descriptor, max(size, 0)
     except (OSError, ValueError) as error:
-        raise ImageError("unreadable", getattr(error, "strerror", None) or str(error)) from None
+        reason = getattr(error, "strerror", None) or str(error)
+        raise _UnreadableError("unreadable", reason) from None
