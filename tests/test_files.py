@@ -5,7 +5,7 @@ import os
 import pytest
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.files import file_sha256, find_beside, open_regular, read_json
+from urfr_tf.files import file_sha256, find_beside, open_regular, read_json, write_json, write_text
 
 
 def test_sha256_of_a_file(tmp_path):
@@ -64,3 +64,13 @@ def test_a_file_that_another_one_names(tmp_path):
     ]:
         with pytest.raises(UrfrError, match=words):
             find_beside(owner, name)
+
+
+def test_names_that_are_not_utf8_are_written_as_utf8_and_read_back(tmp_path):
+    name = b"caf\xe9".decode("utf-8", "surrogateescape")
+    content = {"path": f"/é/{name}", name: [name]}
+    write_json(tmp_path / f"{name}.json", content)
+    assert "\\udce9" in (tmp_path / f"{name}.json").read_bytes().decode("utf-8")
+    assert read_json(tmp_path / f"{name}.json") == content
+    write_text(tmp_path / "page.html", f"<p>{name} é</p>")
+    assert (tmp_path / "page.html").read_bytes().decode("utf-8") == "<p>caf\\udce9 é</p>"

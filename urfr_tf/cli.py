@@ -12,6 +12,7 @@ from urfr_tf import __version__
 from urfr_tf.errors import UrfrError
 from urfr_tf.system.extras import name_missing_extra
 from urfr_tf.system.quiet import quiet_libraries
+from urfr_tf.system.terminal import accept_any_name
 
 COMMANDS = (
     "prepare",
@@ -61,6 +62,7 @@ def main(argv: list[str] | None = None) -> int:
         The exit code: 0 done, 1 failed with a sentence, 2 wrong usage, 75 try again, 130 interrupted.
     """
     quiet_libraries()
+    accept_any_name()
     args = build_parser().parse_args(argv)
     try:
         with name_missing_extra("this command"):

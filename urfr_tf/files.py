@@ -128,8 +128,16 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
 
 
 def write_text(path: str | os.PathLike[str], content: str) -> None:
-    """Writes UTF-8 text to `path`, whole or not at all."""
-    write_bytes(path, content.encode("utf-8"))
+    """Writes UTF-8 text to `path`, whole or not at all.
+
+    A byte of a name that is not UTF-8, as E9, becomes `\\udce9`. JSON and YAML read it back as the same name.
+    """
+    write_bytes(path, encode_text(content))
+
+
+def encode_text(content: str) -> bytes:
+    """Encodes text as UTF-8; see `write_text` for names that are not."""
+    return content.encode("utf-8", "backslashreplace")
 
 
 def write_json(path: str | os.PathLike[str], content: object) -> None:

@@ -123,9 +123,15 @@ def test_a_name_that_is_a_file_and_a_preset_is_the_file(tmp_path, monkeypatch):
         ({"a": "description: {x: 1}\n"}, r"description in \S+a\.yaml is a text, but got"),
         ({"a": "base: b.yaml\n", "b": "- 1\n"}, r"a mapping of keys at the top of \S+b\.yaml, but got list"),
         ({"a": "base: b.yaml\n", "b": "x: [\n"}, r"expected YAML in \S+b\.yaml, but it does not parse"),
-        ({"a": "base: b.yaml\n", "b": "loss: {x: 1}\n"}, r"unknown key loss\.x in \S+b\.yaml"),
-        ({"a": "base: b.yaml\n", "b": "base: demo\nloss: 3\n"}, r"loss in \S+b\.yaml is a group of keys"),
-        ({"a": "base: b.yaml\n", "b": "base: demo\nmodel: {groups: 7}\n"}, r"\(preset demo, \S+b\.yaml\)$"),
+        ({"a": "base: b.yaml\n", "b": "loss: {x: 1}\n"}, r"unknown key loss\.x in line 1 of \S+b\.yaml"),
+        (
+            {"a": "base: b.yaml\n", "b": "base: demo\nloss: 3\n"},
+            r"loss in line 2 of \S+b\.yaml is a group of keys",
+        ),
+        (
+            {"a": "base: b.yaml\n", "b": "base: demo\nmodel: {groups: 7}\n"},
+            r"\(line \d+ of preset demo, line 2 of \S+b\.yaml\)$",
+        ),
     ],
 )
 def test_bases_that_are_refused(tmp_path, texts, message):

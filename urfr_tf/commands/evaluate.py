@@ -3,7 +3,6 @@
 import argparse
 import json
 import re
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,6 +118,7 @@ def run(args: argparse.Namespace) -> int:
     from urfr_tf.evaluation.summary import Column, summary_lines
     from urfr_tf.protocols.table import open_protocol
     from urfr_tf.system.quiet import quiet_compiler
+    from urfr_tf.system.terminal import join_command
     from urfr_tf.visualize.evaluation_pictures import write_evaluation_pictures
 
     models = [_split_name(text) for text in args.model]
@@ -158,7 +158,7 @@ def run(args: argparse.Namespace) -> int:
                 if request.score == "weighted"
                 else {}
             ),
-            "command": shlex.join(["urfr", *sys.argv[1:]]),
+            "command": join_command(["urfr", *sys.argv[1:]]),
         }
         output = EvaluationOutput(args.protocol, str(path), request.score, result, about)
         folder = out if len(models) == 1 else out / _file_name(f"{name}-{request.score}")

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     write_bytes(out, draw_shard_sheet(some, augment_sample(some, args.seed), numbers))
     numbers["contact_sheet"] = str(out)
     if args.json:
-        print(json.dumps(numbers, indent=1, ensure_ascii=False))
+        print(json.dumps(numbers, indent=1))
     else:
         print("\n".join(_lines(numbers)))
     return 0

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
         summary = write_known_labels(args.labels, args.data, names)
     if args.json:
-        print(json.dumps(summary, ensure_ascii=False))
+        print(json.dumps(summary))
     else:
         for name, values in summary.items():
             mean, positive = values["mean"], values["positive"]

@@ -1,7 +1,6 @@
 """`urfr report`: one self-contained HTML file about runs or evaluations, side by side."""
 
 import argparse
-import shlex
 from pathlib import Path
 
 HELP = "write one self-contained HTML file: tables, pictures, and how to get each number again"
@@ -45,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
             model; the file cannot be written.
     """
     from urfr_tf.errors import UrfrError
+    from urfr_tf.system.terminal import join_command
     from urfr_tf.visualize.provenance import describe_provenance
     from urfr_tf.visualize.report import write_report
     from urfr_tf.visualize.result_tables import make_result_tables
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         again += ["--data", args.data, "--images", str(args.images)]
     drawn = draw_sources(sources) + drawn
     tables = make_result_tables(sources) + make_run_tables(sources)
-    write_report(out, title, tables, drawn, describe_provenance(sources, shlex.join(again)))
+    write_report(out, title, tables, drawn, describe_provenance(sources, join_command(again)))
     if args.png:
         write_pngs(args.png, drawn)
     if args.tensorboard:

@@ -12,13 +12,13 @@ from urfr_tf.config.tree import SIZED, Experiment
 from urfr_tf.errors import UrfrError
 
 
-def check_types(cls: type, tree: Mapping[str, object], where: str, prefix: str = "") -> None:
+def check_types(cls: type, tree: Mapping[str, object], where: Callable[[str], str], prefix: str = "") -> None:
     """Refuses unknown keys and wrong types in plain dictionaries meant for the dataclass `cls`.
 
     Args:
         cls: the dataclass of a group of keys.
         tree: nested mappings as they were read.
-        where: where they were read, for errors.
+        where: dotted key -> where it was read, for errors.
         prefix: the group's name with a dot behind it, for errors.
 
     Raises:
@@ -30,16 +30,16 @@ def check_types(cls: type, tree: Mapping[str, object], where: str, prefix: str =
     for key, value in tree.items():
         full = f"{prefix}{key}"
         if full in RENAMED_KEYS:
-            raise UrfrError(f"{full} in {where} has a new name: write {RENAMED_KEYS[full]}")
+            raise UrfrError(f"{full} in {where(full)} has a new name: write {RENAMED_KEYS[full]}")
         if key not in names:
-            raise UrfrError(f"unknown key {full} in {where}; known here: {', '.join(names)}")
+            raise UrfrError(f"unknown key {full} in {where(full)}; known here: {', '.join(names)}")
         hint = hints[key]
         if isinstance(hint, type) and dataclasses.is_dataclass(hint):
             if not isinstance(value, dict):
-                raise UrfrError(f"{full} in {where} is a group of keys, but got {value!r}")
+                raise UrfrError(f"{full} in {where(full)} is a group of keys, but got {value!r}")
             check_types(hint, value, where, f"{full}.")
         elif not _fits(value, hint):
-            raise UrfrError(f"{full} in {where} expects {_spell(hint)}, but got {value!r}")
+            raise UrfrError(f"{full} in {where(full)} expects {_spell(hint)}, but got {value!r}")
 
 
 def _fits(value: object, hint: object) -> bool:

@@ -14,6 +14,7 @@ from urfr_tf.config.check import check_types, check_values
 from urfr_tf.config.presets import Layer, Tree, merge, read_layers, read_yaml
 from urfr_tf.config.renamed_keys import rename_old_keys
 from urfr_tf.config.tree import Experiment
+from urfr_tf.config.yaml_text import parse_yaml
 from urfr_tf.errors import UrfrError
 
 _OVERRIDE = "--set "
@@ -34,12 +35,12 @@ def load_config(config: str | os.PathLike[str], overrides: Sequence[str] = ()) -
     origins: dict[str, str] = {}
     layers = read_layers(config)
     for layer in layers:
-        check_types(Experiment, layer.tree, layer.where)
+        check_types(Experiment, layer.tree, layer.place)
         tree = merge(tree, layer.tree)
-        origins |= dict.fromkeys(_leaves(layer.tree), layer.where)
+        origins |= {key: layer.place(key) for key in _leaves(layer.tree)}
     for override in overrides:
         keys, layer = _parse_override(override)
-        check_types(Experiment, layer.tree, layer.where)
+        check_types(Experiment, layer.tree, layer.place)
         # A group of keys replaces the whole group.
         tree = merge(_without(tree, keys), layer.tree)
         origins |= dict.fromkeys(_leaves(layer.tree), layer.where)
@@ -48,7 +49,7 @@ def load_config(config: str | os.PathLike[str], overrides: Sequence[str] = ()) -
 
 def from_dict(tree: Mapping[str, object], where: str) -> Experiment:
     """Builds the locked tree from plain dictionaries; `where` names their origin in errors."""
-    check_types(Experiment, tree, where)
+    check_types(Experiment, tree, lambda key: where)
     return _build(tree, where, {})
 
 
@@ -100,9 +101,12 @@ def _parse_override(override: str) -> tuple[list[str], Layer]:
     if not separator or not key:
         raise UrfrError(f"expected --set a.b=value, but got --set {override}")
     try:
-        value: object = yaml.safe_load(text)
+        value: object = parse_yaml(text)[0]
     except yaml.YAMLError as error:
-        raise UrfrError(f"expected a YAML value in --set {override}, but it does not parse") from error
+        reason = (str(error).splitlines() or [""])[-1].strip()
+        raise UrfrError(
+            f"expected a YAML value in --set {override}, but it does not parse: {reason}"
+        ) from error
     keys = key.split(".")
     for name in reversed(keys):
         value = {name: value}

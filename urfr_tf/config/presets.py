@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+from urfr_tf.config.yaml_text import parse_yaml
 from urfr_tf.errors import UrfrError
 
 FOLDER = Path(__file__).parents[1] / "configs"
@@ -43,10 +44,18 @@ class Layer:
     Attributes:
         tree: nested mappings of keys.
         where: the file or preset in words, for errors.
+        lines: dotted key -> its line in the file.
     """
 
     tree: Tree
     where: str
+    lines: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+    def place(self, key: str) -> str:
+        """Names the file and the line of a key, or of the nearest group above it that has one."""
+        while key and key not in self.lines:
+            key = key.rpartition(".")[0]
+        return f"line {self.lines[key]} of {self.where}" if key else self.where
 
 
 def preset_names() -> list[str]:
@@ -89,11 +98,11 @@ def read_layers(config: str | os.PathLike[str]) -> list[Layer]:
             chain = " -> ".join([*visited.values(), where])
             raise UrfrError(f"expected a configuration that is not its own base, but got {chain}")
         visited[path.resolve()] = where
-        tree = read_yaml(path, where)
+        tree, lines = read_lines(path, where)
         base = _text_of(tree, "base", where)
         _text_of(tree, "description", where)
         keys = {key: value for key, value in tree.items() if key not in ("base", "description")}
-        layers.insert(0, Layer(keys, where))
+        layers.insert(0, Layer(keys, where, lines))
         if not base:
             return layers
         path, where = _find(base, path.parent, where)
@@ -109,17 +118,24 @@ def read_yaml(path: str | os.PathLike[str], where: str) -> Tree:
     Raises:
         UrfrError: it cannot be read, or it is not a mapping in YAML.
     """
+    return read_lines(path, where)[0]
+
+
+def read_lines(path: str | os.PathLike[str], where: str) -> tuple[Tree, dict[str, int]]:
+    """Reads a file as `read_yaml` does; returns also the lines of its keys, see `parse_yaml`."""
     try:
-        with open(path, encoding="utf-8") as file:
-            tree = yaml.safe_load(file) or {}
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            tree, lines = parse_yaml(file)
     except OSError as error:
         raise UrfrError(f"could not read the configuration {where}: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError) as error:
         line = (str(error).splitlines() or [""])[-1].strip()
         raise UrfrError(f"expected YAML in {where}, but it does not parse: {line}") from error
+    if tree is None:
+        tree = {}
     if not isinstance(tree, dict):
         raise UrfrError(f"expected a mapping of keys at the top of {where}, but got {type(tree).__name__}")
-    return tree
+    return tree, lines
 
 
 def merge_layers(layers: Iterable[Layer]) -> Tree:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from urfr_tf.data.manifest import Manifest
 from urfr_tf.errors import UrfrError, reason_of
 from urfr_tf.files import file_sha256
+from urfr_tf.system.plain_paths import plain_path
 
 # Images per person are counted in bins of 1, 2, 3-4, 5-8, ...: data sets have long tails.
 _BINS = 20
@@ -102,7 +103,7 @@ def sample(manifest: Manifest, number: int) -> Sample:
     from urfr_tf.data import records
     from urfr_tf.data.images import decode_image
 
-    paths = [str(path) for path in manifest.shard_paths]
+    paths = [plain_path(path) for path in manifest.shard_paths]
     try:
         stored = list(tf.data.TFRecordDataset(paths).take(number).as_numpy_iterator())
         rows = records.parse(tf.constant(stored))

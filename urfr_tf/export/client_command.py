@@ -6,6 +6,7 @@ import sys
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.system.quiet import quiet_libraries
+from urfr_tf.system.terminal import accept_any_name
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -38,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command line; 0 done, 1 failed with a sentence, 2 wrong usage."""
+    accept_any_name()
     args = build_parser().parse_args(argv)
     quiet_libraries()
     try:

@@ -12,6 +12,7 @@ from urfr_tf import keys
 from urfr_tf.export.equalize import find_depthwise_pairs
 from urfr_tf.export.fold_batch_norm import FOLDED, fold_batch_norm
 from urfr_tf.export.images import Images
+from urfr_tf.system.plain_paths import plain_path
 
 Maps: TypeAlias = dict[str, NDArray[np.float32] | NDArray[np.float64]]
 """Layer -> its output [N, h, w, C], in the order in which the layers run."""
@@ -45,7 +46,7 @@ def find_difference_of_saved_model(
         saved_model: the folder.
         images, least_cosine: see `find_difference_of_file`.
     """
-    stored = tf.saved_model.load(str(saved_model)).variables
+    stored = tf.saved_model.load(plain_path(saved_model)).variables
     # A frozen one has none: its weights are constants of the graph.
     for variable, other in zip(served.variables if stored else [], stored, strict=True):
         if not np.array_equal(variable.numpy(), other.numpy()):

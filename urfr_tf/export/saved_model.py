@@ -13,6 +13,7 @@ from urfr_tf import keys
 from urfr_tf.export.signatures import cosine_score, crop_center, decode_crop, fuse_templates, likelihood_score
 from urfr_tf.files import write_text
 from urfr_tf.runs.card import CARD_NAME, ModelCard
+from urfr_tf.system.plain_paths import plain_path
 
 
 def write_saved_model(network: keras.Model, folder: Path, card: ModelCard, *, frozen: bool = False) -> None:
@@ -33,8 +34,8 @@ def write_saved_model(network: keras.Model, folder: Path, card: ModelCard, *, fr
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / CARD_NAME
         write_text(path, json.dumps(card, indent=1, sort_keys=True, allow_nan=False) + "\n")
-        servable.card = tf.saved_model.Asset(str(path))
-        tf.saved_model.save(servable, str(folder), signatures=servable.signature_functions)
+        servable.card = tf.saved_model.Asset(plain_path(path))
+        tf.saved_model.save(servable, plain_path(folder), signatures=servable.signature_functions)
 
 
 def build_servable(network: keras.Model, *, frozen: bool = False) -> tf.train.Checkpoint:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from urfr_tf import keys
+from urfr_tf.system.plain_paths import plain_path
 
 if TYPE_CHECKING:
     from tensorflow.core.framework.tensor_pb2 import TensorProto
@@ -38,7 +39,7 @@ def write_warmup(folder: Path, size: int, groups: int, dim: int) -> int:
     path = folder / WARMUP_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     count = 0
-    with tf.io.TFRecordWriter(str(path)) as writer:
+    with tf.io.TFRecordWriter(plain_path(path)) as writer:
         for signature, inputs in make_requests(size, groups, dim):
             request = predict_pb2.PredictRequest()
             request.model_spec.name = MODEL_NAME

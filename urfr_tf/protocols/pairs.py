@@ -21,6 +21,7 @@ from urfr_tf.errors import UrfrError, reason_of
 from urfr_tf.metrics.arrays import Ints, Names
 from urfr_tf.protocols.protocol import Facts, Images, Pairs
 from urfr_tf.protocols.source import PER_PERSON
+from urfr_tf.system.plain_paths import plain_path
 
 FOLDS = 10
 MOST_GENUINE, MOST_IMPOSTOR = 100_000, 1_000_000
@@ -111,7 +112,7 @@ def _list_shards(data: str) -> tuple[Images, Names, list[str]]:
     from urfr_tf.data import records
 
     manifest = load_manifest(data)
-    paths = [str(path) for path in manifest.shard_paths]
+    paths = [plain_path(path) for path in manifest.shard_paths]
 
     def stream() -> Iterator[Item]:
         try:

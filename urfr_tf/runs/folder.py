@@ -13,6 +13,7 @@ from urfr_tf.config.tree import Experiment
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import read_json, write_json, write_text
 from urfr_tf.runs.origin import collect_versions, find_git_commit
+from urfr_tf.system.terminal import join_command
 
 # A finished or interrupted run may go on longer or elsewhere; anything else would be another run.
 _MAY_CHANGE = (
@@ -54,7 +55,7 @@ def open_run(run_dir: Path, config: Experiment, facts: Mapping[str, object]) -> 
             "versions": collect_versions(),
             "seed": config.seed,
             "commit": find_git_commit(),
-            "command": " ".join(sys.argv),
+            "command": join_command(sys.argv),
             **facts,
         },
     )

@@ -13,6 +13,7 @@ from urfr_tf.runs.card import CARD_IN_SAVED_MODEL, card_of_json
 from urfr_tf.runs.embedder import Embedder, Outputs
 from urfr_tf.runs.fingerprints import fingerprint_saved_model
 from urfr_tf.runs.saved_model_check import check_saved_model
+from urfr_tf.system.plain_paths import plain_path
 
 
 def load_saved_model(folder: Path) -> Embedder:
@@ -30,7 +31,7 @@ def load_saved_model(folder: Path) -> Embedder:
     card = card_of_json(read_json(card_path), card_path)
     check_saved_model(folder)
     try:
-        model = tf.saved_model.load(str(folder))
+        model = tf.saved_model.load(plain_path(folder))
         embed = model.signatures["serving_default"]
         size, groups, dim = int(card["input_size"]), int(card["groups"]), int(card["dim"])
         embed.structured_outputs[keys.CONFIDENCE].shape.assert_is_compatible_with([None, groups])

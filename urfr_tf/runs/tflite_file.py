@@ -10,7 +10,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.files import open_regular
+from urfr_tf.files import encode_text, open_regular
 from urfr_tf.runs.card import CARD_NAME, ModelCard, card_of_json
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def add_card(content: bytes, card: ModelCard) -> bytes:
     model = unpack(content)
     metadata, buffer = schema.MetadataT(), schema.BufferT()
     text = json.dumps(card, ensure_ascii=False, sort_keys=True, allow_nan=False)
-    buffer.data = np.frombuffer(text.encode("utf-8"), np.uint8)
+    buffer.data = np.frombuffer(encode_text(text), np.uint8)
     metadata.name, metadata.buffer = CARD_NAME, len(model.buffers)
     model.buffers = [*model.buffers, buffer]
     model.metadata = [m for m in model.metadata or [] if _text(m.name) != CARD_NAME] + [metadata]

@@ -1,11 +1,13 @@
 """Checkpoints of a training: what they hold, saving them, and restoring the newest whole one."""
 
+import os
 import sys
 from pathlib import Path
 
 import tensorflow as tf
 
 from urfr_tf.errors import UrfrError, reason_of
+from urfr_tf.system.plain_paths import plain_path, real_path
 from urfr_tf.training.tasks.task import TrainingModel
 
 
@@ -14,8 +16,10 @@ def checkpoint_manager(model: TrainingModel, write_dir: Path, max_to_keep: int) 
     checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
     if model.second_optimizer is not None:
         checkpoint.second_optimizer = model.second_optimizer
+    folder = write_dir / "checkpoints"
+    folder.mkdir(parents=True, exist_ok=True)
     return tf.train.CheckpointManager(
-        checkpoint, str(write_dir / "checkpoints"), max_to_keep=max_to_keep, checkpoint_name="step"
+        checkpoint, plain_path(folder), max_to_keep=max_to_keep, checkpoint_name="step"
     )
 
 
@@ -28,10 +32,9 @@ def save_checkpoint(manager: tf.train.CheckpointManager, step: int) -> None:
     try:
         manager.save(checkpoint_number=step)
     except (tf.errors.OpError, OSError) as error:
-        last_good = manager.latest_checkpoint
         raise UrfrError(
-            f"could not write the checkpoint of step {step} in {manager.directory}: {reason_of(error)}; "
-            + (f"the last good checkpoint is {last_good}" if last_good else "there is no earlier one")
+            f"could not write the checkpoint of step {step} in {real_path(manager.directory)}: "
+            f"{reason_of(error)}; {describe_last_good(manager)}"
         ) from error
 
 
@@ -58,7 +61,7 @@ def restore_latest(checkpoint: tf.train.Checkpoint, folder: str) -> str | None:
             )
             continue
         try:
-            status = checkpoint.restore(path).assert_existing_objects_matched()
+            status = checkpoint.restore(_plain_prefix(path)).assert_existing_objects_matched()
             # An optimizer restores its slots when it creates them. One that never does is nothing to warn of.
             status.expect_partial()
         except (ValueError, AssertionError, tf.errors.OpError) as error:
@@ -74,7 +77,7 @@ def restore_latest(checkpoint: tf.train.Checkpoint, folder: str) -> str | None:
 def describe_last_good(manager: tf.train.CheckpointManager) -> str:
     """Returns which checkpoint a training that failed can continue from."""
     path = manager.latest_checkpoint
-    return f"the last good checkpoint is {path}" if path else "there was no checkpoint yet"
+    return f"the last good checkpoint is {real_path(path)}" if path else "there was no checkpoint yet"
 
 
 def list_checkpoints(folder: str) -> list[str]:
@@ -91,9 +94,15 @@ def list_checkpoints(folder: str) -> list[str]:
 def find_damage(path: str) -> str | None:
     """Reads every tensor of a checkpoint, whose CRC TensorFlow checks; returns what is wrong, or None."""
     try:
-        reader = tf.train.load_checkpoint(path)
+        reader = tf.train.load_checkpoint(_plain_prefix(path))
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
     except Exception as error:  # Whatever TensorFlow raises on damage is the answer here.
         return reason_of(error)
     return None
+
+
+def _plain_prefix(path: str) -> str:
+    """The path of a checkpoint without its endings, as TensorFlow takes it."""
+    folder, name = os.path.split(path)
+    return os.path.join(plain_path(folder or os.curdir), name)

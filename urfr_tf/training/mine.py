@@ -19,6 +19,7 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.metrics.arrays import Float32s
 from urfr_tf.models.attribute_network import attribute_network
 from urfr_tf.runs.network_weights import load_network_weights
+from urfr_tf.system.plain_paths import plain_path
 
 _BATCH = 64
 
@@ -126,7 +127,7 @@ def match_labels(manifest: Manifest, rows: Mapping[str, Float32s]) -> tuple[list
         The rows in the order of the records, and the paths of the images that have none.
     """
     labels, missing = [], []
-    for record in tf.data.TFRecordDataset([str(path) for path in manifest.shard_paths]):
+    for record in tf.data.TFRecordDataset([plain_path(path) for path in manifest.shard_paths]):
         example = records.parse(record)
         source = example[records.SOURCE].numpy().decode("utf-8", "surrogateescape")
         identity = example[records.IDENTITY].numpy().decode("utf-8", "surrogateescape")

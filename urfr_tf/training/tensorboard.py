@@ -15,6 +15,7 @@ import tensorflow as tf
 from urfr_tf import keys
 from urfr_tf.errors import UrfrError, reason_of
 from urfr_tf.metrics.arrays import Float32s
+from urfr_tf.system.plain_paths import plain_path
 from urfr_tf.training.callbacks import Logs
 from urfr_tf.training.snapshot import Snapshot
 from urfr_tf.visualize.report import Picture, encode_picture
@@ -40,7 +41,7 @@ class WriteTensorBoard(keras.callbacks.Callback):
         variations: Sequence[str],
     ) -> None:
         super().__init__()
-        self.writer = tf.summary.create_file_writer(str(folder))
+        self.writer = tf.summary.create_file_writer(plain_path(folder))
         self.snapshot = snapshot
         self.sample = sample
         self.variations = tuple(variations)
@@ -84,7 +85,7 @@ def write_pictures(folder: str | os.PathLike[str], pictures: Sequence[Picture]) 
         UrfrError: the disk is full or the folder cannot be written.
     """
     try:
-        writer = tf.summary.create_file_writer(str(folder))
+        writer = tf.summary.create_file_writer(plain_path(folder))
         with writer.as_default(step=0):
             for picture in pictures:
                 content = tf.io.decode_png(encode_picture(picture), channels=3)

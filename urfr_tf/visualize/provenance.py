@@ -1,9 +1,9 @@
 """Sources -> how each number of a report was obtained, the command for it, and what is missing."""
 
 import json
-import shlex
 from collections.abc import Sequence
 
+from urfr_tf.system.terminal import join_command
 from urfr_tf.visualize.report import Note
 from urfr_tf.visualize.result_tables import drop_duplicates, list_systems
 from urfr_tf.visualize.sources import ReportedEvaluation, ReportSource
@@ -12,7 +12,7 @@ from urfr_tf.visualize.sources import ReportedEvaluation, ReportSource
 def format_command(command: object) -> str:
     """A command as one line for a shell, from a string or a list of arguments."""
     if isinstance(command, list):
-        return shlex.join(str(word) for word in command)
+        return join_command(str(word) for word in command)
     return command if isinstance(command, str) else ""
 
 

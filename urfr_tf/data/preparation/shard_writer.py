@@ -9,6 +9,7 @@ from typing import Any
 from urfr_tf.data.preparation.crops import Crop
 from urfr_tf.errors import UrfrError, reason_of
 from urfr_tf.files import file_sha256, replacing, write_bytes, write_json
+from urfr_tf.system.plain_paths import plain_path
 
 FORMAT = "urfr-shards/1"
 MANIFEST = "manifest.json"
@@ -61,7 +62,7 @@ def write_records(tmp_path: Path, path: Path, records: Iterable[bytes]) -> int:
 
     count = 0
     try:
-        with tf.io.TFRecordWriter(str(tmp_path)) as writer:
+        with tf.io.TFRecordWriter(plain_path(tmp_path)) as writer:
             for record in records:
                 writer.write(record)
                 count += 1

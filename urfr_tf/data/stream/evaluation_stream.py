@@ -9,6 +9,7 @@ from urfr_tf.data.stream.options import stream_options
 from urfr_tf.data.stream.random_crop import check_crop, decode
 from urfr_tf.data.stream.record_store import Tensors
 from urfr_tf.errors import UrfrError
+from urfr_tf.system.plain_paths import plain_path
 
 
 @tf.autograph.experimental.do_not_convert
@@ -49,6 +50,6 @@ def evaluation_dataset(
         rest = {key: example[key] for key in (keys.LABEL, records.IDENTITY, records.SOURCE)}
         return {keys.IMAGE: tf.cast(image, tf.float32), **rest}
 
-    stream = tf.data.TFRecordDataset([str(path) for path in manifest.shard_paths])
+    stream = tf.data.TFRecordDataset([plain_path(path) for path in manifest.shard_paths])
     stream = stream.map(read, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size)
     return stream.prefetch(tf.data.AUTOTUNE).with_options(stream_options())

@@ -1,6 +1,6 @@
 """How the records of a folder of shards are reached: streamed from disk, or decoded once and kept."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from urfr_tf import keys
 from urfr_tf.data import records
 from urfr_tf.data.manifest import Manifest
 from urfr_tf.data.stream.random_crop import decode_all
+from urfr_tf.system.plain_paths import plain_path
 
 SOFT = "soft"
 Tensors = dict[str, tf.Tensor]
@@ -40,15 +41,20 @@ class Streamed:
         manifest: of the shards.
         soft: files [labels][shards] of soft labels.
         turned: files [copies][shards] of turned faces; none: not used.
+        name_file: a path -> what TensorFlow opens.
     """
 
     def __init__(
-        self, manifest: Manifest, soft: Sequence[Sequence[Path]], turned: Sequence[Sequence[Path]] = ()
+        self,
+        manifest: Manifest,
+        soft: Sequence[Sequence[Path]],
+        turned: Sequence[Sequence[Path]] = (),
+        name_file: Callable[[Path], str | bytes] = plain_path,
     ) -> None:
-        self._shards = tf.constant([str(path) for path in manifest.shard_paths])
-        self._soft = [tf.constant([str(path) for path in of_label]) for of_label in soft]
+        self._shards = tf.constant([name_file(path) for path in manifest.shard_paths])
+        self._soft = [tf.constant([name_file(path) for path in of_label]) for of_label in soft]
         self._turned = (
-            tf.constant([[str(path) for path in of_copy] for of_copy in turned]) if turned else None
+            tf.constant([[name_file(path) for path in of_copy] for of_copy in turned]) if turned else None
         )
 
     def open(self, shard: tf.Tensor, copy: tf.Tensor) -> tf.data.Dataset:
@@ -98,7 +104,7 @@ class InMemory:
         everything = everything.flat_map(lambda shard: streamed.open(shard, 0)).batch(256)
         stored = _gathered(everything.map(decoded, num_parallel_calls=tf.data.AUTOTUNE))
         for of_copy in turned:
-            faces = tf.data.TFRecordDataset([str(path) for path in of_copy]).batch(256)
+            faces = tf.data.TFRecordDataset([plain_path(path) for path in of_copy]).batch(256)
             faces = faces.map(
                 lambda batch: {keys.IMAGE: decode_all(batch, size)}, num_parallel_calls=tf.data.AUTOTUNE
             )

@@ -26,6 +26,7 @@ from urfr_tf.data.stream.turned_faces import turned_paths
 from urfr_tf.data.stream.worker_shares import count_steps_of_shares, select_share
 from urfr_tf.errors import UrfrError
 from urfr_tf.system.allocator import keep_freed_memory
+from urfr_tf.system.plain_paths import plain_path
 
 # Shards read at the same time, and records taken from one before the next: both belong to the order of a
 # pass.
@@ -109,7 +110,13 @@ class TrainingStream:
         soft = [check_soft_labels(self._manifest, name) for name in settings.soft_labels]
         turned = turned_paths(self._manifest) if augmentation.turned else []
         self._copies = max(len(turned), 1)
-        self._stored: Stored = (InMemory if settings.cache else Streamed)(self._manifest, soft, turned)
+        # The workers of a service open the files under the names that they have everywhere.
+        name_file = os.fsencode if settings.service else plain_path
+        self._stored: Stored = (
+            InMemory(self._manifest, soft, turned)
+            if settings.cache
+            else Streamed(self._manifest, soft, turned, name_file)
+        )
 
     def order(self, number: tf.Tensor) -> tf.data.Dataset:
         """The records of pass `number`, int64, as many as fill its batches."""

@@ -28,6 +28,7 @@ from urfr_tf.errors import UrfrError, reason_of
 from urfr_tf.files import read_json, replacing, write_json
 from urfr_tf.system.allocator import keep_freed_memory
 from urfr_tf.system.cores import count_cores
+from urfr_tf.system.plain_paths import plain_path
 
 FORMAT = "urfr-turned/1"
 FOLDER = "turned"
@@ -147,7 +148,7 @@ def _turned(
         faces: NDArray[np.bytes_] = turn_batch(serialized, tf.random.fold_in(folded, number)).numpy()
         return faces
 
-    stream = tf.data.TFRecordDataset(str(manifest.shard_paths[shard])).batch(_BATCH).enumerate()
+    stream = tf.data.TFRecordDataset(plain_path(manifest.shard_paths[shard])).batch(_BATCH).enumerate()
     try:
         for faces in map_in_order(pool, turned, stream, 2 * _THREADS):
             yield from faces

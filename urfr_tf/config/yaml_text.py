@@ -1,0 +1,58 @@
+"""YAML with the line of each key, so that an error can say where a value was set.
+
+A key that is set twice is an error: YAML would take the second value and forget the first. Names that are not
+UTF-8 are read as Python does, with surrogate escapes.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import TextIO
+
+import yaml
+
+# As PyYAML has it, and surrogate escapes.
+_NOT_ALLOWED = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\udc80-\udcff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+class _Loader(yaml.SafeLoader):
+    def check_printable(self, data: str) -> None:
+        if found := _NOT_ALLOWED.search(data):
+            raise yaml.YAMLError(f"the character {found.group()!r} is not allowed")
+
+
+def parse_yaml(text: str | TextIO) -> tuple[object, dict[str, int]]:
+    """Parses one YAML document.
+
+    Returns:
+        Its value, and the lines of its keys: dotted key -> line, counted from 1.
+
+    Raises:
+        yaml.YAMLError: it does not parse, or a key is set twice; the last line of the message says where.
+        RecursionError: it is nested too deeply.
+    """
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None, {}
+        lines = dict(_lines_of(node, "", set()))
+        return loader.construct_document(node), lines
+    finally:
+        loader.dispose()
+
+
+def _lines_of(node: yaml.Node, prefix: str, visited: set[int]) -> Iterator[tuple[str, int]]:
+    """The dotted keys of nested mappings with their lines; an alias is followed once."""
+    if not isinstance(node, yaml.MappingNode) or id(node) in visited:
+        return
+    visited.add(id(node))
+    lines: dict[str, int] = {}
+    for key, value in node.value:
+        line = key.start_mark.line + 1
+        name = f"{prefix}{key.value}"
+        if key.tag != "tag:yaml.org,2002:merge" and isinstance(key, yaml.ScalarNode):
+            if name in lines:
+                raise yaml.YAMLError(f"{name} is set twice, in the lines {lines[name]} and {line}")
+            lines[name] = line
+            yield name, line
+        yield from _lines_of(value, f"{name}.", visited)
