@@ -42,9 +42,23 @@ def test_tsv_of_one_column_is_called_after_its_file(tmp_path):
         ("Ada\t0.5\nBob\tnan\n", "line 2"),
         ("Ada\t0.5\nBob\t7\n", "line 2"),
         ("1\nMale\na.jpg 1 1\n", "line 3"),
+        ("Ada\tmale\nAda\tfemale\n", "line 2 of .* gives Ada other values"),
     ],
 )
 def test_refused_with_the_line(tmp_path, text, message):
     (tmp_path / "bad.tsv").write_text(text)
     with pytest.raises(UrfrError, match=message):
         read_attributes(tmp_path / "bad.tsv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("delimiter", ["\t", ",", ";"])
+def test_dialects(tmp_path, delimiter, encoding):
+    text = "key\tmale\tyoung\r\nAda\u2028Lee.jpg\t-1\t1\r\nJos\u00e9.jpg\t1\t0\r\n".replace("\t", delimiter)
+    (tmp_path / "x.csv").write_bytes(text.encode(encoding))
+    names, rows = read_attributes(tmp_path / "x.csv")
+    assert names == ["male", "young"]
+    assert {key: row.tolist() for key, row in rows.items()} == {
+        "Ada\u2028Lee.jpg": [0, 1],
+        "Jos\u00e9.jpg": [1, 0],
+    }

@@ -79,7 +79,7 @@ def test_one_of_the_two_sets_is_enough(tree, placed):
     "text, sentence",
     [
         ("1,2\n3,44\n", "names template 11/1/44"),
-        ("1;2\n", "'template,template' in line 1"),
+        ("1:2\n", "'template,template' in line 1"),
         ("", "it is empty"),
     ],
 )

@@ -256,3 +256,30 @@ def test_names_in_two_unicode_forms(tmp_path, people):
     listing.write_text(f"{nfc}/{nfd}.png\tZoe\u0308/0\t0\n")
     with pytest.raises(UrfrError, match="which could be"):
         open_pairs(str(tmp_path / "faces"), str(listing))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("delimiter", ["\t", ",", ";", "  "])
+def test_dialects_of_pairs(tmp_path, delimiter, encoding):
+    listing = tmp_path / "pairs"
+    table = "a,1/x\u00e9.jpg\tb/2.jpg\t1\na/1.jpg\tb/3.jpg\t0\n"
+    if delimiter == ",":
+        table = table.replace("a,1/", '"a,1/').replace("x\u00e9.jpg", 'x\u00e9.jpg"')
+    listing.write_bytes(table.replace("\t", delimiter).replace("\n", "\r\n").encode(encoding))
+    assert [(line.paths, line.same) for line in read_pairs(str(listing))] == [
+        (("a,1/x\u00e9.jpg", "b/2.jpg"), True),
+        (("a/1.jpg", "b/3.jpg"), False),
+    ]
+    listing.write_bytes(LFW.replace("\t", delimiter).encode(encoding))
+    assert [line.paths for line in read_pairs(str(listing))][1:3] == [
+        ("Ann_Lee/Ann_Lee_0002", "Bo_Ek/Bo_Ek_0001"),
+        ("Bo_Ek/Bo_Ek_0001", "Bo_Ek/Bo_Ek_0002"),
+    ]
+
+
+def test_a_line_of_another_dialect_is_looked_at_by_itself(tmp_path):
+    (tmp_path / "pairs").write_text("a b.jpg\tc.jpg\t1\nd.jpg e.jpg 0\n")
+    assert [line.paths for line in read_pairs(str(tmp_path / "pairs"))] == [
+        ("a b.jpg", "c.jpg"),
+        ("d.jpg", "e.jpg"),
+    ]

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from urfr_tf.data.text_lists import choose_delimiter, open_list, split_cells
 from urfr_tf.errors import UrfrError
 
+_KEYS = ("key", "image_id", "image", "path", "file", "filename", "name", "identity")
 _YES = {"1": 1.0, "1.0": 1.0, "yes": 1.0, "true": 1.0, "female": 1.0}
 _NO = {"0": 0.0, "0.0": 0.0, "-1": 0.0, "no": 0.0, "false": 0.0, "male": 0.0}
 
@@ -17,29 +19,32 @@ def read_attributes(path: str | os.PathLike[str]) -> tuple[list[str], dict[str, 
     """Reads a table of attributes.
 
     CelebA's layout: the number of images, the names, then `file.jpg -1 1 ...`. A TSV: optionally a
-    heading `key<TAB>name...`, then `key<TAB>value...`; the key is an image's path in its source or a
-    person's name, a value is 0, 1, -1, yes, no, true, false, male, female (female is 1), or a number
-    from 0 to 1. A TSV of one column without a heading is called after its file's words
-    (`lfw_gender_by_identity.tsv`: gender).
+    heading `key<TAB>name...`, then `key<TAB>value...`; commas or semicolons will do as well. The key is an
+    image's path in its source or a person's name. A value is 0, 1, -1, yes, no, true, false, male, female
+    (female is 1), or a number from 0 to 1. A TSV of one column without a heading is called after its
+    file's words (`lfw_gender_by_identity.tsv`: gender).
 
     Returns:
         (names of the A attributes, key -> float32 [A]).
 
     Raises:
-        UrfrError: an unreadable file, a line of another length, a value that is none of these.
+        UrfrError: an unreadable file, a line of another length, a value that is none of these, a key with two
+            answers.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UrfrError(f"could not read the attributes {path}: {error}") from error
+    with open_list(os.fspath(path)) as file:
+        lines = [line.rstrip("\n") for line in file]
     if len(lines) > 2 and lines[0].strip().isdigit():
         names = lines[1].split()
         return names, _rows(path, ((n, line.split()) for n, line in enumerate(lines[2:], 3)), len(names))
-    split = [(number, line.split("\t")) for number, line in enumerate(lines, 1) if line.strip()]
+    delimiter = choose_delimiter(
+        lines, "\t,;", lambda cells: len(cells) > 1 and None not in map(_value, cells[1:])
+    )
+    split = [(number, split_cells(line, delimiter)) for number, line in enumerate(lines, 1) if line.strip()]
     if not split:
         raise UrfrError(f"expected attributes in {path}, but the file is empty")
     first = split[0][1]
-    if len(first) > 1 and all(_value(cell) is None for cell in first[1:]):
+    named = first[0].strip().casefold() in _KEYS  # `male` is a value, too, and a name that CelebA has
+    if len(first) > 1 and (named or all(_value(cell) is None for cell in first[1:])):
         return first[1:], _rows(path, split[1:], len(first) - 1)
     width = len(first) - 1
     known = [
@@ -62,7 +67,9 @@ def _rows(
                 f"expected a key and {width or 'some'} values in line {number} of {path}, "
                 f"but got {' '.join(cells)[:80]!r}"
             )
-        rows[cells[0]] = np.array(values, np.float32)
+        row = np.array(values, np.float32)
+        if not np.array_equal(rows.setdefault(cells[0], row), row):
+            raise UrfrError(f"line {number} of {path} gives {cells[0]} other values than a line before")
     return rows
 
 

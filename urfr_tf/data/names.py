@@ -3,9 +3,11 @@
 Python's names of files that are not UTF-8 hold surrogate escapes.
 """
 
+import os
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 _DIGITS = re.compile(r"([0-9]+)")
@@ -40,6 +42,31 @@ class NameTable(Generic[T]):
         """Gives all that goes with a name: none, one, or several where the name does not tell them apart."""
         form = normal_form(name)
         return self._exact.get(name) or self._normal.get(form) or self._exact.get(form) or []
+
+
+def find_on_disk(path: str) -> str:
+    """Finds the file that a list names in another Unicode form than the disk.
+
+    Returns:
+        The path by which the file is opened; the given one where there is no such file, or more than one.
+    """
+    if path.isascii() or os.path.lexists(path):
+        return path
+    folder, name = os.path.split(path)
+    if not name or folder == path:
+        return path
+    folder = find_on_disk(folder)
+    try:
+        names = _names_in(folder, os.stat(folder).st_mtime_ns).find(name)
+    except OSError:
+        names = []
+    return os.path.join(folder, names[0]) if len(names) == 1 else path
+
+
+@lru_cache(maxsize=16)
+def _names_in(folder: str, changed: int) -> NameTable[str]:
+    """The entries of a folder as of its last change; a list names many files of one folder in turn."""
+    return NameTable((name, name) for name in os.listdir(folder))
 
 
 NaturalKey = tuple[list[tuple[int, str]], str]

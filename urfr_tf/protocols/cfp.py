@@ -13,6 +13,7 @@ from urfr_tf.data.headers import ImageError
 from urfr_tf.data.sources import cfp
 from urfr_tf.data.sources.archive import files
 from urfr_tf.data.sources.item import read_item
+from urfr_tf.data.text_lists import decode_list
 from urfr_tf.data.tree import Ignored
 from urfr_tf.errors import UrfrError
 from urfr_tf.protocols.pairs import Everyone, list_items
@@ -55,24 +56,27 @@ def open_cfp(data: str) -> PairLists:
     return PairLists("cfp", images, by_list)
 
 
-def _read_protocol_files(data: str) -> dict[str, str]:
+def _read_protocol_files(data: str) -> dict[str, list[str]]:
+    """Name -> lines."""
     texts = {}
     for item in files(data, _MOST_BYTES):
         _, separator, name = f"/{item.key}".rpartition("/Protocol/")
         if separator and item.problem is None:
             try:
-                texts[name] = read_item(item, _MOST_BYTES).decode("utf-8", "replace")
+                texts[name] = decode_list(read_item(item, _MOST_BYTES), f"Protocol/{name} in {data}")
             except ImageError as refusal:
                 raise UrfrError(f"could not read Protocol/{name} in {data}: {refusal}") from refusal
     return texts
 
 
-def _number_images(texts: dict[str, str], kind: str, data: str) -> dict[int, str]:
+def _number_images(texts: dict[str, list[str]], kind: str, data: str) -> dict[int, str]:
     name = f"Pair_list_{kind}.txt"
     if name not in texts:
         raise UrfrError(f"expected CFP's Protocol/{name} in {data}, but it is not there")
     names = {}
-    for line in texts[name].splitlines():
+    for line in texts[name]:
+        if not line.strip():
+            continue
         number, _, path = line.strip().partition(" ")
         if not number.isdigit() or "/Images/" not in path:
             raise UrfrError(
@@ -82,8 +86,8 @@ def _number_images(texts: dict[str, str], kind: str, data: str) -> dict[int, str
     return names
 
 
-def _read_folds(texts: dict[str, str], experiment: str, data: str) -> dict[str, dict[str, str]]:
-    folds: dict[str, dict[str, str]] = {}
+def _read_folds(texts: dict[str, list[str]], experiment: str, data: str) -> dict[str, dict[str, list[str]]]:
+    folds: dict[str, dict[str, list[str]]] = {}
     for name, text in texts.items():
         match = _SPLIT.fullmatch(name)
         if match and match[1] == experiment:
@@ -101,12 +105,12 @@ def _read_folds(texts: dict[str, str], experiment: str, data: str) -> dict[str, 
     return folds
 
 
-def _parse_lines(text: str, where: str) -> list[tuple[int, int]]:
+def _parse_lines(lines: list[str], where: str) -> list[tuple[int, int]]:
     pairs = []
-    for line in text.split():
-        a, comma, b = line.partition(",")
+    for word in (word for line in lines for word in line.split()):
+        a, comma, b = word.partition(",")
         if not (comma and a.isdigit() and b.isdigit()):
-            raise UrfrError(f"expected lines 'number,number' in {where}, but got {line[:80]!r}")
+            raise UrfrError(f"expected lines 'number,number' in {where}, but got {word[:80]!r}")
         pairs.append((int(a), int(b)))
     return pairs
 

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from urfr_tf.data.text_lists import open_list
 from urfr_tf.errors import UrfrError
 from urfr_tf.protocols.protocol import Identification, Split, Templates, Verification, connect
 from urfr_tf.protocols.template_tables import Builder, parse_box, read_number_pairs, read_rows
@@ -128,17 +129,12 @@ def _guess_subjects(templates: set[str], pairs: list[list[str]]) -> dict[str, st
 
 
 def _read_cells(path: str, count: int) -> Iterator[list[str]]:
-    try:
-        with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
-            for number, line in enumerate(file, 1):
-                cells = line.split()
-                if len(cells) != count:
-                    raise UrfrError(
-                        f"expected {count} words in line {number} of {path}, but got {line[:80]!r}"
-                    )
-                yield cells
-    except OSError as error:
-        raise UrfrError(f"could not read {path}: {error.strerror or error}") from error
+    with open_list(path) as file:
+        for number, line in enumerate(file, 1):
+            cells = line.split()
+            if len(cells) != count:
+                raise UrfrError(f"expected {count} words in line {number} of {path}, but got {line[:80]!r}")
+            yield cells
 
 
 def _parse_points(cells: list[str]) -> tuple[float, ...] | None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from urfr_tf.data.names import normal_form
 from urfr_tf.data.sources.item import Item
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import read_json
@@ -51,7 +52,8 @@ def open_megaface(data: str) -> Distractors:
         return (Item("", name, file=os.path.join(data, name)) for name in names)
 
     facts: Facts = {"distractors": len(names) - len(paths)}
-    return Distractors("megaface", Images(len(names), stream), np.array(identity, str), facts)
+    people = np.array([normal_form(str(name)) for name in identity])
+    return Distractors("megaface", Images(len(names), stream), people, facts)
 
 
 def _read_paths(content: object, folder: str, below: str) -> list[str]:

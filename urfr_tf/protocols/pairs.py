@@ -1,13 +1,14 @@
 """Verification pairs over a folder per identity or a folder of shards: generated, or from a file.
 
 A pairs file is LFW's (a heading `folds <tab> pairs`, then `name n1 n2` and `name1 n1 name2 n2`) or a table
-`path <tab> path <tab> 0 or 1` with paths relative to the data, as one list cut into ten folds.
+`path <tab> path <tab> 0 or 1` with paths relative to the data, as one list cut into ten folds. Commas,
+semicolons or spaces will do in place of the tabs.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from urfr_tf.data.manifest import load_manifest
 from urfr_tf.data.names import NameTable, natural_key
 from urfr_tf.data.sources import folder
 from urfr_tf.data.sources.item import Item, why_no_image
+from urfr_tf.data.text_lists import SPACES, choose_delimiter, open_list, split_cells
 from urfr_tf.data.tree import Ignored
 from urfr_tf.errors import UrfrError, reason_of
 from urfr_tf.metrics.arrays import Ints, Names
@@ -26,6 +28,7 @@ from urfr_tf.system.plain_paths import plain_path
 FOLDS = 10
 MOST_GENUINE, MOST_IMPOSTOR = 100_000, 1_000_000
 _MOST_LINE = 10_000
+_DELIMITERS = ("\t", ",", ";", SPACES)
 
 
 class Everyone:
@@ -307,22 +310,18 @@ def read_pairs(path: str) -> list[PairLine]:
     Raises:
         UrfrError: the file cannot be read, a heading is missing, or a line or their number is wrong.
     """
-    try:
-        text = Path(path).read_bytes().decode("utf-8-sig", "surrogateescape")
-    except OSError as error:
-        raise UrfrError(f"could not read the pairs file {path}: {error.strerror or error}") from error
-    lines = [line.rstrip("\r") for line in text.split("\n")]
+    with open_list(path) as file:
+        lines = [line.rstrip("\n") for line in file]
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines or any(len(line) > _MOST_LINE for line in lines):
         raise UrfrError(f"expected lines of pairs in {path}, but it is {'no text' if lines else 'empty'}")
-    heading = lines[0].split()
+    heading = re.split(r"[\s,;]+", lines[0].strip())
     if 1 <= len(heading) <= 2 and all(word.isdigit() for word in heading):
         return _parse_lfw(path, lines, [int(word) for word in heading])
     table = []
-    for number, line in enumerate(lines, 1):
-        cells = line.split("\t") if "\t" in line else line.split()
-        if len(cells) != 3 or cells[2].strip() not in ("0", "1"):
+    for number, (line, cells) in enumerate(_split_lines(lines, _is_pair), 1):
+        if not _is_pair(cells):
             raise UrfrError(
                 f"expected 'path TAB path TAB 0 or 1' in line {number} of {path}, or LFW's layout with its "
                 f"heading 'folds TAB pairs' in line 1, but got {line[:80]!r}"
@@ -330,6 +329,25 @@ def read_pairs(path: str) -> list[PairLine]:
         fold = (number - 1) * FOLDS // len(lines)
         table.append(PairLine(number, (cells[0], cells[1]), cells[2].strip() == "1", fold))
     return table
+
+
+def _split_lines(lines: list[str], fits: Callable[[list[str]], bool]) -> Iterator[tuple[str, list[str]]]:
+    """The lines with their cells; a line that is not as most of them are is looked at by itself."""
+    usual = choose_delimiter(lines, _DELIMITERS, fits)
+    for line in lines:
+        cells = split_cells(line, usual)
+        if not fits(cells):
+            cells = split_cells(line, choose_delimiter([line], _DELIMITERS, fits))
+        yield line, cells
+
+
+def _is_pair(cells: list[str]) -> bool:
+    return len(cells) == 3 and cells[2].strip() in ("0", "1")
+
+
+def _is_lfw_pair(cells: list[str]) -> bool:
+    numbers = cells[1:] if len(cells) == 3 else cells[1::2]
+    return len(cells) in (3, 4) and all(number.isdigit() and len(number) < 10 for number in numbers)
 
 
 def _parse_lfw(path: str, lines: list[str], heading: list[int]) -> list[PairLine]:
@@ -340,11 +358,10 @@ def _parse_lfw(path: str, lines: list[str], heading: list[int]) -> list[PairLine
             f"but got {len(lines) - 1} lines"
         )
     table = []
-    for index, line in enumerate(lines[1:]):
-        cells = line.split("\t") if "\t" in line else line.split()
+    for index, (line, cells) in enumerate(_split_lines(lines[1:], _is_lfw_pair)):
         same = index // pairs % 2 == 0
         numbers = cells[1:] if same else cells[1::2]
-        if len(cells) != (3 if same else 4) or not all(n.isdigit() and len(n) < 10 for n in numbers):
+        if len(cells) != (3 if same else 4) or not _is_lfw_pair(cells):
             kind = "name TAB number TAB number" if same else "name TAB number TAB name TAB number"
             raise UrfrError(f"expected '{kind}' in line {index + 2} of {path}, but got {line[:80]!r}")
         names = (cells[0], cells[0]) if same else (cells[0], cells[2])

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -9,7 +10,9 @@ import numpy as np
 
 from urfr_tf.data.headers import ImageError
 from urfr_tf.data.images import MAX_BYTES, MAX_PIXELS, decode_image, encode_image
+from urfr_tf.data.names import normal_form
 from urfr_tf.data.sources.item import Item, read_item
+from urfr_tf.data.text_lists import choose_delimiter, first_lines, open_list
 from urfr_tf.data.tree import Ignored
 from urfr_tf.errors import UrfrError
 from urfr_tf.protocols.protocol import Images, Split, Templates
@@ -24,11 +27,13 @@ def read_rows(path: str, needed: tuple[str, ...]) -> Iterator[dict[str, str]]:
     Raises:
         UrfrError: the file cannot be read, has no heading, lacks a column, or a line has fewer cells.
     """
-    try:
-        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.reader(file)
-            names = [name.strip().upper() for name in next(reader, [])]
-            names = ["FILENAME" if name == "FILE" else name for name in names]
+    delimiter = choose_delimiter(
+        first_lines(path)[:1], ",;\t", lambda cells: len(cells) > 1 and {*needed} <= {*_name_columns(cells)}
+    )
+    with open_list(path, newline="") as file:
+        try:
+            reader = csv.reader(file, delimiter=delimiter)
+            names = _name_columns(next(reader, []))
             missing = [name for name in needed if name not in names]
             if missing:
                 raise UrfrError(
@@ -43,10 +48,13 @@ def read_rows(path: str, needed: tuple[str, ...]) -> Iterator[dict[str, str]]:
                         f"expected {len(names)} cells in line {number} of {path}, but got {len(cells)}"
                     )
                 yield dict(zip(names, (cell.strip() for cell in cells), strict=False))
-    except OSError as error:
-        raise UrfrError(f"could not read {path}: {error.strerror or error}") from error
-    except csv.Error as error:
-        raise UrfrError(f"expected CSV in {path}, but it does not parse: {error}") from error
+        except csv.Error as error:
+            raise UrfrError(f"expected CSV in {path}, but it does not parse: {error}") from error
+
+
+def _name_columns(heading: list[str]) -> list[str]:
+    names = [name.strip().upper() for name in heading]
+    return ["FILENAME" if name == "FILE" else name for name in names]
 
 
 def read_number_pairs(path: str) -> list[tuple[str, str]]:
@@ -56,17 +64,14 @@ def read_number_pairs(path: str) -> list[tuple[str, str]]:
         UrfrError: the file cannot be read, or a line is not two numbers.
     """
     pairs = []
-    try:
-        with open(path, encoding="utf-8-sig", errors="replace") as file:
-            for number, line in enumerate(file, 1):
-                cells = [cell.strip() for cell in line.split(",")]
-                if len(cells) != 2 or not all(cell.isdigit() for cell in cells):
-                    raise UrfrError(
-                        f"expected 'template,template' in line {number} of {path}, but got {line[:80]!r}"
-                    )
-                pairs.append((cells[0], cells[1]))
-    except OSError as error:
-        raise UrfrError(f"could not read {path}: {error.strerror or error}") from error
+    with open_list(path) as file:
+        for number, line in enumerate(file, 1):
+            cells = [cell.strip() for cell in re.split(r"[,;\t]", line.strip())]
+            if len(cells) != 2 or not all(cell.isdigit() for cell in cells):
+                raise UrfrError(
+                    f"expected 'template,template' in line {number} of {path}, but got {line[:80]!r}"
+                )
+            pairs.append((cells[0], cells[1]))
     return pairs
 
 
@@ -115,6 +120,7 @@ class Builder:
         Raises:
             UrfrError: it is known under another subject.
         """
+        subject = normal_form(subject)
         number = self._templates.setdefault(key, len(self._subjects))
         if number == len(self._subjects):
             self._subjects.append(subject)

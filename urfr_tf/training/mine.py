@@ -13,6 +13,7 @@ from urfr_tf.config.tree import Experiment
 from urfr_tf.data import records
 from urfr_tf.data.attribute_tables import read_attributes
 from urfr_tf.data.manifest import Manifest, load_manifest
+from urfr_tf.data.names import NameTable
 from urfr_tf.data.stream.evaluation_stream import evaluation_dataset
 from urfr_tf.data.stream.soft_labels import write_soft_labels
 from urfr_tf.errors import UrfrError
@@ -117,7 +118,7 @@ def choose_names(known: Sequence[str], names: Sequence[str] | None) -> Sequence[
 
 
 def match_labels(manifest: Manifest, rows: Mapping[str, Float32s]) -> tuple[list[Float32s], list[str]]:
-    """Finds the row of each image by its path, its file name, or its person.
+    """Finds the row of each image by its path, its file name, or its person, in any Unicode form.
 
     Args:
         manifest: of the shards.
@@ -126,16 +127,17 @@ def match_labels(manifest: Manifest, rows: Mapping[str, Float32s]) -> tuple[list
     Returns:
         The rows in the order of the records, and the paths of the images that have none.
     """
+    table = NameTable(rows.items())
     labels, missing = [], []
     for record in tf.data.TFRecordDataset([plain_path(path) for path in manifest.shard_paths]):
         example = records.parse(record)
         source = example[records.SOURCE].numpy().decode("utf-8", "surrogateescape")
         identity = example[records.IDENTITY].numpy().decode("utf-8", "surrogateescape")
-        row = next((rows[key] for key in (source, Path(source).name, identity) if key in rows), None)
-        if row is None:
-            missing.append(source)
+        found = table.find(source) or table.find(Path(source).name) or table.find(identity)
+        if found:
+            labels.append(found[0])
         else:
-            labels.append(row)
+            missing.append(source)
     return labels, missing
 
 

@@ -39,7 +39,7 @@ def test_paths_are_relative_to_the_list(tmp_path):
 def test_paths_that_lead_out_of_the_folder_are_refused(tmp_path, name):
     path = write(tmp_path, "1.png,Ann", f"{name},Eve") if "\0" not in name else None
     if path is None:
-        (item,) = [csv_list._item([name, "Eve"], 1, str(tmp_path))]
+        (item,) = [csv_list._item([name, "Eve"], 1, str(tmp_path), None, ".")]
     else:
         assert csv_list.survey(path) == {"Ann": 1}
         item = next(i for i in csv_list.items(path, {"Ann"}) if i.problem)
@@ -64,7 +64,7 @@ def test_a_list_without_images_is_a_sentence(tmp_path):
     for lines in ([], ["path,identity"], ["x" * 300_000]):
         with pytest.raises(UrfrError, match=r"list in CSV|none that can be used"):
             csv_list.survey(write(tmp_path, *lines))
-    with pytest.raises(UrfrError, match="list in CSV"):
+    with pytest.raises(UrfrError, match="could not read the list"):
         csv_list.survey(str(tmp_path))
 
 
@@ -95,3 +95,80 @@ def test_points_of_a_list_align(prepared, tmp_path):
     assert (
         centred / "notes.tsv"
     ).read_text() == "3.png\tno points: the source has none, so the centre was taken\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("heading", ["path{}identity", "Path{}IDENTITY", None])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_dialects(tmp_path, delimiter, heading, encoding):
+    lines = [f"a/1.png{delimiter}Zo\u00eb", f"b/2.png{delimiter}Bob", f"b/3.png{delimiter}Bob"]
+    path = write(tmp_path, *([heading.format(delimiter)] if heading else []), *lines)
+    text = (tmp_path / "list.csv").read_text(encoding="utf-8").replace("\n", "\r\n")
+    (tmp_path / "list.csv").write_bytes(text.encode(encoding))
+    assert csv_list.survey(path) == {"Zo\u00eb": 1, "Bob": 2}
+    assert [item.key for item in csv_list.items(path, {"Bob"})] == ["b/2.png", "b/3.png"]
+
+
+def test_columns_by_their_names(tmp_path):
+    """In any order, beside others; a spreadsheet of a decimal comma separates cells by semicolons."""
+    numbers = [f"{i},5" for i in range(10)]
+    heading = [*(f"{axis}{i}" for i in range(5) for axis in "xy"), "age", "Identity", "path"]
+    path = write(tmp_path, ";".join(heading), ";".join([*numbers, "7", "Ann", "a, b.png"]))
+    (item,) = csv_list.items(path, {"Ann"})
+    assert item.key == "a, b.png" and item.points == tuple(i + 0.5 for i in range(10))
+    path = write(tmp_path, "path,identity,split", "1.png,Ann,train", "2.png,Ann", "3.png,Bob,test,x")
+    taken, positional, refused = csv_list.items(path, {"Ann", "Bob"})
+    assert taken.identity == positional.identity == "Ann" and taken.points is None
+    assert str(refused.problem) == "unusable line: expected 3 columns, but there are 4"
+
+
+def test_points_by_place_under_any_heading(tmp_path):
+    cells = ",".join(map(str, range(10)))
+    names = ",".join(f"p{i}" for i in range(10))
+    for heading in (f"path,identity,{names}", "path,identity"):
+        (item,) = csv_list.items(write(tmp_path, heading, f"1.png,Ann,{cells}"), {"Ann"})
+        assert item.points == tuple(range(10))
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("a.png", "expected path,identity or 12 columns, but there are 1"),
+        ("a.png,Ann,7", "expected path,identity or 12 columns, but there are 3; a heading would name them"),
+        ("a.png,", "the path or the name is empty or of more than one line"),
+        ("a.png,Ann" + ",x" * 10, "ten finite numbers were expected for the points"),
+        ("../a.png,Ann", "the path leads out of the list's folder"),
+    ],
+)
+def test_a_list_of_which_no_line_can_be_used_says_why(tmp_path, line, why):
+    with pytest.raises(UrfrError) as caught:
+        csv_list.survey(
+            write(tmp_path, "path,identity" if "heading" not in why and "12" not in why else "", line)
+        )
+    number = "../a.png" if ".." in line else "line 2"
+    assert f"it has none that can be used: {number}, " in str(caught.value) and str(caught.value).endswith(
+        why
+    )
+
+
+def test_a_name_in_two_unicode_forms_is_one_person_and_one_file(prepared, tmp_path):
+    """The list names files in the one form, the disk has them in the other."""
+    nfc, nfd = "Jos\u00e9", "Jose\u0301"
+    (tmp_path / "faces" / nfd).mkdir(parents=True)
+    for i, name in enumerate((f"{nfd}.png", "1.png", f"{nfc}2.png")):
+        (tmp_path / "faces" / nfd / name).write_bytes(encoded(picture(i)))
+    (tmp_path / "faces" / "2.png").write_bytes(encoded(picture(9)))
+    path = write(
+        tmp_path,
+        f"faces/{nfc}/{nfc}.png,{nfc}",
+        f"faces/{nfc}/1.png,{nfd}",
+        f"faces/{nfd}/{nfd}2.png,{nfc}",
+        f"faces/{nfc}/none.png,{nfc}",
+        "faces/2.png,Bob",
+    )
+    assert csv_list.survey(path) == {nfc: 4, "Bob": 1}
+    folder, _ = prepared("list", path)
+    assert sorted(r[1] for r in records_of(folder)) == ["Bob", nfc, nfc, nfc]
+    assert (
+        folder / "refused.tsv"
+    ).read_text() == f"faces/{nfc}/none.png\tunreadable: No such file or directory\n"

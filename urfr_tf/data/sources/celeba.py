@@ -11,10 +11,11 @@ from collections.abc import Container, Iterator
 
 from urfr_tf.data.headers import ImageError
 from urfr_tf.data.sources.item import Item
+from urfr_tf.data.text_lists import open_list
 from urfr_tf.errors import UrfrError
 
 IDENTITIES, IMAGES = "identity_CelebA.txt", "img_align_celeba"
-_LINE = re.compile(r"([^\s/\\]+)\s+(\d+)")
+_LINE = re.compile(r"([^\s/\\]+?)(?:\s+|\s*[,;]\s*)(\d+)")
 
 
 def survey(path: str) -> dict[str, int]:
@@ -36,15 +37,14 @@ def items(path: str, keep: Container[str]) -> Iterator[Item]:
 
 def _lines(path: str) -> Iterator[Item]:
     listing = os.path.join(path, IDENTITIES)
-    try:
-        with open(listing, encoding="utf-8", errors="surrogateescape") as file:
-            for number, line in enumerate(file, 1):
-                # A name with a separator would lead out of the folder; the pattern has none.
-                if match := _LINE.fullmatch(line.strip()):
-                    name, identity = match.groups()
-                    yield Item(identity, name, file=os.path.join(path, IMAGES, name))
-                elif line.strip():
-                    problem = ImageError("bad line", f"line {number} of {IDENTITIES} is not 'image number'")
-                    yield Item("", f"{IDENTITIES}:{number}", problem=problem)
-    except OSError as error:
-        raise UrfrError(f"expected CelebA with {listing}: {error.strerror}") from error
+    if not os.path.isfile(listing):
+        raise UrfrError(f"expected CelebA with {listing}, but it is not there")
+    with open_list(listing) as file:
+        for number, line in enumerate(file, 1):
+            # A name with a separator would lead out of the folder; the pattern has none.
+            if match := _LINE.fullmatch(line.strip()):
+                name, identity = match.groups()
+                yield Item(identity, name, file=os.path.join(path, IMAGES, name))
+            elif line.strip():
+                problem = ImageError("bad line", f"line {number} of {IDENTITIES} is not 'image number'")
+                yield Item("", f"{IDENTITIES}:{number}", problem=problem)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from urfr_tf.data.headers import HEAD, ImageError, tell_format
+from urfr_tf.data.names import find_on_disk
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,11 @@ def _opened(item: Item) -> Iterator[tuple[int, int]]:
     assert item.file is not None
     try:
         # O_NONBLOCK: opening a named pipe must not wait for somebody to write into it.
-        descriptor = os.open(item.file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            descriptor = os.open(item.file, flags)
+        except FileNotFoundError:
+            descriptor = os.open(find_on_disk(item.file), flags)
         with open(descriptor, "rb", buffering=0):
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
