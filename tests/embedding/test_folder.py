@@ -2,10 +2,13 @@
 
 import argparse
 import json
+import os
+import shutil
 
 import cv2
 import numpy as np
 import pytest
+from made_up import put_junk
 
 from urfr_tf.commands import embed as command
 from urfr_tf.embedding import folder as embedding_folder
@@ -35,30 +38,32 @@ def colours():
 
 @pytest.fixture
 def folder(tmp_path, colours):
-    """Nine images of one colour each in two folders, and a text file that is called an image."""
+    """Nine images of one color each in two folders, and a text file that is called an image."""
     for i, colour in enumerate(colours):
         path = tmp_path / "images" / "ab"[i % 2] / f"{i}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), np.full([SIZE + 8, SIZE, 3], colour[::-1], np.uint8))
     (tmp_path / "images" / "a" / "9.jpg").write_text("not an image")
-    (tmp_path / "images" / "a" / "notes.txt").write_text("not listed")
     return tmp_path / "images"
 
 
+NO_IMAGE = "not an image: the content is not that of a JPEG, PNG, WebP, BMP, PGM or PPM"
 ORDER = [0, 2, 4, 6, 8, None, 1, 3, 5, 7]  # a/0 a/2 ... a/8 a/9.jpg b/1 ...
 
 
 def check(path, folder, colours, order=ORDER):
     with np.load(path, allow_pickle=False) as arrays:
-        assert set(arrays) == {"embedding", "confidence", "path", "found"}
+        assert set(arrays) == {"embedding", "confidence", "path", "found", "refused"}
         embedding, confidence = arrays["embedding"], arrays["confidence"]
-        names, found = arrays["path"], arrays["found"]
+        names, found, refused = arrays["path"], arrays["found"], arrays["refused"]
+    assert ((refused == "") == found).all() and refused.dtype.kind == "U"
     assert embedding.dtype == confidence.dtype == np.float32 and found.dtype == np.bool_
     assert embedding.shape == (len(order), 3) and confidence.shape == (len(order), 1)
     for row, i in enumerate(order):
         if i is None:
             assert names[row] == str(folder / "a" / "9.jpg")
             assert not found[row] and not embedding[row].any() and not confidence[row].any()
+            assert refused[row] == NO_IMAGE
         else:
             assert names[row] == str(folder / "ab"[i % 2] / f"{i}.png")
             assert found[row] and confidence[row] == 5
@@ -162,7 +167,7 @@ def test_sources_without_images(folder, tmp_path):
 
     (tmp_path / "empty").mkdir()
     assert "there is none" in sentence(tmp_path / "empty")
-    assert "could not read" in sentence(tmp_path / "nothing")
+    assert "could not read the list" in sentence(tmp_path / "nothing")
     assert "is binary" in sentence(folder / "a" / "0.png")
     assert "is empty" in sentence(folder, list_slice=(1, 20))
     (tmp_path / "bad").mkdir()
@@ -185,7 +190,91 @@ def test_names_of_any_bytes(tmp_path, colours):
         assert arrays["path"][0] == str(tmp_path / "images" / name) and arrays["found"][0]
 
 
-def test_listing_is_sorted_and_by_suffix(folder):
+def test_every_file_of_a_folder_is_accounted_for(tmp_path, colours):
+    """By content, whatever the names are: what is no image is refused, and hidden files are counted."""
+    _, png = cv2.imencode(".png", np.full([SIZE, SIZE, 3], 200, np.uint8))
+    content = {"a.jfif": png, "b": png, "c.txt": png, "z/d.PNG": png, "notes.txt": b"x", "empty.jpg": b""}
+    content["e.heic"] = b"\0\0\0\x18ftypheic"
+    for name, data in content.items():
+        (tmp_path / "all" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "all" / name).write_bytes(bytes(data))
+    (tmp_path / "all" / "loop").symlink_to(tmp_path / "all")
+    (tmp_path / "all" / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "all" / "empty" / "x").mkdir(parents=True)
+    junk = put_junk(tmp_path / "all" / "z") + put_junk(tmp_path / "all" / "empty" / "x")
+    summary = embed_photographs(model_of(), tmp_path / "all", tmp_path / "o.npz", "none")
+    with np.load(tmp_path / "o.npz") as arrays:
+        rows = zip(arrays["path"], arrays["found"], arrays["refused"], strict=True)
+        reasons = {name[len(str(tmp_path)) + 5 :]: reason for name, found, reason in rows if not found}
+        assert list(arrays["path"][arrays["found"]]) == [
+            str(tmp_path / "all" / name) for name in ("a.jfif", "b", "c.txt", "z/d.PNG")
+        ]
+    assert reasons == {
+        "loop": "unreadable: Is a directory",
+        "e.heic": "format not read: HEIC, AVIF or a video; convert it to JPEG or PNG",
+        "empty.jpg": "empty file",
+        "gone.jpg": "unreadable: No such file or directory",
+        "notes.txt": NO_IMAGE,
+    }
+    kinds = {"unreadable": 2, "format not read": 1, "empty file": 1, "not an image": 1}
+    assert (summary.images, summary.found, summary.refused) == (9, 4, kinds)
+    assert summary.ignored == f"ignored {junk} hidden or system files, for instance #recycle"
+
+
+def test_a_folder_that_cannot_be_read_is_accounted_for(folder, monkeypatch):
+    scandir = os.scandir
+
+    def refuse(path):
+        if os.fspath(path).endswith("a"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert list(list_images(folder)) == [
+        *(str(folder / "b" / f"{i}.png") for i in (1, 3, 5, 7)),
+        str(folder / "a"),
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-8"])
+def test_lists_of_any_editor(folder, tmp_path, encoding):
+    """With a byte-order mark, other line ends, and names in another Unicode form than on the disk."""
+    shutil.copy(folder / "a" / "0.png", folder / "a" / "Zoe\u0308.png")
+    text = "b/3.png\r\n\r\na/Zo\u00eb.png\r\na/with space .png\r\na"
+    (folder / "list.txt").write_bytes(text.encode(encoding))
+    embed_photographs(model_of(), folder / "list.txt", tmp_path / "o.npz", "none")
+    with np.load(tmp_path / "o.npz") as arrays:
+        names = [name[len(str(folder)) + 1 :] for name in arrays["path"]]
+        assert names == ["b/3.png", "a/Zo\u00eb.png", "a/with space .png", "a"]
+        assert list(arrays["refused"]) == [
+            "",
+            "",
+            "unreadable: No such file or directory",
+            "unreadable: Is a directory",
+        ]
+
+
+def test_work_of_an_earlier_version_goes_on(folder, colours, tmp_path, monkeypatch):
+    """It has no array of reasons; what it refused is told apart from what is refused now."""
+    monkeypatch.setattr(embedding_folder, "BATCH", 6)
+    (folder / "b" / "8.png").write_bytes(b"")
+
+    def compute(crops):
+        if len(crops) < 5:
+            raise KeyboardInterrupt
+        return summary_of(crops)
+
+    with pytest.raises(KeyboardInterrupt):
+        embed_photographs(model_of(compute), folder, tmp_path / "o.npz", "none")
+    (tmp_path / ".o.npz.part" / "refused.npy").unlink()
+    summary = embed_photographs(model_of(), folder, tmp_path / "o.npz", "none")
+    assert summary.found == 9 and summary.refused == {"not an image": 1, "empty file": 1}
+    with np.load(tmp_path / "o.npz") as arrays:
+        reasons = arrays["refused"][~arrays["found"]].tolist()
+    assert reasons == ["not known: refused by an earlier version, which kept no reasons", "empty file"]
+
+
+def test_listing_is_sorted(folder):
     names = [path[len(str(folder)) + 1 :] for path in list_images(folder)]
     assert names == ["a/0.png", "a/2.png", "a/4.png", "a/6.png", "a/8.png", "a/9.jpg"] + [
         f"b/{i}.png" for i in (1, 3, 5, 7)
@@ -206,6 +295,7 @@ def test_command(folder, colours, tmp_path, monkeypatch, capsys):
         "images": 10,
         "found": 9,
         "refused": {"not an image": 1},
+        "ignored": "",
     }
     assert "| 10/10 [" in shown.err
     check(tmp_path / "o.npz", folder, colours)

@@ -14,7 +14,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--model", required=True, metavar="MODEL", help="a run folder, a SavedModel folder or a .tflite file"
     )
     parser.add_argument(
-        "--images", required=True, metavar="DIR|LIST", help="a folder, or a text file with one path a line"
+        "--images",
+        required=True,
+        metavar="DIR|LIST",
+        help="a folder (all its files, told by their content), or a text file with one path a line",
     )
     parser.add_argument("--out", required=True, metavar="FILE.npz")
     parser.add_argument(
@@ -62,8 +65,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"out": args.out, "align": align, **dataclasses.asdict(summary)}))
         return 0
-    reasons = "".join(f", {count} {reason}" for reason, count in sorted(summary.refused.items()))
-    print(f"{args.out}: {summary.found} of {summary.images} images embedded (align {align}){reasons}")
+    print("\n".join(summary.lines(args.out, align)))
     return 0
 
 

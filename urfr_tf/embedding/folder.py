@@ -20,14 +20,18 @@ from numpy.lib.format import open_memmap
 
 from urfr_tf import keys
 from urfr_tf.data.cropper import CropSettings
+from urfr_tf.data.text_lists import open_list
+from urfr_tf.data.tree import Ignored, walk
 from urfr_tf.embedding.photographs import Photograph, crop_photographs
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import disk_error, read_json, replacing, write_json
 from urfr_tf.runs.embedder import Embedder
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".pgm", ".ppm", ".pnm")
 BATCH = 64
-_ARRAYS = (keys.EMBEDDING, keys.CONFIDENCE, "path", "found")
+REFUSED = "refused"
+_ARRAYS = (keys.EMBEDDING, keys.CONFIDENCE, "path", "found", REFUSED)
+_LONGEST_REASON = 200
+_UNKNOWN = "not known: refused by an earlier version, which kept no reasons"
 
 
 @dataclass(frozen=True)
@@ -37,46 +41,55 @@ class Summary:
     Attributes:
         images: number of images.
         found: number of images that were embedded.
-        refused: reason -> number of images.
+        refused: kind of reason -> number of images.
+        ignored: what is to be said about hidden and system files; empty where there were none.
     """
 
     images: int
     found: int
     refused: dict[str, int]
+    ignored: str = ""
+
+    def lines(self, out: str, align: str) -> list[str]:
+        """What the user is told: every file of the source is in one of the counts."""
+        reasons = "".join(f", {count} {reason}" for reason, count in sorted(self.refused.items()))
+        counts = f"{out}: {self.found} of {self.images} images embedded (align {align}){reasons}"
+        return [counts, self.ignored] if self.ignored else [counts]
 
 
-def list_images(source: str | os.PathLike[str]) -> Iterator[str]:
-    """Lists the images of a folder, or reads the paths of a list.
+def list_images(source: str | os.PathLike[str], ignored: Ignored | None = None) -> Iterator[str]:
+    """Lists all files of a folder, or reads the paths of a list.
 
-    The images of a folder are those whose names end in one of `SUFFIXES`, folder by folder, sorted. A list
-    has one path a line, relative to the folder of the list; empty lines are left out.
+    Whether a file is an image is told by its content when it is read. So a folder has all its files listed,
+    folder by folder, sorted, but for hidden and system files. Links to folders are not followed; they and
+    folders that cannot be read are listed themselves, and refused like other files that are no images. A list
+    is text with one path a line, relative to the folder of the list; empty lines are left out.
+
+    Args:
+        source: the folder or the list.
+        ignored: counts hidden and system files.
 
     Raises:
         UrfrError: neither a folder nor a text file.
     """
-    source = Path(source)
-    if source.is_dir():
-        for folder, folders, files in os.walk(source):
-            folders.sort()
-            yield from (os.path.join(folder, f) for f in sorted(files) if f.lower().endswith(SUFFIXES))
+    if os.path.isdir(source):
+        yield from _list_folder(os.fspath(source), ignored)
         return
-    try:
-        with open(source, encoding="utf-8", errors="strict") as lines:
-            for line in lines:
-                if "\0" in line:
-                    raise UrfrError(
-                        f"expected a folder or a text file with one path a line, but {source} is binary"
-                    )
-                if line.strip():
-                    yield os.path.join(source.parent, line.rstrip("\r\n"))
-    except UnicodeDecodeError as error:
-        raise UrfrError(
-            f"expected a folder or a text file with one path a line, but {source} is binary"
-        ) from error
-    except OSError as error:
-        raise UrfrError(
-            f"expected a folder of images or a list, but could not read {source}: {error.strerror}"
-        ) from error
+    parent = Path(source).parent
+    with open_list(os.fspath(source)) as lines:
+        for line in lines:
+            if line.strip():
+                yield os.path.join(parent, line.rstrip("\n"))
+
+
+def _list_folder(source: str, ignored: Ignored | None) -> Iterator[str]:
+    unreadable: list[OSError] = []
+    for folder, folders, files in walk(source, ignored, unreadable.append):
+        folders.sort()
+        paths = [os.path.join(folder, name) for name in folders]
+        yield from (path for path in paths if os.path.islink(path))
+        yield from (os.path.join(folder, name) for name in sorted(files))
+    yield from (str(error.filename) for error in unreadable)
 
 
 def embed_photographs(
@@ -90,9 +103,9 @@ def embed_photographs(
 ) -> Summary:
     """Embeds every image of `source` and writes the .npz `out`.
 
-    The file has `embedding` float32 [N, D], `confidence` float32 [N, K], `path` str [N] and `found`
-    bool [N], in the order of `list_images`. Where no face or no image was found, `found` is False, and
-    embedding and confidence are 0. A confidence of 0 weighs nothing in a fusion.
+    The file has `embedding` float32 [N, D], `confidence` float32 [N, K], `path` str [N], `found` bool [N] and
+    `refused` str [N], in the order of `list_images`. Where no face or no image was found, `found` is False,
+    `refused` says why, and embedding and confidence are 0. A confidence of 0 weighs nothing in a fusion.
 
     Args:
         model: the model.
@@ -135,7 +148,7 @@ def embed_photographs(
     except OSError as error:
         raise disk_error(error, out) from error
     shutil.rmtree(folder, ignore_errors=True)
-    return Summary(work.total, embedded, dict(work.refused))
+    return Summary(work.total, embedded, dict(work.refused), work.ignored)
 
 
 class _State(TypedDict):
@@ -156,9 +169,10 @@ class _State(TypedDict):
 class _Work:
     """The memory-mapped arrays of one command, and how many of their rows are done."""
 
-    def __init__(self, folder: Path, state: _State) -> None:
+    def __init__(self, folder: Path, state: _State, ignored: str) -> None:
         self.folder = folder
         self.state = state
+        self.ignored = ignored
         self.total = state["total"]
         self.done = state["done"]
         self.refused: Counter[str] = Counter(state["refused"])
@@ -181,6 +195,7 @@ class _Work:
             for name in (keys.EMBEDDING, keys.CONFIDENCE):
                 self.arrays[name][rows][rows_with_crop] = outputs[name]
             self.arrays["found"][rows][rows_with_crop] = True
+        self.arrays[REFUSED][rows] = [photograph.refused[:_LONGEST_REASON] for photograph in batch]
         self.refused.update(p.refused.partition(":")[0] for p in batch if p.crop is None)
         self.done += len(batch)
         for array in self.arrays.values():
@@ -192,9 +207,10 @@ def _open_work(
     folder: Path, model: Embedder, source: str | os.PathLike[str], align: str, list_slice: tuple[int, int]
 ) -> _Work:
     """Continues the work in `folder` if it is the same, else begins it."""
-    count, longest, digest = _survey_paths(list_images(source))
+    ignored = Ignored()
+    count, longest, digest = _survey_paths(list_images(source, ignored))
     if not count:
-        raise UrfrError(f"expected images ({', '.join(SUFFIXES)}) in {source}, but there is none")
+        raise UrfrError(f"expected images in {source}, but there is none{ignored.remark()}")
     number, slices = list_slice
     first, last = ((count * i) // slices for i in (number - 1, number))
     if first == last:
@@ -213,13 +229,16 @@ def _open_work(
         earlier = read_json(path)
         origin = {key: state[key] for key in ("model", "images", "align", "part")}
         if isinstance(earlier, dict) and all(earlier.get(key) == value for key, value in origin.items()):
-            return _Work(folder, cast(_State, earlier))
+            if not (folder / f"{REFUSED}.npy").is_file():
+                _add_reasons(folder, earlier["total"], earlier["done"])
+            return _Work(folder, cast(_State, earlier), ignored.sentence())
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     shapes: list[tuple[str, npt.DTypeLike, tuple[int, ...]]] = [
         (keys.EMBEDDING, np.float32, (state["total"], model.dim)),
         (keys.CONFIDENCE, np.float32, (state["total"], model.groups)),
         ("found", np.bool_, (state["total"],)),
+        (REFUSED, f"<U{_LONGEST_REASON}", (state["total"],)),
     ]
     for name, dtype, shape in shapes:
         open_memmap(folder / f"{name}.npy", "w+", dtype, shape).flush()
@@ -229,7 +248,16 @@ def _open_work(
             paths[row - first] = image
     paths.flush()
     write_json(path, state)
-    return _Work(folder, state)
+    return _Work(folder, state, ignored.sentence())
+
+
+def _add_reasons(folder: Path, total: int, done: int) -> None:
+    """Adds the array of reasons to work that a version without it began."""
+    found = np.load(folder / "found.npy", mmap_mode="r")
+    with replacing(folder / f"{REFUSED}.npy") as tmp_path:
+        reasons = open_memmap(tmp_path, "w+", f"<U{_LONGEST_REASON}", (total,))
+        reasons[:done][~found[:done]] = _UNKNOWN
+        reasons.flush()
 
 
 def _survey_paths(paths: Iterable[str]) -> tuple[int, int, str]:
@@ -245,6 +273,20 @@ def _survey_paths(paths: Iterable[str]) -> tuple[int, int, str]:
 
 def _pack_arrays(folder: Path, out: Path) -> None:
     """Writes the .npy files of `folder` as one uncompressed .npz, as np.savez writes it."""
+    narrow = _narrow_reasons(folder)
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for name in _ARRAYS:
-            archive.write(folder / f"{name}.npy", f"{name}.npy")
+            archive.write(narrow if name == REFUSED else folder / f"{name}.npy", f"{name}.npy")
+
+
+def _narrow_reasons(folder: Path) -> Path:
+    """Writes the reasons again, as wide as the longest of them; until then there was room for any."""
+    reasons = np.load(folder / f"{REFUSED}.npy", mmap_mode="r")
+    rows = np.flatnonzero(~np.load(folder / "found.npy", mmap_mode="r"))
+    texts = reasons[rows]
+    width = int(np.char.str_len(texts).max(initial=1))
+    path = folder / "narrow.npy"
+    narrow = open_memmap(path, "w+", f"<U{width}", reasons.shape)
+    narrow[rows] = texts
+    narrow.flush()
+    return path

@@ -69,7 +69,7 @@ def _run(args: argparse.Namespace) -> int:
             )
         return 0
     summary = embed_photographs(model, args.images, args.out, align)
-    print(f"{args.out}: {summary.found} of {summary.images} images embedded (align {align})")
+    print("\n".join(summary.lines(args.out, align)))
     return 0
 
 
