@@ -101,7 +101,7 @@ def tiny_config(once, people):
 
 @pytest.fixture(scope="session")
 def tiny_run(tiny_config, once):
-    """A finished run of that configuration, trained in a process of its own."""
-    from running import done
+    """A finished run of that configuration, trained by the program `python -m urfr_tf.train`."""
+    from running import done, start_program
 
-    return once("unbroken", lambda folder: done(tiny_config, folder / "run", timeout=400)) / "run"
+    return once("unbroken", lambda folder: done(tiny_config, folder / "run", how=start_program)) / "run"

@@ -1,19 +1,18 @@
 """`urfr bench head`: real points of a few identities, the bytes on each replica, and what is left out."""
 
 import json
-import subprocess
 import sys
 
+import forked
+
 from urfr_tf.bench import head
+from urfr_tf.bench.head_point import measure_point
 from urfr_tf.bench.peers import run_program
 
 
 def point(classes, replicas, **settings):
     job = {"classes": classes, "batch": 8, "groups": 2, "dim": 4, "replicas": replicas, "rounds": 1}
-    command = [sys.executable, "-m", "urfr_tf.bench.head_point", json.dumps({**job, "head": settings})]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    return forked.value(measure_point, {**job, "head": settings})
 
 
 def test_a_replica_of_r_holds_one_rth_of_the_head():

@@ -1,10 +1,4 @@
-"""Every public layer and loss with inputs for it, for `tests/layers/test_conformance.py`.
-
-Run as a program it prints JSON: how far outputs and gradients on two replicas are from those on one.
-"""
-
-import json
-import sys
+"""Every public layer and loss with inputs for it, for `tests/layers/test_conformance.py`."""
 
 import keras
 import numpy as np
@@ -183,16 +177,11 @@ def difference(ours, theirs):
     return max(float(np.abs(one - other).max() / max(1.0, np.abs(other).max())) for one, other in pairs)
 
 
-def main():
-    """Prints the differences."""
+def differences():
+    """How far outputs and gradients on two replicas are from those on one."""
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     one = tf.distribute.OneDeviceStrategy("CPU:0")
     two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     result = {name: difference(run_layer(two, name), run_layer(one, name)) for name in LAYERS}
-    result |= {name: difference(run_loss(two, name), run_loss(one, name)) for name in LOSSES}
-    json.dump(result, sys.stdout)
-
-
-if __name__ == "__main__":
-    main()
+    return result | {name: difference(run_loss(two, name), run_loss(one, name)) for name in LOSSES}

@@ -1,28 +1,48 @@
-"""Training as its users start it, as processes, and what a run folder ends with."""
+"""Training as its users start it, in processes, and what a run folder ends with."""
 
 import csv
 import subprocess
 import sys
 
+import forked
 import numpy as np
 import tensorflow as tf
 from paths import ROOT
 
+from urfr_tf.cli import main
+
+
+def words(config, run, *overrides):
+    """The words of `urfr train`."""
+    sets = [word for override in overrides for word in ("--set", override)]
+    return ["train", "--config", str(config), "--run-dir", str(run), *sets]
+
 
 def command(config, run, *overrides):
-    sets = [word for override in overrides for word in ("--set", override)]
-    return [sys.executable, "-m", "urfr_tf.train", "--config", str(config), "--run-dir", str(run), *sets]
+    """The same as a program."""
+    return [sys.executable, "-m", "urfr_tf.train", *words(config, run, *overrides)[1:]]
 
 
-def start(config, run, *overrides, timeout=1200):
+def begun(config, run, *overrides, **settings):
+    """A training under way; the settings are those of `forked.Forked`."""
+    return forked.Forked(main, words(config, run, *overrides), **settings)
+
+
+def start(config, run, *overrides, **settings):
+    """A training that has ended; the settings are those of `forked.run`."""
+    return forked.run(main, words(config, run, *overrides), **settings)
+
+
+def start_program(config, run, *overrides):
+    """A training in a new interpreter, with a seed of hashes of its own."""
     return subprocess.run(
-        command(config, run, *overrides), cwd=ROOT, capture_output=True, text=True, timeout=timeout
+        command(config, run, *overrides), cwd=ROOT, capture_output=True, text=True, timeout=400
     )
 
 
-def done(config, run, *overrides, timeout=1200):
+def done(config, run, *overrides, how=start):
     """Starts a training that must succeed; returns what it printed."""
-    result = start(config, run, *overrides, timeout=timeout)
+    result = how(config, run, *overrides)
     assert result.returncode == 0, result.stderr[-3000:]
     return result.stdout
 

@@ -1,11 +1,6 @@
-"""A URFace model without a backbone, for tests of its head; and a training of a few steps.
-
-Run as a program, `small_urface.py REPLICAS CHECKPOINT`, it prints JSON for `test_sharded_prototypes.py`.
-"""
+"""A URFace model without a backbone, for tests of its head; and a training of a few steps."""
 
 import functools
-import json
-import sys
 
 import keras
 import numpy as np
@@ -124,7 +119,7 @@ def restored(path, replicas):
     return model
 
 
-def main(replicas, path):
+def compare(replicas, path):
     """Comparisons with the dense layer; one number of replicas a process, as collectives want it."""
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * replicas
@@ -163,8 +158,4 @@ def main(replicas, path):
         trained(drawn, batches(1, labels=[0, 12, 5]))
         changed = [(a != b).any(1) for a, b in zip(before, head_of(drawn), strict=True)]
         result["moved"] = [np.flatnonzero(rows).tolist() for rows in changed]
-    json.dump(result, sys.stdout)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    return result

@@ -2,19 +2,16 @@
 
 import inspect
 import json
-import os
 import pkgutil
-import subprocess
-import sys
 from importlib import import_module
 
 import conformance
+import forked
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from conformance import CLASSES, LAYERS, LOSS_CLASSES, LOSSES, OF_PAIRS, B, draw, loss_values, model_of
-from paths import ROOT
 
 import urfr_tf.layers
 import urfr_tf.losses
@@ -218,11 +215,7 @@ def test_a_loss_class_takes_sample_weights_as_keras_does(name):
 @pytest.fixture(scope="module")
 def differences():
     """How far two replicas are from one, by layer and loss; logical devices need a process of their own."""
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
-    command = [sys.executable, conformance.__file__]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=400, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout)
+    return forked.value(conformance.differences)
 
 
 @pytest.mark.parametrize("name", [*LAYERS, *LOSSES])

@@ -1,21 +1,12 @@
 """Prototypes in shards over 2, 4, 8 devices: the dense layer's numbers; saved on one R for another."""
 
-import json
-import os
-import subprocess
-import sys
-
+import forked
 import pytest
 import small_urface
-from paths import ROOT
 
 
 def run(replicas, path):
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
-    command = [sys.executable, small_urface.__file__, str(replicas), str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=400, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout)
+    return forked.value(small_urface.compare, replicas, str(path))
 
 
 @pytest.fixture(scope="module")

@@ -5,15 +5,12 @@ goldens/README.md says how they were made.
 
 import gzip
 import json
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
-from paths import ROOT
-from running import command, rows
+from running import rows, start
 
 import urfr_tf
 from urfr_tf.cli import main
@@ -88,7 +85,7 @@ def test_compare_uses_the_threshold_of_the_run(people, capsys):
 
 
 def test_the_run_resumes_and_ends_as_it_did(people, tmp_path, stored):
-    """In a process, as a user does; the stored outputs are those of the earlier code after epoch 3."""
+    """The stored outputs are those of the earlier code after epoch 3."""
     shutil.copytree(GOLDENS / "run", tmp_path / "run")
     shutil.copy(GOLDENS / "tiny.yaml", tmp_path)
     prepare = [
@@ -106,14 +103,7 @@ def test_the_run_resumes_and_ends_as_it_did(people, tmp_path, stored):
     assert file_sha256(tmp_path / "shards" / "train-00000-of-00001.tfrecord") == SHARD
     before = rows(tmp_path / "run")
     # The run says `data.train: shards`, so the training must start where they are.
-    result = subprocess.run(
-        command("tiny.yaml", "run"),
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=400,
-    )
+    result = start("tiny.yaml", "run", cwd=tmp_path)
     assert result.returncode == 0, result.stderr[-3000:]
     assert "resuming from" in result.stdout and "step 20 of 30" in result.stdout
     after = rows(tmp_path / "run")

@@ -3,12 +3,11 @@
 import re
 import shutil
 import signal
-import subprocess
 import time
 
 import numpy as np
 import pytest
-from running import ROOT, assert_close_state, assert_same_state, command, cut_back, done, rows, start
+from running import assert_close_state, assert_same_state, begun, cut_back, done, rows, start, start_program
 
 pytestmark = pytest.mark.timeout(3000)
 
@@ -19,12 +18,7 @@ def test_killed_in_epoch_two_ends_with_the_same_state_bit_for_bit(
 ):
     """kill -9 in epoch 2; with checkpoint_steps the run goes on inside the epoch."""
     run = tmp_path / "broken"
-    process = subprocess.Popen(
-        command(tiny_config, run, f"train.checkpoint_steps={checkpoint_steps}"),
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = begun(tiny_config, run, f"train.checkpoint_steps={checkpoint_steps}")
     wanted = run / "checkpoints" / f"step-{12 if checkpoint_steps else 10}.index"
     deadline = time.monotonic() + 300
     while not wanted.exists() and process.poll() is None and time.monotonic() < deadline:
@@ -32,7 +26,7 @@ def test_killed_in_epoch_two_ends_with_the_same_state_bit_for_bit(
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
     assert len(rows(run)) < 3
-    again = start(tiny_config, run, f"train.checkpoint_steps={checkpoint_steps}")
+    again = start_program(tiny_config, run, f"train.checkpoint_steps={checkpoint_steps}")
     assert again.returncode == 0, again.stderr
     assert "XLA" not in again.stderr  # it prints past every log level
     assert "resuming from" in again.stdout
@@ -44,9 +38,7 @@ def test_killed_in_epoch_two_ends_with_the_same_state_bit_for_bit(
 def test_sigterm_saves_the_step_and_exits_with_its_own_code(tiny_config, tiny_run, tmp_path):
     """No checkpoint_steps: what is resumed inside the second epoch was saved by the signal."""
     run = tmp_path / "preempted"
-    process = subprocess.Popen(
-        command(tiny_config, run), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+    process = begun(tiny_config, run)
     deadline = time.monotonic() + 300
     while not (run / "log.csv").exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)

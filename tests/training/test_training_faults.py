@@ -4,18 +4,15 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from functools import partial
 from pathlib import Path
 
+import forked
 import pytest
-import running
-from running import ROOT, command
+from running import begun, start
 
+from urfr_tf.cli import main
 from urfr_tf.training.checkpoints import find_damage, list_checkpoints
-
-start = partial(running.start, timeout=400)
 
 
 def error_message(result):
@@ -49,11 +46,8 @@ def test_a_shard_with_a_flipped_byte_stops_training_with_a_sentence(tiny_config,
 def test_one_class_only(tiny_config, people, tmp_path):
     alone = tmp_path / "people"
     shutil.copytree(people / "person_0", alone / "person_0")
-    code = [sys.executable, "-m", "urfr_tf.cli", "prepare", "--source", "folder", "--path", str(alone)]
-    result = subprocess.run(
-        [*code, "--out", str(tmp_path / "out")], cwd=ROOT, capture_output=True, text=True, timeout=100
-    )
-    assert "two people" in error_message(result)
+    words = ["prepare", "--source", "folder", "--path", str(alone), "--out", str(tmp_path / "out")]
+    assert "two people" in error_message(forked.run(main, words))
 
 
 def test_torn_checkpoint_is_passed_over(tiny_config, tiny_run, tmp_path):
@@ -100,8 +94,7 @@ def test_full_disk_keeps_the_last_good_checkpoint(tiny_config, tmp_path):
 def test_ctrl_c_says_what_is_kept(tiny_config, tmp_path):
     run = tmp_path / "run"
     # It ends by the signal only, however late that comes.
-    words = command(tiny_config, run, "train.epochs=10000")
-    process = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    process = begun(tiny_config, run, "train.epochs=10000")
     deadline = time.monotonic() + 300
     while not (run / "log.csv").exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -3,11 +3,10 @@
 import random
 import shutil
 import signal
-import subprocess
 import time
 
 import pytest
-from running import ROOT, assert_close_state, assert_same_state, command, cut_back, done, state
+from running import assert_close_state, assert_same_state, begun, cut_back, done, state
 
 from urfr_tf.training.checkpoints import list_checkpoints
 
@@ -31,9 +30,7 @@ def test_killed_ten_times_at_random_moments(tiny_config, tmp_path):
     kills, resumed_at = 0, []
     while kills < 10:
         wanted = newest(run) + (1 if kills else 0)
-        process = subprocess.Popen(
-            command(tiny_config, run, *sets), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        process = begun(tiny_config, run, *sets)
         deadline = time.monotonic() + 500
         while newest(run) < wanted and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.005)

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from running import ROOT, assert_close_state, assert_same_state, command, done
+from paths import ROOT
+from running import assert_close_state, assert_same_state, begun, command, done
 
 pytestmark = pytest.mark.timeout(3000)
 TWO = ("data.worker_shares=2", "runtime.strategy=multi_worker_mirrored")
@@ -47,13 +48,17 @@ def started(config, run, sets, before=()):
     workers = []
     for index in range(2):
         task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-        environment = {**os.environ, "TF_CONFIG": json.dumps(task), "PAUSE": "1"}
-        with open(f"{run}.{index}.out", "w") as out, open(f"{run}.{index}.err", "w") as err:
+        env = {"TF_CONFIG": json.dumps(task), "PAUSE": "1"}
+        files = [f"{run}.{index}.out", f"{run}.{index}.err"]
+        if not before:
+            workers.append(begun(config, run, *sets, env=env, files=files))
+            continue
+        with open(files[0], "w") as out, open(files[1], "w") as err:
             workers.append(
                 subprocess.Popen(
                     [*before, *command(config, run, *sets)],
                     cwd=ROOT,
-                    env=environment,
+                    env={**os.environ, **env},
                     stdout=out,
                     stderr=err,
                     start_new_session=True,
@@ -64,6 +69,9 @@ def started(config, run, sets, before=()):
 
 def end(worker):
     """What is still there of a worker, with the script that would start it again."""
+    if not isinstance(worker, subprocess.Popen):
+        worker.kill()
+        return
     with contextlib.suppress(ProcessLookupError):
         os.killpg(worker.pid, signal.SIGKILL)
 
@@ -131,7 +139,7 @@ def test_sigterm_to_one_worker_stops_both_at_the_same_step(config, tmp_path):
     deadline = time.monotonic() + 1200
     while not (run / "log.csv").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
-    workers[1].terminate()
+    workers[1].send_signal(signal.SIGTERM)
     assert [worker.wait(600) for worker in workers] == [75, 75]
     saved = [Path(f"{run}.{i}.err").read_text().split("checkpoint of ")[1].split(" saved")[0] for i in (0, 1)]
     assert saved[0] == saved[1]
@@ -144,7 +152,7 @@ def test_sigterm_to_both_stops_them_at_the_same_step_and_the_job_ends_the_same(c
     workers = started(config, run, LONG)
     wait_for_checkpoint(run, 3)
     for worker in workers:
-        worker.terminate()
+        worker.send_signal(signal.SIGTERM)
     assert [worker.wait(600) for worker in workers] == [75, 75]
     messages = [Path(f"{run}.{i}.err").read_text() for i in range(2)]
     saved = [text.split("checkpoint of step ")[1].split(" saved")[0] for text in messages]

@@ -42,7 +42,7 @@ def train(text, folder, **places):
     for name, place in places.items():
         text = text.replace(name, str(place))
     (folder / "config.yaml").write_text(text)
-    return start(folder / "config.yaml", folder / "run", timeout=400)
+    return start(folder / "config.yaml", folder / "run")
 
 
 def weights(run):
