@@ -20,7 +20,7 @@ FINETUNE_FLAGS ?=
 # Processes of `make test`; two took up to 7 GB together.
 WORKERS ?= 2
 
-.PHONY: help venv uv-venv demo reproduce-small reproduce-imported reproduce finetune test test-slow lint format lock audit clean
+.PHONY: help venv uv-venv demo reproduce-small reproduce-imported reproduce finetune test test-unit test-slow lint format lock audit clean
 
 help:
 	@echo "make demo       install, then prepare, train, evaluate, export and report on the ORL faces"
@@ -28,7 +28,7 @@ help:
 	@echo "make reproduce-imported   the same from imported weights (WEIGHTS=NAME-0000.params) -> docs/results_imported.md"
 	@echo "make reproduce         the same at full scale: MS1M=... CELEBA=... and the tests at hand, TINYFACE=... IJBS=... IJBC=..."
 	@echo "make finetune          imported weights made universal, against plain CosFace -> docs/finetuning_results.md"
-	@echo "make test       install, then lint, types and the tests (make test-slow: the slow ones)"
+	@echo "make test       install, then lint, types and the tests (make test-slow: the slow ones; make test-unit: the quick ones)"
 	@echo "make venv       install only; make uv-venv does it with uv, which brings its own Python 3.11"
 	@echo "make lock       resolve pyproject.toml anew into requirements/lock.txt, with hashes; make audit asks for known vulnerabilities"
 
@@ -72,6 +72,10 @@ finetune: venv
 
 test: venv lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+# What takes no process and no training, in a minute or two.
+test-unit: venv
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not process and not training"
 
 test-slow: venv
 	$(BIN)/python -m pytest -m slow

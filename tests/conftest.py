@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 
+import kinds
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -11,9 +12,34 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 
+GUARD = kinds.Guard()
+
+
+def pytest_itemcollected(item):
+    """The markers `process` and `training`."""
+    fixtures = [each[-1].func for each in item._fixtureinfo.name2fixturedefs.values()]
+    for kind in set().union(*map(kinds.kinds_of, [item.function, *fixtures])):
+        item.add_marker(kind)
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """Trainings come first. They take a minute and more. At the end, one worker would have no work."""
-    items.sort(key=lambda item: item.path.parent.name != "training")
+    """Modules with long tests come first in the half of each of two workers.
+
+    At the end, one of them would have no work.
+    """
+    modules = {}
+    for item in items:
+        modules.setdefault(item.path, []).append(item)
+    long = [path for path, tests in modules.items() if any(GUARD.kinds(test) for test in tests)]
+    halves = [[test for path in long[worker::2] for test in modules[path]] for worker in (0, 1)]
+    short = [test for path, tests in modules.items() if path not in long for test in tests]
+    rest = max(0, len(items) // 2 - len(halves[0]))
+    items[:] = [*halves[0], *short[:rest], *halves[1], *short[rest:]]
+
+
+def pytest_runtest_setup(item):
+    GUARD.watch(item)
 
 
 TINY = """
@@ -102,6 +128,6 @@ def tiny_config(once, people):
 @pytest.fixture(scope="session")
 def tiny_run(tiny_config, once):
     """A finished run of that configuration, trained by the program `python -m urfr_tf.train`."""
-    from running import done, start_program
+    from running import start_program, succeeded
 
-    return once("unbroken", lambda folder: done(tiny_config, folder / "run", how=start_program)) / "run"
+    return once("unbroken", lambda folder: succeeded(start_program(tiny_config, folder / "run"))) / "run"

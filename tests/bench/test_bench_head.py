@@ -4,6 +4,7 @@ import json
 import sys
 
 import forked
+import pytest
 
 from urfr_tf.bench import head
 from urfr_tf.bench.head_point import measure_point
@@ -24,6 +25,7 @@ def test_a_replica_of_r_holds_one_rth_of_the_head():
     assert point(1000, 4, sharded=True, sample_count=40)["head_bytes"] == [16_000] * 4
 
 
+@pytest.mark.process
 def test_the_form_of_the_interface():
     result = head.measure_points((1000,), ["sampled_rate"], 2, limit=2**40)
     assert set(result["seconds"]) == {"sampled_rate_1e3"}
@@ -62,6 +64,7 @@ def test_names_and_ratios():
     }
 
 
+@pytest.mark.process
 def test_a_point_that_dies_ends_its_kind_and_not_the_run(monkeypatch):
     def die_at_20(command, problem):
         job = json.loads(command[-1])

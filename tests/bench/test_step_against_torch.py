@@ -11,6 +11,8 @@ spec = importlib.util.spec_from_file_location("step_against_torch", PATH)
 against = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(against)
 
+pytestmark = pytest.mark.process
+
 
 def program(seconds, processor):
     """Prints the same for training and inference, whatever it is told."""

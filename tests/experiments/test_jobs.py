@@ -23,6 +23,8 @@ from experiments.reproduce.jobs import (
 )
 from urfr_tf.errors import UrfrError
 
+pytestmark = pytest.mark.process
+
 
 def job(name, code, *needs):
     return Job(name, ("-c", code), needs)

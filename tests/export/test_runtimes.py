@@ -9,6 +9,8 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.export.saved_model import write_saved_model
 from urfr_tf.export.tflite import convert_to_tflite
 
+pytestmark = pytest.mark.process
+
 
 def test_a_small_model_is_measured_in_a_process_of_its_own(network, card, images, tmp_path, monkeypatch):
     """The program that both Pythons run, with TensorFlow's share of it: as many rounds as asked for, some

@@ -12,7 +12,7 @@ from paths import ROOT
 from urfr_tf.cli import main
 
 
-def words(config, run, *overrides):
+def training_words(config, run, *overrides):
     """The words of `urfr train`."""
     sets = [word for override in overrides for word in ("--set", override)]
     return ["train", "--config", str(config), "--run-dir", str(run), *sets]
@@ -20,17 +20,17 @@ def words(config, run, *overrides):
 
 def command(config, run, *overrides):
     """The same as a program."""
-    return [sys.executable, "-m", "urfr_tf.train", *words(config, run, *overrides)[1:]]
+    return [sys.executable, "-m", "urfr_tf.train", *training_words(config, run, *overrides)[1:]]
 
 
 def begun(config, run, *overrides, **settings):
     """A training under way; the settings are those of `forked.Forked`."""
-    return forked.Forked(main, words(config, run, *overrides), **settings)
+    return forked.Forked(main, training_words(config, run, *overrides), **settings)
 
 
 def start(config, run, *overrides, **settings):
     """A training that has ended; the settings are those of `forked.run`."""
-    return forked.run(main, words(config, run, *overrides), **settings)
+    return forked.run(main, training_words(config, run, *overrides), **settings)
 
 
 def start_program(config, run, *overrides):
@@ -40,9 +40,12 @@ def start_program(config, run, *overrides):
     )
 
 
-def done(config, run, *overrides, how=start):
+def done(config, run, *overrides):
     """Starts a training that must succeed; returns what it printed."""
-    result = how(config, run, *overrides)
+    return succeeded(start(config, run, *overrides))
+
+
+def succeeded(result):
     assert result.returncode == 0, result.stderr[-3000:]
     return result.stdout
 

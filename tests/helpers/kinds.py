@@ -1,0 +1,83 @@
+"""Tests that start processes, and tests that train: found by their code, and held to it while they run.
+
+`process` and `training` are pytest's markers of them; `make test-unit` runs the tests that have neither.
+"""
+
+import inspect
+import multiprocessing
+import subprocess
+import sys
+from types import CodeType, FunctionType, ModuleType
+
+from paths import ROOT
+
+TESTS = str(ROOT / "tests")
+# Programs that the package asks about itself and the machine; they answer in milliseconds.
+LOOKING = ("git", "nvidia-smi")
+# Names that say what a function does; `running` has the last two.
+SAYING = {
+    "process": {"subprocess", "Forked", "start_program"},
+    "training": {"fit", "train_step", "step_of", "training_words", "start_program"},
+}
+
+
+def kinds_of(function, seen=None):
+    """The kinds of a test or fixture, from the names in it and in all functions of the tests that it uses."""
+    seen = set() if seen is None else seen
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None or code in seen or not code.co_filename.startswith(TESTS):
+        return set()
+    seen.add(code)
+    names = names_in(code)
+    kinds = {kind for kind, saying in SAYING.items() if saying & names}
+    for name in names:
+        for used in functions_of(inspect.unwrap(function).__globals__.get(name), names):
+            kinds |= kinds_of(used, seen)
+    return kinds
+
+
+def names_in(code):
+    """The global names and attributes in a code object and in those inside it."""
+    inner = [names_in(const) for const in code.co_consts if isinstance(const, CodeType)]
+    return set(code.co_names).union(*inner)
+
+
+def functions_of(value, names):
+    """The functions behind a global: itself, a class's methods, what of a module is named."""
+    if isinstance(value, ModuleType):
+        return [each for name in names for each in functions_of(vars(value).get(name), ())]
+    values = vars(value).values() if inspect.isclass(value) else [value]
+    return [each for each in values if isinstance(each, FunctionType)]
+
+
+class Guard:
+    """Raises where a test does what its markers do not say."""
+
+    def __init__(self):
+        self.allowed = set(SAYING)
+        self._refuse(subprocess.Popen, "__init__", "process")
+        self._refuse(multiprocessing.process.BaseProcess, "start", "process")
+
+    @staticmethod
+    def kinds(item):
+        """The kinds by a test's markers."""
+        return {kind for kind in SAYING if item.get_closest_marker(kind)}
+
+    def watch(self, item):
+        """From now on, what happens happens in this test."""
+        self.allowed = self.kinds(item)
+        if "keras" in sys.modules:
+            self._refuse(sys.modules["keras"].Model, "fit", "training")
+
+    def _refuse(self, owner, name, kind):
+        original = getattr(owner, name)
+        if hasattr(original, "guarded"):
+            return
+
+        def guarded(*args, **settings):
+            if kind not in self.allowed and not (args[1:] and args[1][0] in LOOKING):
+                raise AssertionError(f"this test needs the marker `{kind}`: it calls {owner.__name__}.{name}")
+            return original(*args, **settings)
+
+        guarded.guarded = True
+        setattr(owner, name, guarded)
