@@ -43,34 +43,46 @@ def batch(scale=255.0):
     return {keys.IMAGE: images, keys.LABEL: labels}, {keys.VARIATION: variation}
 
 
-def test_a_layer_that_overflows():
+@pytest.fixture(scope="module")
+def built_once():
+    return built()
+
+
+@pytest.fixture
+def model(built_once):
+    """In float32, as it was built."""
+    start = [variable.numpy() for variable in built_once.variables]
+    weights = dict(built_once.settings.weights)
+    yield built_once
+    built_once.settings.weights.update(weights)
+    for variable, value in zip(built_once.variables, start, strict=True):
+        variable.assign(value)
+
+
+def test_a_layer_that_overflows(model):
     """A kernel of 3e38 gives products beyond the greatest float32, 3.4e38; all before it is finite."""
-    model = built()
     layer = model.get_layer("layer2_0_conv1")
     layer.kernel.assign(tf.fill(layer.kernel.shape, 3e38))
     assert "the output of layer layer2_0_conv1 is not finite" in describe_non_finite(model, batch())
 
 
-def test_weights_that_are_not_finite():
-    model = built()
+def test_weights_that_are_not_finite(model):
     layer = model.get_layer("layer3_0_bn1")
     layer.gamma.assign(tf.fill(layer.gamma.shape, np.nan))
     assert describe_non_finite(model, batch()) == "the weights of layer layer3_0_bn1 are not finite"
 
 
-def test_a_loss_whose_gradient_overflows():
+def test_a_loss_whose_gradient_overflows(model):
     """The regularizer's slope by log s is 2 s^2 / (K B) = 200 / 24, and 3e38 times that overflows float32."""
-    model = built()
     model.settings.weights["regularizer"] = 3e38
     assert "the gradient of layer confidence is not" in describe_non_finite(model, batch())
 
 
-def test_nothing_to_name():
-    assert describe_non_finite(built(), batch()) == "every layer's output and gradient is finite"
+def test_nothing_to_name(model):
+    assert describe_non_finite(model, batch()) == "every layer's output and gradient is finite"
 
 
-def test_the_failing_step_leaves_finite_weights_and_a_norm_that_says_so():
-    model = built()
+def test_the_failing_step_leaves_finite_weights_and_a_norm_that_says_so(model):
     model.settings.weights["regularizer"] = 3e38
     logs = step_of(model)(batch())
     assert not np.isfinite(float(logs["gradient_norm"]))

@@ -7,7 +7,17 @@ import time
 
 import numpy as np
 import pytest
-from running import assert_close_state, assert_same_state, begun, cut_back, done, rows, start, start_program
+from running import (
+    SHORT,
+    assert_close_state,
+    assert_same_state,
+    begun,
+    cut_back,
+    done,
+    rows,
+    start,
+    start_program,
+)
 
 pytestmark = pytest.mark.timeout(3000)
 
@@ -88,14 +98,13 @@ def test_another_configuration_in_the_same_folder_is_refused(tiny_config, tiny_r
     assert "Traceback" not in other.stderr
 
 
-def test_one_and_two_devices_agree(tiny_config, tmp_path):
-    """Five steps, so that rounding has no time to grow; synchronised batch norms, a global batch of 8."""
-    short = ("train.epochs=1", "train.steps_per_epoch=5")
-    for replicas in (1, 2):
-        done(tiny_config, tmp_path / str(replicas), *short, f"runtime.replicas={replicas}")
-    one, two = (rows(tmp_path / n)[0] for n in "12")
-    assert float(one["loss"]) == pytest.approx(float(two["loss"]), rel=1e-5)
-    assert_close_state(tmp_path / "1", tmp_path / "2")
+def test_one_and_two_devices_agree(four_shards, one_replica, tmp_path):
+    """Synchronized batch norms, a global batch of 8."""
+    two = tmp_path / "two"
+    done(four_shards, two, *SHORT, "runtime.replicas=2")
+    losses = [float(rows(run)[0]["loss"]) for run in (one_replica, two)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert_close_state(one_replica, two)
 
 
 def test_a_loss_that_is_not_finite_stops_with_step_and_batch(tiny_config, tmp_path):

@@ -11,27 +11,11 @@ from pathlib import Path
 
 import pytest
 from paths import ROOT
-from running import assert_close_state, assert_same_state, begun, command, done
+from running import SHORT, assert_close_state, assert_same_state, begun, command
 
 pytestmark = pytest.mark.timeout(3000)
 TWO = ("data.worker_shares=2", "runtime.strategy=multi_worker_mirrored")
-# Rounding has no time to grow; the average, C_v and everything else of the tiny configuration is on.
-SHORT = ("train.epochs=1", "train.steps_per_epoch=5")
 LONG = (*TWO, "train.epochs=4", "train.checkpoint_steps=3")
-
-
-@pytest.fixture(scope="module")
-def config(people, tiny_config, tmp_path_factory):
-    """The tiny configuration on the same people in four shards."""
-    from urfr_tf.cli import main
-
-    folder = tmp_path_factory.mktemp("four")
-    out = folder / "shards"
-    prepare = ["prepare", "--source", "folder", "--path", str(people), "--size", "40", "--shards", "4"]
-    assert main([*prepare, "--out", str(out)]) == 0
-    path = folder / "tiny.yaml"
-    path.write_text(tiny_config.read_text().replace(str(tiny_config.parent / "shards"), str(out)))
-    return path
 
 
 def free_ports(count):
@@ -85,24 +69,24 @@ def finish(workers, run, timeout=1200):
             end(worker)
 
 
-def test_two_workers_end_with_the_weights_of_one_process(config, tmp_path):
+def test_two_workers_end_with_the_weights_of_one_process(four_shards, one_replica, tmp_path):
     """Synchronised batch norms, the same global batches, gradients summed: equal but for rounding."""
-    two, one = tmp_path / "two", tmp_path / "one"
-    finish(started(config, two, (*SHORT, *TWO)), two)
-    done(config, one, *SHORT, "data.worker_shares=2", "runtime.replicas=1")
-    assert_close_state(one, two)
+    two = tmp_path / "two"
+    finish(started(four_shards, two, (*SHORT, *TWO)), two)
+    assert_close_state(one_replica, two)
     # Only the chief writes, and speaks.
-    files = [sorted(p.name for p in run.rglob("*") if not p.name.startswith(".")) for run in (one, two)]
+    runs = (one_replica, two)
+    files = [sorted(p.name for p in run.rglob("*") if not p.name.startswith(".")) for run in runs]
     assert files[0] == files[1]
     assert "2 replica(s) x 4 images" in Path(f"{two}.0.out").read_text()
     assert Path(f"{two}.1.out").read_text() == ""
 
 
 @pytest.fixture(scope="module")
-def unbroken(config, tmp_path_factory):
+def unbroken(four_shards, tmp_path_factory):
     """The run that the broken ones must end like."""
     run = tmp_path_factory.mktemp("unbroken") / "run"
-    finish(started(config, run, LONG), run)
+    finish(started(four_shards, run, LONG), run)
     return run
 
 
@@ -115,10 +99,10 @@ def wait_for_checkpoint(run, step):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", [1, 0])
-def test_a_killed_worker_is_started_again_and_the_job_ends_the_same(config, unbroken, tmp_path, victim):
+def test_a_killed_worker_is_started_again_and_the_job_ends_the_same(four_shards, unbroken, tmp_path, victim):
     """Each under docs/restart.sh; kill -9 of one after a checkpoint inside an epoch. The other says why."""
     run = tmp_path / "run"
-    workers = started(config, run, LONG, before=["sh", str(ROOT / "docs" / "restart.sh")])
+    workers = started(four_shards, run, LONG, before=["sh", str(ROOT / "docs" / "restart.sh")])
     wait_for_checkpoint(run, 6)
     child = Path(f"/proc/{workers[victim].pid}/task/{workers[victim].pid}/children").read_text().split()[0]
     os.kill(int(child), 9)
@@ -133,9 +117,9 @@ def test_a_killed_worker_is_started_again_and_the_job_ends_the_same(config, unbr
 
 
 @pytest.mark.slow
-def test_sigterm_to_one_worker_stops_both_at_the_same_step(config, tmp_path):
+def test_sigterm_to_one_worker_stops_both_at_the_same_step(four_shards, tmp_path):
     run = tmp_path / "run"
-    workers = started(config, run, (*TWO, "train.epochs=40"))
+    workers = started(four_shards, run, (*TWO, "train.epochs=40"))
     deadline = time.monotonic() + 1200
     while not (run / "log.csv").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -146,10 +130,12 @@ def test_sigterm_to_one_worker_stops_both_at_the_same_step(config, tmp_path):
 
 
 @pytest.mark.slow
-def test_sigterm_to_both_stops_them_at_the_same_step_and_the_job_ends_the_same(config, unbroken, tmp_path):
+def test_sigterm_to_both_stops_them_at_the_same_step_and_the_job_ends_the_same(
+    four_shards, unbroken, tmp_path
+):
     """As a cluster tells them; what goes on from that checkpoint ends bit for bit like the unbroken run."""
     run = tmp_path / "run"
-    workers = started(config, run, LONG)
+    workers = started(four_shards, run, LONG)
     wait_for_checkpoint(run, 3)
     for worker in workers:
         worker.send_signal(signal.SIGTERM)
@@ -158,7 +144,7 @@ def test_sigterm_to_both_stops_them_at_the_same_step_and_the_job_ends_the_same(c
     saved = [text.split("checkpoint of step ")[1].split(" saved")[0] for text in messages]
     assert saved[0] == saved[1]
     assert (run / "checkpoints" / f"step-{saved[0]}.index").exists()
-    finish(started(config, run, LONG), run)
+    finish(started(four_shards, run, LONG), run)
     assert resumed_at(run) == int(saved[0])
     assert_same_state(unbroken, run)
 
