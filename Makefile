@@ -20,7 +20,7 @@ FINETUNE_FLAGS ?=
 # Processes of `make test`; two took up to 7 GB together.
 WORKERS ?= 2
 
-.PHONY: help venv uv-venv demo reproduce-small reproduce-imported reproduce finetune test test-unit test-slow lint format lock audit clean
+.PHONY: help venv uv-venv demo reproduce-small reproduce-imported reproduce finetune test test-fast test-unit test-slow lint format lock audit clean
 
 help:
 	@echo "make demo       install, then prepare, train, evaluate, export and report on the ORL faces"
@@ -70,7 +70,11 @@ reproduce: venv
 finetune: venv
 	$(BIN)/python -m experiments.finetune --lfw "$(LFW)" --pairs "$(PAIRS)" --gender "$(GENDER)" --cfp "$(CFP)" --weights "$(WEIGHTS)" $(FINETUNE_FLAGS)
 
-test: venv lint
+# mypy takes one core for a while, and so do the longest tests.
+test: venv
+	$(MAKE) -j2 lint test-fast
+
+test-fast: venv
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 # What takes no process and no training, in a minute or two.
