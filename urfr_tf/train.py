@@ -17,18 +17,17 @@ import tensorflow as tf
 
 from urfr_tf import keys
 from urfr_tf.config.tree import Experiment
-from urfr_tf.data.manifest import Manifest, load_manifest
-from urfr_tf.data.stream.settings import Sampling
-from urfr_tf.data.stream.training_stream import steps_per_pass
 from urfr_tf.errors import TryAgainError, UrfrError, reason_of
 from urfr_tf.metrics.arrays import Float32s
 from urfr_tf.models.diagnose_nan import describe_non_finite
 from urfr_tf.runs.epoch_log import EpochLog
-from urfr_tf.runs.folder import open_run
+from urfr_tf.runs.folder import INPUTS, check_run, collect_facts, write_run
+from urfr_tf.runs.inputs import Inputs, check_inputs
 from urfr_tf.system.quiet import quiet_compiler
 from urfr_tf.training.addons import LearningRate, progress_bar
-from urfr_tf.training.callbacks import Checkpoint, LogEpoch, StopOnNonFinite, Validate
+from urfr_tf.training.callbacks import AfterFirstStep, Checkpoint, LogEpoch, StopOnNonFinite, Validate
 from urfr_tf.training.checkpoints import checkpoint_manager, describe_last_good, restore_latest
+from urfr_tf.training.continuation import warn_of_changes
 from urfr_tf.training.description import describe_training
 from urfr_tf.training.optimizers import build_schedule
 from urfr_tf.training.precision import resolve_precision
@@ -101,30 +100,32 @@ def train(config: Experiment, run_dir: str | Path) -> Path:
     """
     run_dir = Path(run_dir)
     config, precision_reason = resolve_precision(config, run_dir)
+    inputs = check_inputs(config)
     strategy = set_up_strategy(config.runtime, config.seed)
     quiet_compiler()
     workers = Workers(strategy)
     with Preemption() as preemption, workers.write_dir(run_dir) as write_dir:
         process = Process(run_dir, write_dir, strategy, workers, preemption)
-        run_training(config, f"{config.runtime.precision}: {precision_reason}", process)
+        run_training(config, inputs, f"{config.runtime.precision}: {precision_reason}", process)
     return run_dir
 
 
-def run_training(config: Experiment, precision: str, process: Process) -> None:
+def run_training(config: Experiment, inputs: Inputs, precision: str, process: Process) -> None:
     """Trains as `train` does.
 
     Args:
         config: the configuration, with a precision that is named.
+        inputs: what it reads.
         precision: its precision and why it was chosen, for the log.
         process: this process.
     """
-    manifest = load_identities(config.data.train)
-    steps_per_epoch = count_steps(config)
+    before = check_run(process.run_dir, config, inputs)
+    manifest = inputs.manifest
+    steps_per_epoch = config.train.steps_per_epoch or inputs.steps_per_pass
     total_steps = steps_per_epoch * config.train.epochs
     description = describe_training(config, manifest, steps_per_epoch, process.strategy.num_replicas_in_sync)
     schedule = build_schedule(config.optimizer, total_steps)
     task = TASKS[config.task](config, manifest, schedule, process.strategy)
-    open_run(process.write_dir, config, run_facts(manifest, total_steps, precision))
 
     snapshot = Snapshot(task.model, task.inference, task.inference_copy)
     manager = checkpoint_manager(task.model, process.write_dir, config.train.keep_checkpoints)
@@ -135,13 +136,16 @@ def run_training(config: Experiment, precision: str, process: Process) -> None:
         return
     if restored:
         print(f"resuming from {restored}: step {step} of {total_steps}")
+        if before and process.workers.index == 0:
+            warn_of_changes(before, config, steps_per_epoch, step)
     print(f"precision {precision}")
     print(description, flush=True)
 
     if not restored:
         begin_run(task, snapshot)
     loop = Loop(config, task, schedule, steps_per_epoch, snapshot, manager)
-    callbacks = build_callbacks(loop, process)
+    facts = collect_facts(config, run_facts(inputs, total_steps, precision))
+    callbacks = build_callbacks(loop, process, partial(write_run, process.write_dir, config, facts))
     for segment in split_into_segments(
         step, steps_per_epoch, config.train.epochs, config.train.freeze_backbone_epochs
     ):
@@ -150,28 +154,9 @@ def run_training(config: Experiment, precision: str, process: Process) -> None:
         task.after_last_step()
 
 
-def load_identities(shards: str) -> Manifest:
-    """Loads the manifest of the training data.
-
-    Raises:
-        UrfrError: the data are damaged, or hold fewer than two identities.
-    """
-    manifest = load_manifest(shards)
-    if manifest.classes < 2:
-        raise UrfrError(f"expected at least two identities in {shards}, but it holds {manifest.classes}")
-    return manifest
-
-
-def count_steps(config: Experiment) -> int:
-    """Returns the steps of an epoch: as configured, or one pass over the data."""
-    groups = config.uncertainty.grouping if config.task == "uncertainty" else {}
-    return config.train.steps_per_epoch or steps_per_pass(
-        config.data.train, Sampling(config.data.batch_size, **groups), config.data.worker_shares
-    )
-
-
-def run_facts(manifest: Manifest, total_steps: int, precision: str) -> dict[str, object]:
+def run_facts(inputs: Inputs, total_steps: int, precision: str) -> dict[str, object]:
     """Returns what run.json says of the data and of this training."""
+    manifest = inputs.manifest
     return {
         "classes": manifest.classes,
         "images": manifest.images,
@@ -179,6 +164,7 @@ def run_facts(manifest: Manifest, total_steps: int, precision: str) -> dict[str,
         "precision": precision,
         "image_size": manifest.image_size,
         "template": manifest.raw.get("template"),
+        INPUTS: inputs.digests,
     }
 
 
@@ -193,15 +179,24 @@ def begin_run(task: Task, snapshot: Snapshot) -> None:
         print("before: " + ", ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
 
 
-def build_callbacks(loop: Loop, process: Process) -> list[keras.callbacks.Callback]:
-    """Builds the callbacks in the order in which they must act at the end of an epoch."""
+def build_callbacks(
+    loop: Loop, process: Process, claim: Callable[[], None]
+) -> list[keras.callbacks.Callback]:
+    """Builds the callbacks in the order in which they must act at the end of an epoch.
+
+    Args:
+        loop: what the calls of `fit` share.
+        process: this process.
+        claim: writes what makes the folder that of this run; called after the first step.
+    """
     config, task, snapshot, manager = loop.config, loop.task, loop.snapshot, loop.manager
     callbacks: list[keras.callbacks.Callback] = [
         StopOnNonFinite(
             loop.steps_per_epoch,
             manager,
             lambda step: describe_non_finite(task.model, next(iter(task.batches(step - 1)))),
-        )
+        ),
+        AfterFirstStep(claim),
     ]
     if sys.stdout.isatty():  # Before `LogEpoch`, so that the bar's line is closed when that prints.
         callbacks.append(progress_bar())

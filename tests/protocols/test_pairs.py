@@ -194,6 +194,28 @@ def test_ten_folds_of_a_table_and_of_a_development_list(tmp_path):
     assert [line.fold for line in read_pairs(str(table))] == [*range(10), *range(10)]
 
 
+def test_a_table_in_blocks_of_one_label(tmp_path):
+    """Whatever the order of the labels, each is dealt over the folds; lists in published order keep theirs."""
+    table = tmp_path / "pairs.tsv"
+    for labels in ("1" * 20 + "0" * 60, "0" * 60 + "1" * 20, "01" * 20 + "0" * 40):
+        table.write_text("".join(f"a{i}\tb{i}\t{label}\n" for i, label in enumerate(labels)))
+        lines = read_pairs(str(table))
+        for same, each in ((True, 2), (False, 6)):
+            assert [line.fold for line in lines if line.same == same] == [i // each for i in range(10 * each)]
+        assert all(line.dealt for line in lines)
+    # 7 folds of 3 genuine and then 3 impostor pairs, as a table: not ten folds, but no label is torn apart.
+    table.write_text("".join(f"a{i}\tb{i}\t{int(i % 6 < 3)}\n" for i in range(60)))
+    assert [line.fold for line in read_pairs(str(table))] == [i // 6 for i in range(60)]
+
+
+def test_published_folds_stay(tmp_path):
+    table = tmp_path / "pairs.txt"
+    table.write_text("3\t2\n" + "A\t1\t2\nA\t1\t3\nA\t1\tB\t1\nA\t2\tB\t2\n" * 3)
+    assert [(line.fold, line.dealt) for line in read_pairs(str(table))] == [
+        (i // 4, False) for i in range(12)
+    ]
+
+
 def test_connected_images_are_one_person():
     # 0-1, 1-2 and 4-5 are genuine; 3 is alone.
     groups = connect(6, np.array([0, 1, 4]), np.array([1, 2, 5]))

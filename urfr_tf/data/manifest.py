@@ -53,7 +53,8 @@ def load_manifest(folder: str | os.PathLike[str]) -> Manifest:
     folder = Path(folder)
     path = folder / "manifest.json"
     if not path.is_file():
-        raise UrfrError(f"expected a folder of shards with manifest.json, but {folder} has none")
+        what = "has none; urfr prepare makes shards of photographs" if folder.is_dir() else "is no folder"
+        raise UrfrError(f"expected a folder of shards with manifest.json, but {folder} {what}")
     raw = read_json(path)
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         format_name = raw.get("format") if isinstance(raw, dict) else type(raw).__name__

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.metrics.arrays import Bools, Float64s
+from urfr_tf.metrics.arrays import Bools, Float64s, Ints
 from urfr_tf.metrics.scored_pairs import ScoredPairs
 
 
@@ -38,13 +38,35 @@ def best_threshold(scores: Float64s, same: Bools) -> float:
     return float((ordered[place - 1] + ordered[place]) / 2)
 
 
+def deal_folds(same: ArrayLike, folds: int = 10) -> Ints:
+    """Deals a list of pairs without folds into folds, label by label: each label in runs of equal length.
+
+    A list in the order of published ones, with a run of each label in every fold, gets the folds that it was
+    written in. A list in blocks of one label gets folds of both.
+
+    Args:
+        same: bool or 0/1 [N].
+        folds: their number.
+
+    Returns:
+        int64 [N], the fold of each pair.
+    """
+    labels = np.asarray(same).reshape(-1).astype(bool)
+    fold = np.empty(len(labels), np.int64)
+    for label in (False, True):
+        here = labels == label
+        count = int(np.count_nonzero(here))
+        fold[here] = np.arange(count) * folds // max(count, 1)
+    return fold
+
+
 def ten_fold_accuracy(scores: ArrayLike, same: ArrayLike, folds: ArrayLike | None = None) -> FoldAccuracy:
     """Accuracy as on LFW's view 2: mean over folds and its standard error, s / sqrt(F) with F - 1.
 
     Args:
         scores: float [N], larger is more alike; -inf is never accepted.
         same: bool or 0/1 [N].
-        folds: int [N], the fold of each pair; None cuts the list into ten runs of equal length.
+        folds: int [N], the fold of each pair; None deals them by label (`deal_folds`).
 
     Returns:
         `FoldAccuracy`, fractions.
@@ -56,7 +78,7 @@ def ten_fold_accuracy(scores: ArrayLike, same: ArrayLike, folds: ArrayLike | Non
     pairs = ScoredPairs(scores, same)
     pairs.require_both_kinds()
     count = len(pairs.scores)
-    fold = np.arange(count) * 10 // count if folds is None else np.asarray(folds).reshape(-1)
+    fold = deal_folds(pairs.same) if folds is None else np.asarray(folds).reshape(-1)
     if len(fold) != count:
         raise UrfrError(f"expected a fold for each of {count} pairs, but got {len(fold)}")
     numbers = np.unique(fold)

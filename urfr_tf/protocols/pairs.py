@@ -1,8 +1,8 @@
 """Verification pairs over a folder per identity or a folder of shards: generated, or from a file.
 
 A pairs file is LFW's (a heading `folds <tab> pairs`, then `name n1 n2` and `name1 n1 name2 n2`) or a table
-`path <tab> path <tab> 0 or 1` with paths relative to the data, as one list cut into ten folds. Commas,
-semicolons or spaces will do in place of the tabs.
+`path <tab> path <tab> 0 or 1` with paths relative to the data. Commas, semicolons or spaces will do in
+place of the tabs. A list that does not say its folds is dealt into ten by label.
 """
 
 import os
@@ -21,6 +21,7 @@ from urfr_tf.data.text_lists import SPACES, choose_delimiter, open_list, split_c
 from urfr_tf.data.tree import Ignored
 from urfr_tf.errors import UrfrError, reason_of
 from urfr_tf.metrics.arrays import Ints, Names
+from urfr_tf.metrics.folds import deal_folds
 from urfr_tf.protocols.protocol import Facts, Images, Pairs
 from urfr_tf.protocols.source import PER_PERSON
 from urfr_tf.system.plain_paths import plain_path
@@ -253,7 +254,10 @@ def read_listed_pairs(name: str, images: Images, identity: Names, keys: list[str
         fold,
         identity[used],
         np.ones(len(lines), bool),
-        {"pairs_file": os.path.basename(pairs_file)},
+        {
+            "pairs_file": os.path.basename(pairs_file),
+            **({"folds_dealt": "by label"} if lines[0].dealt else {}),
+        },
     )
 
 
@@ -294,12 +298,13 @@ def select_images(images: Images, rows: Ints) -> Images:
 
 
 class PairLine(NamedTuple):
-    """A pair of images as a line of a file names it."""
+    """A pair of images as a line of a file names it; `dealt`: the file does not say the fold."""
 
     number: int
     paths: tuple[str, str]
     same: bool
     fold: int
+    dealt: bool = False
 
 
 def read_pairs(path: str) -> list[PairLine]:
@@ -326,9 +331,13 @@ def read_pairs(path: str) -> list[PairLine]:
                 f"expected 'path TAB path TAB 0 or 1' in line {number} of {path}, or LFW's layout with its "
                 f"heading 'folds TAB pairs' in line 1, but got {line[:80]!r}"
             )
-        fold = (number - 1) * FOLDS // len(lines)
-        table.append(PairLine(number, (cells[0], cells[1]), cells[2].strip() == "1", fold))
-    return table
+        table.append(PairLine(number, (cells[0], cells[1]), cells[2].strip() == "1", 0))
+    return _deal(table)
+
+
+def _deal(table: list[PairLine]) -> list[PairLine]:
+    folds = deal_folds([line.same for line in table], FOLDS).tolist()
+    return [line._replace(fold=fold, dealt=True) for line, fold in zip(table, folds, strict=True)]
 
 
 def _split_lines(lines: list[str], fits: Callable[[list[str]], bool]) -> Iterator[tuple[str, list[str]]]:
@@ -366,6 +375,5 @@ def _parse_lfw(path: str, lines: list[str], heading: list[int]) -> list[PairLine
             raise UrfrError(f"expected '{kind}' in line {index + 2} of {path}, but got {line[:80]!r}")
         names = (cells[0], cells[0]) if same else (cells[0], cells[2])
         first, second = (f"{n}/{n}_{int(k):04d}" for n, k in zip(names, numbers, strict=True))
-        fold = index // (2 * pairs) if folds > 1 else index % pairs * FOLDS // pairs
-        table.append(PairLine(index + 2, (first, second), same, fold))
-    return table
+        table.append(PairLine(index + 2, (first, second), same, index // (2 * pairs)))
+    return table if folds > 1 else _deal(table)

@@ -22,6 +22,20 @@ def save_network_weights(network: keras.Model, run: str | os.PathLike[str]) -> N
         network.save_weights(str(tmp_path))
 
 
+def find_weights(run: str | os.PathLike[str]) -> Path:
+    """Returns the path of the weights of a run folder.
+
+    Raises:
+        UrfrError: there are none yet.
+    """
+    path = Path(run) / WEIGHTS
+    if not path.is_file():
+        raise UrfrError(
+            f"expected {WEIGHTS} in {run}, but there is none: it is written when the first epoch ends"
+        )
+    return path
+
+
 def load_network_weights(network: keras.Model, run: str | os.PathLike[str]) -> None:
     """Reads the weights of a run folder into a network of the same structure.
 
@@ -33,11 +47,7 @@ def load_network_weights(network: keras.Model, run: str | os.PathLike[str]) -> N
         UrfrError: no weights yet, a damaged file, one that refers to other files, or weights of another
             network.
     """
-    path, config_path = Path(run) / WEIGHTS, Path(run) / "config.yaml"
-    if not path.is_file():
-        raise UrfrError(
-            f"expected {WEIGHTS} in {run}, but there is none: it is written when the first epoch ends"
-        )
+    path, config_path = find_weights(run), Path(run) / "config.yaml"
     try:
         count = count_plain_arrays(path)
     except UrfrError:

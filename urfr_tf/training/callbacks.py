@@ -57,6 +57,25 @@ class StopOnNonFinite(keras.callbacks.Callback):
             )
 
 
+class AfterFirstStep(keras.callbacks.Callback):
+    """Does something once, when the first step of this process is done.
+
+    Args:
+        act: what to do.
+    """
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        super().__init__()
+        self.act = act
+        self.done = False
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Acts at the first call."""
+        if not self.done:
+            self.act()
+            self.done = True
+
+
 class Validate(keras.callbacks.Callback):
     """Puts the task's metrics of the validation set into the logs, as `val_*`.
 

@@ -41,7 +41,8 @@ class WriteTensorBoard(keras.callbacks.Callback):
         variations: Sequence[str],
     ) -> None:
         super().__init__()
-        self.writer = tf.summary.create_file_writer(plain_path(folder))
+        self.folder = folder
+        self.writer: tf.summary.SummaryWriter | None = None
         self.snapshot = snapshot
         self.sample = sample
         self.variations = tuple(variations)
@@ -49,10 +50,13 @@ class WriteTensorBoard(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Writes scalars and histograms, and the images after the first epoch."""
+        if self.writer is None:  # Not earlier: the first file is there as soon as there is a writer.
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.writer = tf.summary.create_file_writer(plain_path(self.folder))
         images = self.images
         if images is None:
             images, labels = self.sample()
-            self._write_images(images, labels, epoch + 1)
+            self._write_images(self.writer, images, labels, epoch + 1)
             self.images = images
         scalars = {**(logs or {}), **self.model.log_values()[1]}
         self.snapshot.refresh()
@@ -65,8 +69,10 @@ class WriteTensorBoard(keras.callbacks.Callback):
                     tf.summary.histogram(f"confidence/{k:02d}", confidence[:, k])
         self.writer.flush()
 
-    def _write_images(self, images: Float32s, labels: Float32s, step: int) -> None:
-        with self.writer.as_default(step=step):
+    def _write_images(
+        self, writer: tf.summary.SummaryWriter, images: Float32s, labels: Float32s, step: int
+    ) -> None:
+        with writer.as_default(step=step):
             tf.summary.image("augmented", tf.cast(images, tf.uint8), max_outputs=_SHOWN)
             if self.variations:
                 tf.summary.text("augmented_labels", _markdown_table(self.variations, labels[:_SHOWN]))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from urfr_tf.system.folder_lock import lock_folder
+
 # What a collective operation fails with when another process is gone.
 _LOST = (
     tf.errors.AbortedError,
@@ -46,11 +48,21 @@ class Workers:
     def write_dir(self, run_dir: Path) -> Iterator[Path]:
         """Gives the folder that this process writes into: the run folder to the chief, else a temporary one.
 
+        The chief keeps other trainings out of the run folder, and removes what is left there empty.
+
         All must save, because reading a variable with a value on each replica is a collective operation.
         The standard output of the others is discarded.
+
+        Raises:
+            UrfrError: another training writes into the run folder.
         """
         if self.index == 0:
-            yield run_dir
+            with lock_folder(run_dir, "another urfr train"):
+                try:
+                    yield run_dir
+                finally:
+                    with contextlib.suppress(OSError):
+                        (run_dir / "checkpoints").rmdir()
             return
         with (
             tempfile.TemporaryDirectory(prefix="urfr-worker-") as folder,

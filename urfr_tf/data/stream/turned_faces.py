@@ -87,6 +87,11 @@ def turn_shards(
     return sum(sizes.values())
 
 
+def result_path(manifest: Manifest) -> Path:
+    """The file that says which turned faces lie next to the shards."""
+    return manifest.folder / FOLDER / _RESULT
+
+
 def turned_paths(manifest: Manifest) -> list[list[Path]]:
     """The files [copies][shards] of turned faces, once they are known to be whole and of these shards.
 
@@ -96,7 +101,7 @@ def turned_paths(manifest: Manifest) -> list[list[Path]]:
     Raises:
         UrfrError: there are none, they belong to other shards, or one is missing or of another size.
     """
-    result = manifest.folder / FOLDER / _RESULT
+    result = result_path(manifest)
     command = f"urfr turn {manifest.folder}"
     if not result.is_file():
         raise UrfrError(f"expected turned faces in {result.parent}, but there is no {_RESULT}: run {command}")
