@@ -195,7 +195,7 @@ def test_ten_folds_of_a_table_and_of_a_development_list(tmp_path):
 
 
 def test_a_table_in_blocks_of_one_label(tmp_path):
-    """Whatever the order of the labels, each is dealt over the folds; lists in published order keep theirs."""
+    """Whatever the order of the labels, each is dealt over the folds; published orders keep theirs."""
     table = tmp_path / "pairs.tsv"
     for labels in ("1" * 20 + "0" * 60, "0" * 60 + "1" * 20, "01" * 20 + "0" * 40):
         table.write_text("".join(f"a{i}\tb{i}\t{label}\n" for i, label in enumerate(labels)))
@@ -203,7 +203,7 @@ def test_a_table_in_blocks_of_one_label(tmp_path):
         for same, each in ((True, 2), (False, 6)):
             assert [line.fold for line in lines if line.same == same] == [i // each for i in range(10 * each)]
         assert all(line.dealt for line in lines)
-    # 7 folds of 3 genuine and then 3 impostor pairs, as a table: not ten folds, but no label is torn apart.
+    # Ten folds of 3 genuine and then 3 impostor pairs, as a published list in another layout.
     table.write_text("".join(f"a{i}\tb{i}\t{int(i % 6 < 3)}\n" for i in range(60)))
     assert [line.fold for line in read_pairs(str(table))] == [i // 6 for i in range(60)]
 
