@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from made_up import encoded, picture, png_chunk
@@ -91,25 +92,77 @@ def test_cmyk_becomes_rgb():
     assert np.abs(image.astype(int) - PICTURE).mean() < 4
 
 
+def _exif(orientation, order):
+    """A TIFF header and a directory of two entries in either byte order."""
+    entries = struct.pack(f"{order}HHIHH", 0x010F, 2, 1, 0, 0) + struct.pack(
+        f"{order}HHIHH", 0x0112, 3, 1, orientation, 0
+    )
+    mark = b"II" if order == "<" else b"MM"
+    return mark + struct.pack(f"{order}HIH", 42, 8, 2) + entries + bytes(4)
+
+
+UPRIGHT = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda a: np.rot90(a, 1),
+}
+"""The EXIF values 1 to 8, written out: what has to be done to the stored picture to see it upright."""
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize(
+    ("kind", "alpha"), [("JPEG", False), ("PNG", False), ("PNG", True), ("WebP", False), ("WebP", True)]
+)
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_rotation_is_applied(orientation):
-    """The EXIF values 1 to 8, written out: what has to be done to the stored picture to see it upright."""
-    upright = {
-        1: lambda a: a,
-        2: lambda a: a[:, ::-1],
-        3: lambda a: a[::-1, ::-1],
-        4: lambda a: a[::-1],
-        5: lambda a: a.transpose(1, 0, 2),
-        6: lambda a: np.rot90(a, -1),
-        7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
-        8: lambda a: np.rot90(a, 1),
-    }[orientation]
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    image = decode_image(saved(Image.fromarray(PICTURE), "JPEG", quality=95, exif=exif))
-    expected = upright(PICTURE)
+def test_exif_rotation_is_applied(orientation, kind, alpha, order):
+    stored = Image.fromarray(PICTURE)
+    if alpha:
+        stored.putalpha(255)
+    options = {"JPEG": {"quality": 95}, "PNG": {}, "WebP": {"lossless": True, "exact": True}}[kind]
+    exif = _exif(orientation, order)
+    exif = exif if kind == "PNG" else b"Exif\0\0" + exif  # Pillow puts the mark where it belongs
+    image = decode_image(saved(stored, kind, exif=exif, **options))
+    expected = UPRIGHT[orientation](PICTURE)
     assert image.shape == expected.shape
+    assert np.abs(image.astype(int) - expected).max() <= (40 if kind == "JPEG" else 0)
     assert np.abs(image.astype(int) - expected).mean() < 4
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP"])
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"",
+        b"II",
+        b"MM\0*\0\0",
+        _exif(0, "<"),
+        _exif(9, ">"),
+        _exif(65535, "<"),
+        _exif(6, "<")[:30],  # the entry is cut off
+        b"II*\0\xff\xff\xff\xff" + bytes(40),  # the directory lies behind the end
+        b"II*\0\x08\0\0\0\xff\xff" + bytes(40),  # more entries than there are
+        b"XX" + _exif(6, "<")[2:],
+        _exif(6, "<").replace(b"\x12\x01\x03\0", b"\x12\x01\x04\0"),  # not of the type that the tag has
+    ],
+)
+def test_exif_that_says_nothing_changes_nothing(kind, exif):
+    plain = saved(Image.fromarray(PICTURE), kind, quality=95)
+    strange = saved(Image.fromarray(PICTURE), kind, quality=95, exif=b"Exif\0\0" + exif)
+    np.testing.assert_array_equal(decode_image(plain), decode_image(strange))
+
+
+def test_jpegs_are_turned_as_opencv_turns_them():
+    for orientation in range(1, 9):
+        for order in "<>":
+            exif = b"Exif\0\0" + _exif(orientation, order)
+            data = saved(Image.fromarray(PICTURE), "JPEG", quality=95, exif=exif)
+            turned = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+            np.testing.assert_array_equal(decode_image(data), turned)
 
 
 def bombs():

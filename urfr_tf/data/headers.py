@@ -17,6 +17,8 @@ HEAD = 32
 # decoder busy have thousands of scans of a few bytes each.
 _MOST_SCANS = 100
 _MOST_SEGMENTS = 4096
+_MOST_ENTRIES = 512  # of a directory of EXIF; cameras write a few dozen
+_EXIF_MARK = b"Exif\0\0"
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _PNM = re.compile(
     rb"(P[56])((?:\s+(?:#[^\n]*\n\s*)*)(\d{1,9}))((?:\s+(?:#[^\n]*\n\s*)*)(\d{1,9}))"
@@ -36,14 +38,16 @@ class ImageError(UrfrError):
 class Header:
     """Format and declared size in pixels.
 
-    `alpha`: the file may hold transparency. `begin`, `channels` and `peak` are where the samples of
-    a PNM start, how many there are for a pixel, and the value of white.
+    `alpha`: the file may hold transparency. `orientation`: EXIF's, 1 to 8, how the stored picture is turned.
+    `begin`, `channels` and `peak` are where the samples of a PNM start, how many there are for a pixel, and
+    the value of white.
     """
 
     format: str
     width: int
     height: int
     alpha: bool = False
+    orientation: int = 1
     begin: int = 0
     channels: int = 3
     peak: int = 255
@@ -97,6 +101,7 @@ def _jpeg(data: bytes) -> Header:
     """Walks from segment to segment to the end-of-image marker (ITU-T T.81, annex B)."""
     width = height = components = scans = 0
     adobe = False
+    exif = b""
     at = 2
     for _ in range(_MOST_SEGMENTS):
         marker, at = _find_marker(data, at)
@@ -109,6 +114,8 @@ def _jpeg(data: bytes) -> Header:
             _, height, width, components = struct.unpack_from(">BHHB", data, at + 2)
         elif marker == 0xEE and data[at + 2 : at + 7] == b"Adobe":
             adobe = True
+        elif marker == 0xE1 and data[at + 2 : at + 8] == _EXIF_MARK:
+            exif = exif or data[at + 8 : at + length]
         at += max(length, 2)
         if marker == 0xDA:
             scans += 1
@@ -124,7 +131,7 @@ def _jpeg(data: bytes) -> Header:
         raise ImageError("unreadable", "a JPEG without a picture")
     if components == 4 and not adobe:
         raise ImageError("unreadable", "a CMYK JPEG without the Adobe marker that says how ink is counted")
-    return Header("JPEG", width, height)
+    return Header("JPEG", width, height, orientation=read_orientation(exif))
 
 
 def _find_marker(data: bytes, at: int) -> tuple[int, int]:
@@ -153,14 +160,17 @@ def _png(data: bytes) -> Header:
     if kind != b"IHDR" or length != 13:
         raise ImageError("unreadable", "a PNG without its header chunk")
     alpha = color in (4, 6)
+    exif = b""
     at = 8
     while kind != b"IEND":
         length, kind = struct.unpack_from(">I4s", data, at)
         alpha = alpha or kind == b"tRNS"
+        if kind == b"eXIf":
+            exif = exif or data[at + 8 : at + 8 + length]
         at += 12 + length
         if at > len(data):
             raise ImageError("truncated", "a PNG without its end")
-    return Header("PNG", width, height, alpha=alpha)
+    return Header("PNG", width, height, alpha=alpha, orientation=read_orientation(exif))
 
 
 def _webp(data: bytes) -> Header:
@@ -170,6 +180,7 @@ def _webp(data: bytes) -> Header:
         raise ImageError("truncated", "a WebP without its end")
     width = height = 0
     alpha = False
+    exif = b""
     at = 12
     for _ in range(_MOST_SEGMENTS):
         if at + 8 > size + 8:
@@ -190,11 +201,35 @@ def _webp(data: bytes) -> Header:
             alpha = alpha or bool(bits >> 28 & 1)
         else:
             w = h = 0
+            if kind == b"EXIF":
+                exif = exif or data[body : body + length]
         width, height = max(width, w), max(height, h)
         at = body + length + (length & 1)
     if not (width and height):
         raise ImageError("unreadable", "a WebP without a picture")
-    return Header("WebP", width, height, alpha=alpha)
+    return Header("WebP", width, height, alpha=alpha, orientation=read_orientation(exif))
+
+
+def read_orientation(exif: bytes) -> int:
+    """The orientation that EXIF states (CIPA DC-008, tag 0x0112 of the first directory), or 1 without one.
+
+    Args:
+        exif: TIFF header and directories, or what claims to be; some writers put a JPEG's mark before them.
+    """
+    exif = exif.removeprefix(_EXIF_MARK)
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    try:
+        if order is None or struct.unpack_from(order + "H", exif, 2) != (42,):
+            return 1
+        (directory,) = struct.unpack_from(order + "I", exif, 4)
+        (entries,) = struct.unpack_from(order + "H", exif, directory)
+        for entry in range(min(entries, _MOST_ENTRIES)):
+            tag, kind, count, value = struct.unpack_from(order + "HHIH", exif, directory + 2 + 12 * entry)
+            if tag == 0x0112:
+                return value if (kind, count) == (3, 1) and 1 <= value <= 8 else 1
+    except struct.error:  # it ends early, or points behind its end
+        pass
+    return 1
 
 
 def _bmp(data: bytes) -> Header:

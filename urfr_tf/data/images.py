@@ -6,7 +6,7 @@
 | 16 bit | the nearest of 256 levels, white stays white |
 | alpha | laid over black, the border of an aligned crop |
 | CMYK | RGB by OpenCV, for JPEGs with Adobe's marker; others are refused |
-| EXIF rotation | applied (JPEG, and what has no alpha) |
+| EXIF rotation | applied (JPEG, PNG, WebP) |
 | bytes behind the end of the image | ignored, and gone once encoded again |
 """
 
@@ -36,6 +36,7 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = 1
     """
     header = check_header(data, max_pixels, min_side)
     image = _pnm_pixels(data, header) if header.format == "PNM" else _opencv_pixels(data, header)
+    image = _turn_upright(image, header.orientation)
     if sorted(image.shape[:2]) != sorted((header.width, header.height)):
         decoded = f"{image.shape[1]} x {image.shape[0]}"
         raise ImageError("unreadable", f"{header.width} x {header.height} pixels declared, {decoded} decoded")
@@ -64,8 +65,9 @@ def encode_image(image: NDArray[np.uint8], *, lossless: bool = False) -> bytes:
 
 
 def _opencv_pixels(data: bytes, header: Header) -> NDArray[np.uint8]:
-    # IMREAD_COLOR turns the picture upright but drops alpha, IMREAD_UNCHANGED the other way round.
-    flags = cv2.IMREAD_UNCHANGED if header.alpha else cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+    # IMREAD_UNCHANGED keeps alpha. Neither turns the picture: OpenCV would do so for some of the formats.
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    flags = cv2.IMREAD_UNCHANGED if header.alpha else flags
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
@@ -82,6 +84,17 @@ def _opencv_pixels(data: bytes, header: Header) -> NDArray[np.uint8]:
         alpha = image[:, :, 3:].astype(np.uint16)
         image = ((image[:, :, :3] * alpha + 127) // 255).astype(np.uint8)
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _turn_upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Undoes EXIF's orientation: from 5 on rows are columns; the value also says which sides are swapped."""
+    if orientation >= 5:
+        image = image.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)
 
 
 def _pnm_pixels(data: bytes, header: Header) -> NDArray[np.uint8]:

@@ -98,7 +98,7 @@ def test_broken_records_are_listed_and_the_others_read(tmp_path, images):
         record(payload(0, images[0])),
         b"\0" * 64,
         record(payload(float("nan"), images[2])),
-        record(payload(3, images[2])),  # the property file says three people: 0, 1, 2
+        record(payload(3, images[2])),  # the property file says three people, and labels 0, 1, 2 are there
         record(payload(-1, images[2])),
         record(payload(0.5, images[2])),
         MAGIC + struct.pack("<I", 2 << 29 | 40) + bytes(40),  # a middle fragment with nothing before it
@@ -151,3 +151,44 @@ def test_damaged_files_never_raise_anything_else(tmp_path, dataset):
                 crop_center(item, CropSettings())
         except UrfrError:
             pass
+
+
+def test_labels_have_gaps(prepared, tmp_path, images):
+    """Three people are promised, and there are three: 10, 20 and 70,000."""
+    labels = (10, 20, 70_000)
+    rows = [record(payload(labels[i // 2], image, i)) for i, image in enumerate(images)]
+    path = write(
+        tmp_path, [*rows, record(payload(float("nan"), images[0])), record(payload(2.0**24, images[0]))]
+    )
+    assert insightface.survey(path) == {"10": 2, "20": 2, "70000": 2}
+    problems = [str(item.problem) for item in insightface.items(path, ()) if item.problem]
+    assert problems == [
+        "broken record: cannot convert float NaN to integer",
+        "broken record: label 1.67772e+07",
+    ]
+    folder, _ = prepared("insightface", path)
+    assert (folder / "classes.tsv").read_text() == "0\t10\t2\n1\t20\t2\n2\t70000\t2\n"
+
+
+def test_more_labels_than_people_are_garbage(tmp_path, images):
+    rows = [record(payload(label, images[0])) for label in (0, 1, 2, 900)]
+    path = write(tmp_path, rows)
+    assert insightface.survey(path) == {"0": 1, "1": 1, "2": 1}
+    (problem,) = [str(item.problem) for item in insightface.items(path, {"0"}) if item.problem]
+    assert problem == "broken record: label 900, where property has 3 people and the records have more"
+    # The files change: what was counted before does not hold any more.
+    path = write(tmp_path, rows[1:])
+    assert insightface.survey(path) == {"1": 1, "2": 1, "900": 1}
+    path = write(tmp_path, rows, prop=None)
+    (tmp_path / "property").unlink()
+    assert insightface.survey(path) == {"0": 1, "1": 1, "2": 1, "900": 1}
+
+
+def test_records_that_are_all_refused_say_why(tmp_path, images):
+    rows = [record(payload(label, images[0])) for label in (10, 20, 30, 40, -1)]
+    with pytest.raises(
+        UrfrError, match=r"but all 5 are refused \(1 broken record: label 10, where property has 3 "
+    ):
+        insightface.survey(write(tmp_path, rows))
+    with pytest.raises(UrfrError, match=r"but all 2 are refused \(2 broken record: no record begins there\)"):
+        insightface.survey(write(tmp_path, [bytes(64), bytes(64)]))

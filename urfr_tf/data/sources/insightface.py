@@ -4,6 +4,10 @@ A record of train.rec (dmlc RecordIO) is: magic 0xced7230a, a word whose upper 3
 a split record this is and whose lower 29 give the length, the payload, padding to 4 bytes. A payload
 starts with MXNet's image header: flag, label, two ids; flag > 0 means that many further labels. Records
 without an image (the first one and those that name a person's range) are passed over.
+
+A label is a whole number, not always one of 0 ... C - 1: sets from which people were taken out have gaps.
+The file `property` says how many people there are. Where the records have more labels than that, those from
+C on are garbage and refused.
 """
 
 import math
@@ -11,6 +15,7 @@ import os
 import struct
 from collections import Counter
 from collections.abc import Container, Iterator
+from functools import lru_cache
 
 from urfr_tf.data.headers import ImageError
 from urfr_tf.data.sources.item import Item
@@ -20,7 +25,9 @@ _MAGIC = 0xCED7230A
 _LENGTH = (1 << 29) - 1
 _HEADER = struct.Struct("<IfQQ")
 _MOST_LABELS = 64
+_MOST_LABEL = 1 << 24  # a label is a float of 32 bits, which tells whole numbers apart up to here
 _MOST_FRAGMENTS = 64
+_COUNTED_PROBLEMS = 10_000
 
 
 def survey(path: str) -> dict[str, int]:
@@ -29,9 +36,20 @@ def survey(path: str) -> dict[str, int]:
     Raises:
         UrfrError: a file is missing or train.idx is not what it should be.
     """
-    people = Counter(item.identity for item in _records(path) if item.problem is None)
+    people: Counter[str] = Counter()
+    problems: Counter[str] = Counter()
+    refused = 0
+    for item in _records(path):
+        if item.problem is None:
+            people[item.identity] += 1
+        else:
+            refused += 1
+            if refused <= _COUNTED_PROBLEMS:  # each may be another sentence
+                problems[str(item.problem)] += 1
     if not people:
-        raise UrfrError(f"expected records with images in {path}, but found none")
+        reasons = "; ".join(f"{count} {problem}" for problem, count in problems.most_common(3))
+        found = f"all {refused} are refused ({reasons})" if refused else "found none"
+        raise UrfrError(f"expected records with images in {path}, but {found}")
     return dict(people)
 
 
@@ -44,18 +62,49 @@ def _records(path: str) -> Iterator[Item]:
     if os.path.isdir(path):
         path = os.path.join(path, "train.rec")
     stem = os.path.splitext(path)[0]
-    classes = _classes(os.path.join(os.path.dirname(path), "property"))
+    limit = _find_limit(stem)
+    for item in _read_records(stem):
+        if item.problem is None and int(item.identity) >= limit:
+            why = f"label {item.identity}, where property has {limit} people and the records have more"
+            item = Item("", item.key, problem=ImageError("broken record", why))
+        yield item
+
+
+def _read_records(stem: str) -> Iterator[Item]:
+    """Every record with an image, whatever whole number its label is."""
     try:
         with open(stem + ".rec", "rb", buffering=0) as rec, open(stem + ".idx", "rb") as idx:
             for number, line in enumerate(idx, 1):
                 fields = line.split()
                 if len(fields) != 2 or not all(f.isdigit() and len(f) < 20 for f in fields):
                     raise UrfrError(f"expected 'number TAB offset' in line {number} of {stem}.idx")
-                item = _record(rec.fileno(), stem + ".rec", fields[0].decode(), int(fields[1]), classes)
+                item = _record(rec.fileno(), stem + ".rec", fields[0].decode(), int(fields[1]))
                 if item is not None:
                     yield item
     except OSError as error:
         raise UrfrError(f"expected {stem}.rec and {stem}.idx: {error.filename} {error.strerror}") from error
+
+
+def _find_limit(stem: str) -> float:
+    """The label from which on labels are garbage; none where `property` is missing or has people enough."""
+    classes = _classes(os.path.join(os.path.dirname(stem), "property"))
+    if classes == math.inf:
+        return classes
+    try:
+        states = tuple((status.st_mtime_ns, status.st_size) for status in map(os.stat, _files(stem)))
+    except OSError:  # said by whoever reads them
+        return math.inf
+    return math.inf if _count_labels(stem, states) <= classes else classes
+
+
+@lru_cache(maxsize=4)
+def _count_labels(stem: str, states: tuple[tuple[int, int], ...]) -> int:
+    """How many labels the records have; the headers are read once for each state of the files."""
+    return len({item.identity for item in _read_records(stem) if item.problem is None})
+
+
+def _files(stem: str) -> tuple[str, str]:
+    return stem + ".rec", stem + ".idx"
 
 
 def _classes(path: str) -> float:
@@ -67,7 +116,7 @@ def _classes(path: str) -> float:
         return math.inf
 
 
-def _record(rec: int, path: str, key: str, offset: int, classes: float) -> Item | None:
+def _record(rec: int, path: str, key: str, offset: int) -> Item | None:
     try:
         fragment, length = _fragment_header(rec, offset)
         head = os.pread(rec, _HEADER.size, offset + 8)
@@ -79,8 +128,8 @@ def _record(rec: int, path: str, key: str, offset: int, classes: float) -> Item 
             (label,) = struct.unpack("<f", os.pread(rec, 4, offset + 8 + _HEADER.size))
         if length <= skip and fragment == 0:
             return None
-        if not (label == int(label) and 0 <= label < classes):
-            raise ValueError(f"label {label}")
+        if not (label == int(label) and 0 <= label < _MOST_LABEL):
+            raise ValueError(f"label {label:g}")
         identity = str(int(label))
         if fragment == 0:
             return Item(identity, key, path, offset + 8 + skip, length - skip)
