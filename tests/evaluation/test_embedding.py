@@ -58,12 +58,12 @@ def test_kept_pieces_are_not_embedded_again(images, pixel_model, tmp_path, monke
 
 
 def test_the_norm_is_kept_where_the_model_gives_it(images, pixel_model, tmp_path):
-    def embed_with_norm(pixels):
+    def embed_pixels(pixels):
         outputs = pixel_model(pixels)
         return {**outputs, "norm": outputs["confidence"][:, 0]}
 
     assert np.isnan(embed_images(pixel_model, images, SETTINGS)[0].norm).all()
-    pixel_model.embed_with_norm = embed_with_norm
+    pixel_model.embed_pixels = embed_pixels
     once, again = (embed_images(pixel_model, images, SETTINGS, tmp_path)[0] for _ in range(2))
     np.testing.assert_allclose(once.norm, 1 / once.variance[:, 0], rtol=1e-6)
     np.testing.assert_array_equal(once.norm, again.norm)

@@ -258,7 +258,7 @@ def test_templates_through_the_command(evaluate, crowd, pixel_model, tmp_path, c
     assert "a run folder for --weight norm, but m is a tflite" in capsys.readouterr().err
     assert not (tmp_path / "norm").exists()
     pixel_model.kind = "run"
-    pixel_model.embed_with_norm = lambda images: {**pixel_model(images), "norm": np.ones(len(images))}
+    pixel_model.embed_pixels = lambda images: {**pixel_model(images), "norm": np.ones(len(images))}
     assert evaluate(*by_norm, protocol="tinyface", data=tmp_path / "tiny", out="norm") == 0
     assert {"weight": "norm", "sharpness": 2.0}.items() <= read(tmp_path / "norm").items()
     assert evaluate(protocol="tinyface", data=tmp_path / "tiny") == 0

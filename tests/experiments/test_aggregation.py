@@ -27,7 +27,7 @@ class Colours:
     input_size = aligned_size = 32
     dim, groups, fingerprint = 3, 1, "colours"
 
-    def embed_with_norm(self, images):
+    def embed_pixels(self, images):
         colour = images.astype(np.float32).mean(axis=(1, 2)) - 127.5
         edges = np.abs(np.diff(images.astype(np.float32), axis=2)).mean(axis=(1, 2, 3))
         unit = colour / np.linalg.norm(colour, axis=1, keepdims=True)

@@ -27,6 +27,7 @@ from urfr_tf.data.sources.item import Item, read_item
 from urfr_tf.errors import UrfrError
 from urfr_tf.evaluation.degradations import Degradation
 from urfr_tf.evaluation.scoring import Faces, make_faces
+from urfr_tf.faces.landmark_checks import explain_refusals
 from urfr_tf.files import replacing
 from urfr_tf.metrics.arrays import Array, Float32s, Ints, Names
 from urfr_tf.protocols.protocol import Images
@@ -113,7 +114,8 @@ def embed_images(
         The faces, found False where an image was refused, and how many were refused by reason.
 
     Raises:
-        UrfrError: none of the images could be embedded, or more or fewer images came than the protocol has.
+        UrfrError: none of the images could be embedded, most of their points are wrong, or more or fewer
+            images came than the protocol has.
     """
     embedding = np.zeros([images.count, model.dim], np.float32)
     variance = np.ones([images.count, model.groups], np.float32)
@@ -149,10 +151,12 @@ def embed_images(
     if start != images.count:
         raise UrfrError(f"expected {images.count} images, but {start} came: did the data change meanwhile?")
     found = refusals == ""
+    reasons = Counter(str(refusal).partition(":")[0] for refusal in refusals[~found])
+    if cause := explain_refusals(reasons, images.count):
+        raise UrfrError(f"{cause} (for instance {refusals[~found][0]})")
     if not found.any():
         example = f" (for instance {refusals[0]})" if len(refusals) else ""
         raise UrfrError(f"none of the {images.count} images could be embedded{example}")
-    reasons = Counter(str(refusal).partition(":")[0] for refusal in refusals[~found])
     return make_faces(embedding, variance, found, norm), dict(reasons)
 
 
@@ -201,7 +205,7 @@ def _embed_pixels(model: Model, pixels: Pixels, degradation: Degradation | None,
         keys.NORM: np.full(count, np.nan, np.float32),
     }
     # Only some models know the length of the embedding before it was normalized.
-    embed = getattr(model, "embed_with_norm", model)
+    embed = getattr(model, "embed_pixels", model)
     for first in range(0, len(pixels.rows), _BATCH):
         batch = slice(first, first + _BATCH)
         rows = pixels.rows[batch]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from urfr_tf import keys
 from urfr_tf.errors import UrfrError
@@ -27,6 +27,7 @@ from urfr_tf.files import read_json
 from urfr_tf.runs.card import CARD_IN_SAVED_MODEL, ModelCard
 from urfr_tf.runs.embedder import Embedder
 from urfr_tf.runs.fingerprints import fingerprint_saved_model
+from urfr_tf.runs.image_batch import check_image_batch
 from urfr_tf.runs.thresholds import find_threshold
 
 T = TypeVar("T")
@@ -79,8 +80,18 @@ class Client:
             lambda: self._predict(signature, inputs, max(end - time.monotonic(), 1e-3)), end, self.server
         )
 
-    def embed_crops(self, crops: NDArray[np.uint8]) -> Arrays:
-        """Aligned crops uint8 [B, H, W, 3], RGB -> embedding [B, D], confidence and variance [B, K]."""
+    def embed_crops(self, crops: ArrayLike) -> Arrays:
+        """Sends aligned crops to the server.
+
+        Args:
+            crops: uint8 or float [B, H, W, 3], RGB, 0..255; fractions are rounded.
+
+        Returns:
+            embedding [B, D], confidence and variance [B, K].
+        """
+        return self._send_crops(_round_pixels(check_image_batch(crops, size=1)))
+
+    def _send_crops(self, crops: NDArray[np.uint8]) -> Arrays:
         if not self.server.rest:
             return self.predict("serving_uint8", {keys.IMAGE: crops})
         import cv2
@@ -109,7 +120,7 @@ class Client:
             groups=groups,
             dim=dim,
             fingerprint=str(card.get("served") or _digest(card)),
-            compute=lambda crops: self.embed_crops(crops.astype(np.uint8)),
+            compute=lambda crops: self._send_crops(_round_pixels(crops)),
             card=card,
         )
 
@@ -136,6 +147,12 @@ def read_served_card(path: str | os.PathLike[str]) -> ModelCard:
     served = fingerprint_saved_model(folder) if whole else ""
     threshold = find_threshold("saved_model" if whole else "server", folder, served, card.get("threshold"))
     return {**card, "served": served, "threshold": threshold}
+
+
+def _round_pixels(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
+    if pixels.dtype == np.uint8:
+        return np.asarray(pixels, np.uint8)
+    return np.clip(np.rint(np.asarray(pixels, np.float32)), 0, 255).astype(np.uint8)
 
 
 def _digest(card: ModelCard) -> str:

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from urfr_tf import keys
-from urfr_tf.errors import UrfrError
 from urfr_tf.runs.card import ModelCard
+from urfr_tf.runs.image_batch import check_image_batch
 from urfr_tf.runs.thresholds import Threshold, find_threshold
 
 Outputs = dict[str, NDArray[np.float32]]
@@ -65,14 +65,15 @@ class Embedder:
         """Embeds a batch.
 
         Args:
-            images: uint8 or float [B, H, W, 3], RGB, 0..255, aligned; H, W >= input_size.
+            images: uint8 or float [B, H, W, 3], RGB, 0..255, aligned; H, W >= input_size. Floats may have
+                fractions.
 
         Returns:
             `embedding` float32 [B, D] of unit norm (each group 1/sqrt(K)), `confidence` float32
             [B, K] and `variance` = 1 / confidence float32 [B, K].
 
         Raises:
-            UrfrError: the images have another shape or type.
+            UrfrError: the images have another shape, type or range; see `check_image_batch`.
         """
         outputs = self.embed_with_norm(images)
         return {name: outputs[name] for name in (keys.EMBEDDING, keys.CONFIDENCE, keys.VARIANCE)}
@@ -84,9 +85,19 @@ class Embedder:
         signatures of an export do not give it, and it is NaN there.
 
         Args:
-            images: as for a call.
+            images: as for a call, with the same errors.
         """
-        crops = center_crop(_check_images(images, self.input_size), self.input_size)
+        return self.embed_pixels(check_image_batch(images, self.input_size))
+
+    def embed_pixels(self, images: NDArray[np.generic]) -> Outputs:
+        """Does what `embed_with_norm` does to pixels that are known to be in 0..255, and measures no range.
+
+        An evaluation needs it: a photograph that it darkens may become nearly black.
+
+        Args:
+            images: uint8 or float [B, H, W, 3], RGB, 0..255; H, W >= input_size.
+        """
+        crops = center_crop(images, self.input_size)
         if not len(crops):
             widths = {keys.EMBEDDING: self.dim, keys.CONFIDENCE: self.groups, keys.VARIANCE: self.groups}
             empty = {name: np.zeros([0, width], np.float32) for name, width in widths.items()}
@@ -110,14 +121,3 @@ def center_crop(images: NDArray[np.generic], size: int) -> NDArray[np.generic]:
     """
     top, left = (images.shape[1] - size) // 2, (images.shape[2] - size) // 2
     return images[:, top : top + size, left : left + size]
-
-
-def _check_images(images: ArrayLike, size: int) -> NDArray[np.generic]:
-    array = np.asarray(images)
-    if array.ndim != 4 or array.shape[-1] != 3 or min(array.shape[1:3]) < size:
-        raise UrfrError(
-            f"expected images [B, H, W, 3] with H and W at least {size}, but got shape {list(array.shape)}"
-        )
-    if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
-        raise UrfrError(f"expected images of uint8 or float in 0..255, but got {array.dtype}")
-    return array
