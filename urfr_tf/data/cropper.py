@@ -21,6 +21,7 @@ from urfr_tf.data.ordered_map import map_in_order, split_by_cost
 from urfr_tf.data.sources.item import Item, read_item
 from urfr_tf.errors import UrfrError
 from urfr_tf.faces.align import Points, align_face, crop_matrix, transform_points
+from urfr_tf.faces.landmark_checks import describe_turn, find_fault
 
 if TYPE_CHECKING:
     from urfr_tf.faces.detect import Detector, Face
@@ -36,7 +37,8 @@ class CropSettings:
 
     Attributes:
         size: side of the crop in pixels.
-        align: "none" (the largest centered square), "mtcnn" (a detected face) or "points" (the source's).
+        align: "none" (the largest centered square), "mtcnn" (a detected face) or "points" (the source's,
+            which are refused where they cannot be those of a face: `faces.landmark_checks`).
         faces: which of several detected faces: "largest" or "central".
         on_missing: a photograph without a face or points: "skip" refuses it, "centre" takes its center.
         min_face: smallest face that is looked for, in pixels.
@@ -135,6 +137,8 @@ class Cropper:
             notes: tuple[str, ...] = ()
             if self._detector is None:
                 points = None if one.item.points is None else np.reshape(one.item.points, (5, 2))
+                if points is not None and not isinstance(image, str):
+                    image = _check_points(points, image) or image
             elif not isinstance(image, str):
                 points, notes = _choose_points(next(faces), image, self._settings)
             tasks.append(_Task(one.item, image, points, notes))
@@ -146,8 +150,12 @@ def crop_center(item: Item, settings: CropSettings) -> Cropped:
     photograph = _decode(_load(item, settings), settings)
     if isinstance(photograph, str):
         return _refuse(item, photograph)
-    crop, points = center_square(photograph, settings.size, item.points)
-    return Cropped(item, photograph, crop, points)
+    points = item.points
+    notes: tuple[str, ...] = ()
+    if points is not None and (fault := _check_points(points, photograph)):
+        points, notes = None, (f"{fault}; the crop has no points",)
+    crop, points = center_square(photograph, settings.size, points)
+    return Cropped(item, photograph, crop, points, notes=notes)
 
 
 def center_square(
@@ -234,6 +242,11 @@ def _choose_points(
     return face.points, tuple(notes)
 
 
+def _check_points(points: "tuple[float, ...] | Points", image: NDArray[np.uint8]) -> str:
+    """Why the points of a source cannot be those of the photograph's face, or ""."""
+    return find_fault(np.reshape(points, (5, 2)), *image.shape[:2])
+
+
 def _align(task: _Task, settings: CropSettings) -> Cropped:
     item, image, points, notes = task
     if isinstance(image, str):
@@ -243,6 +256,8 @@ def _align(task: _Task, settings: CropSettings) -> Cropped:
         try:
             crop = align_face(image, points, settings.size)
             moved = transform_points(points, crop_matrix(points, settings.size))
+            if settings.align == "points" and (turn := describe_turn(points)):
+                notes = (*notes, turn)
             return Cropped(item, image, crop, tuple(float(value) for value in moved.ravel()), notes=notes)
         except UrfrError as error:  # points that fit no face
             missing = f"no face: {error}"

@@ -172,3 +172,33 @@ def test_a_name_in_two_unicode_forms_is_one_person_and_one_file(prepared, tmp_pa
     assert (
         folder / "refused.tsv"
     ).read_text() == f"faces/{nfc}/none.png\tunreadable: No such file or directory\n"
+
+
+def test_wrong_points_are_refused_one_by_one_or_all_together(prepared, tmp_path):
+    """One of five lines in another order is refused; with four of five the list is, by its likely cause."""
+    from urfr_tf.faces.template import five_points
+
+    face = five_points(32) + (10, 5)
+    mirrored = face[[1, 0, 2, 4, 3]]
+    for number in range(5):
+        (tmp_path / f"{number}.png").write_bytes(encoded(picture(number, 60, 70)))
+
+    def listing(wrong):
+        lines = []
+        for number in range(5):
+            cells = ",".join(f"{value:.6f}" for value in (mirrored if number < wrong else face).ravel())
+            lines.append(f"{number}.png,{'ab'[number % 2]},{cells}")
+        return write(tmp_path, *lines, name=f"{wrong}.csv")
+
+    for on_missing in ("skip", "centre"):
+        out = tmp_path / on_missing
+        folder, _ = prepared("list", listing(1), out, size=32, align="points", on_missing=on_missing)
+        assert (folder / "refused.tsv").read_text().startswith("0.png\tpoints mirrored: left and right")
+    with pytest.raises(UrfrError) as error:
+        prepared("list", listing(4), tmp_path / "none", size=32, align="points")
+    assert "4 of 5 images" in str(error.value) and "person's own" in str(error.value)
+    assert not (tmp_path / "none").exists()
+    # Without alignment the photographs are good, and the points are left out.
+    folder, _ = prepared("list", listing(4), tmp_path / "whole", size=32)
+    assert (folder / "notes.tsv").read_text().count("points mirrored") == 4
+    assert sum(record[3] is not None and min(record[3]) >= 0 for record in records_of(folder)) == 1

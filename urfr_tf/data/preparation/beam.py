@@ -219,7 +219,7 @@ def _finish(
     lines = [[(shown(key), text) for key, _, text in sorted(listed)] for listed in (refused, notes)]
     try:
         kinds = output.tally(text for _, text in lines[0])
-        check_enough(len(people), job, kinds, lines[0][0] if lines[0] else None)
+        check_enough(people, job, kinds, lines[0][0] if lines[0] else None)
     except EmptySourceError as error:
         write_text(folder / WORK / _PROBLEM, str(error))
         return

@@ -16,6 +16,7 @@ from urfr_tf.data.preparation import shard_writer as output
 from urfr_tf.data.sources import WALKED, Source, choose_identities
 from urfr_tf.data.tree import belongs
 from urfr_tf.errors import UrfrError
+from urfr_tf.faces.landmark_checks import explain_refusals
 from urfr_tf.files import disk_error, read_json
 
 WORK = ".prepare"
@@ -49,7 +50,7 @@ class Job:
 
 
 class EmptySourceError(UrfrError):
-    """The source has too little to prepare; what was read of it is worth nothing."""
+    """The source has too little that can be used; what was read of it is worth nothing."""
 
 
 def already_done(job: Job, folder: Path) -> bool:
@@ -117,8 +118,22 @@ def default_shards(images: int) -> int:
     return max(1, min(8, images // 32), images // 50_000)
 
 
-def check_enough(people: int, job: Job, refused: Mapping[str, int], example: tuple[str, str] | None) -> None:
-    """Raises EmptySourceError when fewer than two people have an image that can be used."""
+def check_enough(
+    counts: Mapping[Any, int], job: Job, refused: Mapping[str, int], example: tuple[str, str] | None
+) -> None:
+    """Raises EmptySourceError when fewer than two people have an image, or most of the points are wrong.
+
+    Args:
+        counts: person -> images taken, of those with at least one.
+        job: what was to be prepared.
+        refused: kind -> images refused.
+        example: name of an image that was refused, and why.
+    """
+    people = len(counts)
+    cause = explain_refusals(refused, sum(counts.values()) + sum(refused.values()))
+    if cause:
+        named = f" (for instance {example[0]}: {example[1]})" if example else ""
+        raise EmptySourceError(f"{cause}; nothing of {job.source.path} was prepared{named}")
     if people >= 2:
         return
     kinds = ", ".join(f"{count} {kind}" for kind, count in refused.items())

@@ -133,10 +133,8 @@ def _commit(batch: list[Crop], journal: Journal, pending: set[bytes]) -> None:
 
 
 def _check_enough(job: Job, journal: Journal) -> None:
-    people = len(journal.counts())
-    if people < 2:
-        refused = output.tally(text for _, text in journal.refused())
-        check_enough(people, job, refused, next(journal.refused(), None))
+    refused = output.tally(text for _, text in journal.refused())
+    check_enough(journal.counts(), job, refused, next(journal.refused(), None))
 
 
 def _write_all(job: Job, journal: Journal, folder: Path, say: Callable[[str], None]) -> None:
