@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from urfr_tf.data.cropper import CropSettings
+from urfr_tf.data.cropper import CROP_FACTS, CropSettings
 from urfr_tf.data.names import shown, to_bytes
 from urfr_tf.data.preparation.shard_writer import write_listing
 from urfr_tf.errors import UrfrError
@@ -206,6 +206,7 @@ def store_threshold(output: EvaluationOutput, model: Embedder, out: Path, of_mod
     paths = [out / THRESHOLD_FILE]
     if of_model:
         paths.append(threshold_path(model.kind, model.path))
+    crops = {key: value for key, value in output.about.items() if key in CROP_FACTS}
     for path in paths:
-        write_threshold(path, model, output.score, output.protocol, point)
+        write_threshold(path, model, output.score, output.protocol, {**point, **crops})
     return paths

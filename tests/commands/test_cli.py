@@ -9,6 +9,8 @@ import pytest
 from paths import ROOT
 
 from urfr_tf import __version__, cli
+from urfr_tf.data.cropper import CropSettings
+from urfr_tf.data.detector_options import read_crop_settings
 from urfr_tf.errors import TryAgainError, UrfrError
 
 MODULES = sorted(
@@ -46,6 +48,29 @@ def test_every_command_says_what_it_does_and_what_its_options_are(name):
     module.arguments(parser)
     options = [action for action in parser._actions if action.option_strings and action.dest != "help"]
     assert all(action.help for action in options if action.metavar is None and action.choices is None)
+
+
+@pytest.mark.parametrize(
+    ("words", "faces"),
+    [
+        (["prepare", "--source", "folder", "--out", "o"], "--faces"),
+        (["embed", "--model", "m", "--images", "i", "--out", "o"], "--faces"),
+        (["compare", "--model", "m", "a", "b"], "--faces"),
+        (["evaluate", "--model", "m", "--protocol", "lfw", "--data", "d", "--out", "o"], "--faces"),
+        (["export", "--run", "r", "--out", "o", "--format", "tflite"], "--which-face"),
+    ],
+)
+def test_every_command_that_detects_has_the_options_of_the_detector(words, faces, capsys):
+    given = ["--min-face", "20", "--max-pixels", "1000000", faces, "central"]
+    args = cli.build_parser().parse_args([*words, *given])
+    settings = read_crop_settings(args, 112, "mtcnn", "largest")
+    assert (settings.faces, settings.min_face, settings.max_pixels) == ("central", 20, 1_000_000)
+    usual = read_crop_settings(cli.build_parser().parse_args(words), 112, "mtcnn", "largest")
+    assert usual == CropSettings(size=112, align="mtcnn")
+    for option in ("--min-face", "--max-pixels"):
+        with pytest.raises(SystemExit):
+            cli.build_parser().parse_args([*words, option, "0"])
+    assert "expected a whole number of at least 1" in capsys.readouterr().err
 
 
 def test_version(capsys):

@@ -11,12 +11,14 @@ import pytest
 from made_up import put_junk
 
 from urfr_tf.commands import embed as command
+from urfr_tf.data.cropper import CropSettings
 from urfr_tf.embedding import folder as embedding_folder
 from urfr_tf.embedding.folder import embed_photographs, list_images
 from urfr_tf.errors import UrfrError
 from urfr_tf.runs.embedder import Embedder
 
 SIZE = 32
+SETTINGS = CropSettings(size=SIZE)
 
 
 def summary_of(crops):
@@ -78,7 +80,7 @@ def test_folder(folder, colours, tmp_path, monkeypatch):
         model_of(),
         folder,
         tmp_path / "o.npz",
-        "none",
+        SETTINGS,
         on_progress=lambda total, done: calls.append((total, done)),
     )
     check(tmp_path / "o.npz", folder, colours)
@@ -89,7 +91,7 @@ def test_folder(folder, colours, tmp_path, monkeypatch):
 
 def test_list_is_relative_to_itself(folder, colours, tmp_path):
     (folder / "list.txt").write_text("b/3.png\n\na/4.png\r\nmissing.png\n")
-    embed_photographs(model_of(), folder / "list.txt", tmp_path / "o.npz", "none")
+    embed_photographs(model_of(), folder / "list.txt", tmp_path / "o.npz", SETTINGS)
     with np.load(tmp_path / "o.npz") as arrays:
         assert [name[len(str(folder)) + 1 :] for name in arrays["path"]] == [
             "b/3.png",
@@ -110,14 +112,14 @@ def test_interrupted_it_goes_on(folder, colours, tmp_path, monkeypatch):
         return summary_of(crops)
 
     with pytest.raises(KeyboardInterrupt):
-        embed_photographs(model_of(compute), folder, tmp_path / "o.npz", "none")
+        embed_photographs(model_of(compute), folder, tmp_path / "o.npz", SETTINGS)
     assert not (tmp_path / "o.npz").exists()
     seen.clear()
     summary = embed_photographs(
         model_of(lambda crops: seen.append(len(crops)) or summary_of(crops)),
         folder,
         tmp_path / "o.npz",
-        "none",
+        SETTINGS,
     )
     check(tmp_path / "o.npz", folder, colours)
     # Rows 0 to 5 were done; 6 to 8 and 9 remained.
@@ -136,22 +138,22 @@ def test_another_model_or_list_starts_anew(folder, colours, tmp_path, monkeypatc
         return summary_of(crops)
 
     with pytest.raises(KeyboardInterrupt):
-        embed_photographs(model_of(compute), folder, tmp_path / "o.npz", "none")
+        embed_photographs(model_of(compute), folder, tmp_path / "o.npz", SETTINGS)
     total = []
     model = model_of(lambda crops: total.append(len(crops)) or summary_of(crops))
     if change == "model":
         model = model_of(model.compute, fingerprint="b" * 64)
     else:
         (folder / "b" / "7.png").unlink()
-    embed_photographs(model, folder, tmp_path / "o.npz", "none")
+    embed_photographs(model, folder, tmp_path / "o.npz", SETTINGS)
     check(tmp_path / "o.npz", folder, colours, ORDER if change == "model" else ORDER[:-1])
     assert sum(total) == (9 if change == "model" else 8)
 
 
 def test_slices_together_are_the_whole(folder, tmp_path):
-    embed_photographs(model_of(), folder, tmp_path / "whole.npz", "none")
+    embed_photographs(model_of(), folder, tmp_path / "whole.npz", SETTINGS)
     for i in (1, 2, 3):
-        embed_photographs(model_of(), folder, tmp_path / f"{i}.npz", "none", list_slice=(i, 3))
+        embed_photographs(model_of(), folder, tmp_path / f"{i}.npz", SETTINGS, list_slice=(i, 3))
     with np.load(tmp_path / "whole.npz") as whole:
         slices = [np.load(tmp_path / f"{i}.npz") for i in (1, 2, 3)]
         for name in whole:
@@ -161,7 +163,7 @@ def test_slices_together_are_the_whole(folder, tmp_path):
 def test_sources_without_images(folder, tmp_path):
     def sentence(source, **options):
         with pytest.raises(UrfrError) as error:
-            embed_photographs(model_of(), source, tmp_path / "o.npz", "none", **options)
+            embed_photographs(model_of(), source, tmp_path / "o.npz", SETTINGS, **options)
         assert not (tmp_path / "o.npz").exists()
         return str(error.value)
 
@@ -177,7 +179,7 @@ def test_sources_without_images(folder, tmp_path):
 
 def test_the_result_cannot_be_a_folder(folder, tmp_path):
     with pytest.raises(UrfrError, match="is a folder"):
-        embed_photographs(model_of(), folder, tmp_path, "none")
+        embed_photographs(model_of(), folder, tmp_path, SETTINGS)
 
 
 def test_names_of_any_bytes(tmp_path, colours):
@@ -185,7 +187,7 @@ def test_names_of_any_bytes(tmp_path, colours):
     (tmp_path / "images").mkdir()
     _, data = cv2.imencode(".png", np.full([SIZE, SIZE, 3], colours[0][::-1], np.uint8))
     (tmp_path / "images" / name).write_bytes(data.tobytes())
-    embed_photographs(model_of(), tmp_path / "images", tmp_path / "o.npz", "none")
+    embed_photographs(model_of(), tmp_path / "images", tmp_path / "o.npz", SETTINGS)
     with np.load(tmp_path / "o.npz") as arrays:
         assert arrays["path"][0] == str(tmp_path / "images" / name) and arrays["found"][0]
 
@@ -202,7 +204,7 @@ def test_every_file_of_a_folder_is_accounted_for(tmp_path, colours):
     (tmp_path / "all" / "gone.jpg").symlink_to(tmp_path / "nowhere")
     (tmp_path / "all" / "empty" / "x").mkdir(parents=True)
     junk = put_junk(tmp_path / "all" / "z") + put_junk(tmp_path / "all" / "empty" / "x")
-    summary = embed_photographs(model_of(), tmp_path / "all", tmp_path / "o.npz", "none")
+    summary = embed_photographs(model_of(), tmp_path / "all", tmp_path / "o.npz", SETTINGS)
     with np.load(tmp_path / "o.npz") as arrays:
         rows = zip(arrays["path"], arrays["found"], arrays["refused"], strict=True)
         reasons = {name[len(str(tmp_path)) + 5 :]: reason for name, found, reason in rows if not found}
@@ -242,7 +244,7 @@ def test_lists_of_any_editor(folder, tmp_path, encoding):
     shutil.copy(folder / "a" / "0.png", folder / "a" / "Zoe\u0308.png")
     text = "b/3.png\r\n\r\na/Zo\u00eb.png\r\na/with space .png\r\na"
     (folder / "list.txt").write_bytes(text.encode(encoding))
-    embed_photographs(model_of(), folder / "list.txt", tmp_path / "o.npz", "none")
+    embed_photographs(model_of(), folder / "list.txt", tmp_path / "o.npz", SETTINGS)
     with np.load(tmp_path / "o.npz") as arrays:
         names = [name[len(str(folder)) + 1 :] for name in arrays["path"]]
         assert names == ["b/3.png", "a/Zo\u00eb.png", "a/with space .png", "a"]
@@ -265,9 +267,9 @@ def test_work_of_an_earlier_version_goes_on(folder, colours, tmp_path, monkeypat
         return summary_of(crops)
 
     with pytest.raises(KeyboardInterrupt):
-        embed_photographs(model_of(compute), folder, tmp_path / "o.npz", "none")
+        embed_photographs(model_of(compute), folder, tmp_path / "o.npz", SETTINGS)
     (tmp_path / ".o.npz.part" / "refused.npy").unlink()
-    summary = embed_photographs(model_of(), folder, tmp_path / "o.npz", "none")
+    summary = embed_photographs(model_of(), folder, tmp_path / "o.npz", SETTINGS)
     assert summary.found == 9 and summary.refused == {"not an image": 1, "empty file": 1}
     with np.load(tmp_path / "o.npz") as arrays:
         reasons = arrays["refused"][~arrays["found"]].tolist()
@@ -304,3 +306,33 @@ def test_command(folder, colours, tmp_path, monkeypatch, capsys):
     for bad in ("0/2", "3/2", "x", "1/"):
         with pytest.raises(SystemExit):
             parser.parse_args([*words, "--slice", bad])
+
+
+@pytest.mark.parametrize(
+    ("other", "starts_again"),
+    [({}, False), ({"faces": "central"}, True), ({"min_face": 20}, True), ({"max_pixels": 10**6}, True)],
+)
+def test_interrupted_work_goes_on_with_the_same_settings_only(
+    folder, tmp_path, monkeypatch, other, starts_again
+):
+    """Batches of 2: the second raises; the third call is of row 2, or of row 0 where it starts again."""
+    monkeypatch.setattr(embedding_folder, "BATCH", 2)
+    calls = []
+
+    def compute(crops):
+        calls.append(len(crops))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return summary_of(crops)
+
+    with pytest.raises(KeyboardInterrupt):
+        embed_photographs(model_of(compute), folder, tmp_path / "o.npz", SETTINGS)
+    begun = []
+    embed_photographs(
+        model_of(compute),
+        folder,
+        tmp_path / "o.npz",
+        CropSettings(size=SIZE, **other),
+        on_progress=lambda total, done: begun.append(done),
+    )
+    assert (begun[0] == 0) == starts_again

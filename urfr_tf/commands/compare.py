@@ -2,6 +2,12 @@
 
 import argparse
 import json
+from typing import TYPE_CHECKING
+
+from urfr_tf.data.detector_options import FACES, add_detector_options, read_crop_settings
+
+if TYPE_CHECKING:
+    from urfr_tf.embedding.compare import Comparison
 
 HELP = "compare the faces of two photographs"
 
@@ -18,6 +24,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         choices=["mtcnn", "none"],
         help="mtcnn: find and align the face; none: the centred square (as the model was trained)",
     )
+    add_detector_options(
+        parser, faces=("all", *FACES), faces_default="all: the pair that is most alike counts"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -27,15 +36,32 @@ def run(args: argparse.Namespace) -> int:
     from urfr_tf.runs.load_model import load_model
 
     model = load_model(args.model)
-    result = compare_photographs(model, args.a, args.b, args.align or model.alignment)
-    if args.json:
-        print(json.dumps(result, allow_nan=False))
-        return 0
-    print(f"cosine      {result['cosine']:.4f}\nlikelihood  {result['likelihood']:.2f}")
+    faces = args.which_faces or "all"
+    settings = read_crop_settings(args, model.aligned_size, args.align or model.alignment, faces)
+    result = compare_photographs(model, args.a, args.b, settings, faces)
+    print(json.dumps(result, allow_nan=False) if args.json else "\n".join(_lines(result)))
+    return 0
+
+
+def _lines(result: "Comparison") -> list[str]:
+    lines = [f"cosine      {result['cosine']:.4f}", f"likelihood  {result['likelihood']:.2f}"]
+    photographs = (
+        (result["a"], result["faces_a"], result["box_a"]),
+        (result["b"], result["faces_b"], result["box_b"]),
+    )
+    for path, found, box in photographs:
+        if found is not None and box is not None:
+            left, top, right, bottom = (round(side) for side in box)
+            of = "the only face" if found == 1 else f"of {found} faces the one"
+            lines.append(f"{path}: {of} at x {left} to {right}, y {top} to {bottom}")
     limit = result["threshold"]
     if limit is None:
-        print("no threshold calibrated: the scores order pairs, but do not say yes or no")
-    else:
-        word = "yes" if result["same"] else "no"
-        print(f"same person: {word} ({limit['score']} threshold {limit['threshold']:.4f})")
-    return 0
+        return [*lines, "no threshold calibrated: the scores order pairs, but do not say yes or no"]
+    word = "yes" if result["same"] else "no"
+    lines.append(f"same person: {word} ({limit['score']} threshold {limit['threshold']:.4f})")
+    if (count := result["compared"]) > 1:
+        lines.append(f"the best of {count} pairs of faces: a false match is up to {count} times as likely")
+    align = limit.get("align", result["align"])
+    if align != result["align"]:
+        lines.append(f"warning: the threshold was calibrated with --align {align}, not {result['align']}")
+    return lines

@@ -5,6 +5,8 @@ import dataclasses
 import json
 import sys
 
+from urfr_tf.data.detector_options import add_detector_options, read_crop_settings
+
 HELP = "embed a folder or list of photographs into an .npz file"
 
 
@@ -25,6 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         choices=["mtcnn", "none"],
         help="mtcnn: find and align the face; none: the centred square (as the model was trained)",
     )
+    add_detector_options(parser)
     parser.add_argument(
         "--slice",
         dest="list_slice",
@@ -57,8 +60,9 @@ def run(args: argparse.Namespace) -> int:
             progress.add(done - before)
         before = done
 
+    settings = read_crop_settings(args, model.aligned_size, align, "largest")
     summary = embed_photographs(
-        model, args.images, args.out, align, list_slice=args.list_slice, on_progress=show
+        model, args.images, args.out, settings, list_slice=args.list_slice, on_progress=show
     )
     if progress is not None:
         progress.close()

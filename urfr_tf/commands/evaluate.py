@@ -4,9 +4,11 @@ import argparse
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from urfr_tf.data.detector_options import add_detector_options, read_crop_settings
 from urfr_tf.protocols.source import PER_PERSON
 from urfr_tf.protocols.table import PROTOCOLS
 
@@ -65,12 +67,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "(default: as the model's)",
     )
     parser.add_argument("--on-missing", default="skip", choices=["skip", "centre"], help="no face found")
-    parser.add_argument(
-        "--faces",
-        choices=["largest", "central"],
-        help=f"which of several faces (default: central for {central}, largest for others)",
-    )
-    parser.add_argument("--min-face", type=int, default=40, help="smallest face looked for in pixels (40)")
+    add_detector_options(parser, faces_default=f"central for {central}, largest for others")
     parser.add_argument(
         "--degrade",
         nargs="+",
@@ -111,7 +108,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluates; raises UrfrError with a sentence."""
-    from urfr_tf.data.cropper import CropSettings
+    from urfr_tf.data.cropper import describe_crops
     from urfr_tf.data.progress import Progress
     from urfr_tf.evaluate import EvaluationOutput, EvaluationSettings, evaluate, store_threshold
     from urfr_tf.evaluation.measurement import plan_measurement
@@ -135,12 +132,9 @@ def run(args: argparse.Namespace) -> int:
     for (name, path), request, measurement in zip(models, requests, measurements, strict=True):
         model = loaded[path]
         align = args.align or model.alignment
-        crop = CropSettings(
-            size=model.aligned_size,
-            align=align,
-            faces=args.faces or PROTOCOLS[args.protocol].faces,
+        crop = replace(
+            read_crop_settings(args, model.aligned_size, align, PROTOCOLS[args.protocol].faces),
             on_missing=args.on_missing,
-            min_face=args.min_face,
             min_side=1,
             lossless=True,
         )
@@ -149,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
         result = evaluate(model, measurement, settings, args.cache or out / ".embeddings", progress.add)
         progress.close()
         about: dict[str, object] = {
-            "align": "none" if protocol.images.aligned else align,
+            **describe_crops(crop, protocol.images.aligned),
             "impostors": args.impostors,
             "degrade": [str(degradation) for degradation in degradations],
             "fingerprint": model.fingerprint,

@@ -4,6 +4,8 @@ import argparse
 import json
 import sys
 
+from urfr_tf.data.detector_options import add_detector_options
+
 HELP = "write a run as a SavedModel or a TFLite file that gives the same answers"
 
 
@@ -39,6 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="pairs of faces (LFW's layout, shards, one folder per person; with or without pairs.txt): "
         "accuracy and TAR on them are compared with Keras, and a threshold is calibrated with the export",
     )
+    add_detector_options(parser, faces_option="--which-face", faces_default="largest; with --faces")
     parser.add_argument(
         "--quantization-aware",
         type=int,
@@ -71,6 +74,9 @@ def run(args: argparse.Namespace) -> int:
         quantize=args.quantize,
         calibration=args.calibration,
         faces=args.faces,
+        which_face=args.which_faces or "largest",
+        min_face=args.min_face,
+        max_pixels=args.max_pixels,
         quantization_aware=args.quantization_aware,
         licence=args.licence,
         version=args.version,

@@ -2,6 +2,9 @@
 
 import argparse
 import os
+from dataclasses import replace
+
+from urfr_tf.data.detector_options import add_detector_options, parse_count, read_crop_settings
 
 HELP = "turn a source of face images into shards with a manifest"
 
@@ -22,33 +25,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         choices=["none", "mtcnn", "points"],
         help="none: the largest centred square (default); mtcnn: a detected face; points: the source's five",
     )
-    parser.add_argument(
-        "--faces",
-        choices=["largest", "central"],
-        help="which of several (default: central for lfw, largest for others)",
-    )
+    add_detector_options(parser, faces_default="central for lfw, largest for others")
     parser.add_argument(
         "--on-missing",
         default="skip",
         choices=["skip", "centre"],
         help="a photograph without face or points: refuse it, or take its centre",
     )
-    parser.add_argument("--min-face", type=_positive, default=40, help="smallest face looked for (40 pixels)")
-    parser.add_argument("--size", type=_positive, default=112, help="side of the crops in pixels (112)")
+    parser.add_argument("--size", type=parse_count, default=112, help="side of the crops in pixels (112)")
     parser.add_argument(
         "--identities",
         metavar="A:B",
         help="only this slice of the sorted people; --identities=-10: for the last ten",
     )
     parser.add_argument(
-        "--shards", type=_positive, metavar="N", help="how many shards (by the images: 1 to 8 and more)"
+        "--shards", type=parse_count, metavar="N", help="how many shards (by the images: 1 to 8 and more)"
     )
     parser.add_argument("--lossless", action="store_true", help="write PNG instead of JPEG of quality 95")
-    parser.add_argument("--min-side", type=_positive, default=16, help="refuse smaller photographs (16)")
-    parser.add_argument(
-        "--max-pixels", type=_positive, default=50_000_000, help="refuse larger photographs (50000000)"
-    )
-
+    parser.add_argument("--min-side", type=parse_count, default=16, help="refuse smaller photographs (16)")
     parser.add_argument(
         "--runner", metavar="NAME", help="prepare with Apache Beam: DirectRunner, DataflowRunner ..."
     )
@@ -59,21 +53,17 @@ def run(args: argparse.Namespace) -> int:
     """Prepares; raises UrfrError with a sentence."""
     # A second guard behind the check of the header; OpenCV reads it when it is loaded.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(args.max_pixels))
-    from urfr_tf.data.cropper import CropSettings, usual_face
+    from urfr_tf.data.cropper import usual_face
     from urfr_tf.data.preparation.job import Job
     from urfr_tf.data.preparation.prepare import prepare
     from urfr_tf.data.sources import open_source
     from urfr_tf.errors import UrfrError
 
-    crop = CropSettings(
-        size=args.size,
-        align=args.align,
-        faces=args.faces or usual_face(args.source),
+    crop = replace(
+        read_crop_settings(args, args.size, args.align, usual_face(args.source)),
         on_missing=args.on_missing,
-        min_face=args.min_face,
         lossless=args.lossless,
         min_side=args.min_side,
-        max_pixels=args.max_pixels,
     )
     job = Job(open_source(args.source, args.path), crop, args.identities, args.shards)
     if args.runner is None:
@@ -87,10 +77,3 @@ def run(args: argparse.Namespace) -> int:
         ) from error
     prepare_with_beam(job, args.out, args.runner, args.beam_options)
     return 0
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 1, but got {text}")
-    return value

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from urfr_tf.faces.detect import Detector, Face
 
 GROUP = 32
+CROP_FACTS = ("align", "faces", "min_face", "max_pixels")
+"""Keys of `describe_crops`."""
 _GROUP_PIXELS = 64e6  # decoded photographs in memory at once: 3 bytes a pixel
+_NO_FACE = "no face: MTCNN found none"
 T = TypeVar("T")
 
 
@@ -59,6 +62,18 @@ class CropSettings:
     max_bytes: int = images.MAX_BYTES
 
 
+def describe_crops(settings: CropSettings, aligned: bool = False) -> dict[str, object]:
+    """What a result or a threshold says about the crops that it was measured on.
+
+    Args:
+        settings: how photographs became crops.
+        aligned: whether the images were crops already, so that no face was looked for.
+    """
+    align = "none" if aligned else settings.align
+    detector = {"faces": settings.faces, "min_face": settings.min_face} if align == "mtcnn" else {}
+    return {"align": align, **detector, "max_pixels": settings.max_pixels}
+
+
 def usual_face(kind: str) -> str:
     """Which of several detected faces belongs to the named person, in a source or protocol of this kind.
 
@@ -86,6 +101,25 @@ class Cropped:
     points: tuple[float, ...] | None = None
     refused: str = ""
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EveryFace:
+    """The crops of several faces of one photograph.
+
+    Attributes:
+        path: key of the item.
+        crops: uint8 [N, size, size, 3], RGB; N is 0 where the photograph is refused.
+        boxes: left, top, right, bottom of each in pixels of the photograph; empty where none was looked for.
+        found: how many faces the photograph has; None where none was looked for.
+        refused: why there is no crop, a sentence that begins with its kind; empty where there is one.
+    """
+
+    path: str
+    crops: NDArray[np.uint8]
+    boxes: list[list[float]]
+    found: int | None
+    refused: str = ""
 
 
 class Cropper:
@@ -124,6 +158,25 @@ class Cropper:
             tasks = self._find_points(group, pool)
             yield list(pool.map(lambda task: finish(_align(task, self._settings)), tasks))
 
+    def crop_every_face(self, items: list[Item], faces: str, pool: Executor) -> list[EveryFace]:
+        """Crops all faces of a few photographs, which are in memory together.
+
+        Args:
+            items: the photographs.
+            faces: `all`, or which one of several: `largest` or `central`.
+            pool: its threads read and decode.
+        """
+        photographs = list(pool.map(lambda item: _decode(_load(item, self._settings), self._settings), items))
+        good = [image for image in photographs if not isinstance(image, str)]
+        detected = iter(self._detector.detect(good) if self._detector is not None else [None] * len(good))
+        results = []
+        for item, image in zip(items, photographs, strict=True):
+            if isinstance(image, str):
+                results.append(EveryFace(item.key, np.zeros([0, 0, 0, 3], np.uint8), [], None, image))
+            else:
+                results.append(_crop_faces(item, image, next(detected), faces, self._settings.size))
+        return results
+
     def _find_points(self, group: "list[_Loaded]", pool: Executor) -> "list[_Task]":
         photographs = list(pool.map(lambda one: _decode(one, self._settings), group))
         faces: Iterator[list[Face]] = iter([])
@@ -143,6 +196,25 @@ class Cropper:
                 points, notes = _choose_points(next(faces), image, self._settings)
             tasks.append(_Task(one.item, image, points, notes))
         return tasks
+
+
+def _crop_faces(
+    item: Item, image: NDArray[np.uint8], detected: "list[Face] | None", faces: str, size: int
+) -> EveryFace:
+    """The crops of one photograph; `detected` is None where its center is wanted."""
+    from urfr_tf.faces.detect import choose_face
+
+    if detected is None:
+        return EveryFace(item.key, center_square(image, size)[0][np.newaxis], [], None)
+    chosen = detected
+    if faces != "all" and detected:
+        one = choose_face(detected, image.shape, "central" if faces == "central" else "largest")
+        chosen = [] if one is None else [one]
+    if not chosen:
+        return EveryFace(item.key, np.zeros([0, size, size, 3], np.uint8), [], 0, _NO_FACE)
+    crops = np.stack([align_face(image, face.points, size) for face in chosen])
+    boxes = [[round(float(side), 1) for side in face.box] for face in chosen]
+    return EveryFace(item.key, crops, boxes, len(detected))
 
 
 def crop_center(item: Item, settings: CropSettings) -> Cropped:
@@ -251,7 +323,7 @@ def _align(task: _Task, settings: CropSettings) -> Cropped:
     item, image, points, notes = task
     if isinstance(image, str):
         return _refuse(item, image)
-    missing = "no face: MTCNN found none" if settings.align == "mtcnn" else "no points: the source has none"
+    missing = _NO_FACE if settings.align == "mtcnn" else "no points: the source has none"
     if points is not None:
         try:
             crop = align_face(image, points, settings.size)

@@ -20,6 +20,8 @@ from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from urfr_tf import keys
+from urfr_tf.data.cropper import CropSettings
+from urfr_tf.data.detector_options import add_detector_options, read_crop_settings
 from urfr_tf.errors import UrfrError
 from urfr_tf.runs.embedder import Embedder
 from urfr_tf.runs.load_model import load_model
@@ -59,35 +61,31 @@ class AlignFn(beam.DoFn):
     """Reads and aligns batches of paths; photographs without a face go to the output `refused`.
 
     Args:
-        align: `mtcnn` or `none`.
-        size: side of the crops in pixels.
+        settings: how a photograph becomes a crop.
     """
 
-    def __init__(self, align: str, size: int) -> None:
-        self.align = align
-        self.size = size
+    def __init__(self, settings: CropSettings) -> None:
+        self.settings = settings
 
     # Any: Beam checks its graph by this annotation, which cannot say what leaves by which output.
     def process(self, paths: list[str]) -> Iterator[Any]:
         """Reads and aligns one batch. A file that cannot be read is refused and stops nothing."""
-        from urfr_tf.data.cropper import CropSettings
         from urfr_tf.embedding.photographs import crop_photographs
 
-        for photograph in crop_photographs(paths, CropSettings(size=self.size, align=self.align)):
+        for photograph in crop_photographs(paths, self.settings):
             if photograph.crop is None:
                 yield beam.pvalue.TaggedOutput("refused", (photograph.path, None, None))
             else:
                 yield photograph.path, photograph.crop
 
 
-def embed_paths(paths: beam.PCollection, model: str, align: str, size: int) -> beam.PCollection:
+def embed_paths(paths: beam.PCollection, model: str, settings: CropSettings) -> beam.PCollection:
     """Adds reading, aligning and embedding to a pipeline.
 
     Args:
         paths: PCollection of paths.
         model: path of the model.
-        align: `mtcnn` or `none`.
-        size: side of the crops in pixels.
+        settings: how a photograph becomes a crop; its size is the model's.
 
     Returns:
         PCollection of `Result`.
@@ -95,7 +93,7 @@ def embed_paths(paths: beam.PCollection, model: str, align: str, size: int) -> b
     aligned = (
         paths
         | "Batch" >> beam.BatchElements(min_batch_size=1, max_batch_size=256)
-        | "Align" >> beam.ParDo(AlignFn(align, size)).with_outputs("refused", main="crops")
+        | "Align" >> beam.ParDo(AlignFn(settings)).with_outputs("refused", main="crops")
     )
     embedded = aligned.crops | "Embed" >> RunInference(EmbedderHandler(model))
     return (embedded, aligned.refused) | "Join" >> beam.Flatten()
@@ -126,16 +124,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--images", required=True, metavar="LIST", help="text file, one path a line")
     parser.add_argument("--out", required=True, metavar="PREFIX", help="of the TFRecord shards")
     parser.add_argument("--align", choices=["mtcnn", "none"])
+    add_detector_options(parser)
     args, rest = parser.parse_known_args(argv)
     try:
         model = load_model(args.model)
     except UrfrError as error:
         print(f"urfr_tf.embedding.beam: {error}", file=sys.stderr)
         return 1
-    align, size = args.align or model.alignment, model.aligned_size
+    settings = read_crop_settings(args, model.aligned_size, args.align or model.alignment, "largest")
     with beam.Pipeline(options=PipelineOptions(rest)) as pipeline:
         paths = pipeline | "List" >> beam.io.ReadFromText(args.images) | beam.Filter(bool)
-        results = embed_paths(paths, args.model, align, size)
+        results = embed_paths(paths, args.model, settings)
         (
             results
             # A lambda: Beam would check its graph by the function's annotations and does not know NDArray.

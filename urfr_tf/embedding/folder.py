@@ -29,6 +29,9 @@ from urfr_tf.runs.embedder import Embedder
 
 BATCH = 64
 REFUSED = "refused"
+_ORIGIN = ("model", "images", "align", "faces", "min_face", "max_pixels", "part")
+"""Keys of state.json that must be equal for the work to go on."""
+_FIXED = {key: getattr(CropSettings, key) for key in ("faces", "min_face", "max_pixels")}
 _ARRAYS = (keys.EMBEDDING, keys.CONFIDENCE, "path", "found", REFUSED)
 _LONGEST_REASON = 200
 _UNKNOWN = "not known: refused by an earlier version, which kept no reasons"
@@ -96,7 +99,7 @@ def embed_photographs(
     model: Embedder,
     source: str | os.PathLike[str],
     out: str | os.PathLike[str],
-    align: str,
+    settings: CropSettings,
     *,
     list_slice: tuple[int, int] = (1, 1),
     on_progress: Callable[[int, int], object] = lambda total, done: None,
@@ -111,7 +114,7 @@ def embed_photographs(
         model: the model.
         source: a folder or a list, see `list_images`.
         out: the file to write.
-        align: `mtcnn` or `none`.
+        settings: how a photograph becomes a crop; its size is the model's.
         list_slice: (i, n) takes the i-th of n equal slices of the list, 1-based, for several processes.
         on_progress: called with (images in all, done so far) at the start and after every batch.
 
@@ -123,10 +126,9 @@ def embed_photographs(
         raise UrfrError(f"expected the name of an .npz file to write, but {out} is a folder")
     folder = out.with_name(f".{out.name}.part")
     try:
-        work = _open_work(folder, model, source, align, list_slice)
+        work = _open_work(folder, model, source, settings, list_slice)
         on_progress(work.total, work.done)
         batch: list[Photograph] = []
-        settings = CropSettings(size=model.aligned_size, align=align)
         for photograph in crop_photographs(work.remaining(), settings):
             batch.append(photograph)
             if len(batch) == BATCH:
@@ -159,6 +161,9 @@ class _State(TypedDict):
     images: str
     """Digest of the paths."""
     align: str
+    faces: str
+    min_face: int
+    max_pixels: int
     part: list[int]
     """The slice of the list; the key has the name of an earlier option."""
     total: int
@@ -204,7 +209,11 @@ class _Work:
 
 
 def _open_work(
-    folder: Path, model: Embedder, source: str | os.PathLike[str], align: str, list_slice: tuple[int, int]
+    folder: Path,
+    model: Embedder,
+    source: str | os.PathLike[str],
+    settings: CropSettings,
+    list_slice: tuple[int, int],
 ) -> _Work:
     """Continues the work in `folder` if it is the same, else begins it."""
     ignored = Ignored()
@@ -218,7 +227,10 @@ def _open_work(
     state: _State = {
         "model": model.fingerprint,
         "images": digest,
-        "align": align,
+        "align": settings.align,
+        "faces": settings.faces,
+        "min_face": settings.min_face,
+        "max_pixels": settings.max_pixels,
         "part": list(list_slice),
         "total": last - first,
         "done": 0,
@@ -227,7 +239,9 @@ def _open_work(
     path = folder / "state.json"
     if path.is_file():
         earlier = read_json(path)
-        origin = {key: state[key] for key in ("model", "images", "align", "part")}
+        if isinstance(earlier, dict):  # a file without these keys is of a time when they were fixed
+            earlier = {**_FIXED, **earlier}
+        origin = {key: value for key, value in state.items() if key in _ORIGIN}
         if isinstance(earlier, dict) and all(earlier.get(key) == value for key, value in origin.items()):
             if not (folder / f"{REFUSED}.npy").is_file():
                 _add_reasons(folder, earlier["total"], earlier["done"])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from urfr_tf.data.cropper import GROUP, Cropped, Cropper, CropSettings
+from urfr_tf.data.cropper import GROUP, Cropped, Cropper, CropSettings, EveryFace
 from urfr_tf.data.sources.item import Item
 from urfr_tf.system.cores import count_cores
 
@@ -39,6 +39,21 @@ def crop_photographs(paths: Iterable[str], settings: CropSettings) -> Iterator[P
         items = (Item("", path, file=path) for path in paths)
         for group in cropper.crop(items, pool, 2 * GROUP, _to_photograph):
             yield from group
+
+
+def crop_every_face(paths: list[str], settings: CropSettings, faces: str) -> list[EveryFace]:
+    """Gives the crops of all faces of a few files.
+
+    Args:
+        paths: image files, untrusted.
+        settings: how a photograph becomes crops.
+        faces: `all`, or which one of several: `largest` or `central`.
+
+    Raises:
+        UrfrError: a setting of the detector is out of its range.
+    """
+    with ThreadPoolExecutor(count_cores()) as pool:
+        return Cropper(settings).crop_every_face([Item("", path, file=path) for path in paths], faces, pool)
 
 
 def _to_photograph(cropped: Cropped) -> Photograph:

@@ -11,6 +11,7 @@ from urfr_tf.evaluation.request import EvaluationRequest
 from urfr_tf.evaluation.results import OperatingPoint, rate_name
 from urfr_tf.evaluation.verification import PairsMeasurement, count_impostors
 from urfr_tf.export.parity import Limit
+from urfr_tf.export.request import ExportRequest
 from urfr_tf.protocols.lfw import open_lfw
 from urfr_tf.protocols.pairs import open_pairs
 from urfr_tf.protocols.protocol import Pairs
@@ -80,13 +81,27 @@ def choose_far(pairs: Pairs, data: str = "the data") -> float:
     )
 
 
-def measure_face_pairs(pairs: Pairs, model: Embedder, crops: Embedder, cache: Path) -> FaceFigures:
+def choose_crops(pairs: Pairs, model: Embedder, request: ExportRequest) -> CropSettings:
+    """How the photographs of the pairs become crops: as in the training of `model`, for all formats."""
+    return CropSettings(
+        size=model.aligned_size,
+        align="none" if pairs.images.aligned else model.alignment,
+        faces=request.which_face,
+        min_face=request.min_face,
+        max_pixels=request.max_pixels,
+        on_missing="centre",
+        min_side=1,
+        lossless=True,
+    )
+
+
+def measure_face_pairs(pairs: Pairs, model: Embedder, settings: CropSettings, cache: Path) -> FaceFigures:
     """Measures accuracy in ten folds, TAR at a FAR, and the threshold of this model for that FAR.
 
     Args:
         pairs: of `open_face_pairs`.
         model: what is measured.
-        crops: the model that says how photographs become crops: the same one for all formats.
+        settings: how photographs become crops (`choose_crops`).
         cache: folder that stores embeddings, by the fingerprint of the model.
 
     Returns:
@@ -97,13 +112,6 @@ def measure_face_pairs(pairs: Pairs, model: Embedder, crops: Embedder, cache: Pa
         UrfrError: an image cannot be read, or too few impostors behind the threshold.
     """
     far = choose_far(pairs)
-    settings = CropSettings(
-        size=crops.aligned_size,
-        align="none" if pairs.images.aligned else crops.alignment,
-        on_missing="centre",
-        min_side=1,
-        lossless=True,
-    )
     faces, _ = embed_images(model, pairs.images, settings, cache)
     request = EvaluationRequest(fars=(far,), impostors=_impostors(pairs), replicates=0)
     result = PairsMeasurement(pairs, request).measure(faces)

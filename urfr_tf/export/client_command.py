@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 
+from urfr_tf.data.detector_options import FACES, add_detector_options, read_crop_settings
 from urfr_tf.errors import UrfrError
 from urfr_tf.system.quiet import quiet_libraries
 from urfr_tf.system.terminal import accept_any_name
@@ -31,9 +32,11 @@ def build_parser() -> argparse.ArgumentParser:
     embed = commands.add_parser("embed", help="a folder or list of photographs into an .npz file")
     embed.add_argument("--images", required=True, metavar="DIR|LIST")
     embed.add_argument("--out", required=True, metavar="FILE.npz")
+    add_detector_options(embed)
     compare = commands.add_parser("compare", help="the faces of two photographs; prints one JSON object")
     compare.add_argument("a", metavar="A.jpg")
     compare.add_argument("b", metavar="B.jpg")
+    add_detector_options(compare, faces=("all", *FACES), faces_default="all: the best pair counts")
     return parser
 
 
@@ -61,14 +64,17 @@ def _run(args: argparse.Namespace) -> int:
     model = Client(server).make_embedder(read_served_card(args.card))
     align = args.align or model.alignment
     if args.command == "compare":
-        result = compare_photographs(model, args.a, args.b, align)
+        faces = args.which_faces or "all"
+        settings = read_crop_settings(args, model.aligned_size, align, faces)
+        result = compare_photographs(model, args.a, args.b, settings, faces)
         print(json.dumps(result, allow_nan=False))
         if result["threshold"] is None:
             print(
                 f"urfr-client compare: no threshold calibrated for the export of {args.card}", file=sys.stderr
             )
         return 0
-    summary = embed_photographs(model, args.images, args.out, align)
+    settings = read_crop_settings(args, model.aligned_size, align, "largest")
+    summary = embed_photographs(model, args.images, args.out, settings)
     print("\n".join(summary.lines(args.out, align)))
     return 0
 

@@ -10,10 +10,12 @@ from typing import TypedDict
 import keras
 import numpy as np
 
+from urfr_tf.data.cropper import CropSettings, describe_crops
 from urfr_tf.errors import UrfrError
 from urfr_tf.export.accuracy import (
     AccuracyChange,
     check_accuracy,
+    choose_crops,
     compare_accuracy,
     measure_face_pairs,
     open_face_pairs,
@@ -105,14 +107,18 @@ def export_run(
             limits = check_parity(name, parity, limit)
             comparison: _Faces = {}
             if pairs is not None:
-                comparison["faces"] = _compare_on_faces(pairs, reference, export, out / EMBEDDINGS)
+                crops = choose_crops(pairs, reference, request)
+                comparison["faces"] = _compare_on_faces(pairs, reference, export, crops, out / EMBEDDINGS)
                 check_accuracy(name, comparison["faces"], limit)
         size = size_of(path)
         _replace(path, target, scratch / "old")
         if pairs is not None:
             # Next to the export itself, where `urfr compare` finds it.
             point = comparison["faces"]["export"]["calibration"]
-            write_threshold(threshold_path(export.kind, target), export, "cosine", pairs.name, point)
+            about = describe_crops(crops, pairs.images.aligned)
+            write_threshold(
+                threshold_path(export.kind, target), export, "cosine", pairs.name, {**point, **about}
+            )
     report: ExportReport = {
         "format": request.format,
         "quantize": request.quantize,
@@ -138,8 +144,10 @@ def _count_bytes(network: keras.Model) -> int:
     return sum(int(np.prod(weight.shape)) * weight.dtype.size for weight in network.weights)
 
 
-def _compare_on_faces(pairs: Pairs, reference: Embedder, export: Embedder, cache: Path) -> AccuracyChange:
-    before, after = (measure_face_pairs(pairs, model, reference, cache) for model in (reference, export))
+def _compare_on_faces(
+    pairs: Pairs, reference: Embedder, export: Embedder, crops: CropSettings, cache: Path
+) -> AccuracyChange:
+    before, after = (measure_face_pairs(pairs, model, crops, cache) for model in (reference, export))
     return compare_accuracy(before, after)
 
 

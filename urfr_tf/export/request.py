@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 
+from urfr_tf.data.cropper import CropSettings
 from urfr_tf.errors import UrfrError
 
 
@@ -19,6 +20,9 @@ class ExportRequest:
         calibration: folder of shards. Parity is checked on its images, and int8 measures ranges on them.
         faces: pairs of faces (`accuracy.open_face_pairs`). Accuracy and TAR on them may not fall by more than
             the limit, and the export gets a threshold that was calibrated with itself.
+        which_face: which of several faces of a photograph of `faces` counts: `largest` or `central`.
+        min_face: smallest face that is looked for in them, in pixels.
+        max_pixels: larger photographs are refused.
         quantization_aware: for int8, the number of steps of training before the conversion
             (`quantization_aware_training`).
         licence: what the card says about the licence of the model (an SPDX name).
@@ -33,6 +37,9 @@ class ExportRequest:
     quantize: str = "none"
     calibration: str | None = None
     faces: str | None = None
+    which_face: str = "largest"
+    min_face: int = CropSettings.min_face
+    max_pixels: int = CropSettings.max_pixels
     quantization_aware: int = 0
     licence: str = "Apache-2.0"
     version: int = 1

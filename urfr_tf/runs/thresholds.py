@@ -32,6 +32,11 @@ class Threshold(_Verdict, total=False):
     kind: str
     fingerprint: str
     far: float
+    align: str
+    """How the photographs became crops: `mtcnn`, `points` or `none`."""
+    faces: str
+    min_face: int
+    max_pixels: int
 
 
 class CalibratedModel(Protocol):
@@ -72,7 +77,7 @@ def write_threshold(
         model: the model that gave the scores; its kind and fingerprint are stored.
         score: `cosine` or `likelihood`.
         protocol: name of the protocol that gave the impostors.
-        point: `threshold`, `far` and what else is known about the operating point.
+        point: `threshold`, `far` and what else is known about the operating point and its crops.
 
     Raises:
         UrfrError: the disk is full or the folder cannot be written.
