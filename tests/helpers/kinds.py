@@ -7,13 +7,15 @@ import inspect
 import multiprocessing
 import subprocess
 import sys
+from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 
 from paths import ROOT
 
 TESTS = str(ROOT / "tests")
-# Programs that the package asks about itself and the machine; they answer in milliseconds.
-LOOKING = ("git", "nvidia-smi")
+OURS = tuple(str(ROOT / name) for name in ("tests", "urfr_tf", "experiments"))
+# Programs that the package and its libraries ask about the machine; they answer in milliseconds.
+LOOKING = {"git", "nvidia-smi", "uname", "lscpu", "ldconfig", "fc-list", "sysctl"}
 # Names that say what a function does; `running` has the last two.
 SAYING = {
     "process": {"subprocess", "Forked", "start_program"},
@@ -22,14 +24,19 @@ SAYING = {
 
 
 def kinds_of(function, seen=None):
-    """The kinds of a test or fixture, from the names in it and in all functions of the tests that it uses."""
+    """The kinds of a test or fixture, from the names in it and in what it calls.
+
+    The functions of the tests are followed to the end, those of the package and the experiments not further.
+    """
     seen = set() if seen is None else seen
     code = getattr(inspect.unwrap(function), "__code__", None)
-    if code is None or code in seen or not code.co_filename.startswith(TESTS):
+    if code is None or code in seen or not code.co_filename.startswith(OURS):
         return set()
     seen.add(code)
     names = names_in(code)
     kinds = {kind for kind, saying in SAYING.items() if saying & names}
+    if not code.co_filename.startswith(TESTS):
+        return kinds
     for name in names:
         for used in functions_of(inspect.unwrap(function).__globals__.get(name), names):
             kinds |= kinds_of(used, seen)
@@ -48,6 +55,12 @@ def functions_of(value, names):
         return [each for name in names for each in functions_of(vars(value).get(name), ())]
     values = vars(value).values() if inspect.isclass(value) else [value]
     return [each for each in values if isinstance(each, FunctionType)]
+
+
+def is_looking(arguments):
+    """Whether the first of these are the words of such a program."""
+    words = arguments[0] if arguments else ()
+    return isinstance(words, list | tuple) and bool(words) and Path(str(words[0])).name in LOOKING
 
 
 class Guard:
@@ -75,8 +88,7 @@ class Guard:
             return
 
         def guarded(*args, **settings):
-            looking = isinstance(args[-1], list) and args[-1][0] in LOOKING
-            if kind not in self.allowed and not looking:
+            if kind not in self.allowed and not is_looking(args[1:]):
                 raise AssertionError(f"this test needs the marker `{kind}`: it calls {owner.__name__}.{name}")
             return original(*args, **settings)
 

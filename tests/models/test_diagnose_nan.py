@@ -14,6 +14,8 @@ from urfr_tf.models.diagnose_nan import all_finite, describe_non_finite
 from urfr_tf.training.optimizers import build_schedule
 from urfr_tf.training.tasks.recognition import build_recognition_model, compile_model
 
+# The steps of a training, if without `fit`.
+pytestmark = pytest.mark.training
 B, CLASSES = 6, 5
 
 
