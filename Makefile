@@ -20,7 +20,7 @@ FINETUNE_FLAGS ?=
 # Processes of `make test`; two took up to 7 GB together.
 WORKERS ?= 2
 
-.PHONY: help venv uv-venv demo reproduce-small reproduce-imported reproduce finetune test test-fast test-unit test-slow lint format lock audit clean
+.PHONY: help venv uv-venv demo reproduce-small reproduce-imported reproduce finetune test test-fast test-unit test-slow venv-beam test-beam fuzz lint format lock audit clean
 
 help:
 	@echo "make demo       install, then prepare, train, evaluate, export and report on the ORL faces"
@@ -29,6 +29,8 @@ help:
 	@echo "make reproduce         the same at full scale: MS1M=... CELEBA=... and the tests at hand, TINYFACE=... IJBS=... IJBC=..."
 	@echo "make finetune          imported weights made universal, against plain CosFace -> docs/finetuning_results.md"
 	@echo "make test       install, then lint, types and the tests (make test-slow: the slow ones; make test-unit: the quick ones)"
+	@echo "make test-beam  the tests of the Apache Beam pipelines, in an environment of their own (make venv-beam)"
+	@echo "make fuzz       10,000 mutated files of every format that comes from outside; FUZZ_FLAGS: --mutations 1000 --seed 1 --formats onnx"
 	@echo "make venv       install only; make uv-venv does it with uv, which brings its own Python 3.11"
 	@echo "make lock       resolve pyproject.toml anew into requirements/lock.txt, with hashes; make audit asks for known vulnerabilities"
 
@@ -84,6 +86,22 @@ test-unit: venv
 test-slow: venv
 	$(BIN)/python -m pytest -m slow
 
+venv-beam: .venv-beam/.ready
+
+.venv-beam/.ready: requirements/beam.txt setup.py pyproject.toml
+	@[ -x .venv-beam/bin/python ] || $(PYTHON) -m venv .venv-beam
+	.venv-beam/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/beam.txt
+	.venv-beam/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	.venv-beam/bin/python -m pip check
+	@touch $@
+
+# Fails where one of them is skipped: this is the environment in which they run.
+test-beam: venv-beam
+	.venv-beam/bin/python -m pytest tests/embedding/test_beam.py tests/data/preparation/test_beam.py --no-skips
+
+fuzz: venv
+	$(BIN)/python tests/fuzz $(FUZZ_FLAGS)
+
 lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -100,11 +118,12 @@ lock: venv
 	$(LOCK) --python-version 3.10 --extra dev pyproject.toml -o requirements/lock.txt
 	$(LOCK) --python-version 3.10 urfr_tf/bench/runtimes.in -o urfr_tf/bench/runtimes.txt
 	$(LOCK) --python-version 3.10 --no-deps urfr_tf/bench/converter.in -o urfr_tf/bench/converter.txt
+	$(BIN)/uv pip compile --quiet --generate-hashes --custom-compile-command "make lock" --python-version 3.11 requirements/beam.in -o requirements/beam.txt
 
 # Asks PyPI for known vulnerabilities of what is locked; fails where one is known, or where PyPI does not answer.
 audit: venv
-	for list in requirements/lock.txt urfr_tf/bench/runtimes.txt urfr_tf/bench/converter.txt; do \
+	for list in requirements/lock.txt requirements/beam.txt urfr_tf/bench/runtimes.txt urfr_tf/bench/converter.txt; do \
 		$(BIN)/uv tool run pip-audit@2.10.1 --strict --disable-pip --require-hashes -r $$list || exit 1; done
 
 clean:
-	rm -rf $(VENV) runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-beam runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache

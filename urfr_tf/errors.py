@@ -1,16 +1,31 @@
 """The exceptions that a user may see, the words they are printed with, and their exit codes."""
 
 _LONGEST_REASON = 300
+_LONGEST_SENTENCE = 1500
 
 
 class UrfrError(Exception):
     """Something outside the code is wrong: a file, a setting, a disk.
 
     The message is one sentence that says what was expected, what was found and where. `urfr` prints it
-    without a stack trace and exits with `exit_code`.
+    without a stack trace and exits with `exit_code`. Names and values from outside may be of any length and
+    may hold line ends: these are written as escapes, and the middle of what is too long is left out.
     """
 
     exit_code = 1
+
+    def __init__(self, sentence: str = "") -> None:
+        super().__init__(_one_line(sentence))
+
+
+def _one_line(sentence: str) -> str:
+    half = _LONGEST_SENTENCE // 2
+    if len(sentence) > _LONGEST_SENTENCE:
+        sentence = f"{sentence[:half]} ... {sentence[-half:]}"
+    return "".join(
+        repr(character)[1:-1] if len(f"a{character}a".splitlines()) > 1 else character
+        for character in sentence
+    )
 
 
 class TryAgainError(UrfrError):

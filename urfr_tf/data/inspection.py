@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from urfr_tf.data.manifest import Manifest
-from urfr_tf.errors import UrfrError, reason_of
+from urfr_tf.errors import UrfrError
 from urfr_tf.files import file_sha256
 from urfr_tf.system.plain_paths import plain_path
 
@@ -104,11 +104,9 @@ def sample(manifest: Manifest, number: int) -> Sample:
     from urfr_tf.data.images import decode_image
 
     paths = [plain_path(path) for path in manifest.shard_paths]
-    try:
+    with records.name_damage(manifest.folder):
         stored = list(tf.data.TFRecordDataset(paths).take(number).as_numpy_iterator())
         rows = records.parse(tf.constant(stored))
-    except tf.errors.OpError as error:
-        raise UrfrError(f"expected readable records in {manifest.folder}: {reason_of(error)}") from error
     images = np.stack([decode_image(data) for data in rows[keys.IMAGE].numpy()])
     if images.shape[1:3] != (manifest.image_size, manifest.image_size):
         raise UrfrError(

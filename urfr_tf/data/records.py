@@ -5,9 +5,13 @@ A folder of shards holds `train-00000-of-00008.tfrecord` ..., `manifest.json`, `
 (label, identity, images) and `refused.tsv` (path, reason).
 """
 
+import contextlib
+from collections.abc import Iterator
+
 import tensorflow as tf
 
 from urfr_tf import keys
+from urfr_tf.errors import UrfrError, short_reason_of
 
 IDENTITY = "identity"
 SOURCE = "source"
@@ -61,3 +65,22 @@ def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
     parse_examples = tf.io.parse_single_example if serialized.shape.rank == 0 else tf.io.parse_example
     examples: dict[str, tf.Tensor] = parse_examples(serialized, _FEATURES)
     return examples
+
+
+@contextlib.contextmanager
+def name_damage(folder: object) -> Iterator[None]:
+    """Turns what TensorFlow raises on damaged records into a sentence.
+
+    Args:
+        folder: of the shards, for the sentence.
+
+    Raises:
+        UrfrError: the body reads a record, or an image in one, that is damaged.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        reason = short_reason_of(error)
+        raise UrfrError(f"expected readable records in {folder}, but reading failed: {reason}") from error
+    except UnicodeDecodeError as error:  # TensorFlow quotes the bytes of a record that does not parse.
+        raise UrfrError(f"expected readable records in {folder}, but one does not parse") from error

@@ -1,5 +1,6 @@
 """Images that an export is checked and calibrated on."""
 
+import itertools
 from typing import TypeAlias
 
 import cv2
@@ -23,10 +24,10 @@ def read_shard_images(shards: str, size: int, count: int) -> Images:
     Raises:
         UrfrError: no folder of shards, or its images are smaller than `size`.
     """
-    from urfr_tf.data.stream.evaluation_stream import evaluation_dataset
+    from urfr_tf.data.stream.evaluation_stream import evaluation_batches
 
-    batches = evaluation_dataset(shards, batch_size=32, crop_size=size)
-    images: list[Images] = [batch[keys.IMAGE].numpy() for batch in batches.take(-(-count // 32))]
+    batches = evaluation_batches(shards, batch_size=32, crop_size=size)
+    images: list[Images] = [batch[keys.IMAGE].numpy() for batch in itertools.islice(batches, -(-count // 32))]
     return np.concatenate(images)[:count]
 
 

@@ -19,7 +19,7 @@ from urfr_tf.data.sources import folder
 from urfr_tf.data.sources.item import Item, why_no_image
 from urfr_tf.data.text_lists import SPACES, choose_delimiter, open_list, split_cells
 from urfr_tf.data.tree import Ignored
-from urfr_tf.errors import UrfrError, reason_of
+from urfr_tf.errors import UrfrError
 from urfr_tf.metrics.arrays import Ints, Names
 from urfr_tf.metrics.folds import deal_folds
 from urfr_tf.protocols.protocol import Facts, Images, Pairs
@@ -119,21 +119,22 @@ def _list_shards(data: str) -> tuple[Images, Names, list[str]]:
     paths = [plain_path(path) for path in manifest.shard_paths]
 
     def stream() -> Iterator[Item]:
-        try:
-            for batch in tf.data.TFRecordDataset(paths).batch(256).prefetch(1):
-                parsed = {key: value.numpy() for key, value in records.parse(batch).items()}
-                for row, image in enumerate(parsed[keys.IMAGE]):
-                    points = parsed[records.POINTS][row]
-                    identity, source = (
-                        parsed[key][row].decode("utf-8", "surrogateescape")
-                        for key in (records.IDENTITY, records.SOURCE)
-                    )
-                    known = tuple(points.tolist()) if points.min() >= 0 else None
-                    yield Item(identity, source, content=image, points=known)
-        except tf.errors.OpError as error:
-            raise UrfrError(
-                f"expected whole shards in {data}, but reading them failed: {reason_of(error)}"
-            ) from error
+        batches = iter(tf.data.TFRecordDataset(paths).batch(256).prefetch(1))
+        while True:
+            with records.name_damage(data):
+                batch = next(batches, None)
+                parsed = records.parse(batch) if batch is not None else {}
+            if batch is None:
+                return
+            columns = {key: value.numpy() for key, value in parsed.items()}
+            for row, image in enumerate(columns[keys.IMAGE]):
+                points = columns[records.POINTS][row]
+                identity, source = (
+                    columns[key][row].decode("utf-8", "surrogateescape")
+                    for key in (records.IDENTITY, records.SOURCE)
+                )
+                known = tuple(points.tolist()) if points.min() >= 0 else None
+                yield Item(identity, source, content=image, points=known)
 
     names = [(item.identity, item.key) for item in stream()]
     images = Images(len(names), stream, aligned=True)

@@ -7,9 +7,11 @@
 from typing import TypedDict, cast
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.runs.thresholds import Threshold
+from urfr_tf.runs.thresholds import Threshold, check_threshold
 
 CARD_NAME = "urfr.json"
+LARGEST_SIZE = 65535
+"""Of the sides of crops, the groups and the dimensions that a card may name."""
 CARD_IN_SAVED_MODEL = f"assets/{CARD_NAME}"
 
 
@@ -60,8 +62,22 @@ def card_of_json(content: object, origin: object) -> ModelCard:
         origin: where it was read, for the message.
 
     Raises:
-        UrfrError: `content` is not an object.
+        UrfrError: `content` is not an object, or a value that the program uses is of another type.
     """
     if not isinstance(content, dict):
         raise UrfrError(f"expected an object in {origin}, but got {type(content).__name__}")
+    alignment, threshold = content.get("alignment"), content.get("threshold")
+    sizes = {name: content[name] for name in ("input_size", "groups", "dim") if name in content}
+    if alignment is not None:
+        if not isinstance(alignment, dict) or not isinstance(alignment.get("template"), str | None):
+            raise UrfrError(f"expected an object with size and template as alignment in {origin}")
+        sizes["alignment.size"] = alignment.get("size")
+    for name, size in sizes.items():
+        if type(size) is not int or not 1 <= size <= LARGEST_SIZE:
+            raise UrfrError(
+                f"expected a whole number from 1 to {LARGEST_SIZE} as {name} in {origin}, but got "
+                f"{size!r:.50}"
+            )
+    if threshold is not None:
+        check_threshold(threshold, origin)
     return cast(ModelCard, content)

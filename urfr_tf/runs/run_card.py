@@ -7,7 +7,7 @@ from urfr_tf.config.load_config import to_yaml
 from urfr_tf.config.tree import Experiment
 from urfr_tf.faces.template import five_points
 from urfr_tf.files import read_json
-from urfr_tf.runs.card import Alignment, ModelCard
+from urfr_tf.runs.card import LARGEST_SIZE, Alignment, ModelCard
 from urfr_tf.runs.thresholds import read_run_threshold
 
 _FORMAT = "urfr-model/1"
@@ -46,12 +46,13 @@ def _find_alignment(run: Path, config: Experiment) -> Alignment:
         if not path.is_file():
             continue
         facts = read_json(path)
-        if isinstance(facts, dict) and isinstance(facts.get("image_size"), int):
+        size = facts.get("image_size") if isinstance(facts, dict) else None
+        if isinstance(size, int) and 1 <= size <= LARGEST_SIZE:
             template = facts.get("template")
             return {
-                "size": facts["image_size"],
-                "template": template,
-                "points": _list_points(facts["image_size"]) if template else None,
+                "size": size,
+                "template": str(template) if template else None,
+                "points": _list_points(size) if template else None,
             }
     return {"size": config.model.input_size, "template": None, "points": None}
 

@@ -6,7 +6,6 @@ fingerprint.
 """
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, TypedDict, cast
@@ -16,6 +15,7 @@ from urfr_tf.files import read_json, write_json
 
 THRESHOLD_FILE = "threshold.json"
 _SCORES = ("cosine", "likelihood")
+_LARGEST = 1e30  # above any score
 
 
 class _Verdict(TypedDict):
@@ -92,14 +92,25 @@ def read_threshold(path: Path) -> Threshold:
     Raises:
         UrfrError: not JSON, another score than `cosine` or `likelihood`, or no finite number.
     """
-    content = read_json(path)
-    try:
-        valid = content["score"] in _SCORES and math.isfinite(content["threshold"])
-    except (KeyError, TypeError):
-        valid = False
-    if not valid:
+    return check_threshold(read_json(path), path)
+
+
+def check_threshold(content: object, origin: object) -> Threshold:
+    """Accepts parsed JSON as a threshold.
+
+    Args:
+        content: what the parser gave.
+        origin: where it was read, for the message.
+
+    Raises:
+        UrfrError: another score than `cosine` or `likelihood`, or no finite number.
+    """
+    table = content if isinstance(content, dict) else {}
+    value = table.get("threshold")
+    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
+    if not number or table.get("score") not in _SCORES:
         raise UrfrError(
-            f'expected {{"score": "cosine" or "likelihood", "threshold": number}} in {path}, '
+            f'expected {{"score": "cosine" or "likelihood", "threshold": number}} in {origin}, '
             f"but got {json.dumps(content)[:100]}"
         )
     return cast(Threshold, content)

@@ -14,7 +14,7 @@ from urfr_tf.data import records
 from urfr_tf.data.attribute_tables import read_attributes
 from urfr_tf.data.manifest import Manifest, load_manifest
 from urfr_tf.data.names import NameTable
-from urfr_tf.data.stream.evaluation_stream import evaluation_dataset
+from urfr_tf.data.stream.evaluation_stream import evaluation_batches
 from urfr_tf.data.stream.soft_labels import write_soft_labels
 from urfr_tf.errors import UrfrError
 from urfr_tf.metrics.arrays import Float32s
@@ -72,7 +72,7 @@ def predict_attributes(config: Experiment, run: str, shards: str, scale_to: int 
     network = attribute_network(len(config.attribute_targets), size)
     load_network_weights(network, run)
     predict = tf.function(lambda image: tf.sigmoid(network({keys.IMAGE: image})[keys.ATTRIBUTE]))
-    stream = evaluation_dataset(shards, batch_size=_BATCH, crop_size=size, scale_to=scale_to)
+    stream = evaluation_batches(shards, batch_size=_BATCH, crop_size=size, scale_to=scale_to)
     return np.concatenate([predict(batch[keys.IMAGE]).numpy() for batch in stream])
 
 

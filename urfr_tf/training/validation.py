@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from urfr_tf import keys
-from urfr_tf.data.stream.evaluation_stream import evaluation_dataset
+from urfr_tf.data.stream.evaluation_stream import evaluation_batches
 from urfr_tf.evaluation.request import EvaluationRequest
 from urfr_tf.evaluation.scoring import make_faces
 from urfr_tf.evaluation.verification import PairsMeasurement
@@ -20,7 +20,7 @@ _MOST_CROSS = 2_000_000
 
 def read_image_batches(shards: str, crop_size: int) -> Iterator[tuple[Float32s, Ints]]:
     """Yields every image of a folder of shards once: images float32 [B, S, S, 3], labels int64 [B]."""
-    for batch in evaluation_dataset(shards, batch_size=_BATCH, crop_size=crop_size):
+    for batch in evaluation_batches(shards, batch_size=_BATCH, crop_size=crop_size):
         yield batch[keys.IMAGE].numpy(), batch[keys.LABEL].numpy()
 
 

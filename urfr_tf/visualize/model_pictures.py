@@ -3,6 +3,7 @@
 The same images are shown clean and under each variation, so that what changes is the variation alone.
 """
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from urfr_tf import keys
 from urfr_tf.augment.choose import VARIATIONS, augment
 from urfr_tf.data.manifest import load_manifest
-from urfr_tf.data.stream.evaluation_stream import evaluation_dataset
+from urfr_tf.data.stream.evaluation_stream import evaluation_batches
 from urfr_tf.data.stream.settings import Augmentation, Sampling, StreamSettings
 from urfr_tf.data.stream.training_stream import training_dataset
 from urfr_tf.errors import UrfrError
@@ -99,7 +100,8 @@ def sample_people(shards: str, size: int, seed: int = 0) -> People:
     Args and errors as `sample_kinds`. Augmented images are blurred, and half of them occluded too.
     """
     faces, labels = [], []
-    for batch in evaluation_dataset(shards, batch_size=BATCH, crop_size=size).take(LOOK_AT // BATCH):
+    batches = evaluation_batches(shards, batch_size=BATCH, crop_size=size)
+    for batch in itertools.islice(batches, LOOK_AT // BATCH):
         faces.append(np.rint(batch[keys.IMAGE].numpy()).astype(np.uint8))
         labels.append(batch[keys.LABEL].numpy())
     every, owner = np.concatenate(faces), np.concatenate(labels)

@@ -1,5 +1,7 @@
 """Shards -> batches: every image once, in the order of the shards, not augmented."""
 
+from collections.abc import Iterator
+
 import tensorflow as tf
 
 from urfr_tf import keys
@@ -53,3 +55,21 @@ def evaluation_dataset(
     stream = tf.data.TFRecordDataset([plain_path(path) for path in manifest.shard_paths])
     stream = stream.map(read, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size)
     return stream.prefetch(tf.data.AUTOTUNE).with_options(stream_options())
+
+
+def evaluation_batches(
+    shards: str, *, batch_size: int, crop_size: int, scale_to: int | None = None
+) -> Iterator[Tensors]:
+    """Gives the batches of `evaluation_dataset`, whose arguments these are, one after the other.
+
+    Raises:
+        UrfrError: as there, or a record or an image of the shards is damaged.
+    """
+    stream = evaluation_dataset(shards, batch_size=batch_size, crop_size=crop_size, scale_to=scale_to)
+    batches = iter(stream)
+    while True:
+        with records.name_damage(shards):
+            batch: Tensors | None = next(batches, None)
+        if batch is None:
+            return
+        yield batch

@@ -9,7 +9,7 @@ import tensorflow as tf
 from urfr_tf import keys
 from urfr_tf.config.tree import Experiment
 from urfr_tf.data.manifest import Manifest, load_manifest
-from urfr_tf.data.stream.evaluation_stream import evaluation_dataset
+from urfr_tf.data.stream.evaluation_stream import evaluation_batches
 from urfr_tf.data.stream.record_store import Tensors
 from urfr_tf.data.stream.soft_labels import check_soft_labels
 from urfr_tf.metrics.arrays import Float32s
@@ -140,7 +140,7 @@ def accuracy_measure(shards: str, names: list[str], crop_size: int) -> Measure:
     def measure(predict: Embed) -> dict[str, float]:
         logits = [
             predict(batch[keys.IMAGE])[keys.ATTRIBUTE]
-            for batch in evaluation_dataset(shards, batch_size=64, crop_size=crop_size)
+            for batch in evaluation_batches(shards, batch_size=64, crop_size=crop_size)
         ]
         return attribute_accuracy(np.concatenate(logits), truth, names)
 

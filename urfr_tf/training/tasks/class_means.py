@@ -4,7 +4,7 @@ import numpy as np
 
 from urfr_tf import keys
 from urfr_tf.data.manifest import load_manifest
-from urfr_tf.data.stream.evaluation_stream import evaluation_dataset
+from urfr_tf.data.stream.evaluation_stream import evaluation_batches
 from urfr_tf.metrics.arrays import Float32s, Float64s
 from urfr_tf.training.tasks.task import Embed
 
@@ -24,7 +24,7 @@ def class_means(embed: Embed, shards: str, crop_size: int, groups: int) -> Float
         float32 [C, D], each of the K groups of norm 1.
     """
     sums: Float64s | None = None
-    for batch in evaluation_dataset(shards, batch_size=_BATCH, crop_size=crop_size):
+    for batch in evaluation_batches(shards, batch_size=_BATCH, crop_size=crop_size):
         embedding = np.asarray(embed(batch[keys.IMAGE])[keys.EMBEDDING], np.float64)
         if sums is None:
             sums = np.zeros([load_manifest(shards).classes, embedding.shape[1]])
