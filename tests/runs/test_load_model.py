@@ -8,6 +8,7 @@ from small_run import sentence
 from tensorflow.core.protobuf import saved_model_pb2
 
 from urfr_tf.runs.saved_model_check import check_saved_model
+from urfr_tf.runs.tflite_file import pack, unpack
 
 GOLDEN = Path(__file__).parent / "goldens" / "saved_model" / "1"
 
@@ -133,3 +134,12 @@ def test_saved_model_of_another_form(tmp_path):
 
 def test_every_export_of_ours_passes():
     check_saved_model(GOLDEN)
+
+
+def test_tflite_that_runs_an_operation_of_tensorflow(tmp_path):
+    """The interpreter of the package tensorflow would run it: FlexWriteFile writes files."""
+    model = unpack((GOLDEN.parents[1] / "model.tflite").read_bytes())
+    model.operatorCodes[0].builtinCode = 32
+    model.operatorCodes[0].customCode = b"FlexWriteFile"
+    (tmp_path / "m.tflite").write_bytes(pack(model, 1 << 20))
+    assert "'FlexWriteFile'" in sentence(tmp_path / "m.tflite")

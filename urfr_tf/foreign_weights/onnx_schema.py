@@ -5,6 +5,7 @@ dependency. Protobuf comes with TensorFlow, and it checks every length against t
 in a separate pool, so that `onnx` may be imported in the same process.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
@@ -159,6 +160,7 @@ class OnnxModel(Protocol):
         """Takes the fields from a file's content; raises DecodeError."""
 
 
+@functools.cache
 def build_model_class() -> type[OnnxModel]:
     """Builds the message class of a whole ONNX file: `build_model_class()().ParseFromString(content)`."""
     file = descriptor_pb2.FileDescriptorProto(name="urfr_onnx.proto", package=_PACKAGE, syntax="proto2")

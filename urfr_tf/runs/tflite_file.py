@@ -27,7 +27,8 @@ def read_tflite(path: str | os.PathLike[str]) -> tuple[bytes, ModelCard]:
         The file's bytes, and the card that `urfr export` wrote into its metadata ({} if it has none).
 
     Raises:
-        UrfrError: it is not a TFLite file, is truncated, or its card is mangled.
+        UrfrError: it is not a TFLite file, is truncated, has an operator that is not built in, or its card is
+            mangled.
     """
     try:
         with open_regular(path) as file:
@@ -48,6 +49,13 @@ def read_tflite(path: str | os.PathLike[str]) -> tuple[bytes, ModelCard]:
         ) from error
     if not model.subgraphs:
         raise UrfrError(f"expected a TensorFlow Lite file with a graph, but {path} holds none")
+    # TensorFlow's interpreter runs TensorFlow's own operations, such as reading files, as custom operators.
+    custom = [_text(code.customCode) for code in model.operatorCodes if code.customCode is not None]
+    if custom:
+        raise UrfrError(
+            f"expected built-in operators only, as urfr export writes them, in {path}, but got "
+            f"{custom[0][:100]!r}"
+        )
     return content, card
 
 
