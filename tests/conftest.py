@@ -7,6 +7,8 @@ import shutil
 import kinds
 import pytest
 
+pytest_plugins = ["skips"]
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")

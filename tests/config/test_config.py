@@ -118,3 +118,19 @@ def test_a_file_that_is_no_configuration(tmp_path, text):
 def test_a_missing_file(tmp_path):
     with pytest.raises(UrfrError, match="could not read the configuration"):
         load_config(tmp_path / "none.yaml")
+
+
+def test_aliases_that_stand_for_a_billion_values(tmp_path):
+    """Each list is ten times the one before, so that the text of an error alone would fill the memory."""
+    lists = ["&a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lists += [f"&a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    (tmp_path / "a.yaml").write_text(f"model: {{backbone: [{', '.join(lists)}]}}\n")
+    with pytest.raises(UrfrError, match="aliases stand for more than 100000 values"):
+        load_config(tmp_path / "a.yaml")
+
+
+@pytest.mark.parametrize("value", ["2001-99-99", "9" * 5000, "!!int x", "!!timestamp x"])
+def test_values_that_look_like_another_type(tmp_path, value):
+    (tmp_path / "a.yaml").write_text(f"name: {value}\n")
+    with pytest.raises(UrfrError, match="does not parse"):
+        load_config(tmp_path / "a.yaml")

@@ -30,8 +30,8 @@ from urfr_tf.export.client_command import main
 from urfr_tf.export.saved_model import write_saved_model
 from urfr_tf.export.warmup import MODEL_NAME
 
-grpc = pytest.importorskip("grpc")
-pytest.importorskip("tensorflow_serving")
+grpc = pytest.importorskip("grpc", reason="needs the extra serving")
+pytest.importorskip("tensorflow_serving", reason="needs the extra serving")
 
 REAL = {"grpc": os.environ.get("URFR_TEST_GRPC"), "rest": os.environ.get("URFR_TEST_REST")}
 

@@ -68,7 +68,9 @@ def messages():
 
 
 def test_models_config():
-    config_pb2 = pytest.importorskip("tensorflow_serving.config.model_server_config_pb2")
+    config_pb2 = pytest.importorskip(
+        "tensorflow_serving.config.model_server_config_pb2", reason="needs the extra serving"
+    )
     config = text_format.Parse((SERVING / "models.config").read_text(), config_pb2.ModelServerConfig())
     (model,) = config.model_config_list.config
     assert (model.name, model.base_path, model.model_platform) == (MODEL_NAME, "/models/urface", "tensorflow")
@@ -102,7 +104,9 @@ def test_compose_file():
 
 
 def test_warm_up_runs_on_every_signature(network, card, tmp_path):
-    log_pb2 = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
+    log_pb2 = pytest.importorskip(
+        "tensorflow_serving.apis.prediction_log_pb2", reason="needs the extra serving"
+    )
     write_saved_model(network, tmp_path / "1", card)
     count = write_warmup(tmp_path / "1", card["input_size"], card["groups"], card["dim"])
     model = tf.saved_model.load(str(tmp_path / "1"))

@@ -67,7 +67,7 @@ def fuzz(
     waiting = [[name, first] for name in names]
     results = {name: Result(name) for name in names}
     while waiting:
-        with tempfile.TemporaryDirectory(prefix="urfr-fuzz-") as work:
+        with tempfile.TemporaryDirectory(prefix="urfr-fuzz-", dir=_find_scratch()) as work:
             request = {
                 "waiting": waiting,
                 "mutations": mutations,
@@ -77,6 +77,11 @@ def fuzz(
                 "table": str(table),
             }
             yield from _watch(request, waiting, results, failures)
+
+
+def _find_scratch() -> str | None:
+    """Memory, where there is a file system in it: some disks flush every file that is written anew."""
+    return "/dev/shm" if os.path.isdir("/dev/shm") and os.access("/dev/shm", os.W_OK) else None
 
 
 def _watch(
@@ -166,14 +171,17 @@ def read_format(
     shutil.copytree(whole, files, dirs_exist_ok=True)
     assert (refusal_of(file_format, files) is None) == file_format.valid, f"the whole {name}"
     limit_memory()
+    armed = 0.0
     for number in numbers:
+        if time.monotonic() > armed + 1:  # Not for each file: it starts a thread.
+            armed = time.monotonic()
+            faulthandler.dump_traceback_later(PATIENCE, exit=True)
         report.update(number=number, seconds=time.monotonic() - begin)
         note_place(work, report)
         for file in file_format.files:
             shutil.copyfile(whole / file, files / file)
         chance = random.Random(zlib.crc32(f"{request['seed']} {name} {number}".encode()))
         file_format.change(files, file_format.files, chance)
-        faulthandler.dump_traceback_later(PATIENCE, exit=True)
         try:
             report["read" if refusal_of(file_format, files) is None else "refused"] += 1
         except Exception as error:
@@ -182,8 +190,8 @@ def read_format(
             failed += 1
             if failed >= MOST_FAILURES:
                 break
-        finally:
-            faulthandler.cancel_dump_traceback_later()
+    faulthandler.cancel_dump_traceback_later()
+    report["seconds"] = time.monotonic() - begin
     return report
 
 

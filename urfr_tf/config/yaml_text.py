@@ -14,6 +14,9 @@ import yaml
 _NOT_ALLOWED = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\udc80-\udcff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+_MOST_VALUES = 100_000
+
+
 class _Loader(yaml.SafeLoader):
     def check_printable(self, data: str) -> None:
         if found := _NOT_ALLOWED.search(data):
@@ -35,10 +38,25 @@ def parse_yaml(text: str | TextIO) -> tuple[object, dict[str, int]]:
         node = loader.get_single_node()
         if node is None:
             return None, {}
+        if _count_values(node, {}) > _MOST_VALUES:
+            raise yaml.YAMLError(f"its aliases stand for more than {_MOST_VALUES} values")
         lines = dict(_lines_of(node, "", set()))
         return loader.construct_document(node), lines
+    except ValueError as error:  # Of a date or a number that looks like one.
+        raise yaml.YAMLError(f"a value does not parse: {error}") from error
     finally:
         loader.dispose()
+
+
+def _count_values(node: yaml.Node, known: dict[int, int]) -> int:
+    """Counts the values below a node, those behind an alias each time that it is used."""
+    if id(node) not in known:
+        known[id(node)] = 1  # A node below itself counts once.
+        children = list(node.value) if isinstance(node, yaml.CollectionNode) else []
+        if isinstance(node, yaml.MappingNode):
+            children = [child for pair in children for child in pair]
+        known[id(node)] = 1 + sum(_count_values(child, known) for child in children)
+    return known[id(node)]
 
 
 def _lines_of(node: yaml.Node, prefix: str, visited: set[int]) -> Iterator[tuple[str, int]]:

@@ -51,7 +51,12 @@ def load_tflite(path: Path, bulk: bool = False) -> Embedder:
         results = []
         for crop in crops:
             interpreter.set_tensor(tensors.image, crop[np.newaxis])
-            interpreter.invoke()
+            try:
+                interpreter.invoke()
+            except RuntimeError as error:  # What an operator finds wrong only when it runs.
+                raise UrfrError(
+                    f"the network in {path} does not run, it is damaged: {short_reason_of(error)}"
+                ) from error
             results.append({name: interpreter.get_tensor(index) for name, index in tensors.outputs.items()})
         return results
 
@@ -94,7 +99,10 @@ def _find_tensors(interpreter: tf.lite.Interpreter) -> _Tensors:
     # The runner is dropped with this function: an interpreter that something else holds refuses to allocate.
     runner = interpreter.get_signature_runner("serving_default")
     inputs, outputs = runner.get_input_details(), runner.get_output_details()
-    groups, dim = (int(outputs[name]["shape"][-1]) for name in (keys.CONFIDENCE, keys.EMBEDDING))
+    names = (keys.CONFIDENCE, keys.EMBEDDING, keys.VARIANCE)
+    groups, dim, variances = (int(outputs[name]["shape"][-1]) for name in names)
+    if variances != groups:
+        raise ValueError(f"expected {groups} variances, but got {variances}")
     if list(inputs) != [keys.IMAGE] or image["dtype"] != np.float32:
         raise ValueError(f"expected one float32 input {keys.IMAGE}")
     return _Tensors(

@@ -13,7 +13,7 @@ def data_dir(tmp_path_factory):
 
     Written as a folder with metadata: examples in TFRecord files, `features.json`, `dataset_info.json`.
     """
-    tfds = pytest.importorskip("tensorflow_datasets")
+    tfds = pytest.importorskip("tensorflow_datasets", reason="needs the extra tfds")
     import tensorflow as tf
 
     features = tfds.features.FeaturesDict(
