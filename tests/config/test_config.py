@@ -129,7 +129,9 @@ def test_aliases_that_stand_for_a_billion_values(tmp_path):
         load_config(tmp_path / "a.yaml")
 
 
-@pytest.mark.parametrize("value", ["2001-99-99", "9" * 5000, "!!int x", "!!timestamp x"])
+@pytest.mark.parametrize(
+    "value", ["2001-99-99", "9" * 5000, "!!int x", "!!timestamp x", "!!bool x", '!!int ""']
+)
 def test_values_that_look_like_another_type(tmp_path, value):
     (tmp_path / "a.yaml").write_text(f"name: {value}\n")
     with pytest.raises(UrfrError, match="does not parse"):

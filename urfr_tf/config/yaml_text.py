@@ -42,7 +42,8 @@ def parse_yaml(text: str | TextIO) -> tuple[object, dict[str, int]]:
             raise yaml.YAMLError(f"its aliases stand for more than {_MOST_VALUES} values")
         lines = dict(_lines_of(node, "", set()))
         return loader.construct_document(node), lines
-    except ValueError as error:  # Of a date or a number that looks like one.
+    # What PyYAML raises for a date or a number that only looks like one, and for a tag that does not fit.
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise yaml.YAMLError(f"a value does not parse: {error}") from error
     finally:
         loader.dispose()

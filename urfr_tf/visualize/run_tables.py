@@ -8,6 +8,7 @@ import numpy as np
 import yaml
 
 from urfr_tf.config.renamed_keys import rename_old_keys
+from urfr_tf.config.yaml_text import parse_yaml
 from urfr_tf.visualize.cells import Cell
 from urfr_tf.visualize.report import Table
 from urfr_tf.visualize.result_tables import drop_duplicates, format_metric_name
@@ -68,7 +69,7 @@ def _settings(source: ReportSource) -> dict[str, str]:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(source.config)):
             source.missing.append(f"{path} has YAML aliases and was not compared.")
             return {}
-        tree = yaml.safe_load(source.config)
+        tree, _ = parse_yaml(source.config)
     except (yaml.YAMLError, RecursionError) as error:
         source.missing.append(f"{path} does not parse as YAML: {str(error).splitlines()[0]}.")
         return {}
