@@ -31,7 +31,7 @@ def test_aliases_and_merges():
     tree, lines = parse_yaml("a: &a {x: 1}\nb: *a\nc:\n  <<: *a\n  x: 2\n")
     assert tree == {"a": {"x": 1}, "b": {"x": 1}, "c": {"x": 2}}
     assert lines["b"] == 2 and lines["c.x"] == 5
-    # Nested aliases that would unfold to 9 ** 9 keys are refused; the text of an error would hold all of them.
+    # Nested aliases that would unfold to 9 ** 9 keys are refused: an error might print them all.
     levels = ["a0: &a0 {x: 1}"] + [
         f"a{i}: &a{i} {{{', '.join(f'k{j}: *a{i - 1}' for j in range(9))}}}" for i in range(1, 10)
     ]
