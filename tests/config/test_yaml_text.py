@@ -69,6 +69,7 @@ def test_names_that_are_not_utf8(tmp_path):
         ("base: demo\nmodel: {groups: 7}\n", [], r"\(line \d+ of preset demo, line 3 of \S+x\.yaml\)"),
         ("base: demo\n", ["model.groups=7"], r"but got \d+ and 7 \(--set model\.groups=7\)"),
         ("base: [demo]\n", [], r"base in \S+x\.yaml is a text"),
+        ("seed: 1\n", ["data.train=/set #2"], r"--set data\.train=/set #2 as '/set'; put it in quotes"),
         ("seed: 1\n", ["data.train=[a"], r"--set data\.train=\[a, but it does not parse"),
     ],
 )

@@ -1,8 +1,17 @@
 """Checkpoints in a folder: their order, and which of them are damaged."""
 
+import pytest
 import tensorflow as tf
 
-from urfr_tf.training.checkpoints import find_damage, list_checkpoints
+from urfr_tf.system.terminal import accept_any_name
+from urfr_tf.training.checkpoints import (
+    checkpoint_manager,
+    describe_last_good,
+    find_damage,
+    list_checkpoints,
+    restore_latest,
+    save_checkpoint,
+)
 
 
 def test_newest_first_by_number_and_nothing_else(tmp_path):
@@ -15,6 +24,33 @@ def test_newest_first_by_number_and_nothing_else(tmp_path):
     ):
         (tmp_path / name).touch()
     assert list_checkpoints(str(tmp_path)) == [str(tmp_path / "step-10"), str(tmp_path / "step-9")]
+
+
+@pytest.mark.parametrize("name", ["exp[1]", "a*?", "back\\slash", "caf\udce9", "-x # 'y'", "plain"])
+def test_any_folder(tmp_path, name, capsys):
+    """TensorFlow reads some names as patterns, and refuses those that are not UTF-8."""
+    accept_any_name()
+    value = tf.Variable(0)
+    model = tf.Module()
+    model.value, model.optimizer, model.second_optimizer = value, tf.Module(), None
+    manager = checkpoint_manager(model, tmp_path / name, max_to_keep=2)
+    for step in (1, 2, 3):
+        value.assign(step)
+        save_checkpoint(manager, step)
+    folder = tmp_path / name / "checkpoints"
+    assert list_checkpoints(str(folder)) == [str(folder / "step-3"), str(folder / "step-2")]
+    assert describe_last_good(manager) == f"the last good checkpoint is {folder / 'step-3'}"
+    value.assign(9)
+    (folder / "step-3.data-00000-of-00001").write_bytes(b"")
+    assert restore_latest(manager.checkpoint, str(folder)) == str(folder / "step-2")
+    assert int(value) == 2
+    assert f"the checkpoint {folder / 'step-3'} is damaged" in capsys.readouterr().err
+    # A manager of a later process finds them, and removes the oldest.
+    again = checkpoint_manager(model, tmp_path / name, max_to_keep=2)
+    save_checkpoint(again, 4)
+    assert (
+        list_checkpoints(str(folder))[0] == str(folder / "step-4") and len(list_checkpoints(str(folder))) == 2
+    )
 
 
 def test_a_byte_that_changed_is_damage(tmp_path):

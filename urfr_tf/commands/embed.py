@@ -3,9 +3,11 @@
 import argparse
 import dataclasses
 import json
+import os
 import sys
 
 from urfr_tf.data.detector_options import add_detector_options, read_crop_settings
+from urfr_tf.system.folder_lock import lock_folder
 
 HELP = "embed a folder or list of photographs into an .npz file"
 
@@ -41,6 +43,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Embeds; raises UrfrError with a sentence."""
+    folder, name = os.path.split(args.out)
+    with lock_folder(folder or os.curdir, "another urfr embed of this file", f".{name}.lock"):
+        return _embed(args)
+
+
+def _embed(args: argparse.Namespace) -> int:
     from urfr_tf.data.progress import Progress
     from urfr_tf.embedding.folder import embed_photographs
     from urfr_tf.runs.load_model import load_model

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urfr_tf.data.detector_options import add_detector_options, read_crop_settings
 from urfr_tf.protocols.source import PER_PERSON
 from urfr_tf.protocols.table import PROTOCOLS
+from urfr_tf.system.folder_lock import lock_folder
 
 if TYPE_CHECKING:
     from urfr_tf.evaluation.degradations import Degradation
@@ -108,6 +109,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluates; raises UrfrError with a sentence."""
+    with lock_folder(args.out, "another urfr evaluate"):
+        return _evaluate(args)
+
+
+def _evaluate(args: argparse.Namespace) -> int:
     from urfr_tf.data.cropper import describe_crops
     from urfr_tf.data.progress import Progress
     from urfr_tf.evaluate import EvaluationOutput, EvaluationSettings, evaluate, store_threshold

@@ -5,6 +5,7 @@ import json
 import sys
 
 from urfr_tf.data.detector_options import add_detector_options
+from urfr_tf.system.folder_lock import lock_folder
 
 HELP = "write a run as a SavedModel or a TFLite file that gives the same answers"
 
@@ -64,6 +65,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exports; raises UrfrError with a sentence."""
+    with lock_folder(args.out, "another urfr export of this format", f".{args.format}.lock"):
+        return _export(args)
+
+
+def _export(args: argparse.Namespace) -> int:
     from urfr_tf.export.export_run import export_run
     from urfr_tf.export.request import ExportRequest
 

@@ -2,6 +2,8 @@
 
 import argparse
 
+from urfr_tf.system.folder_lock import lock_folder
+
 HELP = "import weights of InsightFace (MXNet), arcface_torch or AdaFace (PyTorch), or ONNX into a run folder"
 SOURCES = ("insightface", "arcface_torch", "onnx")
 SHOWN = 8
@@ -32,6 +34,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Imports; returns 0."""
+    with lock_folder(args.out, "another urfr import"):
+        return _import(args)
+
+
+def _import(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from urfr_tf.runs.import_weights import import_weights

@@ -2,6 +2,8 @@
 
 import argparse
 
+from urfr_tf.system.folder_lock import lock_folder
+
 HELP = "average a fine-tuned run with the weights it started from, to lose less on other images"
 
 
@@ -22,6 +24,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Averages; raises UrfrError with a sentence."""
+    with lock_folder(args.out, "another urfr mix"):
+        return _mix(args)
+
+
+def _mix(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from urfr_tf.runs.average import average_with_start

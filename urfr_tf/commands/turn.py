@@ -2,6 +2,8 @@
 
 import argparse
 
+from urfr_tf.system.folder_lock import lock_folder
+
 HELP = "turn the faces of shards ahead of training, for data.turned"
 
 
@@ -16,6 +18,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Turns, shows how far it is, and returns 0."""
+    with lock_folder(args.shards, "another urfr turn", ".turn.lock"):
+        return _turn(args)
+
+
+def _turn(args: argparse.Namespace) -> int:
     from urfr_tf.data.manifest import load_manifest
     from urfr_tf.data.progress import Progress
     from urfr_tf.data.stream.turned_faces import FOLDER, turn_shards

@@ -107,6 +107,10 @@ def _parse_override(override: str) -> tuple[list[str], Layer]:
         raise UrfrError(
             f"expected a YAML value in --set {override}, but it does not parse: {reason}"
         ) from error
+    if isinstance(value, str) and text.strip()[:1] not in ("'", '"', "!", "&") and value != text.strip():
+        raise UrfrError(
+            f"YAML reads the value of --set {override} as {value!r}; put it in quotes inside YAML"
+        )
     keys = key.split(".")
     for name in reversed(keys):
         value = {name: value}

@@ -32,6 +32,7 @@ from urfr_tf.runs.load_model import load_model
 from urfr_tf.runs.load_run import load_network, make_embedder
 from urfr_tf.runs.origin import collect_versions
 from urfr_tf.runs.thresholds import threshold_path, write_threshold
+from urfr_tf.system.folder_lock import lock_folder
 
 PARITY = "parity.json"
 PARITY_IMAGES = 64
@@ -189,5 +190,7 @@ def _replace(path: Path, target: Path, old: Path) -> None:
 
 def _add_report(path: Path, name: str, report: ExportReport) -> None:
     """Puts a report into parity.json next to those of other exports."""
-    others = read_json(path) if path.is_file() else {}
-    write_json(path, {**others, name: report})
+    # Two formats may be exported at the same time.
+    with lock_folder(path.parent, "another urfr export", f".{path.name}.lock", wait=True):
+        others = read_json(path) if path.is_file() else {}
+        write_json(path, {**others, name: report})

@@ -13,8 +13,9 @@ import numpy as np
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import read_json
 from urfr_tf.models.urface import embedding_network
-from urfr_tf.runs.folder import open_run, refuse_other_run
+from urfr_tf.runs.folder import open_run, read_inputs, refuse_other_run
 from urfr_tf.runs.initial_weights import copy_initial_weights
+from urfr_tf.runs.inputs import START, digest_start
 from urfr_tf.runs.load_run import load_network
 from urfr_tf.runs.network_weights import save_network_weights
 
@@ -54,6 +55,11 @@ def average_with_start(run: Path, share: float, out: Path) -> MixtureFacts:
     if not config.initial_weights:
         raise UrfrError(
             f"expected a run that started from initial_weights, but {run} started from drawn weights"
+        )
+    known = read_inputs(run).get(START)
+    if known is not None and known != digest_start(config.initial_weights):
+        raise UrfrError(
+            f"expected the weights that {run} started from in {config.initial_weights}, but they are others"
         )
     refuse_other_run(out, "mixed", "run", str(run.resolve()), f"mixture of {run}")
     start = embedding_network(config.model, config.confidence)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from urfr_tf.data.manifest import Manifest
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import write_bytes
+from urfr_tf.system.folder_lock import lock_folder
 
 FOLDER = "soft_labels"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
@@ -42,8 +43,10 @@ def write_soft_labels(
         raise UrfrError(f"expected {manifest.images} values of {name}, but got the shape {values.shape}")
     _check(values, name, str(manifest.folder))
     by_shard = np.split(values.astype("<f4"), np.cumsum(manifest.shard_records)[:-1])
-    for path, labels in zip(soft_label_paths(manifest, name), by_shard, strict=True):
-        write_bytes(path, labels.tobytes())
+    paths = soft_label_paths(manifest, name)
+    with lock_folder(manifest.folder / FOLDER / name, "another urfr mine", wait=True):
+        for path, labels in zip(paths, by_shard, strict=True):
+            write_bytes(path, labels.tobytes())
 
 
 def check_soft_labels(manifest: Manifest, name: str) -> list[Path]:
