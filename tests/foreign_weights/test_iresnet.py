@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.foreign_weights.iresnet import build_iresnet_graph
+from urfr_tf.foreign_weights.iresnet import build_iresnet_graph, check_named_channels
 from urfr_tf.foreign_weights.torch_file import read_tensors
 
 
@@ -96,3 +96,22 @@ def test_what_does_not_fit_is_named(iresnet_state, pictures, embed_with, change,
     change(state)
     with pytest.raises(UrfrError, match=message):
         embed_with(build_iresnet_graph(state, "a.pt")[0], pictures)
+
+
+@pytest.mark.parametrize("prefix", ["", "model.", "net.model."])
+def test_names_of_several_projects_are_a_question(iresnet_state, prefix):
+    tensors = {f"{prefix}{name}": tensor for name, tensor in adaface_names(iresnet_state).items()}
+    with pytest.raises(UrfrError, match="--channels bgr for AdaFace, or --channels rgb for CVLface"):
+        check_named_channels(tensors, "a.ckpt")
+
+
+@pytest.mark.parametrize("prefix", ["features.", "features.module.", "module.features."])
+def test_the_names_of_magface(iresnet_state, prefix):
+    with pytest.raises(UrfrError, match=r"MagFace takes B, G, R in 0\.\.1"):
+        check_named_channels({f"{prefix}{name}": t for name, t in iresnet_state.items()}, "a.pth")
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "backbone."])
+def test_the_names_of_arcface_torch_are_no_question(iresnet_state, prefix):
+    """Its last batch norm is called `features` itself."""
+    check_named_channels({f"{prefix}{name}": t for name, t in iresnet_state.items()}, "a.pth")

@@ -28,7 +28,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--channels",
         choices=("rgb", "bgr"),
-        help="the order the network was trained on; by default bgr for AdaFace's names, else rgb",
+        help="the order the network was trained on (rgb; to be given for AdaFace's names: bgr for AdaFace, "
+        "rgb for CVLface and face.evoLVe)",
     )
 
 

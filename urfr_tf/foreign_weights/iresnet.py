@@ -57,6 +57,29 @@ def build_iresnet_graph(tensors: Mapping[str, AnyArray], where: str) -> tuple[Op
     )
 
 
+def check_named_channels(tensors: Mapping[str, AnyArray], where: str) -> None:
+    """Refuses names that stand for networks of several projects, which want other pixels.
+
+    Args:
+        tensors: a state_dict of `build_iresnet_graph`.
+        where: the file's name, for messages.
+
+    Raises:
+        UrfrError: the candidates, and the option that decides between them.
+    """
+    if any(name.endswith("body.0.res_layer.1.weight") for name in tensors):
+        raise UrfrError(
+            f"the tensors of {where} have AdaFace's names, which several projects use: give --channels bgr "
+            "for AdaFace, or --channels rgb for CVLface and face.evoLVe"
+        )
+    # MagFace's whole model is (module.)features.(module.)layer1...
+    if any("features" in name.split(".layer1.")[0].split(".") for name in tensors if ".layer1." in name):
+        raise UrfrError(
+            f"the tensors of {where} have MagFace's names; MagFace takes B, G, R in 0..1, which a run folder "
+            "cannot have. Give --channels if this network is of another project and takes pixels in -1..1"
+        )
+
+
 def _arcface(network: "_Tensors") -> Operation:
     x = network.convolution("conv1", make_image_input(1 / 127.5, -1.0))
     x = network.prelu("prelu", network.norm("bn1", x))

@@ -8,7 +8,7 @@ from urfr_tf.config.load_config import from_dict
 from urfr_tf.config.tree import Experiment
 from urfr_tf.files import file_sha256
 from urfr_tf.foreign_weights.graph import accept_our_pixels, tidy_graph
-from urfr_tf.foreign_weights.iresnet import build_iresnet_graph
+from urfr_tf.foreign_weights.iresnet import build_iresnet_graph, check_named_channels
 from urfr_tf.foreign_weights.keras_graph import read_keras_graph
 from urfr_tf.foreign_weights.mapping import Proportions, assign_weights, recognize_backbone
 from urfr_tf.foreign_weights.mxnet import find_symbol_file, read_mxnet_graph
@@ -54,7 +54,8 @@ def import_weights(source: str, weights: str, out: Path, channels: str | None = 
         source: `insightface`, `arcface_torch` or `onnx`.
         weights: the file.
         out: the run folder; new, or an import of the same file.
-        channels: `rgb` or `bgr`, what the network was trained on; None takes it from the format.
+        channels: `rgb` or `bgr`, what the network was trained on; None takes it from the format, where that
+            says it.
 
     Raises:
         UrfrError: the file cannot be read or does not fit, or `out` holds another run; nothing is written.
@@ -64,7 +65,10 @@ def import_weights(source: str, weights: str, out: Path, channels: str | None = 
     if source == "insightface":
         output, unused = read_mxnet_graph(weights)
     elif source == "arcface_torch":
-        output, unused, blue_first = build_iresnet_graph(read_tensors(weights), weights)
+        tensors = read_tensors(weights)
+        if channels is None:
+            check_named_channels(tensors, weights)
+        output, unused, blue_first = build_iresnet_graph(tensors, weights)
     else:
         output, unused, input_size = read_onnx_graph(weights)
     blue_first = channels == "bgr" if channels else blue_first
