@@ -19,6 +19,8 @@ REPRODUCE_FLAGS ?=
 FINETUNE_FLAGS ?=
 # Processes of `make test`; two took up to 7 GB together.
 WORKERS ?= 2
+# --count-skips: print what was skipped and why, and fail where it is more than tests/skips.tsv says, as CI does.
+TEST_FLAGS ?=
 
 .PHONY: help venv uv-venv demo reproduce-small reproduce-imported reproduce finetune test test-fast test-unit test-slow venv-beam test-beam fuzz lint format lock audit clean
 
@@ -77,7 +79,7 @@ test: venv
 	$(MAKE) -j2 lint test-fast
 
 test-fast: venv
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(TEST_FLAGS)
 
 # What takes no process and no training, in a minute or two.
 test-unit: venv
