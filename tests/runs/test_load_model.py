@@ -1,12 +1,17 @@
 """What `urfr_tf.load` says of everything that is no model; whole exports: tests/export."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
+import h5py
 import pytest
-from small_run import sentence
+from small_run import configuration, sentence
 from tensorflow.core.protobuf import saved_model_pb2
 
+from urfr_tf.errors import UrfrError
+from urfr_tf.runs.import_weights import import_weights
+from urfr_tf.runs.initial_weights import copy_initial_weights
 from urfr_tf.runs.saved_model_check import check_saved_model
 from urfr_tf.runs.tflite_file import pack, unpack
 
@@ -143,3 +148,19 @@ def test_tflite_that_runs_an_operation_of_tensorflow(tmp_path):
     model.operatorCodes[0].customCode = b"FlexWriteFile"
     (tmp_path / "m.tflite").write_bytes(pack(model, 1 << 20))
     assert "'FlexWriteFile'" in sentence(tmp_path / "m.tflite")
+
+
+@pytest.mark.parametrize("name", ["net.h5", "net.hdf5", "net.weights.h5", "net.keras"])
+def test_hdf5_and_keras_files_have_no_way_in(tmp_path, name):
+    """Keras would follow their links or run what they hold; only the weights of a run folder are read."""
+    path = tmp_path / name
+    with h5py.File(path, "w") as file:
+        file["kernel"] = h5py.ExternalLink("/etc/passwd", "/")
+    assert "does not end in .tflite" in sentence(path)
+    for source in ("arcface_torch", "onnx", "insightface"):
+        with pytest.raises(UrfrError, match="^expected .*net") as error:
+            import_weights(source, str(path), tmp_path / "run")
+        assert not (tmp_path / "run").exists() and "\n" not in str(error.value)
+    config = dataclasses.replace(configuration(), initial_weights=str(path))
+    with pytest.raises(UrfrError, match="expected a run folder"):
+        copy_initial_weights(None, config)
