@@ -3,6 +3,7 @@
 import pytest
 import tensorflow as tf
 
+from urfr_tf.files import encode_text
 from urfr_tf.system.terminal import accept_any_name
 from urfr_tf.training.checkpoints import (
     checkpoint_manager,
@@ -44,7 +45,8 @@ def test_any_folder(tmp_path, name, capsys):
     (folder / "step-3.data-00000-of-00001").write_bytes(b"")
     assert restore_latest(manager.checkpoint, str(folder)) == str(folder / "step-2")
     assert int(value) == 2
-    assert f"the checkpoint {folder / 'step-3'} is damaged" in capsys.readouterr().err
+    shown = encode_text(str(folder / "step-3")).decode("utf-8")
+    assert f"the checkpoint {shown} is damaged" in capsys.readouterr().err
     # A manager of a later process finds them, and removes the oldest.
     again = checkpoint_manager(model, tmp_path / name, max_to_keep=2)
     save_checkpoint(again, 4)
