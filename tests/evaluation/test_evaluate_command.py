@@ -215,7 +215,7 @@ def test_shards_are_read_as_they_are(evaluate, shards, tmp_path):
 @pytest.mark.parametrize(
     "more, sentence",
     [
-        (["--pairs", "nowhere.txt"], "could not read the pairs file nowhere.txt"),
+        (["--pairs", "nowhere.txt"], "could not read the list nowhere.txt"),
         (["--per-person", "-1"], "--per-person of 0 or more, but got -1"),
         (["--score", "cosine", "likelihood"], "one score, or one for each of 1 models"),
         (
