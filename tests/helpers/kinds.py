@@ -60,6 +60,7 @@ def functions_of(value, names):
 def is_looking(arguments):
     """Whether the first of these are the words of such a program."""
     words = arguments[0] if arguments else ()
+    words = words.split() if isinstance(words, str) else words  # numba asks for "lscpu" when it is imported
     return isinstance(words, list | tuple) and bool(words) and Path(str(words[0])).name in LOOKING
 
 
