@@ -39,12 +39,16 @@ def test_results_are_those_of_the_model(tmp_path, name):
         cv2.imwrite(image_path, image[:, :, ::-1])
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"not an image")
-    (tmp_path / "list.txt").write_text("\n".join([*names[:2], str(bad), names[2]]) + "\n")
+    # As an editor of Windows writes it: a byte-order mark, and lines that end in \r\n.
+    (tmp_path / "list.txt").write_text(
+        "".join(f"{path}\r\n" for path in [*names[:2], str(bad), "", names[2]]), "utf-8-sig", newline=""
+    )
     words = ["--model", str(path), "--images", str(tmp_path / "list.txt"), "--out", str(tmp_path / "out")]
     assert main([*words, "--align", "none"]) == 0
     results = beam_results(tmp_path / "out")
     assert set(results) == {*names, str(bad)}
     assert results[str(bad)]["found"].int64_list.value == [0]
+    assert b"not an image" in results[str(bad)]["refused"].bytes_list.value[0]
     expected = model(images)
     for i, image_path in enumerate(names):
         assert results[image_path]["found"].int64_list.value == [1]

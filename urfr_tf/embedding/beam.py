@@ -4,8 +4,9 @@
 
 Needs the extra `beam`. Photographs are read and aligned in batches, embedded by Beam's RunInference with one
 model for each process, and written as sharded TFRecords of tf.train.Example. An example has `path` (bytes),
-`found` (int64), and where a face was found `embedding` (float [D]) and `confidence` (float [K]). The records
-are in the order in which Beam finishes them, not in that of the list.
+`found` (int64), and where a face was found `embedding` (float [D]) and `confidence` (float [K]), elsewhere
+`refused` (bytes), the reason. The records are in the order in which Beam finishes them, not in that of the
+list.
 """
 
 import argparse
@@ -28,8 +29,8 @@ from urfr_tf.runs.load_model import load_model
 
 Crop: TypeAlias = tuple[str, npt.NDArray[np.uint8]]
 """A path and its aligned crop [S, S, 3]."""
-Result: TypeAlias = tuple[str, npt.NDArray[np.float32] | None, npt.NDArray[np.float32] | None]
-"""A path, and its embedding [D] and confidence [K], or None twice where no face was found."""
+Result: TypeAlias = tuple[str, npt.NDArray[np.float32] | None, npt.NDArray[np.float32] | None, str]
+"""A path, its embedding [D] and confidence [K], or None twice and the reason where no face was found."""
 
 
 class EmbedderHandler(ModelHandler[Crop, Result, Embedder]):
@@ -54,7 +55,7 @@ class EmbedderHandler(ModelHandler[Crop, Result, Embedder]):
         """Embeds a batch of crops of one size."""
         outputs = model(np.stack([crop for _, crop in batch]))
         rows = zip(batch, outputs[keys.EMBEDDING], outputs[keys.CONFIDENCE], strict=True)
-        return [(path, embedding, confidence) for (path, _), embedding, confidence in rows]
+        return [(path, embedding, confidence, "") for (path, _), embedding, confidence in rows]
 
 
 class AlignFn(beam.DoFn):
@@ -74,7 +75,7 @@ class AlignFn(beam.DoFn):
 
         for photograph in crop_photographs(paths, self.settings):
             if photograph.crop is None:
-                yield beam.pvalue.TaggedOutput("refused", (photograph.path, None, None))
+                yield beam.pvalue.TaggedOutput("refused", (photograph.path, None, None, photograph.refused))
             else:
                 yield photograph.path, photograph.crop
 
@@ -103,13 +104,16 @@ def serialize_result(result: Result) -> bytes:
     """Serializes one result as a tf.train.Example."""
     import tensorflow as tf
 
-    path, embedding, confidence = result
+    path, embedding, confidence, refused = result
     features = {
         "path": tf.train.Feature(
             bytes_list=tf.train.BytesList(value=[path.encode("utf-8", "surrogateescape")])
         ),
         "found": tf.train.Feature(int64_list=tf.train.Int64List(value=[int(embedding is not None)])),
     }
+    if refused:
+        reason = refused.encode("utf-8", "surrogateescape")
+        features["refused"] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[reason]))
     for name, values in ((keys.EMBEDDING, embedding), (keys.CONFIDENCE, confidence)):
         if values is not None:
             features[name] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
@@ -133,7 +137,9 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     settings = read_crop_settings(args, model.aligned_size, args.align or model.alignment, "largest")
     with beam.Pipeline(options=PipelineOptions(rest)) as pipeline:
-        paths = pipeline | "List" >> beam.io.ReadFromText(args.images) | beam.Filter(bool)
+        lines = pipeline | "List" >> beam.io.ReadFromText(args.images)
+        # Windows' editors write a byte-order mark before the first line and \r behind each.
+        paths = lines | "Strip" >> beam.Map(lambda line: line.strip("\ufeff\r")) | beam.Filter(bool)
         results = embed_paths(paths, args.model, settings)
         (
             results
