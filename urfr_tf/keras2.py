@@ -1,0 +1,23 @@
+"""The Keras 2 that belongs to the installed TensorFlow. Every module takes `keras` from here.
+
+Up to TensorFlow 2.15 it is `tf.keras`. From 2.16 on `tf.keras` is Keras 3, and Keras 2 is the package tf_keras.
+The `tf.keras` of the process stays what it is, so that a program's own Keras 3 works beside it.
+"""
+
+import importlib.util
+import os
+
+import tensorflow as tf
+
+KERAS_2_IS_TF_KERAS = tuple(map(int, tf.__version__.split(".")[:2])) >= (2, 16)
+"""Whether Keras 2 is a package of its own, which it is where tensorflow-addons no longer imports."""
+
+if KERAS_2_IS_TF_KERAS:
+    import tf_keras as keras
+else:
+    if importlib.util.find_spec("tf_keras") is None:
+        # It asks TensorFlow 2.15 for a package that is not there, in place of the same Keras.
+        os.environ.pop("TF_USE_LEGACY_KERAS", None)
+    keras = tf.keras
+
+__all__ = ["KERAS_2_IS_TF_KERAS", "keras"]
