@@ -12,12 +12,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import keras
 import tensorflow as tf
 
 from urfr_tf import keys
 from urfr_tf.config.tree import Experiment
 from urfr_tf.errors import TryAgainError, UrfrError, reason_of
+from urfr_tf.keras2 import keras
 from urfr_tf.metrics.arrays import Float32s
 from urfr_tf.models.diagnose_nan import describe_non_finite
 from urfr_tf.runs.epoch_log import EpochLog

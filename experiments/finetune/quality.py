@@ -36,10 +36,10 @@ class Network:
     """
 
     def __init__(self, run: Path, training: bool = False) -> None:
-        import keras
         import tensorflow as tf
 
         from urfr_tf import keys
+        from urfr_tf.keras2 import keras
         from urfr_tf.layers.cpu.fused_forward import fused_forward
 
         network, card, _ = load_network(run)

@@ -269,8 +269,7 @@ def test_rows_of_a_seed_start_from_the_same_weights():
     Prototypes are drawn alike too, but K groups of norm 1 have the norm sqrt(K) together: 4 times that of
     one.
     """
-    import keras
-
+    from urfr_tf.keras2 import keras
     from urfr_tf.training.tasks.recognition import build_recognition_model
 
     def start(row, seed):

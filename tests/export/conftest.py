@@ -1,10 +1,10 @@
 """A network with the real heads on a backbone of two convolutions: it exports in a second."""
 
-import keras
 import numpy as np
 import pytest
 
 from urfr_tf import keys
+from urfr_tf.keras2 import keras
 from urfr_tf.layers import Confidence, SubEmbedding
 from urfr_tf.models.inference_graph import inference_outputs
 

@@ -1,11 +1,11 @@
 """Channels before a depthwise convolution get one range; the function stays; int8 has its resolution back."""
 
-import keras
 import numpy as np
 import pytest
 
 from urfr_tf.export.equalize import LEAST, equalize_channels, find_depthwise_pairs
 from urfr_tf.export.fold_batch_norm import fold_batch_norm
+from urfr_tf.keras2 import keras
 from urfr_tf.models.mobilefacenet import mobilefacenet
 
 IMAGES = np.random.default_rng(2).normal(0, 1, [4, 64, 64, 3]).astype(np.float32)

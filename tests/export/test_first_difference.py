@@ -27,8 +27,9 @@ def test_weights_that_stay_float_in_dynamic(images):
     """XNNPACK has no kernel for depthwise ones; all three have the 1,024 numbers that the converter quantises
     from.
     """
-    import keras
     import tensorflow as tf
+
+    from urfr_tf.keras2 import keras
 
     image = keras.Input([32, 32, 3], name="image")
     x = keras.layers.Conv2D(64, 3, 2)(image)

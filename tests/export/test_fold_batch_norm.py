@@ -2,12 +2,12 @@
 
 from collections import Counter
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from urfr_tf.export.fold_batch_norm import PRELUS, fold_batch_norm
+from urfr_tf.keras2 import keras
 from urfr_tf.models.ir import ir_network
 from urfr_tf.models.mobilefacenet import mobilefacenet
 

@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,6 +10,7 @@ from urfr_tf.export.dynamic_range import use_one_range_per_image
 from urfr_tf.export.fold_batch_norm import fold_batch_norm
 from urfr_tf.export.global_depthwise import WeightedMean, replace_global_depthwise
 from urfr_tf.export.tflite import QUANTIZATIONS, convert_to_tflite, list_operators
+from urfr_tf.keras2 import keras
 from urfr_tf.models.mobilefacenet import mobilefacenet
 
 SIZE = 64

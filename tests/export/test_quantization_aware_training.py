@@ -2,7 +2,6 @@
 changed.
 """
 
-import keras
 import numpy as np
 import pytest
 
@@ -15,6 +14,7 @@ from urfr_tf.export.parity import measure_parity
 from urfr_tf.export.quantization_aware_training import train_for_int8
 from urfr_tf.export.request import ExportRequest
 from urfr_tf.export.tflite import convert_to_tflite
+from urfr_tf.keras2 import keras
 
 OUTLIER = 30.0
 

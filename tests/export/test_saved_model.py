@@ -2,13 +2,13 @@
 
 import json
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import urfr_tf
 from urfr_tf.export.saved_model import write_saved_model
+from urfr_tf.keras2 import keras
 
 OUTPUTS = ("embedding", "confidence", "variance")
 

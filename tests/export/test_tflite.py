@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,6 +10,7 @@ import urfr_tf
 from urfr_tf.errors import UrfrError
 from urfr_tf.export.parity import measure_parity
 from urfr_tf.export.tflite import QUANTIZATIONS, convert_to_tflite, list_operators
+from urfr_tf.keras2 import keras
 from urfr_tf.runs.tflite_file import add_card, read_tflite
 
 

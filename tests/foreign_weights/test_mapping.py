@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from tensorflow import keras
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.foreign_weights.graph import (
@@ -16,6 +15,7 @@ from urfr_tf.foreign_weights.graph import (
 )
 from urfr_tf.foreign_weights.keras_graph import read_keras_graph
 from urfr_tf.foreign_weights.mapping import Proportions, assign_weights, recognize_backbone
+from urfr_tf.keras2 import keras
 from urfr_tf.layers import SubEmbedding
 
 

@@ -656,7 +656,7 @@ _networks: list[object] = []
 def _network() -> object:
     """A network with a few arrays, built once."""
     if not _networks:
-        import keras
+        from urfr_tf.keras2 import keras
 
         layers = [keras.layers.Dense(3, input_shape=(4,)), keras.layers.BatchNormalization()]
         _networks.append(keras.Sequential(layers))

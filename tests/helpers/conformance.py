@@ -1,10 +1,10 @@
 """Every public layer and loss with inputs for it, for `tests/layers/test_conformance.py`."""
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from urfr_tf import layers, losses
+from urfr_tf.keras2 import keras
 from urfr_tf.models.collectives import Alone, Replicas
 from urfr_tf.models.inference_graph import JoinGroups, Reciprocal
 

@@ -2,11 +2,11 @@
 
 import functools
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from urfr_tf import keys
+from urfr_tf.keras2 import keras
 from urfr_tf.layers import Confidence, SubEmbedding
 from urfr_tf.losses import ConfidenceAwareIdentification
 from urfr_tf.models.partial_prototypes import PartialPrototypes

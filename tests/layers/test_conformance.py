@@ -7,7 +7,6 @@ from importlib import import_module
 
 import conformance
 import forked
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -17,6 +16,7 @@ import urfr_tf.layers
 import urfr_tf.losses
 import urfr_tf.models.inference_graph
 from urfr_tf import layers, losses
+from urfr_tf.keras2 import keras
 
 # What the inference graph holds.
 INFERENCE = ("SubEmbedding", "Confidence", "ConfidenceNorm", "JoinGroups", "Reciprocal")

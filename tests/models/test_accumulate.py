@@ -1,6 +1,5 @@
 """Micro-batches one after the other move the weights as the global batch at once does."""
 
-import keras
 import numpy as np
 import pytest
 import small_urface as small
@@ -9,6 +8,7 @@ import tensorflow as tf
 from urfr_tf import keys
 from urfr_tf.config.load_config import from_dict
 from urfr_tf.errors import UrfrError
+from urfr_tf.keras2 import keras
 from urfr_tf.training.description import describe_batch
 from urfr_tf.training.optimizers import build_schedule
 from urfr_tf.training.tasks.recognition import build_recognition_model, compile_model

@@ -2,7 +2,6 @@
 
 import itertools
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,6 +9,7 @@ from stepping import step_of
 
 from urfr_tf import keys
 from urfr_tf.config.load_config import from_dict
+from urfr_tf.keras2 import keras
 from urfr_tf.models.diagnose_nan import all_finite, describe_non_finite
 from urfr_tf.training.optimizers import build_schedule
 from urfr_tf.training.tasks.recognition import build_recognition_model, compile_model

@@ -1,13 +1,13 @@
 """The inference graph: its weight file is one of Keras's layers; the embedding's length."""
 
 import h5py
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from urfr_tf import keys
 from urfr_tf.config.load_config import from_dict
+from urfr_tf.keras2 import keras
 from urfr_tf.models.inference_graph import build_inference, with_embedding_norm
 
 

@@ -1,8 +1,8 @@
 """The IR backbones: layers counted from the published depths, sizes, strides."""
 
-import keras
 import pytest
 
+from urfr_tf.keras2 import keras
 from urfr_tf.models.ir import BLOCKS, ir_network
 
 

@@ -1,6 +1,5 @@
 """Fine-tuning: what is frozen does not move, what has a rate of its own moves by that much."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,6 +7,7 @@ import tensorflow as tf
 from urfr_tf import keys
 from urfr_tf.config.load_config import from_dict
 from urfr_tf.errors import UrfrError
+from urfr_tf.keras2 import keras
 from urfr_tf.models.layer_groups import backbone_layers, layer_rates
 from urfr_tf.models.urface_trainer import URFaceTrainer
 from urfr_tf.training.optimizers import build_schedule

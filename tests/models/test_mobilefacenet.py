@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow import keras
 
+from urfr_tf.keras2 import keras
 from urfr_tf.models.mobilefacenet import depthwise, mobilefacenet
 
 

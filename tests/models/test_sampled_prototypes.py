@@ -1,6 +1,5 @@
 """Sampled prototypes in a step: rate 1 is the dense layer, other rows rest, labels keep their digits."""
 
-import keras
 import numpy as np
 import pytest
 import small_urface as small
@@ -9,6 +8,7 @@ import tensorflow as tf
 from urfr_tf import keys
 from urfr_tf.config.load_config import from_dict
 from urfr_tf.errors import UrfrError
+from urfr_tf.keras2 import keras
 from urfr_tf.models.partial_prototypes import PartialPrototypes
 
 MANY = 70_001  # beyond 65,504, the greatest number of float16
@@ -31,7 +31,7 @@ def test_labels_keep_their_digits_in_half_precision(policy, kind):
     sampled, they and three others are all that moves."""
     keras.mixed_precision.set_global_policy(policy)
     try:
-        wrap = tf.keras.mixed_precision.LossScaleOptimizer if policy == "mixed_float16" else None
+        wrap = keras.mixed_precision.LossScaleOptimizer if policy == "mixed_float16" else None
         model = small.small_urface(MANY, clip=0.0, wrap=wrap, **kind)
         small.start_alike(model, MANY)
         model.fit(small.batches(1, MANY, labels=FAR), verbose=0)
@@ -54,7 +54,7 @@ def test_an_overflow_under_loss_scaling_skips_the_prototypes_too():
     """
 
     def wrap(optimizer):
-        return tf.keras.mixed_precision.LossScaleOptimizer(optimizer, initial_scale=2.0**127)
+        return keras.mixed_precision.LossScaleOptimizer(optimizer, initial_scale=2.0**127)
 
     model = small.small_urface(wrap=wrap, count=3)
     small.start_alike(model)

@@ -1,6 +1,5 @@
 """`loss.teacher`: the start of a run teaches it what an augmented image was."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +8,7 @@ from stepping import step_of
 from urfr_tf import keys
 from urfr_tf.config.load_config import from_dict, load_config
 from urfr_tf.errors import UrfrError
+from urfr_tf.keras2 import keras
 from urfr_tf.models.inference_graph import build_inference
 from urfr_tf.runs.folder import open_run
 from urfr_tf.runs.network_weights import WEIGHTS

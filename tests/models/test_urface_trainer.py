@@ -1,6 +1,5 @@
 """The train step: nothing crosses the wrong way, variable by variable; s is held; keys are checked."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,6 +7,7 @@ from stepping import step_of
 
 from urfr_tf import keys
 from urfr_tf.config.load_config import from_dict
+from urfr_tf.keras2 import keras
 from urfr_tf.losses import ConfidenceAwareIdentification
 from urfr_tf.models.urface_trainer import URFaceSettings
 from urfr_tf.training.optimizers import build_schedule

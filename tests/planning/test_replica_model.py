@@ -1,7 +1,6 @@
 """The feature maps that a step must keep."""
 
-import keras
-
+from urfr_tf.keras2 import keras
 from urfr_tf.planning.replica_model import kept_per_image
 
 

@@ -1,6 +1,5 @@
 """`urfr_tf.load` on run folders: outputs, crops and what images are refused; exports: tests/export."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,6 +7,7 @@ import tensorflow as tf
 import urfr_tf
 from urfr_tf import keys
 from urfr_tf.errors import UrfrError
+from urfr_tf.keras2 import keras
 from urfr_tf.runs.embedder import center_crop
 from urfr_tf.runs.load_model import load_model
 

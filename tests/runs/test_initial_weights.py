@@ -1,11 +1,11 @@
 """`initial_weights`: a wider embedding starts as the narrower one; everything else as it was or anew."""
 
-import keras
 import numpy as np
 import pytest
 
 from urfr_tf import keys
 from urfr_tf.config.load_config import load_config, read_run_config
+from urfr_tf.keras2 import keras
 from urfr_tf.layers import SubEmbedding
 from urfr_tf.models.inference_graph import build_inference
 from urfr_tf.models.urface import embedding_network

@@ -1,13 +1,13 @@
 """The weights of a run: written as a whole, and a sentence where they cannot be read."""
 
 import h5py
-import keras
 import numpy as np
 import pytest
 from small_run import configuration, sentence
 
 from urfr_tf.config.load_config import to_yaml
 from urfr_tf.errors import UrfrError
+from urfr_tf.keras2 import keras
 from urfr_tf.models.attribute_network import attribute_network
 from urfr_tf.models.inference_graph import build_inference
 from urfr_tf.runs.network_weights import WEIGHTS, load_network_weights, save_network_weights

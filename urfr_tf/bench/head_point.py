@@ -9,12 +9,12 @@ import sys
 import time
 from typing import TypeAlias, TypedDict
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from urfr_tf import keys
 from urfr_tf.bench.head import HeadPoint, HeadSettings
+from urfr_tf.keras2 import keras
 from urfr_tf.layers import Confidence, SubEmbedding
 from urfr_tf.losses import ConfidenceAwareIdentification
 from urfr_tf.models.partial_prototypes import PartialPrototypes

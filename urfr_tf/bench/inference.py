@@ -15,13 +15,13 @@ import time
 from pathlib import Path
 from typing import TypeAlias, TypedDict
 
-import keras
 import numpy as np
 
 from urfr_tf.bench.peers import Peers, peers_environment, run_program
 from urfr_tf.bench.spread import BenchResult, Spread, summarize
 from urfr_tf.config.load_config import from_dict
 from urfr_tf.files import size_of
+from urfr_tf.keras2 import keras
 from urfr_tf.models.inference_graph import build_inference
 from urfr_tf.runs.origin import collect_versions
 from urfr_tf.system.cores import count_cores

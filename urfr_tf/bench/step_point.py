@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from typing import TypedDict
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -20,6 +19,7 @@ from urfr_tf import keys
 from urfr_tf.config.load_config import from_dict
 from urfr_tf.config.tree import Experiment
 from urfr_tf.export.fold_batch_norm import fold_batch_norm
+from urfr_tf.keras2 import keras
 from urfr_tf.models.inference_graph import build_inference
 from urfr_tf.system import memory
 from urfr_tf.training.optimizers import build_schedule

@@ -7,12 +7,12 @@ Equalization and Bias Correction", ICCV 2019, section 4.1, with measured ranges 
 weights).
 """
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from urfr_tf import keys
 from urfr_tf.export.images import Images
+from urfr_tf.keras2 import keras
 
 EQUALIZED_ON = 32
 """Images that the reach of channels is measured on."""

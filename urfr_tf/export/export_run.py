@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypedDict
 
-import keras
 import numpy as np
 
 from urfr_tf.data.cropper import CropSettings, describe_crops
@@ -25,6 +24,7 @@ from urfr_tf.export.images import choose_parity_images
 from urfr_tf.export.parity import LIMITS, Parity, check_parity, measure_parity
 from urfr_tf.export.request import ExportRequest
 from urfr_tf.files import disk_error, read_json, size_of, write_json
+from urfr_tf.keras2 import keras
 from urfr_tf.protocols.protocol import Pairs
 from urfr_tf.runs.card import ModelCard
 from urfr_tf.runs.embedder import Embedder

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TypeAlias
 
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +11,7 @@ from urfr_tf import keys
 from urfr_tf.export.equalize import find_depthwise_pairs
 from urfr_tf.export.fold_batch_norm import FOLDED, fold_batch_norm
 from urfr_tf.export.images import Images
+from urfr_tf.keras2 import keras
 from urfr_tf.system.plain_paths import plain_path
 
 Maps: TypeAlias = dict[str, NDArray[np.float32] | NDArray[np.float64]]

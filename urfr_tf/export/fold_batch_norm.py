@@ -11,10 +11,11 @@ a MUL and an ADD over the whole map.
 from collections import defaultdict
 from typing import Any, TypeAlias
 
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
+
+from urfr_tf.keras2 import keras
 
 LARGEST_SHIFT = 8.0
 """Largest |offset / gamma| of a batch norm that is folded backwards: a shift beyond it would cost

@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
-
 from urfr_tf.export.first_difference import find_difference_of_file, find_difference_of_saved_model
 from urfr_tf.export.fold_batch_norm import fold_batch_norm
 from urfr_tf.export.images import Images
@@ -14,6 +12,7 @@ from urfr_tf.export.saved_model import write_saved_model
 from urfr_tf.export.tflite import QUANTIZATIONS, convert_to_tflite
 from urfr_tf.export.warmup import write_warmup
 from urfr_tf.files import write_bytes
+from urfr_tf.keras2 import keras
 from urfr_tf.runs.card import ModelCard
 
 CALIBRATION_IMAGES = 256

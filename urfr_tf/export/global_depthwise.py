@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from urfr_tf.export.fold_batch_norm import KerasTensor
+from urfr_tf.keras2 import keras
 
 
 def replace_global_depthwise(folded: keras.Model) -> keras.Model:

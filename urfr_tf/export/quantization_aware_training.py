@@ -5,7 +5,6 @@ Model Optimization), to give the embeddings and confidences that it gives withou
 that neither labels nor prototypes are needed. The heads do not learn: the file computes them in float.
 """
 
-import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
@@ -14,6 +13,7 @@ from urfr_tf import keys
 from urfr_tf.export.equalize import EQUALIZED_ON, equalize_channels
 from urfr_tf.export.fold_batch_norm import Shift, fold_batch_norm
 from urfr_tf.export.images import Images
+from urfr_tf.keras2 import keras
 
 BATCH = 16
 

@@ -5,13 +5,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from urfr_tf import keys
 from urfr_tf.export.signatures import cosine_score, crop_center, decode_crop, fuse_templates, likelihood_score
 from urfr_tf.files import write_text
+from urfr_tf.keras2 import keras
 from urfr_tf.runs.card import CARD_NAME, ModelCard
 from urfr_tf.system.plain_paths import plain_path
 

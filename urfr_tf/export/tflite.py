@@ -5,7 +5,6 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 
-import keras
 import tensorflow as tf
 
 from urfr_tf import keys
@@ -16,6 +15,7 @@ from urfr_tf.export.float_operators import find_float_backbone, find_float_heads
 from urfr_tf.export.fold_batch_norm import fold_batch_norm
 from urfr_tf.export.global_depthwise import replace_global_depthwise
 from urfr_tf.export.images import Images
+from urfr_tf.keras2 import keras
 from urfr_tf.runs.card import ModelCard
 from urfr_tf.runs.tflite_file import add_card
 

@@ -16,6 +16,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from urfr_tf.keras2 import keras
+
 CELL, STRIDE = 12, 2  # The proposal network looks at 12 x 12 pixels, every second pixel.
 _PIXELS = 1 << 19  # of one call of the proposal network: about 200 MB of activations
 _PATCHES = 256  # of one call of a later network
@@ -37,7 +39,7 @@ def load_networks() -> tuple[Network, Network, Network]:
     """
     from mtcnn.stages import StageONet, StagePNet, StageRNet
 
-    def compiled(model: tf.keras.Model, side: int | None) -> Network:
+    def compiled(model: keras.Model, side: int | None) -> Network:
         @tf.function(input_signature=[tf.TensorSpec([None, side, side, 3], tf.uint8)])
         def network(images: tf.Tensor) -> tf.Tensor:
             return model((tf.cast(images, tf.float32) - 127.5) / 128.0)

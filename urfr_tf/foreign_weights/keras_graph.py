@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
-from tensorflow import keras
 
 from urfr_tf.foreign_weights.graph import ADD, CONVOLUTION, DENSE, NORM, PRELU, Operation, make_image_input
+from urfr_tf.keras2 import keras
 
 TRANSPARENT = (keras.layers.Rescaling, keras.layers.Flatten, keras.layers.Dropout)
 

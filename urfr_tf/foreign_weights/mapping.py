@@ -5,12 +5,12 @@ import math
 
 import numpy as np
 import tensorflow as tf
-from tensorflow import keras
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.foreign_weights.bounded import AnyArray
 from urfr_tf.foreign_weights.graph import CONVOLUTION, DENSE, NORM, PRELU, Operation, list_operations
 from urfr_tf.foreign_weights.keras_graph import KerasGraph
+from urfr_tf.keras2 import keras
 
 IR_BLOCKS = {8: "ir18", 16: "ir34", 24: "ir50", 49: "ir100"}
 FIRST_CHANNELS = 64

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Callable
 
-import keras
 import tensorflow as tf
+
+from urfr_tf.keras2 import keras
 
 _NORM_SCALE = 10.0
 

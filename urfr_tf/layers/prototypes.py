@@ -1,8 +1,8 @@
 """Prototypes of the identities, and the logits in one matrix product (method, section 1)."""
 
-import keras
 import tensorflow as tf
 
+from urfr_tf.keras2 import keras
 from urfr_tf.layers.sub_embedding import normalize
 
 

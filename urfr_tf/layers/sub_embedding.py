@@ -1,8 +1,8 @@
 """The embedding head: one fully connected layer, split into unit sub-embeddings."""
 
-import keras
 import tensorflow as tf
 
+from urfr_tf.keras2 import keras
 from urfr_tf.layers.cpu.batch_norm import normalize_batch
 
 

@@ -2,10 +2,11 @@
 
 import math
 
-import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+
+from urfr_tf.keras2 import keras
 
 
 def variation_masks(variations: int, groups: int, seed: int) -> npt.NDArray[np.float32]:

@@ -1,7 +1,8 @@
 """The confidence-aware identification loss (method, section 2; supplement, A.1 and A.2)."""
 
-import keras
 import tensorflow as tf
+
+from urfr_tf.keras2 import keras
 
 
 def identification(labels: tf.Tensor, logits: tf.Tensor, margin: float | tf.Tensor) -> tf.Tensor:

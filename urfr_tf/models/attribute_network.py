@@ -1,8 +1,7 @@
 """theta_A, the four-layer network that mines further variations (method, section 5)."""
 
-import keras
-
 from urfr_tf import keys
+from urfr_tf.keras2 import keras
 from urfr_tf.models.pixels import normalize_pixels
 
 CHANNELS = (64, 128, 256, 512)  # supplement, section B

@@ -2,12 +2,12 @@
 
 import dataclasses
 
-import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from urfr_tf import keys
+from urfr_tf.keras2 import keras
 from urfr_tf.layers.cpu.fused_forward import fused_forward
 from urfr_tf.losses import attribute_loss, confusion
 from urfr_tf.models.attribute_network import FEATURES

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-import keras
 import tensorflow as tf
 
 from urfr_tf import keys
+from urfr_tf.keras2 import keras
 
 
 def describe_non_finite(model: keras.Model, batch: tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]) -> str:

@@ -1,9 +1,9 @@
 """A network that does not learn and tells a training what it made of an image before augmentation."""
 
-import keras
 import tensorflow as tf
 
 from urfr_tf import keys
+from urfr_tf.keras2 import keras
 from urfr_tf.layers.cpu.fused_forward import fused_forward
 
 

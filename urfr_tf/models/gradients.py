@@ -5,7 +5,9 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
-Optimizer: TypeAlias = tf.keras.optimizers.legacy.Optimizer
+from urfr_tf.keras2 import keras
+
+Optimizer: TypeAlias = keras.optimizers.legacy.Optimizer
 """A legacy Keras optimizer, or a `LossScaleOptimizer` around one, which has the same methods."""
 
 
@@ -19,7 +21,7 @@ def make_slots(optimizer: Optimizer, variables: Sequence[tf.Variable]) -> None:
 
 def scales_loss(optimizer: Optimizer) -> bool:
     """Returns whether the optimizer scales the loss and skips steps that overflow (mixed_float16)."""
-    return isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
+    return isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer)
 
 
 def scaled(optimizer: Optimizer, loss: tf.Tensor) -> tf.Tensor:

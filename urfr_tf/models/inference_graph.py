@@ -1,10 +1,10 @@
 """The inference graph: the same layers as in training, without prototypes and variation classifier."""
 
-import keras
 import tensorflow as tf
 
 from urfr_tf import keys
 from urfr_tf.config.tree import Experiment
+from urfr_tf.keras2 import keras
 from urfr_tf.layers import SubEmbedding
 from urfr_tf.models.urface import embedding_network
 

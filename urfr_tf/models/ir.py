@@ -5,8 +5,9 @@ max pooling, and the last feature map ends in a batch norm. Names follow arcface
 that its checkpoints map one to one.
 """
 
-import keras
 import tensorflow as tf
+
+from urfr_tf.keras2 import keras
 
 BLOCKS = {
     "ir10": (1, 1, 1, 1),

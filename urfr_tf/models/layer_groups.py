@@ -1,8 +1,7 @@
 """Groups of layers of a training network: which are frozen, and at which rate each layer learns."""
 
-import keras
-
 from urfr_tf import keys
+from urfr_tf.keras2 import keras
 
 _NAMED = (keys.EMBEDDING, keys.CONFIDENCE, keys.LOGITS)
 

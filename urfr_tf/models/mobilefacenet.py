@@ -8,8 +8,9 @@ the map, and the last convolution is depthwise over the whole map that is left.
 
 from collections.abc import Callable
 
-import keras
 import tensorflow as tf
+
+from urfr_tf.keras2 import keras
 
 MOMENTUM = 0.9
 EPSILON = 1e-3

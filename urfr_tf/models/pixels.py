@@ -1,7 +1,8 @@
 """How every network of this package normalizes its pixels."""
 
-import keras
 import tensorflow as tf
+
+from urfr_tf.keras2 import keras
 
 
 def normalize_pixels(image: tf.Tensor) -> tf.Tensor:

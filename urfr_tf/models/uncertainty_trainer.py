@@ -1,9 +1,9 @@
 """The uncertainty stage: only the confidence head learns, from genuine pairs (method, section 6)."""
 
-import keras
 import tensorflow as tf
 
 from urfr_tf import keys
+from urfr_tf.keras2 import keras
 from urfr_tf.losses import mutual_likelihood
 from urfr_tf.models.gradients import Optimizer, make_slots, reduce_and_apply, scaled
 from urfr_tf.models.urface import FEATURES

@@ -1,10 +1,10 @@
 """The URFace network as a Keras functional model: the one place where the heads meet."""
 
-import keras
 import tensorflow as tf
 
 from urfr_tf import keys
 from urfr_tf.config.tree import ConfidenceConfig, ModelConfig
+from urfr_tf.keras2 import keras
 from urfr_tf.layers import Confidence, Prototypes, SubEmbedding
 from urfr_tf.models.ir import ir_network
 from urfr_tf.models.pixels import normalize_pixels

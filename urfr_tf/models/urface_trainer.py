@@ -7,11 +7,11 @@ so the number of replicas does not change the result.
 import dataclasses
 from collections.abc import Callable, Hashable
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from urfr_tf import keys
+from urfr_tf.keras2 import keras
 from urfr_tf.layers import VariationClassifier
 from urfr_tf.layers.cpu.fused_forward import fused_forward
 from urfr_tf.losses import (

@@ -7,11 +7,11 @@ were measured, see docs/scale.md.
 import dataclasses
 import math
 
-import keras
 import tensorflow as tf
 
 from urfr_tf import keys
 from urfr_tf.config.tree import Experiment
+from urfr_tf.keras2 import keras
 from urfr_tf.models.partial_prototypes import PartialPrototypes
 from urfr_tf.planning.facts import DataFacts
 from urfr_tf.planning.liveness import peak_bytes

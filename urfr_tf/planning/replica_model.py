@@ -3,11 +3,11 @@
 import functools
 import math
 
-import keras
 import tensorflow as tf
 
 from urfr_tf import keys
 from urfr_tf.config.tree import Experiment
+from urfr_tf.keras2 import keras
 from urfr_tf.models.attribute_network import attribute_network
 from urfr_tf.models.gradients import make_slots
 from urfr_tf.models.inference_graph import build_inference

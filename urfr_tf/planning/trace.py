@@ -9,11 +9,11 @@ import dataclasses
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import TypeAlias
 
-import keras
 import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
 from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
 
+from urfr_tf.keras2 import keras
 from urfr_tf.training.tasks.task import TrainingModel
 
 # As `Batch`, with shapes and types in place of tensors.

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from urfr_tf.config.load_config import read_run_config
 from urfr_tf.config.tree import Experiment
 from urfr_tf.errors import UrfrError
+from urfr_tf.keras2 import keras
 from urfr_tf.layers import SubEmbedding
 from urfr_tf.models.inference_graph import build_inference
 from urfr_tf.runs.network_weights import load_network_weights

@@ -4,12 +4,12 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
 import tensorflow as tf
 
 from urfr_tf import keys
 from urfr_tf.config.load_config import read_run_config
 from urfr_tf.config.tree import Experiment
+from urfr_tf.keras2 import keras
 from urfr_tf.layers.cpu.fused_forward import fused_forward
 from urfr_tf.models.inference_graph import build_inference, with_embedding_norm
 from urfr_tf.runs.card import ModelCard

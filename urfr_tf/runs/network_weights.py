@@ -3,10 +3,9 @@
 import os
 from pathlib import Path
 
-import keras
-
 from urfr_tf.errors import UrfrError, short_reason_of
 from urfr_tf.files import replacing
+from urfr_tf.keras2 import keras
 from urfr_tf.runs.hdf5_check import count_plain_arrays
 
 WEIGHTS = "inference.weights.h5"

@@ -7,20 +7,21 @@ import warnings
 from collections.abc import Mapping
 from typing import TypeAlias
 
-import keras
 import tensorflow as tf
+
+from urfr_tf.keras2 import keras
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its end-of-life notice, printed at every import
     import tensorflow_addons as tfa
 
-LearningRate: TypeAlias = tf.keras.optimizers.schedules.LearningRateSchedule | float
+LearningRate: TypeAlias = keras.optimizers.schedules.LearningRateSchedule | float
 # What a legacy Keras optimizer computes once for each (device, type): the rate, the decay and so on.
 ApplyState: TypeAlias = Mapping[tuple[str, tf.DType], dict[str, tf.Tensor]]
 
 
 @keras.saving.register_keras_serializable(package="urfr_tf")
-class Scaled(tf.keras.optimizers.schedules.LearningRateSchedule):
+class Scaled(keras.optimizers.schedules.LearningRateSchedule):
     """A learning-rate schedule times a constant, because decoupled weight decay must follow the rate.
 
     Args:
@@ -100,7 +101,7 @@ def sgdw(
     weight_decay: float,
     ema_decay: float = 0.0,
     layer_rates: dict[str, float] | None = None,
-) -> tf.keras.optimizers.legacy.Optimizer:
+) -> keras.optimizers.legacy.Optimizer:
     """Builds SGD with momentum, decoupled weight decay, and optionally a moving average of the weights.
 
     Args:
@@ -126,7 +127,7 @@ def sgdw(
     return optimizer
 
 
-def progress_bar() -> tf.keras.callbacks.Callback:
+def progress_bar() -> keras.callbacks.Callback:
     """Builds the progress bar for a terminal: steps, rate and time left."""
     return tfa.callbacks.TQDMProgressBar(
         show_overall_progress=False,

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-import keras
 import tensorflow as tf
 
 from urfr_tf.errors import UrfrError
+from urfr_tf.keras2 import keras
 from urfr_tf.runs.epoch_log import EpochLog
 from urfr_tf.training.addons import LearningRate
 from urfr_tf.training.checkpoints import describe_last_good, save_checkpoint

@@ -5,6 +5,7 @@ from official.modeling import optimization
 
 from urfr_tf.config.tree import OptimizerConfig
 from urfr_tf.errors import UrfrError
+from urfr_tf.keras2 import keras
 from urfr_tf.training.addons import LearningRate, sgdw
 
 
@@ -43,7 +44,7 @@ def build_optimizer(
     *,
     half_precision: bool,
     layer_rates: dict[str, float] | None = None,
-) -> tf.keras.optimizers.legacy.Optimizer:
+) -> keras.optimizers.legacy.Optimizer:
     """Builds SGD with decoupled weight decay, with averaged weights and loss scaling where configured.
 
     Args:
@@ -61,5 +62,5 @@ def build_optimizer(
         layer_rates=layer_rates,
     )
     if half_precision:
-        return tf.keras.mixed_precision.LossScaleOptimizer(optimizer)
+        return keras.mixed_precision.LossScaleOptimizer(optimizer)
     return optimizer

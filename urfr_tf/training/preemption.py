@@ -5,10 +5,10 @@ import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
 
-import keras
 import tensorflow as tf
 
 from urfr_tf.errors import TryAgainError
+from urfr_tf.keras2 import keras
 from urfr_tf.training.callbacks import Logs
 from urfr_tf.training.checkpoints import save_checkpoint
 from urfr_tf.training.workers import Workers

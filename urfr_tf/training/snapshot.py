@@ -3,11 +3,11 @@
 import contextlib
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from urfr_tf import keys
+from urfr_tf.keras2 import keras
 from urfr_tf.layers.cpu.fused_forward import fused_forward
 from urfr_tf.metrics.arrays import Float32s
 from urfr_tf.runs.network_weights import save_network_weights

@@ -1,12 +1,12 @@
 """Devices, precision and determinism: from `runtime.*` to a tf.distribute strategy."""
 
-import keras
 import tensorflow as tf
 from official.common import distribute_utils
 from official.modeling import performance
 
 from urfr_tf.config.tree import RuntimeConfig
 from urfr_tf.errors import UrfrError, reason_of
+from urfr_tf.keras2 import keras
 
 _COMPUTE = {"float32": tf.float32, "mixed_bfloat16": tf.bfloat16, "mixed_float16": tf.float16}
 

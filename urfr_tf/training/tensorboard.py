@@ -8,12 +8,12 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from urfr_tf import keys
 from urfr_tf.errors import UrfrError, reason_of
+from urfr_tf.keras2 import keras
 from urfr_tf.metrics.arrays import Float32s
 from urfr_tf.system.plain_paths import plain_path
 from urfr_tf.training.callbacks import Logs

@@ -1,10 +1,10 @@
 """A frozen batch norm against float64, its gradient, and Keras's own where it learns."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from urfr_tf.keras2 import keras
 from urfr_tf.layers.cpu.batch_norm import normalize_batch
 
 

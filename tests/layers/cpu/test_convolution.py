@@ -1,10 +1,10 @@
 """The 1 x 1 convolution and its gradient against float64 and Keras's own layer."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from urfr_tf.keras2 import keras
 from urfr_tf.layers.cpu.convolution import convolve, pointwise
 
 

@@ -1,10 +1,10 @@
 """The depthwise convolution in bfloat16: Keras's values, and float32's gradient."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from urfr_tf.keras2 import keras
 from urfr_tf.layers.cpu.depthwise import convolve_depthwise
 
 

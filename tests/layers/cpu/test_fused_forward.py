@@ -1,10 +1,10 @@
 """The fused pass over a network against Keras's own: values, gradients, what is fused and what is not."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from urfr_tf.keras2 import keras
 from urfr_tf.layers.cpu.fused_forward import fused_forward
 
 

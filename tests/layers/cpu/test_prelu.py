@@ -1,10 +1,10 @@
 """PReLU, alone and behind a batch norm that stands still, against float64 and Keras's own layers."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from urfr_tf.keras2 import keras
 from urfr_tf.layers.cpu.prelu import fused_norm_prelu, fused_prelu, has_slope_per_channel, rectify
 
 TYPES = [("float32", 1e-5), ("bfloat16", 2e-2), ("float16", 2e-3)]

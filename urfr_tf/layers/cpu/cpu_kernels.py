@@ -3,8 +3,9 @@
 import functools
 import math
 
-import keras
 import tensorflow as tf
+
+from urfr_tf.keras2 import keras
 
 fused = functools.partial(tf.function, jit_compile=True, autograph=False)
 """Compiles a function with XLA, which fuses elementwise operations into one pass over memory."""

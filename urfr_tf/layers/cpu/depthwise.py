@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-import keras
 import tensorflow as tf
 
+from urfr_tf.keras2 import keras
 from urfr_tf.layers.cpu.cpu_kernels import on_cpu, with_bias_and_activation
 
 

@@ -3,9 +3,9 @@
 import inspect
 from collections.abc import Mapping
 
-import keras
 import tensorflow as tf
 
+from urfr_tf.keras2 import keras
 from urfr_tf.layers.cpu.batch_norm import normalize_batch
 from urfr_tf.layers.cpu.convolution import convolve
 from urfr_tf.layers.cpu.depthwise import convolve_depthwise

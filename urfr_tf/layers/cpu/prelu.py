@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-import keras
 import tensorflow as tf
 
+from urfr_tf.keras2 import keras
 from urfr_tf.layers.cpu.batch_norm import scale_and_shift
 from urfr_tf.layers.cpu.cpu_kernels import batch_slices, fused
 

@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -12,6 +11,7 @@ from urfr_tf.data.manifest import Manifest, load_manifest
 from urfr_tf.data.stream.evaluation_stream import evaluation_batches
 from urfr_tf.data.stream.record_store import Tensors
 from urfr_tf.data.stream.soft_labels import check_soft_labels
+from urfr_tf.keras2 import keras
 from urfr_tf.metrics.arrays import Float32s
 from urfr_tf.models.attribute_network import FEATURES, attribute_network
 from urfr_tf.models.attribute_trainer import AttributeSettings, AttributeTrainer
@@ -73,7 +73,7 @@ def build_attribute_model(
             classes if config.attributes.adversary == "identity" else 2, dtype="float32", name="adversary"
         )
         adversary.build(network.output[FEATURES].shape)
-        second = tf.keras.optimizers.legacy.SGD(config.attributes.adversary_rate, momentum=0.9)
+        second = keras.optimizers.legacy.SGD(config.attributes.adversary_rate, momentum=0.9)
     settings = AttributeSettings(config.attributes.adversary_weight, config.optimizer.clip_norm, weights)
     model = AttributeTrainer(network, settings, adversary)
     half = config.runtime.precision == "mixed_float16"

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from functools import partial
 
-import keras
 import tensorflow as tf
 
 from urfr_tf import keys
 from urfr_tf.config.tree import Experiment
 from urfr_tf.data.manifest import Manifest
 from urfr_tf.errors import UrfrError
+from urfr_tf.keras2 import keras
 from urfr_tf.layers import VariationClassifier
 from urfr_tf.losses import ConfidenceAwareIdentification
 from urfr_tf.losses.variation import decorrelation_weights
@@ -171,7 +171,7 @@ def compile_model(config: Experiment, model: URFaceTrainer, schedule: LearningRa
     optimizer = config.optimizer
     second = None
     if model.classifier is not None:
-        second = tf.keras.optimizers.legacy.SGD(config.decorrelation.classifier_rate, momentum=0.9)
+        second = keras.optimizers.legacy.SGD(config.decorrelation.classifier_rate, momentum=0.9)
     rates = optimizer.layer_rates
     model.compile(
         build_optimizer(

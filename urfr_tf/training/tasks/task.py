@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
-import keras
 import tensorflow as tf
 
 from urfr_tf.data.stream.record_store import Tensors
+from urfr_tf.keras2 import keras
 from urfr_tf.metrics.arrays import Float32s
 
 # ({image, label, ...}, {variation, ...}) of one step, as the pipeline gives it and `train_step` takes it.
@@ -33,8 +33,8 @@ class TrainingModel(Protocol):
         means: running means of the epoch by their names in the log.
     """
 
-    optimizer: tf.keras.optimizers.legacy.Optimizer
-    second_optimizer: tf.keras.optimizers.legacy.Optimizer | None
+    optimizer: keras.optimizers.legacy.Optimizer
+    second_optimizer: keras.optimizers.legacy.Optimizer | None
     layers: list[keras.layers.Layer]
     weights: list[tf.Variable]
     trainable_variables: list[tf.Variable]

@@ -6,7 +6,6 @@ See method, section 6.
 import hashlib
 from functools import partial
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -14,6 +13,7 @@ from urfr_tf import keys
 from urfr_tf.config.tree import Experiment
 from urfr_tf.data.manifest import Manifest
 from urfr_tf.errors import UrfrError
+from urfr_tf.keras2 import keras
 from urfr_tf.losses import mutual_likelihood
 from urfr_tf.metrics.arrays import Float32s, Ints
 from urfr_tf.metrics.groups import split_groups
