@@ -12,7 +12,7 @@ from paths import ROOT
 OFFERED = {"__init__": {"runs"}}
 # `python -m urfr_tf.train` is `urfr train`: it goes through the command line before TensorFlow is imported.
 UPWARDS = {("urfr_tf/train.py", "cli")}
-HEAVY = ("tensorflow", "keras", "numpy", "cv2", "matplotlib", "official", "sklearn", "yaml")
+HEAVY = ("tensorflow", "keras", "tf_keras", "numpy", "cv2", "matplotlib", "official", "sklearn", "yaml")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -46,10 +46,22 @@ def test_commands_import_nothing_heavy_at_the_top():
         assert not heavy, f"{path.name} imports {heavy}"
 
 
+def importers(*names):
+    """Files of the package, the tests, the experiments and the documentation that import one of these."""
+    folders = (ROOT / name for name in ("tests", "experiments", "docs"))
+    files = [*FILES, *(path for folder in folders for path in folder.rglob("*.py"))]
+    return [str(p.relative_to(ROOT)) for p in files if any(n.startswith(names) for n in imported(p))]
+
+
 def test_only_one_module_imports_tensorflow_addons():
-    files = [*FILES, *(ROOT / "experiments").rglob("*.py")]
-    using = [p.name for p in files if any(n.split(".")[0] == "tensorflow_addons" for n in imported(p))]
-    assert using == ["addons.py"]
+    assert importers("tensorflow_addons") == ["urfr_tf/training/addons.py"]
+
+
+def test_keras_comes_from_one_module():
+    """From TensorFlow 2.16 on `import keras` and `tf.keras` are Keras 3, which our layers are not for."""
+    assert importers("keras", "tf_keras", "tensorflow.keras") == ["urfr_tf/keras2.py"]
+    using = [p for p in FILES if "tf.keras." in p.read_text(encoding="utf-8") and p.name != "keras2.py"]
+    assert not using
 
 
 def test_help_loads_no_heavy_module():

@@ -1,7 +1,7 @@
 """The Keras 2 that belongs to the installed TensorFlow. Every module takes `keras` from here.
 
-Up to TensorFlow 2.15 it is `tf.keras`. From 2.16 on `tf.keras` is Keras 3, and Keras 2 is the package tf_keras.
-The `tf.keras` of the process stays what it is, so that a program's own Keras 3 works beside it.
+Up to TensorFlow 2.15 it is `tf.keras`. From 2.16 on that is Keras 3, and Keras 2 is the package tf_keras.
+`tf.keras` of the process stays what it is, so that a program's own Keras 3 works beside it.
 """
 
 import importlib.util

@@ -10,7 +10,7 @@ PACKAGE = ROOT / "urfr_tf"
 # configuration is on the same floor as the leaves. Of the names of urfr_tf itself our code takes only the
 # version: `load` is for users.
 FLOORS = (
-    ("errors", "keys"),
+    ("errors", "keras2", "keys"),
     ("files", "system"),
     ("config", "faces", "foreign_weights", "layers", "losses", "metrics"),
     ("augment", "models"),

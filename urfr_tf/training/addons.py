@@ -1,19 +1,38 @@
 """The one module that imports tensorflow-addons, which has reached its end of life.
 
 It gives SGD with decoupled weight decay, the moving average of weights, and the progress bar.
+It imports up to TensorFlow 2.15; beyond, the same comes from `urfr_tf.training.without_addons`.
 """
 
+import functools
 import warnings
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-from urfr_tf.keras2 import keras
+from urfr_tf.keras2 import KERAS_2_IS_TF_KERAS, keras
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # its end-of-life notice, printed at every import
-    import tensorflow_addons as tfa
+
+def _find_classes() -> tuple[Any, Any, Any]:
+    """SGDW, and what builds a moving average and a progress bar; the same arguments on both."""
+    if KERAS_2_IS_TF_KERAS:
+        from urfr_tf.training.without_addons import SGDW, MovingAverage, ProgressBar
+
+        return SGDW, MovingAverage, ProgressBar
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its end-of-life notice, printed at every import
+        import tensorflow_addons as tfa
+    average = functools.partial(tfa.optimizers.MovingAverage, dynamic_decay=True)
+    return (
+        tfa.optimizers.SGDW,
+        average,
+        functools.partial(tfa.callbacks.TQDMProgressBar, show_overall_progress=False),
+    )
+
+
+_SGDW: Any
+_SGDW, _MovingAverage, _ProgressBar = _find_classes()
 
 LearningRate: TypeAlias = keras.optimizers.schedules.LearningRateSchedule | float
 # What a legacy Keras optimizer computes once for each (device, type): the rate, the decay and so on.
@@ -44,7 +63,7 @@ class Scaled(keras.optimizers.schedules.LearningRateSchedule):
 
 
 @keras.saving.register_keras_serializable(package="urfr_tf")
-class NamedSGDW(tfa.optimizers.SGDW):
+class NamedSGDW(_SGDW):
     """SGD with decoupled weight decay that spares variables by name.
 
     tensorflow-addons compares references. Under MirroredStrategy it meets a mirrored variable's component,
@@ -55,7 +74,7 @@ class NamedSGDW(tfa.optimizers.SGDW):
         weight_decay: the decoupled factor, a schedule or a number.
         layer_rates: name of a layer, with which its variables' names begin -> factor on the learning rate and
             on the decay, which follows it; 1 where it is not named.
-        options: the other arguments of `tfa.optimizers.SGDW`.
+        options: the other arguments of tensorflow-addons' SGDW.
     """
 
     _SPARED = ("gamma", "beta", "alpha", "bias")
@@ -123,13 +142,10 @@ def sgdw(
         layer_rates=layer_rates,
     )
     if ema_decay:
-        optimizer = tfa.optimizers.MovingAverage(optimizer, average_decay=ema_decay, dynamic_decay=True)
+        optimizer = _MovingAverage(optimizer, average_decay=ema_decay)
     return optimizer
 
 
 def progress_bar() -> keras.callbacks.Callback:
     """Builds the progress bar for a terminal: steps, rate and time left."""
-    return tfa.callbacks.TQDMProgressBar(
-        show_overall_progress=False,
-        epoch_bar_format="{n_fmt}/{total_fmt} {bar} {rate_fmt}, {remaining} left",
-    )
+    return _ProgressBar(epoch_bar_format="{n_fmt}/{total_fmt} {bar} {rate_fmt}, {remaining} left")
