@@ -1,12 +1,14 @@
-# The two commands: `make demo` and `make test`. Everything is installed into .venv, from requirements/lock.txt.
+# The two commands: `make demo` and `make test`. Everything is installed into .venv, from requirements/tf2.txt or requirements/tf215.txt.
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 RUN ?= runs/demo
 DEMO_FLAGS ?=
-# The first interpreter that answers with 3.10 or 3.11: TensorFlow 2.15 has no wheels for others.
-PYTHON ?= $(shell for p in python3.11 python3.10 python3 python; do \
-	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 10), (3, 11)))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+# PYTHON=3.13 (or a path) and SET choose the interpreter and the packages that belong to it: tf2 (Python 3.12 and 3.13,
+# TensorFlow 2.20) or tf215 (Python 3.11, TensorFlow 2.15); without them, the first of requirements/choose.sh that is
+# here. VENV=.venv-tf2 SET=tf2 keeps a second one beside it.
+PYTHON ?=
+SET ?=
 
 # Where the photographs lie, for the two reproductions; see docs/results.md.
 DATA ?= ../shared/data
@@ -33,24 +35,26 @@ help:
 	@echo "make test       install, then lint, types and the tests (make test-slow: the slow ones; make test-unit: the quick ones)"
 	@echo "make test-beam  the tests of the Apache Beam pipelines, in an environment of their own (make venv-beam)"
 	@echo "make fuzz       10,000 mutated files of every format that comes from outside; FUZZ_FLAGS: --mutations 1000 --seed 1 --formats onnx"
-	@echo "make venv       install only; make uv-venv does it with uv, which brings its own Python 3.11"
-	@echo "make lock       resolve pyproject.toml anew into requirements/lock.txt, with hashes; make audit asks for known vulnerabilities"
+	@echo "make venv       install only; make uv-venv does it with uv, which brings its own Python; SET=tf2 for today's TensorFlow, PYTHON=3.12 for another Python"
+	@echo "make lock       resolve pyproject.toml anew into requirements/tf2.txt and tf215.txt, with hashes; make audit asks for known vulnerabilities"
 
 venv: $(VENV)/.ready
+	@PYTHON=$(BIN)/python SET=$(SET) requirements/choose.sh >/dev/null || { \
+		echo "$(VENV) is of the other set: 'make clean', or keep both with VENV=.venv-$(SET)" >&2; exit 1; }
 
-$(VENV)/.ready: requirements/lock.txt setup.py pyproject.toml $(wildcard urfr_tf/metrics/*.[ch])
-	@if [ ! -x $(BIN)/python ] && [ -z "$(PYTHON)" ]; then \
-		echo "urfr_tf needs Python 3.10 or 3.11 with venv, and none was found: run 'make uv-venv' (uv brings its own Python; 'pip install uv'), or build the Dockerfile." >&2; exit 1; fi
-	@[ -x $(BIN)/python ] || { echo "making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lock.txt
+$(VENV)/.ready: requirements/tf2.txt requirements/tf215.txt setup.py pyproject.toml $(wildcard urfr_tf/metrics/*.[ch])
+	@set -e; chosen=$$(PYTHON="$(or $(wildcard $(BIN)/python),$(PYTHON))" SET=$(SET) requirements/choose.sh); set -- $$chosen; \
+		echo "$(VENV): $$1 with requirements/$$2.txt"; [ -x $(BIN)/python ] || $$1 -m venv $(VENV); \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$$2.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(BIN)/python -m pip check
 	@touch $@
 
 uv-venv:
 	@command -v uv >/dev/null || { echo "uv was not found: install it with 'pip install uv'." >&2; exit 1; }
-	uv venv --quiet --python 3.11 $(VENV)
-	uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/lock.txt
+	@set -e; chosen=$$(PYTHON=$(PYTHON) SET=$(SET) requirements/choose.sh --first); set -- $$chosen; \
+		echo "$(VENV): Python $$1 with requirements/$$2.txt"; uv venv --quiet --python $$1 $(VENV); \
+		uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/$$2.txt
 	uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	uv pip check --python $(BIN)/python
 	@touch $(VENV)/.ready
@@ -91,7 +95,8 @@ test-slow: venv
 venv-beam: .venv-beam/.ready
 
 .venv-beam/.ready: requirements/beam.txt setup.py pyproject.toml
-	@[ -x .venv-beam/bin/python ] || $(PYTHON) -m venv .venv-beam
+	@set -e; chosen=$$(SET=tf215 PYTHON=$(if $(SET),,$(PYTHON)) requirements/choose.sh); set -- $$chosen; \
+		[ -x .venv-beam/bin/python ] || $$1 -m venv .venv-beam
 	.venv-beam/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/beam.txt
 	.venv-beam/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	.venv-beam/bin/python -m pip check
@@ -114,17 +119,18 @@ format: venv
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command "make lock"
+LOCK = $(BIN)/uv pip compile --quiet --generate-hashes --custom-compile-command "make lock"
 
 lock: venv
-	$(LOCK) --python-version 3.10 --extra dev pyproject.toml -o requirements/lock.txt
-	$(LOCK) --python-version 3.10 urfr_tf/bench/runtimes.in -o urfr_tf/bench/runtimes.txt
-	$(LOCK) --python-version 3.10 --no-deps urfr_tf/bench/converter.in -o urfr_tf/bench/converter.txt
-	$(BIN)/uv pip compile --quiet --generate-hashes --custom-compile-command "make lock" --python-version 3.11 requirements/beam.in -o requirements/beam.txt
+	$(LOCK) --python-version 3.11 --extra dev pyproject.toml -o requirements/tf215.txt
+	$(LOCK) --universal --python-version 3.12 --extra dev pyproject.toml -o requirements/tf2.txt
+	$(LOCK) --universal --python-version 3.11 urfr_tf/bench/runtimes.in -o urfr_tf/bench/runtimes.txt
+	$(LOCK) --universal --python-version 3.11 --no-deps urfr_tf/bench/converter.in -o urfr_tf/bench/converter.txt
+	$(LOCK) --python-version 3.11 requirements/beam.in -o requirements/beam.txt
 
 # Asks PyPI for known vulnerabilities of what is locked; fails where one is known, or where PyPI does not answer.
 audit: venv
-	for list in requirements/lock.txt requirements/beam.txt urfr_tf/bench/runtimes.txt urfr_tf/bench/converter.txt; do \
+	for list in requirements/tf2.txt requirements/tf215.txt requirements/beam.txt urfr_tf/bench/runtimes.txt urfr_tf/bench/converter.txt; do \
 		$(BIN)/uv tool run pip-audit@2.10.1 --strict --disable-pip --require-hashes -r $$list || exit 1; done
 
 clean:
