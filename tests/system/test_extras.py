@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 
 import pytest
 from paths import ROOT
@@ -21,7 +22,6 @@ BOUNDS = {"tensorflow-metadata", "setuptools", "google-crc32c"}
 
 def test_the_table_is_that_of_the_package():
     """Each distribution of an extra that no requirement of the base brings is in the table with its extra."""
-    tomllib = pytest.importorskip("tomllib", reason="Python 3.10 has no reader of TOML")
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     declared = {}
     for extra in ("train", "detect", "report", "serving", "tfds", "beam", "demo"):
