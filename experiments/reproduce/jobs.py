@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from urfr_tf.errors import UrfrError
@@ -165,7 +165,7 @@ def _tell(left: dict[str, str]) -> None:
 def _run(job: Job, ledger: Ledger, place: str, remaining: float | None) -> str:
     log = ledger.folder / "logs" / f"{job.name.replace('/', '_')}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    began, clock = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), time.monotonic()
+    began, clock = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), time.monotonic()
     print(f"{place} {job.name}: python {shlex.join(job.words)}", flush=True)
     with open(log, "ab") as file:
         process = subprocess.Popen(
