@@ -170,11 +170,11 @@ def iresnet_state():
 
 @pytest.fixture(scope="session")
 def run_iresnet():
-    """(state, x [B, 3, S, S] as the network sees it) -> its embedding [B, D], float64."""
+    """(state, x [B, 3, S, S] as the network sees it, epsilon of norms) -> its embedding [B, D], float64."""
     return _run_iresnet
 
 
-def _run_iresnet(state, x):
+def _run_iresnet(state, x, epsilon=1e-5):
     state = {name: tensor.astype(np.float64) for name, tensor in state.items()}
 
     def conv(name, x, stride=1):
@@ -184,7 +184,7 @@ def _run_iresnet(state, x):
 
     def norm(name, x):
         numbers = (state[f"{name}.{kind}"] for kind in ("weight", "bias", "running_mean", "running_var"))
-        return _batch_norm(x, *numbers, eps=1e-5, fix_gamma=False)
+        return _batch_norm(x, *numbers, eps=epsilon, fix_gamma=False)
 
     def prelu(name, x):
         return np.where(x > 0, x, x * state[f"{name}.weight"][:, None, None])
@@ -217,24 +217,25 @@ def embed_with():
     return _embed_with
 
 
-def _embed_with(output, pixels, blue_first=False, input_size=None):
+def _embed_with(output, pixels, blue_first=False, input_size=None, said=None):
     from urfr_tf.foreign_weights.graph import accept_our_pixels, tidy_graph
     from urfr_tf.foreign_weights.keras_graph import read_keras_graph
     from urfr_tf.foreign_weights.mapping import assign_weights, recognize_backbone
+    from urfr_tf.runs.import_weights import find_zero_pixel
 
     output, _ = tidy_graph(output)
-    accept_our_pixels(output, blue_first)
-    model = _model(recognize_backbone(output, input_size))
+    seen = accept_our_pixels(output, blue_first, said)
+    model = _model(recognize_backbone(output, input_size), find_zero_pixel(seen, "a test"))
     assign_weights(output, read_keras_graph(model, "embedding"))
     return model({"image": pixels.astype(np.float32)}, training=False)["embedding"].numpy()
 
 
 @functools.cache
-def _model(found):
+def _model(found, zero_pixel):
     from urfr_tf.models.inference_graph import build_inference
     from urfr_tf.runs.import_weights import make_configuration
 
-    return build_inference(make_configuration(found, "a test"))
+    return build_inference(make_configuration(found, "a test", zero_pixel))
 
 
 @pytest.fixture(scope="session")

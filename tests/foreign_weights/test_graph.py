@@ -13,9 +13,11 @@ from urfr_tf.foreign_weights.graph import (
     accept_our_pixels,
     list_operations,
     make_image_input,
+    make_open_input,
     take_every_second,
     tidy_graph,
 )
+from urfr_tf.foreign_weights.pixels import PIXELS
 
 RANDOM = np.random.default_rng(0)
 
@@ -72,24 +74,40 @@ def test_a_batch_norm_with_a_second_user_of_its_source_is_not_taken():
 
 
 @pytest.mark.parametrize("blue_first", [False, True])
-def test_first_convolution_takes_our_pixels(blue_first):
-    """The network's own x / 255 * 2 - 1 in its order, against (x - 127.5) / 128 in R, G, B."""
-    pixels = RANDOM.uniform(0, 255, (5, 3))
-    output = norm(convolution(make_image_input(2 / 255, -1.0)))
+@pytest.mark.parametrize("name", PIXELS)
+def test_first_convolution_takes_our_pixels(name, blue_first):
+    """The network's own numbers in its order, against (x - zero) / 128 in R, G, B."""
+    pixels, convention = RANDOM.uniform(0, 255, (5, 3)), PIXELS[name]
+    scale, offset = convention.network_order(blue_first)
+    output = norm(convolution(make_image_input(scale, offset)))
     before = evaluate(output, pixels[:, ::-1] if blue_first else pixels)
-    accept_our_pixels(output, blue_first)
-    output.sources[0].sources[0] = make_image_input(1 / 128, -127.5 / 128)
-    np.testing.assert_allclose(evaluate(output, pixels), before, rtol=1e-5)
+    seen = accept_our_pixels(output, blue_first)
+    np.testing.assert_allclose(seen, convention, rtol=1e-12)
+    assert str(seen) == name
+    output.sources[0].sources[0] = make_image_input(1 / 128, -np.array(seen.zero) / 128)
+    np.testing.assert_allclose(evaluate(output, pixels), before, rtol=1e-4, atol=1e-5)
 
 
-def test_another_zero_is_refused():
-    """x / 255 maps black, not grey, to the zero that pads the border: no kernel makes up for that."""
-    with pytest.raises(
-        UrfrError, match=r"expected a network that normalises pixels to \(x - 127\.5\) \* scale"
-    ):
-        accept_our_pixels(convolution(make_image_input(1 / 255, 0.0)))
+def test_what_the_user_says_counts_where_the_file_says_nothing():
+    """The same convolution as if the file had said it. Without a word: the assumption, or a question."""
+    kernels = {}
+    for name in PIXELS:
+        output = convolution(make_open_input())
+        output.arrays["kernel"] = np.ones((1, 1, 3, 2), np.float32)
+        assert accept_our_pixels(output, said=PIXELS[name]) == PIXELS[name]
+        kernels[name] = output.arrays["kernel"][0, 0, :, 0]
+    np.testing.assert_allclose(kernels["0..1"], 128 / 255)
+    np.testing.assert_allclose(kernels["imagenet"], 128 / 255 / np.array([0.229, 0.224, 0.225]), rtol=1e-6)
+    assert accept_our_pixels(convolution(make_open_input())) == PIXELS["centered"]
+    with pytest.raises(UrfrError, match=r"give --pixels centered, 0\.\.1, imagenet, 0\.\.255; --check"):
+        accept_our_pixels(convolution(make_open_input()), assumed=None)
+
+
+def test_an_input_without_a_convolution_is_refused():
     with pytest.raises(UrfrError, match="expected a convolution at the input"):
         accept_our_pixels(norm(make_image_input()))
+    with pytest.raises(UrfrError, match="nothing in the file takes the image"):
+        accept_our_pixels(make_image_input())
 
 
 def test_order_is_of_structure_not_of_the_file():

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from urfr_tf.errors import UrfrError
-from urfr_tf.foreign_weights.iresnet import build_iresnet_graph, check_named_channels
+from urfr_tf.foreign_weights.iresnet import build_iresnet_graph, check_named_pixels
+from urfr_tf.foreign_weights.pixels import PIXELS
 from urfr_tf.foreign_weights.torch_file import read_tensors
 
 
@@ -98,20 +99,52 @@ def test_what_does_not_fit_is_named(iresnet_state, pictures, embed_with, change,
         embed_with(build_iresnet_graph(state, "a.pt")[0], pictures)
 
 
+@pytest.mark.parametrize("pixels", [None, "centered"])
 @pytest.mark.parametrize("prefix", ["", "model.", "net.model."])
-def test_names_of_several_projects_are_a_question(iresnet_state, prefix):
+def test_names_of_several_projects_are_a_question(iresnet_state, prefix, pixels):
     tensors = {f"{prefix}{name}": tensor for name, tensor in adaface_names(iresnet_state).items()}
     with pytest.raises(UrfrError, match="--channels bgr for AdaFace, or --channels rgb for CVLface"):
-        check_named_channels(tensors, "a.ckpt")
+        check_named_pixels(tensors, "a.ckpt", None, pixels)
+    check_named_pixels(tensors, "a.ckpt", "bgr", pixels)
 
 
+@pytest.mark.parametrize("said", [(None, None), ("bgr", None), (None, "0..1")])
 @pytest.mark.parametrize("prefix", ["features.", "features.module.", "module.features."])
-def test_the_names_of_magface(iresnet_state, prefix):
-    with pytest.raises(UrfrError, match=r"MagFace takes B, G, R in 0\.\.1"):
-        check_named_channels({f"{prefix}{name}": t for name, t in iresnet_state.items()}, "a.pth")
+def test_the_names_of_magface(iresnet_state, prefix, said):
+    tensors = {f"{prefix}{name}": t for name, t in iresnet_state.items()}
+    with pytest.raises(UrfrError, match=r"give --channels bgr --pixels 0\.\.1 for MagFace, or both"):
+        check_named_pixels(tensors, "a.pth", *said)
+    check_named_pixels(tensors, "a.pth", "bgr", "0..1")
 
 
 @pytest.mark.parametrize("prefix", ["", "module.", "backbone."])
 def test_the_names_of_arcface_torch_are_no_question(iresnet_state, prefix):
     """Its last batch norm is called `features` itself."""
-    check_named_channels({f"{prefix}{name}": t for name, t in iresnet_state.items()}, "a.pth")
+    check_named_pixels({f"{prefix}{name}": t for name, t in iresnet_state.items()}, "a.pth", None, None)
+
+
+@pytest.mark.parametrize("prefix", ["features.module.", "module.features."])
+def test_magface(iresnet_state, pictures, run_iresnet, embed_with, worst_cosine, prefix):
+    """B, G, R in 0..1, black beyond the border, batch norms of another epsilon, prototypes in `fc`."""
+    # Small variances in one place, so that their epsilon shows.
+    state = {**iresnet_state, "bn1.running_var": iresnet_state["bn1.running_var"] * np.float32(1e-4)}
+    tensors = {f"{prefix}{name}": tensor for name, tensor in state.items()}
+    tensors["module.fc.weight"] = np.zeros((24, 100), np.float32)
+    output, unused, _ = build_iresnet_graph(tensors, "magface.pth")
+    assert unused == ["module.fc.weight"]
+    ours = embed_with(output, pictures, True, said=PIXELS["0..1"])
+    seen = pictures[..., ::-1].transpose(0, 3, 1, 2) / 255
+    right = run_iresnet(state, seen, 2e-5)
+    unit = right / np.linalg.norm(right, axis=1, keepdims=True)
+    np.testing.assert_allclose(ours, unit, atol=2e-5)
+    assert np.abs(run_iresnet(state, seen) - right).max() > 1e-3 * np.abs(right).max()
+
+
+@pytest.mark.parametrize("name", PIXELS)
+def test_every_range_of_pixels(iresnet_state, pictures, run_iresnet, embed_with, name):
+    """What pads the border counts: ours must pad with the pixel that is 0 to the network."""
+    output, _, _ = build_iresnet_graph(iresnet_state, "a.pth")
+    ours = embed_with(output, pictures, said=PIXELS[name])
+    scale, offset = PIXELS[name].network_order(False)
+    theirs = run_iresnet(iresnet_state, (pictures * scale + offset).transpose(0, 3, 1, 2))
+    np.testing.assert_allclose(ours, theirs / np.linalg.norm(theirs, axis=1, keepdims=True), atol=2e-5)

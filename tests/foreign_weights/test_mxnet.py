@@ -10,6 +10,7 @@ import pytest
 from urfr_tf.errors import UrfrError
 from urfr_tf.foreign_weights.mxnet import read_mxnet_graph
 from urfr_tf.foreign_weights.mxnet_params import read_params
+from urfr_tf.runs.import_weights import import_weights
 
 
 class Symbol:
@@ -133,6 +134,18 @@ def test_small_network_needs_no_file_of_others(small, pictures, run_symbol, embe
     assert worst_cosine(theirs[:1] / np.linalg.norm(theirs[0]), theirs[1:]) < 0.99
 
 
+def test_pixels_of_a_symbol_are_its_own(tmp_path, small):
+    """Its subtraction and multiplication count; a symbol without them is a question."""
+    with pytest.raises(UrfrError, match="it holds its normalization, which is centered"):
+        import_weights("insightface", str(small), tmp_path / "run", pixels="0..1")
+    symbol = Symbol()
+    symbol.image = lambda: symbol.node("null", "data", [])
+    raw = str(symbol.save(tmp_path, symbol.head(*symbol.mobilefacenet())))
+    with pytest.raises(UrfrError, match="the file does not say what the network makes of pixels"):
+        import_weights("insightface", raw, tmp_path / "run")
+    assert import_weights("insightface", raw, tmp_path / "run", pixels="0..255")["zero_pixel"] == "black"
+
+
 def test_iresnet_of_mxnet(
     tmp_path, iresnet_state, pictures, run_symbol, run_iresnet, embed_with, worst_cosine
 ):
@@ -254,7 +267,10 @@ def test_random_damage_never_raises_anything_else(tmp_path):
         ),
         (lambda s: s["nodes"][3].update(name="lost"), "lost of .* is not in the .params file"),
         (lambda s: s["nodes"][4]["attrs"].update(stride="(2, 1)"), "two equal integers for stride"),
-        (lambda s: s["nodes"][1]["attrs"].update(scalar="100"), r"expected a network that normalises pixels"),
+        (
+            lambda s: s["nodes"][1]["attrs"].update(scalar="100"),
+            "expected a network that sees 127.5, black",
+        ),
     ],
 )
 def test_symbols_that_do_not_fit(small, tmp_path, embed_with, pictures, change, message):

@@ -5,6 +5,7 @@ import pytest
 
 from urfr_tf import keys
 from urfr_tf.config.load_config import load_config, read_run_config
+from urfr_tf.errors import UrfrError
 from urfr_tf.keras2 import keras
 from urfr_tf.layers import SubEmbedding
 from urfr_tf.models.inference_graph import build_inference
@@ -45,6 +46,13 @@ def test_what_cannot_be_made_wider():
     assert not can_widen(features, head(2, 2, 10, 0))
     assert not can_widen(features, head(1, 7, 11, 0))
     assert not can_widen(features, head(1, 7, 10, 0, batch_norm=False))
+
+
+def test_a_run_of_another_zero_is_refused(tiny_config, tiny_run):
+    config = load_config(tiny_config, [f"initial_weights={tiny_run}", "model.zero_pixel=black"])
+    network = embedding_network(config.model, config.confidence)
+    with pytest.raises(UrfrError, match="has model.zero_pixel: gray, .* need --set model.zero_pixel=gray"):
+        copy_initial_weights(network, config)
 
 
 def test_a_run_goes_on_with_more_numbers_a_face(tiny_config, tiny_run, capsys):

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from urfr_tf.visualize import result_tables, run_tables
@@ -136,6 +138,25 @@ def test_the_training_table_has_the_first_and_the_last_epoch(tmp_path, write_run
 def test_a_short_training_is_shown_whole(tmp_path, write_run):
     table = run_tables.make_training_table(read_source(write_run(tmp_path / "demo", epochs=2), run=True))
     assert [row[0] for row in table.rows] == [1, 2] and "rows" not in table.note
+
+
+@pytest.mark.parametrize(
+    ("check", "words"),
+    [
+        (None, "was not checked (urfr import --check); its"),
+        (
+            {"photographs": 80, "people": 20, "verdict": "fine"},
+            "checked with 80 photographs of 20 people: fine; its",
+        ),
+    ],
+)
+def test_an_imported_run_says_how_it_was_imported(tmp_path, write_run, check, words):
+    run = write_run(tmp_path / "run")
+    facts = {"file": "net.pth", "channels": "bgr", "pixels": "0..1"} | ({"check": check} if check else {})
+    (run / "run.json").write_text(json.dumps({"imported": facts}))
+    text = describe_provenance([read_source(run, run=True)], "")[0].text
+    assert "Imported into" in text and "from net.pth, channels bgr, pixels 0..1; " in text
+    assert words in text
 
 
 def test_notes_name_the_commands_and_the_gaps(tmp_path, write_run, write_evaluation):

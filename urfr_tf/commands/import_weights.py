@@ -1,11 +1,18 @@
 """`urfr import`: turns weights of another project into a run folder."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from urfr_tf.system.folder_lock import lock_folder
 
-HELP = "import weights of InsightFace (MXNet), arcface_torch or AdaFace (PyTorch), or ONNX into a run folder"
+if TYPE_CHECKING:
+    from urfr_tf.embedding.import_check import People
+    from urfr_tf.runs.import_weights import ImportFacts
+
+HELP = "import weights of InsightFace (MXNet), arcface_torch, AdaFace or MagFace (PyTorch), or ONNX"
 SOURCES = ("insightface", "arcface_torch", "onnx")
+PIXELS = ("centered", "0..1", "imagenet", "0..255")
+"""The keys of `foreign_weights.pixels.PIXELS`, which `--help` names without importing it."""
 SHOWN = 8
 
 
@@ -16,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         dest="source",
         required=True,
         choices=SOURCES,
-        help="whose file it is; arcface_torch reads AdaFace too",
+        help="whose file it is; arcface_torch reads AdaFace and MagFace too",
     )
     parser.add_argument(
         "--weights",
@@ -29,12 +36,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--channels",
         choices=("rgb", "bgr"),
         help="the order the network was trained on (rgb; to be given for AdaFace's names: bgr for AdaFace, "
-        "rgb for CVLface and face.evoLVe)",
+        "rgb for CVLface and face.evoLVe; and for MagFace's: bgr)",
+    )
+    parser.add_argument(
+        "--pixels",
+        choices=PIXELS,
+        help="what the network was trained on: centered is (x - 127.5) / 127.5, 0..1 is x / 255, imagenet is "
+        "(x / 255 - mean) / deviation, 0..255 is raw (centered; what the file says, where it says it; to be "
+        "given for MagFace's names: 0..1)",
+    )
+    parser.add_argument(
+        "--check",
+        metavar="FOLDER_OF_PEOPLE",
+        help="afterwards, tell whether the network keeps a few of these people apart, and whether another "
+        "order of channels or range of pixels does better; a folder of photographs for each person",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Imports; returns 0."""
+    """Imports; returns 0. Raises UrfrError with a sentence, also where the check finds garbage."""
     with lock_folder(args.out, "another urfr import"):
         return _import(args)
 
@@ -44,10 +64,27 @@ def _import(args: argparse.Namespace) -> int:
 
     from urfr_tf.runs.import_weights import import_weights
 
-    facts = import_weights(args.source, args.weights, Path(args.out), args.channels)
+    people = None
+    if args.check:
+        from urfr_tf.embedding.import_check import choose_people
+        from urfr_tf.faces.detect import Detector
+
+        Detector()  # Names the missing extra before anything is written.
+        people = choose_people(args.check)
+    facts = import_weights(args.source, args.weights, Path(args.out), args.channels, args.pixels)
+    _print_facts(args, facts)
+    if people is None:
+        print("whether channels and pixels are right is not tested: --check FOLDER_OF_PEOPLE does it")
+    else:
+        _check(args.out, facts, people)
+    return 0
+
+
+def _print_facts(args: argparse.Namespace, facts: "ImportFacts") -> None:
     print(
         f"{args.out}: {facts['backbone']} of width {facts['width']:g}, {facts['input_size']} px, "
-        f"{facts['embedding_dim']}-D, {facts['numbers']:,} numbers; channels {facts['channels']}"
+        f"{facts['embedding_dim']}-D, {facts['numbers']:,} numbers; channels {facts['channels']}, "
+        f"pixels {facts['pixels']}"
     )
     if facts["folded"]:
         print(
@@ -58,4 +95,18 @@ def _import(args: argparse.Namespace) -> int:
         more = f" and {len(facts['unused']) - SHOWN} more" if len(facts["unused"]) > SHOWN else ""
         print(f"not used: {', '.join(facts['unused'][:SHOWN])}{more}")
     print("check the licence of these weights: it also applies to models derived from them")
-    return 0
+
+
+def _check(out: str, facts: "ImportFacts", people: "People") -> None:
+    from pathlib import Path
+
+    from urfr_tf.embedding.import_check import check_import
+    from urfr_tf.errors import UrfrError
+    from urfr_tf.runs.import_weights import record_check
+    from urfr_tf.runs.load_model import load_model
+
+    check = check_import(load_model(out), facts, people)
+    record_check(Path(out), check)
+    if not check["passed"]:
+        raise UrfrError(f"{check['verdict']}. Nothing was deleted: {out} holds the import")
+    print(f"check with {check['photographs']} photographs of {check['people']} people: {check['verdict']}")

@@ -97,6 +97,12 @@ class ModelConfig(hyperparams.Config):
     input_size: int = setting(
         100, "Side of the crop that the network sees, in pixels.", limits=Limits(minimum=32, unit="px")
     )
+    zero_pixel: str = setting(
+        "gray",
+        "The pixel that the network sees as 0, beyond the border of the image too: gray (127.5), black, or "
+        "the mean of ImageNet's photographs. Imported networks have their own.",
+        choices=("gray", "black", "imagenet"),
+    )
     embedding_dim: int = setting(512, "D, the length of the embedding.", limits=AT_LEAST_ONE)
     groups: int = setting(16, "K, the number of sub-embeddings.", limits=AT_LEAST_ONE)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.foreign_weights.bounded import AnyArray
+from urfr_tf.foreign_weights.pixels import PIXELS, Pixels, choose_pixels
 
 INPUT, CONVOLUTION, NORM, PRELU, DENSE, ADD = "input", "convolution", "batch norm", "PReLU", "dense", "add"
 
@@ -37,7 +38,7 @@ class Operation:
     - batch norm: `scale`, `offset`, `mean`, `variance`, each [C]
     - PReLU: `slope` [C]
     - input: `scale` and `offset`, each [3]: what the network makes of pixels 0..255 in its own order of
-      channels
+      channels; none where the file does not say it
     """
 
     kind: str
@@ -72,6 +73,11 @@ class Operation:
 def make_image_input(scale: float = 1.0, offset: float = 0.0) -> Operation:
     """Makes the input of a network that sees pixel * scale + offset."""
     return Operation(INPUT, "image", arrays={"scale": np.full(3, scale), "offset": np.full(3, offset)})
+
+
+def make_open_input() -> Operation:
+    """Makes the input of a network whose file does not say what it makes of pixels."""
+    return Operation(INPUT, "image")
 
 
 def make_offset_norm(name: str, source: Operation, offset: AnyArray) -> Operation:
@@ -139,35 +145,59 @@ def _walk_sources_first(output: Operation) -> Iterator[Operation]:
         stack.extend(reversed(waiting))
 
 
-def accept_our_pixels(output: Operation, blue_first: bool = False) -> None:
-    """Changes the first convolution so that it takes (pixel - 127.5) / 128 in the order R, G, B.
+def accept_our_pixels(
+    output: Operation,
+    blue_first: bool = False,
+    said: Pixels | None = None,
+    assumed: Pixels | None = PIXELS["centered"],
+) -> Pixels:
+    """Changes the first convolution so that it takes (pixel - zero) / 128 in the order R, G, B.
 
-    This is exact up to float32's rounding, at the image's border too, because zero stands for 127.5 before
-    and after.
+    This is exact up to float32's rounding, at the image's border too, if our network is built for the
+    returned zero: what pads the border stands for the same pixel before and after.
 
     Args:
         output: the graph, changed in place.
         blue_first: the network was trained on B, G, R.
+        said: what the user says that the network makes of pixels.
+        assumed: what it makes of them where nobody says it; None asks.
+
+    Returns:
+        What the network makes of pixels.
 
     Raises:
-        UrfrError: the network's zero is not the pixel 127.5, or its input goes into no convolution.
+        UrfrError: the input goes into no convolution, or `choose_pixels` refuses.
     """
+    chosen: Pixels | None = None
     for operation in _walk_sources_first(output):
         for source in operation.sources:
             if source.kind != INPUT:
                 continue
             if operation.kind != CONVOLUTION:
                 raise UrfrError(f"expected a convolution at the input, but the file has {operation}")
-            scale, offset = source.arrays["scale"], source.arrays["offset"]
-            if not np.allclose(offset, -127.5 * scale, rtol=1e-4, atol=0):
-                raise UrfrError(
-                    "expected a network that normalises pixels to (x - 127.5) * scale, "
-                    f"but this one computes x * {scale.tolist()} + {offset.tolist()}"
-                )
-            kernel = operation.arrays["kernel"]
-            if blue_first:
-                kernel = kernel[:, :, ::-1]
-            operation.arrays["kernel"] = (kernel * (128 * scale)[:, None]).astype(np.float32)
+            chosen = choose_pixels(_read_pixels(source, blue_first), said, assumed)
+            scale, _ = chosen.network_order(blue_first)
+            kernel = operation.arrays["kernel"] * (128 * scale)[:, None]
+            operation.arrays["kernel"] = (kernel[:, :, ::-1] if blue_first else kernel).astype(np.float32)
+    if chosen is None:
+        raise UrfrError("expected a convolution at the input, but nothing in the file takes the image")
+    return chosen
+
+
+def says_pixels(output: Operation) -> bool:
+    """Returns whether a file says what its network makes of pixels."""
+    return any(operation.kind == INPUT and operation.arrays for operation in _walk_sources_first(output))
+
+
+def _read_pixels(image: Operation, blue_first: bool) -> Pixels | None:
+    """Gives what a file says that its network makes of pixels, for R, G, B; None where it does not say it."""
+    if not image.arrays:
+        return None
+    step = -1 if blue_first else 1
+    scale, offset = (np.broadcast_to(image.arrays[name], 3)[::step] for name in ("scale", "offset"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        zero = 0.0 - offset / scale
+    return Pixels(tuple(map(float, zero)), tuple(map(float, scale)))
 
 
 def tidy_graph(output: Operation) -> tuple[Operation, int]:

@@ -1,4 +1,4 @@
-"""IR networks from the names of their tensors: arcface_torch's `iresnet` and AdaFace's `net`.
+"""IR networks from the names of their tensors: `iresnet` of arcface_torch and MagFace, and AdaFace's `net`.
 
 A state_dict has no graph. Both projects' networks are the IR of urfr_tf.models.ir, and the names say which
 tensor stands where. Strides are not in the file: the first unit of each stage halves the map.
@@ -18,11 +18,11 @@ from urfr_tf.foreign_weights.graph import (
     NORM,
     PRELU,
     Operation,
-    make_image_input,
+    make_open_input,
     take_every_second,
 )
 
-EPSILON = 1e-5
+EPSILON, MAGFACE_EPSILON = 1e-5, 2e-5
 COUNTERS = "num_batches_tracked"
 SHOWN = 8
 
@@ -57,31 +57,40 @@ def build_iresnet_graph(tensors: Mapping[str, AnyArray], where: str) -> tuple[Op
     )
 
 
-def check_named_channels(tensors: Mapping[str, AnyArray], where: str) -> None:
+def check_named_pixels(
+    tensors: Mapping[str, AnyArray], where: str, channels: str | None, pixels: str | None
+) -> None:
     """Refuses names that stand for networks of several projects, which want other pixels.
 
     Args:
         tensors: a state_dict of `build_iresnet_graph`.
         where: the file's name, for messages.
+        channels: what the user says about their order; None for nothing.
+        pixels: what the user says about their range; None for nothing.
 
     Raises:
-        UrfrError: the candidates, and the option that decides between them.
+        UrfrError: the candidates, and the options that decide between them.
     """
-    if any(name.endswith("body.0.res_layer.1.weight") for name in tensors):
+    if channels is None and any(name.endswith("body.0.res_layer.1.weight") for name in tensors):
         raise UrfrError(
             f"the tensors of {where} have AdaFace's names, which several projects use: give --channels bgr "
             "for AdaFace, or --channels rgb for CVLface and face.evoLVe"
         )
-    # MagFace's whole model is (module.)features.(module.)layer1...
-    if any("features" in name.split(".layer1.")[0].split(".") for name in tensors if ".layer1." in name):
+    if (channels is None or pixels is None) and any(map(_is_magface, tensors)):
         raise UrfrError(
-            f"the tensors of {where} have MagFace's names; MagFace takes B, G, R in 0..1, which a run folder "
-            "cannot have. Give --channels if this network is of another project and takes pixels in -1..1"
+            f"the tensors of {where} have MagFace's names: give --channels bgr --pixels 0..1 for MagFace, or "
+            "both options as another project trained this network"
         )
 
 
+def _is_magface(name: str) -> bool:
+    """Whether a tensor is called (module.)features.(module.)layer1..., after MagFace's whole model."""
+    before, inside, _ = name.partition(".layer1.")
+    return bool(inside) and "features" in before.split(".")
+
+
 def _arcface(network: "_Tensors") -> Operation:
-    x = network.convolution("conv1", make_image_input(1 / 127.5, -1.0))
+    x = network.convolution("conv1", make_open_input())
     x = network.prelu("prelu", network.norm("bn1", x))
     for stage in range(1, 5):
         for number in range(network.count(f"layer{stage}")):
@@ -99,7 +108,7 @@ def _arcface(network: "_Tensors") -> Operation:
 
 
 def _adaface(network: "_Tensors") -> Operation:
-    x = network.convolution("input_layer.0", make_image_input(1 / 127.5, -1.0))
+    x = network.convolution("input_layer.0", make_open_input())
     x = network.prelu("input_layer.2", network.norm("input_layer.1", x))
     for number in range(network.count("body")):
         unit, residual = f"body.{number}", f"body.{number}.res_layer"
@@ -127,6 +136,7 @@ class _Tensors:
         self.others = [name for name in tensors if not name.startswith(prefix)]
         self.where = where
         self.used: set[str] = set()
+        self.epsilon = MAGFACE_EPSILON if any(map(_is_magface, tensors)) else EPSILON
 
     def has(self, name: str) -> bool:
         return name in self.tensors
@@ -151,7 +161,7 @@ class _Tensors:
         if self.has(f"{name}.weight"):  # AdaFace's last batch norm has neither.
             scale, offset = self._take(f"{name}.weight", 1), self._take(f"{name}.bias", 1)
         arrays = {"scale": scale, "offset": offset, "mean": mean, "variance": variance}
-        return Operation(NORM, name, [source], arrays, epsilon=EPSILON)
+        return Operation(NORM, name, [source], arrays, epsilon=self.epsilon)
 
     def prelu(self, name: str, source: Operation) -> Operation:
         return Operation(PRELU, name, [source], {"slope": self._take(f"{name}.weight", 1)})

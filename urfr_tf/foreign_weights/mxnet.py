@@ -21,7 +21,7 @@ from urfr_tf.foreign_weights.graph import (
     NORM,
     PRELU,
     Operation,
-    make_image_input,
+    make_open_input,
 )
 from urfr_tf.foreign_weights.mxnet_params import read_params
 
@@ -118,7 +118,7 @@ class _Symbol:
             if node.op != "null":
                 self.operations[number] = self._build(node)
             elif node.name == "data":
-                self.operations[number] = make_image_input()
+                self.operations[number] = make_open_input()
         if last not in self.operations:
             raise UrfrError(f"expected an operation at the head of {self.where}, but got a variable")
         return self.operations[last]
@@ -185,7 +185,7 @@ class _Symbol:
         if source.kind != INPUT:
             raise UrfrError(f"expected {op} {name} only at the input of {self.where}")
         factor, term = SCALARS[op](setting.number("scalar", None))
-        before = source.arrays
+        before = source.arrays or {"scale": np.ones(3), "offset": np.zeros(3)}
         after = {"scale": before["scale"] * factor, "offset": before["offset"] * factor + term}
         return Operation(INPUT, source.name, arrays=after)
 

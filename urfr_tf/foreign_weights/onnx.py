@@ -19,6 +19,7 @@ from urfr_tf.foreign_weights.graph import (
     PRELU,
     Operation,
     make_image_input,
+    make_open_input,
     take_every_second,
 )
 from urfr_tf.foreign_weights.onnx_schema import OnnxAttribute, OnnxGraph, OnnxNode, build_model_class
@@ -41,8 +42,8 @@ AFFINE: dict[str, Callable[[_Doubles, _Doubles, _Doubles], tuple[_Doubles, _Doub
 def read_onnx_graph(path: str | os.PathLike[str]) -> tuple[Operation, list[str], int | None]:
     """Reads a network from an `.onnx` file.
 
-    A network that does not normalize its pixels is taken to want (x - 127.5) / 127.5, R, G, B, which is
-    what arcface_torch exports; InsightFace's older files hold their own subtraction and multiplication.
+    InsightFace's older files hold their own subtraction and multiplication. arcface_torch's exports have
+    none, and their input is an open one.
 
     Returns:
         The operation that gives the embedding, names of weights that no layer uses, and the side of the
@@ -87,7 +88,7 @@ class _Network:
     def _image(self, graph: OnnxGraph, name: str) -> Operation:
         first = [node.op_type for node in graph.node if name in node.input]
         normalizes = any(kind in AFFINE for kind in first)
-        return make_image_input() if normalizes else make_image_input(1 / 127.5, -1.0)
+        return make_image_input() if normalizes else make_open_input()
 
     def _add(self, node: OnnxNode) -> None:
         missing = [name for name in node.input if name and name not in self.values]

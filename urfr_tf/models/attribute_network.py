@@ -8,7 +8,9 @@ CHANNELS = (64, 128, 256, 512)  # supplement, section B
 FEATURES = "features"
 
 
-def attribute_network(attributes: int, input_size: int, *, synchronized: bool = False) -> keras.Model:
+def attribute_network(
+    attributes: int, input_size: int, zero_pixel: str = "gray", *, synchronized: bool = False
+) -> keras.Model:
     """Images -> one logit an attribute.
 
     Four 3 x 3 convolutions of 64, 128, 256 and 512 channels (supplement, section B), each of stride 2
@@ -17,6 +19,7 @@ def attribute_network(attributes: int, input_size: int, *, synchronized: bool = 
     Args:
         attributes: A, the number of attributes.
         input_size: S.
+        zero_pixel: see `normalize_pixels`.
         synchronized: batch norm statistics over all replicas.
 
     Returns:
@@ -24,7 +27,7 @@ def attribute_network(attributes: int, input_size: int, *, synchronized: bool = 
         {attribute: logits float32 [B, A], features: float32 [B, 512]}.
     """
     image = keras.Input([input_size, input_size, 3], name=keys.IMAGE, dtype="float32")
-    x = normalize_pixels(image)
+    x = normalize_pixels(image, zero_pixel)
     for number, filters in enumerate(CHANNELS, start=1):
         x = keras.layers.Conv2D(
             filters,

@@ -31,7 +31,7 @@ def embedding_network(
     """
     size = model.input_size
     image = keras.Input([size, size, 3], name=keys.IMAGE, dtype="float32")
-    x = normalize_pixels(image)
+    x = normalize_pixels(image, model.zero_pixel)
     x = _backbone(x, model, synchronized)
     features = keras.layers.Flatten(name=FEATURES)(x)
     embedding = SubEmbedding(

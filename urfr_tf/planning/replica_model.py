@@ -97,7 +97,7 @@ def inference_bytes(config: Experiment) -> int:
     """Computes the bytes of the weights of the inference network."""
     if config.task == "attributes":
         count, size = len(config.attribute_targets), config.model.input_size
-        variables = trace_variables(lambda: attribute_network(count, size))
+        variables = trace_variables(lambda: attribute_network(count, size, config.model.zero_pixel))
     else:
         variables = trace_variables(lambda: build_inference(config))
     return sum(variable_bytes(variable) for variable in variables)

@@ -27,13 +27,18 @@ def copy_initial_weights(network: keras.Model, config: Experiment) -> list[str]:
         The names of the heads that keep the weights that they have.
 
     Raises:
-        UrfrError: the run has no weights, or another backbone.
+        UrfrError: the run has no weights, another backbone or another `model.zero_pixel`.
     """
     run = Path(config.initial_weights)
     source_config = read_run_config(run)
     source = build_inference(source_config)
     load_network_weights(source, run)
     theirs, ours = source_config.model, config.model
+    if theirs.zero_pixel != ours.zero_pixel:
+        raise UrfrError(
+            f"the run {run} of initial_weights has model.zero_pixel: {theirs.zero_pixel}, but "
+            f"{ours.zero_pixel} was requested; its weights need --set model.zero_pixel={theirs.zero_pixel}"
+        )
     available = {layer.name: layer for layer in source.layers if layer.weights}
     fresh, widened = [], ""
     for layer in network.layers:

@@ -40,6 +40,8 @@ def lock_folder(
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{work} (process {os.getpid()} on {socket.gethostname()})".encode())
     except OSError as error:
+        if path.parent.exists() and not path.parent.is_dir():
+            raise UrfrError(f"expected a folder at {path.parent}, but it is a file") from error
         raise UrfrError(f"could not write {path}: {error.strerror or error}") from error
     try:
         yield

@@ -69,7 +69,7 @@ def mine_labels(
 def predict_attributes(config: Experiment, run: str, shards: str, scale_to: int | None) -> Float32s:
     """Predicts the probability of each attribute of a run for every image of the shards, float32 [N, A]."""
     size = config.model.input_size
-    network = attribute_network(len(config.attribute_targets), size)
+    network = attribute_network(len(config.attribute_targets), size, config.model.zero_pixel)
     load_network_weights(network, run)
     predict = tf.function(lambda image: tf.sigmoid(network({keys.IMAGE: image})[keys.ATTRIBUTE]))
     stream = evaluation_batches(shards, batch_size=_BATCH, crop_size=size, scale_to=scale_to)

@@ -31,6 +31,22 @@ def _threshold(evaluation: ReportedEvaluation) -> str:
     return f"threshold {json.dumps(threshold)}"
 
 
+def _origin(source: ReportSource) -> str:
+    """Whether a run was trained or imported, and what the check of an import found."""
+    facts = source.facts.get("imported")
+    if not isinstance(facts, dict):
+        return f"Trained in {source.folder}"
+    kept = (f"{name} {facts[name]}" for name in ("channels", "pixels") if isinstance(facts.get(name), str))
+    text = ", ".join([f"Imported into {source.folder} from {facts.get('file')}", *kept])
+    check = facts.get("check")
+    if not isinstance(check, dict):
+        return f"{text}; whether these are right was not checked (urfr import --check)"
+    return (
+        f"{text}; checked with {check.get('photographs')} photographs of {check.get('people')} people: "
+        f"{check.get('verdict')}"
+    )
+
+
 def _evaluation_note(name: str, evaluation: ReportedEvaluation) -> Note:
     command = format_command(evaluation.raw.get("command"))
     text = f"Read from {evaluation.folder / 'metrics.json'}"
@@ -58,7 +74,7 @@ def describe_provenance(sources: Sequence[ReportSource], again: str) -> list[Not
             notes.append(
                 Note(
                     f"The run {source.name}",
-                    f"Trained in {source.folder}; its resolved configuration is folded below."
+                    f"{_origin(source)}; its resolved configuration is folded below."
                     + ("" if command else " run.json names no command that gives it again."),
                     command,
                     source.config,

@@ -41,7 +41,7 @@ def build_task(
     return Task(
         model=model,
         inference=network,
-        inference_copy=attribute_network(len(names), size),
+        inference_copy=attribute_network(len(names), size, config.model.zero_pixel),
         batches=partial(attribute_batches, config),
         measure=measure,
     )
@@ -65,7 +65,10 @@ def build_attribute_model(
         weights: float32 [2, A], the weights of class 0 and 1 of each attribute; None for 1.
     """
     network = attribute_network(
-        len(config.attribute_targets), config.model.input_size, synchronized=synchronized
+        len(config.attribute_targets),
+        config.model.input_size,
+        config.model.zero_pixel,
+        synchronized=synchronized,
     )
     adversary, second = None, None
     if config.attributes.adversary != "none":
