@@ -237,6 +237,7 @@ def test_listing_runs_nothing(tmp_path, capsys):
     assert not (tmp_path / "time.tsv").exists()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("name", "page"), [("", "results.md"), ("imported", "results_imported.md")])
 def test_the_page_is_written_where_the_command_is_given(tmp_path, monkeypatch, name, page):
     monkeypatch.chdir(tmp_path)

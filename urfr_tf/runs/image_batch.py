@@ -49,8 +49,7 @@ def check_image_batch(images: ArrayLike, size: int) -> NDArray[np.generic]:
             "infinity; look for it where the images are made"
         )
     outside = (lowest < -_ROUNDING) | (highest > _EIGHT_BITS + _ROUNDING)
-    # Black is black in every range, and pictures around it say which one it is.
-    black = (lowest == 0) & (highest == 0) & (highest.max() >= _DARKEST)
+    black = (lowest == 0) & (highest == 0)  # in every range
     bad = outside | ((highest < _DARKEST) & ~black)
     if bad.any():
         row = int(np.argmax(bad))
@@ -101,7 +100,7 @@ def _advise(lowest: float, highest: float, whole: bool = False) -> str:
     if whole and lowest >= 0 and highest <= _EIGHT_BITS:
         return "convert them with images.astype(numpy.uint8)"
     if lowest >= 0 and highest < _DARKEST:
-        return "multiply pixels in 0..1 by 255, or give an image as uint8 if it really is black"
+        return "multiply pixels in 0..1 by 255, or give an image as uint8 if it really is that dark"
     if lowest >= -1 - _ROUNDING and highest < 1 + _ROUNDING:
         return "turn pixels in -1..1 into (x + 1) * 127.5"
     if lowest > -_OVERSHOOT and _EIGHT_BITS - _OVERSHOOT < highest < _EIGHT_BITS + _OVERSHOOT:

@@ -30,7 +30,8 @@ def lock_folder(
         wait: wait until the lock is free.
 
     Raises:
-        UrfrError: another process has the lock; the message names it. Or the folder cannot be written.
+        UrfrError: another process has the lock; the message names it. Or the folder is a file, or cannot be
+            written.
     """
     path = Path(folder) / name
     missing = [each for each in path.parents if not each.exists()]
