@@ -108,7 +108,7 @@ def test_the_right_options_are_named(crops, setting):
     better = result["better"]
     assert (result["passed"], better["channels"], better["pixels"]) == (False, "bgr", "0..1")
     options = "--channels bgr" + (" --pixels 0..1" if setting[1] != "0..1" else "")
-    assert f"is garbage, but {options} does clearly better (d' " in result["verdict"]
+    assert f"is garbage; {options} does clearly better (d' " in result["verdict"]
 
 
 def test_no_setting_helps_a_network_of_something_else(crops):

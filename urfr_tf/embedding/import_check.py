@@ -289,9 +289,9 @@ def _spell_verdict(mine: Separation, better: Separation | None, passed: bool) ->
         options = f"--channels {better['channels']}"
         if better["pixels"] in PIXELS and better["pixels"] != mine["pixels"]:
             options += f" --pixels {better['pixels']}"
-        word = "tells these people apart" if passed else "is garbage"
+        word = "tells these people apart, but" if passed else "is garbage;"
         return (
-            f"the import with {here} {word}, but {options} does clearly better "
+            f"the import with {here} {word} {options} does clearly better "
             f"({describe_separation(better)}): import again with that, into another --out"
         )
     if not passed:
