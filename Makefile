@@ -87,7 +87,7 @@ test-fast: venv
 
 # What takes no process and no training, in a minute or two.
 test-unit: venv
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not process and not training"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not process and not training and not network"
 
 test-slow: venv
 	$(BIN)/python -m pytest -m slow

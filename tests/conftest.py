@@ -6,6 +6,7 @@ import shutil
 
 import kinds
 import pytest
+from paths import ROOT
 
 pytest_plugins = ["skips"]
 
@@ -18,7 +19,9 @@ GUARD = kinds.Guard()
 
 
 def pytest_itemcollected(item):
-    """The markers `process` and `training`."""
+    """The markers `process`, `training` and `network`."""
+    if str(item.path.relative_to(ROOT / "tests")) in kinds.NETWORK:
+        item.add_marker("network")
     fixtures = [each[-1].func for each in item._fixtureinfo.name2fixturedefs.values()]
     for kind in set().union(*map(kinds.kinds_of, [item.function, *fixtures])):
         item.add_marker(kind)
@@ -33,7 +36,11 @@ def pytest_collection_modifyitems(items):
     modules = {}
     for item in items:
         modules.setdefault(item.path, []).append(item)
-    long = [path for path, tests in modules.items() if any(GUARD.kinds(test) for test in tests)]
+    long = [
+        path
+        for path, tests in modules.items()
+        if any(GUARD.kinds(test) or test.get_closest_marker("network") for test in tests)
+    ]
     halves = [[test for path in long[worker::2] for test in modules[path]] for worker in (0, 1)]
     short = [test for path, tests in modules.items() if path not in long for test in tests]
     rest = max(0, len(items) // 2 - len(halves[0]))

@@ -20,6 +20,10 @@ def test_what_a_test_calls_says_what_it_is():
     assert kinds.kinds_of(importlib.import_module) == set()  # not of the tests
 
 
+def test_the_modules_with_whole_networks_are_there():
+    assert all((kinds.ROOT / "tests" / name).is_file() for name in kinds.NETWORK)
+
+
 def test_a_process_that_no_marker_names_is_refused():
     """`run` is looked for by its name alone, so that nothing here says that it starts a process."""
     library = importlib.import_module("sub" + "process")

@@ -1,6 +1,7 @@
 """Tests that start processes, and tests that train: found by their code, and held to it while they run.
 
-`process` and `training` are pytest's markers of them; `make test-unit` runs the tests that have neither.
+`process` and `training` are pytest's markers of them, and `network` that of modules which trace, plan or
+convert whole networks for seconds. `make test-unit` runs the tests that have none of the three.
 """
 
 import inspect
@@ -14,6 +15,30 @@ from paths import ROOT
 
 TESTS = str(ROOT / "tests")
 OURS = tuple(str(ROOT / name) for name in ("tests", "urfr_tf", "experiments"))
+NETWORK = {
+    "augment/test_choose.py",
+    "augment/test_pose.py",
+    "augment/test_resolution.py",
+    "data/stream/test_person_groups.py",
+    "data/stream/test_service.py",
+    "data/stream/test_training_stream.py",
+    "data/stream/test_turned_faces.py",
+    "data/stream/test_worker_shares.py",
+    "data/test_inspect.py",
+    "export/test_equalize.py",
+    "export/test_export_run.py",
+    "export/test_fold_batch_norm.py",
+    "export/test_mobile.py",
+    "models/test_inference_graph.py",
+    "models/test_ir.py",
+    "models/test_layer_groups.py",
+    "models/test_mobilefacenet.py",
+    "models/test_prototype_sampling.py",
+    "models/test_teacher.py",
+    "planning/test_estimate.py",
+    "runs/test_embedder.py",
+    "visualize/test_report_command.py",
+}
 # Programs that the package and its libraries ask about the machine; they answer in milliseconds.
 LOOKING = {"git", "nvidia-smi", "uname", "lscpu", "ldconfig", "fc-list", "sysctl"}
 # Names that say what a function does; `running` has the last two.
