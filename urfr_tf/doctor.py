@@ -14,21 +14,11 @@ from typing import TypedDict
 from urfr_tf import __version__
 from urfr_tf.errors import short_reason_of
 from urfr_tf.metrics.likelihood_kernel import NAMES, load_kernel
-from urfr_tf.system import memory
+from urfr_tf.system import extras, memory
 from urfr_tf.system.cores import count_cores
 from urfr_tf.system.extras import EXTRAS
 from urfr_tf.system.processor import DECISIVE, processor_flags, processor_name
 
-LIBRARIES = (
-    "tensorflow",
-    "keras",
-    "numpy",
-    "opencv-python-headless",
-    "tensorflow-addons",
-    "tf-models-official",
-    "protobuf",
-)
-"""Distributions on whose versions the numbers depend."""
 _ASK_TENSORFLOW = """
 import json, sys
 import tensorflow as tf
@@ -84,7 +74,7 @@ def diagnose() -> Diagnosis:
     TensorFlow is asked in a process of its own, as it may crash.
     """
     versions: dict[str, str | None] = {"urfr-tf": __version__, "python": platform.python_version()}
-    versions.update((name, _version(name)) for name in LIBRARIES)
+    versions.update((name, _version(name)) for name in (*extras.DISTRIBUTIONS, "protobuf"))
     kernel, tensorflow = load_kernel(), ask_tensorflow()
     diagnosis: Diagnosis = {
         "versions": versions,

@@ -96,7 +96,9 @@ def _origin(evaluations: Evaluations, spent: dict[str, float]) -> list[str]:
     if not origins:
         return []
     train = sum(value for name, value in spent.items() if name.startswith("seed") and name.endswith("/train"))
-    named = ", ".join(f"{n} {'/'.join(origins.get(n, ['?']))}" for n in ("tensorflow", "keras", "numpy"))
+    named = ", ".join(
+        f"{n} {'/'.join(origins[n])}" for n in ("tensorflow", "keras", "tf-keras", "numpy") if n in origins
+    )
     return [
         f"Measured on {' / '.join(origins.get('machine', ['?']))}; {named}. Time of all jobs: "
         f"{sum(spent.values()) / 3600:.2f} hours, of which training of the rows {train / 3600:.2f} "

@@ -5,6 +5,7 @@ import sys
 import tomllib
 
 import pytest
+from packaging.requirements import Requirement
 from paths import ROOT
 
 from urfr_tf.errors import UrfrError
@@ -25,8 +26,10 @@ def test_the_table_is_that_of_the_package():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     declared = {}
     for extra in ("train", "detect", "report", "serving", "tfds", "beam", "demo"):
-        for requirement in extras[extra]:
-            name = requirement.split("[")[0].split("=")[0].split(">")[0].split("<")[0]
+        for requirement in map(Requirement, extras[extra]):
+            if requirement.marker is not None and not requirement.marker.evaluate():
+                continue
+            name = requirement.name
             if name not in BOUNDS | {"urfr-tf"} and not (extra == "train" and name == "tensorflow-datasets"):
                 declared[MODULES.get(name, name.replace("-", "_"))] = extra
     assert declared == EXTRAS

