@@ -52,7 +52,7 @@ $(VENV)/.ready: requirements/tf2.txt requirements/tf215.txt setup.py pyproject.t
 
 uv-venv:
 	@command -v uv >/dev/null || { echo "uv was not found: install it with 'pip install uv'." >&2; exit 1; }
-	@set -e; chosen=$$(PYTHON=$(PYTHON) SET=$(SET) requirements/choose.sh --first); set -- $$chosen; \
+	@set -e; export PYTHON=$(PYTHON) SET=$(SET); chosen=$$(requirements/choose.sh 2>/dev/null || requirements/choose.sh --first); set -- $$chosen; \
 		echo "$(VENV): Python $$1 with requirements/$$2.txt"; uv venv --quiet --python $$1 $(VENV); \
 		uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/$$2.txt
 	uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .

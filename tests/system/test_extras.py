@@ -18,7 +18,7 @@ MODULES = {
     "tensorflow-serving-api": "tensorflow_serving",
     "grpcio": "grpc",
 }
-BOUNDS = {"tensorflow-metadata", "setuptools", "google-crc32c"}
+BOUNDS = {"tensorflow-metadata", "backports-strenum", "setuptools", "google-crc32c"}
 
 
 def test_the_table_is_that_of_the_package():
