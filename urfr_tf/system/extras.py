@@ -25,7 +25,13 @@ EXTRAS = {
 }
 """Module -> extra, for every distribution that only an extra of pyproject.toml brings."""
 
-DISTRIBUTIONS = ("tensorflow", "tf-keras", "numpy", "opencv-python-headless", "tf-models-official")
+DISTRIBUTIONS: tuple[str, ...] = (
+    "tensorflow",
+    "tf-keras",
+    "numpy",
+    "opencv-python-headless",
+    "tf-models-official",
+)
 """Distributions on whose versions the numbers depend."""
 
 if sys.version_info[:2] < (3, 12):  # the design's set of packages; pyproject.toml has the same boundary
