@@ -703,14 +703,16 @@ def make_report(folder: Path) -> None:
 
 
 def read_report(folder: Path) -> None:
-    """The report says in sentences what it cannot use, and raises nothing."""
+    """The report says in sentences what it cannot use, and raises nothing itself."""
+    from urfr_tf.errors import UrfrError
     from urfr_tf.visualize.sources import ReportedEvaluation, read_log, read_scores
 
     missing: list[str] = []
     evaluation = ReportedEvaluation("a", folder, "pairs", "m", "cosine", {}, {}, {})
     read_scores(folder / "scores.npz", evaluation, missing)
     read_log(folder / "log.csv", missing)
-    assert not any("\n" in sentence for sentence in missing), missing
+    if missing:
+        raise UrfrError(missing[0])
 
 
 PRELOADED = ("tensorflow",)

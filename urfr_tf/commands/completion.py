@@ -11,7 +11,20 @@ zsh:   urfr completion zsh > ~/.zfunc/_urfr, with "fpath+=~/.zfunc" before compi
 tcsh:  urfr completion tcsh > ~/.urfr.tcsh, with "source ~/.urfr.tcsh" in ~/.tcshrc
 """
 PATHS = frozenset(
-    ("PATH", "FILE", "FILE.png", "FILE.npz", "DIR", "DIR|LIST", "RUN", "SHARDS", "MODEL", "DATA", "PHOTO")
+    (
+        "PATH",
+        "FILE",
+        "FILE.png",
+        "FILE.npz",
+        "DIR",
+        "DIR|LIST",
+        "RUN",
+        "SHARDS",
+        "MODEL",
+        "DATA",
+        "PHOTO",
+        "FOLDER_OF_PEOPLE",
+    )
 )
 """Words for a value in the help that mean a file or a folder."""
 PRESETS = "PRESET|FILE"
