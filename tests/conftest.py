@@ -28,11 +28,12 @@ def pytest_itemcollected(item):
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items):
-    """Modules with long tests come first in the half of each of two workers.
+def pytest_collection_modifyitems(config, items):
+    """Modules with long tests come first in the share of each worker.
 
     At the end, one of them would have no work.
     """
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
     modules = {}
     for item in items:
         modules.setdefault(item.path, []).append(item)
@@ -41,10 +42,14 @@ def pytest_collection_modifyitems(items):
         for path, tests in modules.items()
         if any(GUARD.kinds(test) or test.get_closest_marker("network") for test in tests)
     ]
-    halves = [[test for path in long[worker::2] for test in modules[path]] for worker in (0, 1)]
+    shares = [[test for path in long[worker::workers] for test in modules[path]] for worker in range(workers)]
     short = [test for path, tests in modules.items() if path not in long for test in tests]
-    rest = max(0, len(items) // 2 - len(halves[0]))
-    items[:] = [*halves[0], *short[:rest], *halves[1], *short[rest:]]
+    # pytest-xdist cuts the list into shares of one length.
+    for number, share in enumerate(shares, 1):
+        rest = len(short) if number == workers else max(0, len(items) // workers - len(share))
+        share += short[:rest]
+        del short[:rest]
+    items[:] = [test for share in shares for test in share]
 
 
 def pytest_runtest_setup(item):
