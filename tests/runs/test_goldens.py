@@ -19,6 +19,8 @@ from urfr_tf.runs.load_model import load_model
 from urfr_tf.visualize.sources import read_source
 
 GOLDENS = Path(__file__).parent / "goldens"
+# TensorFlow 2.15 wrote the first, TensorFlow 2.20 the second: each set of packages reads both.
+SETS = {"tf215": GOLDENS, "tf2": GOLDENS / "tf2"}
 MODELS = {"run": "run", "saved_model": "saved_model/1", "tflite": "model.tflite"}
 # What `urfr prepare` of that time made of the same photographs.
 SHARD = "562dc89b0953ce193553a26369de02fe6e599411828d063a665dd0a0ed6f6366"
@@ -40,8 +42,9 @@ def assert_stored_outputs(outputs, stored, name):
 
 @pytest.mark.parametrize("bulk", [False, True])
 @pytest.mark.parametrize("name", MODELS)
-def test_each_kind_of_model_gives_the_stored_outputs(name, bulk, stored):
-    model = load_model(GOLDENS / MODELS[name], bulk=bulk)
+@pytest.mark.parametrize("packages", SETS)
+def test_each_kind_of_model_gives_the_stored_outputs(packages, name, bulk, stored):
+    model = load_model(SETS[packages] / MODELS[name], bulk=bulk)
     assert (model.kind, model.input_size, model.aligned_size, model.groups, model.dim) == (
         name,
         32,
@@ -84,9 +87,10 @@ def test_compare_uses_the_threshold_of_the_run(people, capsys):
     assert json.loads(capsys.readouterr().out)["same"] is True
 
 
-def test_the_run_resumes_and_ends_as_it_did(people, tmp_path, stored):
+@pytest.mark.parametrize("packages", SETS)
+def test_the_run_resumes_and_ends_as_it_did(packages, people, tmp_path, stored):
     """The stored outputs are those of the earlier code after epoch 3."""
-    shutil.copytree(GOLDENS / "run", tmp_path / "run")
+    shutil.copytree(SETS[packages] / "run", tmp_path / "run")
     shutil.copy(GOLDENS / "tiny.yaml", tmp_path)
     prepare = [
         "prepare",
