@@ -62,9 +62,12 @@ def _records(path: str) -> Iterator[Item]:
     if os.path.isdir(path):
         path = os.path.join(path, "train.rec")
     stem = os.path.splitext(path)[0]
-    limit = _find_limit(stem)
+    classes = _classes(os.path.join(os.path.dirname(stem), "property"))
+    limit = None
     for item in _read_records(stem):
-        if item.problem is None and int(item.identity) >= limit:
+        if item.problem is None and int(item.identity) >= classes:
+            limit = _find_limit(stem, classes) if limit is None else limit
+        if limit is not None and item.problem is None and int(item.identity) >= limit:
             why = f"label {item.identity}, where property has {limit} people and the records have more"
             item = Item("", item.key, problem=ImageError("broken record", why))
         yield item
@@ -72,24 +75,25 @@ def _records(path: str) -> Iterator[Item]:
 
 def _read_records(stem: str) -> Iterator[Item]:
     """Every record with an image, whatever whole number its label is."""
+    records, index = _files(stem)
     try:
-        with open(stem + ".rec", "rb", buffering=0) as rec, open(stem + ".idx", "rb") as idx:
+        with open(records, "rb", buffering=0) as rec, open(index, "rb") as idx:
             for number, line in enumerate(idx, 1):
                 fields = line.split()
                 if len(fields) != 2 or not all(f.isdigit() and len(f) < 20 for f in fields):
-                    raise UrfrError(f"expected 'number TAB offset' in line {number} of {stem}.idx")
-                item = _record(rec.fileno(), stem + ".rec", fields[0].decode(), int(fields[1]))
+                    raise UrfrError(f"expected 'number TAB offset' in line {number} of {index}")
+                item = _record(rec.fileno(), records, fields[0].decode(), int(fields[1]))
                 if item is not None:
                     yield item
     except OSError as error:
-        raise UrfrError(f"expected {stem}.rec and {stem}.idx: {error.filename} {error.strerror}") from error
+        raise UrfrError(f"expected {records} and {index}: {error.filename} {error.strerror}") from error
 
 
-def _find_limit(stem: str) -> float:
-    """The label from which on labels are garbage; none where `property` is missing or has people enough."""
-    classes = _classes(os.path.join(os.path.dirname(stem), "property"))
-    if classes == math.inf:
-        return classes
+def _find_limit(stem: str, classes: float) -> float:
+    """The label from which on labels are garbage; none where `property` has people enough for all of them.
+
+    It costs a pass over the headers, so it is asked only where a label is not among the first `classes`.
+    """
     try:
         states = tuple((status.st_mtime_ns, status.st_size) for status in map(os.stat, _files(stem)))
     except OSError:  # said by whoever reads them
