@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 from typing import TypedDict
 
 from urfr_tf import __version__
@@ -74,7 +73,7 @@ def diagnose() -> Diagnosis:
     TensorFlow is asked in a process of its own, as it may crash.
     """
     versions: dict[str, str | None] = {"urfr-tf": __version__, "python": platform.python_version()}
-    versions.update((name, _version(name)) for name in (*extras.DISTRIBUTIONS, "protobuf"))
+    versions.update((name, extras.find_version(name)) for name in (*extras.DISTRIBUTIONS, "protobuf"))
     kernel, tensorflow = load_kernel(), ask_tensorflow()
     diagnosis: Diagnosis = {
         "versions": versions,
@@ -157,10 +156,3 @@ def describe(diagnosis: Diagnosis) -> list[str]:
         install = f"missing {', '.join(missing)}: pip install 'urfr-tf[{extra}]'"
         lines.append(f"{'extra ' + extra:24}{install if missing else 'complete'}")
     return [*lines, *(f"PROBLEM: {problem}" for problem in diagnosis["problems"])]
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None

@@ -1,11 +1,10 @@
 """What belongs to a tree of photographs: people, images and bytes are the same with junk in it."""
 
 import io
-import os
 import tarfile
 
 import pytest
-from made_up import JUNK_FILES, JUNK_FOLDERS, encoded, people_folder, picture, put_junk
+from made_up import JUNK_FILES, JUNK_FOLDERS, encoded, people_folder, picture, put_junk, refuse_folder
 
 from urfr_tf.data.sources import cfp, folder, lfw, open_source
 from urfr_tf.data.tree import Ignored, belongs, foreign_part, walk
@@ -82,14 +81,7 @@ def test_only_hidden_folders_are_nobody(tmp_path):
 
 def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
     root = people_folder(tmp_path)
-    scandir = os.scandir
-
-    def refuse(path):
-        if os.fspath(path).endswith("person_1"):
-            raise PermissionError(13, "Permission denied", path)
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)
+    refuse_folder(monkeypatch, "person_1")
     for source in (folder, lfw):
         problems = [str(item.problem) for item in source.items(str(root), ()) if item.problem]
         problems += [str(i.problem) for i in source.items(str(root), {"person_1"}) if i.problem]

@@ -2,13 +2,12 @@
 
 import argparse
 import json
-import os
 import shutil
 
 import cv2
 import numpy as np
 import pytest
-from made_up import put_junk
+from made_up import put_junk, refuse_folder
 
 from urfr_tf.commands import embed as command
 from urfr_tf.data.cropper import CropSettings
@@ -224,14 +223,7 @@ def test_every_file_of_a_folder_is_accounted_for(tmp_path, colours):
 
 
 def test_a_folder_that_cannot_be_read_is_accounted_for(folder, monkeypatch):
-    scandir = os.scandir
-
-    def refuse(path):
-        if os.fspath(path).endswith("a"):
-            raise PermissionError(13, "Permission denied", path)
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)
+    refuse_folder(monkeypatch, "a")
     assert list(list_images(folder)) == [
         *(str(folder / "b" / f"{i}.png") for i in (1, 3, 5, 7)),
         str(folder / "a"),

@@ -57,17 +57,17 @@ VALUES = (
 
 def change_value(tree: object, chance: random.Random) -> None:
     """Replaces, removes or adds a value somewhere in parsed JSON."""
-    places = list(tree) if isinstance(tree, dict) else list(range(len(tree)))  # type: ignore[arg-type]
+    places = list(tree) if isinstance(tree, dict) else list(range(len(tree)))
     if not places:
         return
     place = chance.choice(places)
-    inner = tree[place]  # type: ignore[index]
+    inner = tree[place]
     if isinstance(inner, dict | list) and inner and chance.random() < 0.7:
         change_value(inner, chance)
     elif chance.random() < 0.2:
-        del tree[place]  # type: ignore[attr-defined]
+        del tree[place]
     else:
-        tree[place] = chance.choice(VALUES)  # type: ignore[index]
+        tree[place] = chance.choice(VALUES)
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ def read_all(request: dict[str, object]) -> None:
     for module in table.PRELOADED:
         importlib.import_module(module)
     work = Path(str(request["work"]))
-    waiting: list[tuple[str, int]] = request["waiting"]  # type: ignore[assignment]
+    waiting: list[tuple[str, int]] = request["waiting"]
     warnings.simplefilter("ignore")
     for name, first in waiting:
         file_format = table.FORMATS[name]()

@@ -1,5 +1,6 @@
 """Made-up pictures and folders of people, and what is in shards; imported by the tests beside it."""
 
+import os
 import struct
 import zlib
 
@@ -122,3 +123,15 @@ def put_junk(root) -> int:
             (place / name / "0.png").write_bytes(encoded(picture(len(name) + 50)))
             (place / name / "deeper" / "1.png").write_bytes(encoded(picture(len(name) + 100)))
     return len(places) * (len(JUNK_FILES) + len(JUNK_FOLDERS))
+
+
+def refuse_folder(monkeypatch, name):
+    """Makes every folder of this name one that may not be read, for root too."""
+    scandir = os.scandir
+
+    def refuse(path):
+        if os.path.basename(os.fspath(path)) == name:
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from urfr_tf.data import images
-from urfr_tf.data.headers import ImageError
+from urfr_tf.data.detector_options import LEAST_FACE
+from urfr_tf.data.headers import MAX_PIXELS, ImageError
 from urfr_tf.data.ordered_map import map_in_order, split_by_cost
 from urfr_tf.data.sources.item import Item, read_item
 from urfr_tf.errors import UrfrError
@@ -55,10 +56,10 @@ class CropSettings:
     align: str = "none"
     faces: str = "largest"
     on_missing: str = "skip"
-    min_face: int = 40
+    min_face: int = LEAST_FACE
     lossless: bool = False
     min_side: int = 16
-    max_pixels: int = images.MAX_PIXELS
+    max_pixels: int = MAX_PIXELS
     max_bytes: int = images.MAX_BYTES
 
 

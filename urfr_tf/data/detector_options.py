@@ -7,12 +7,14 @@ them.
 import argparse
 from typing import TYPE_CHECKING
 
+from urfr_tf.data.headers import MAX_PIXELS
+
 if TYPE_CHECKING:
     from urfr_tf.data.cropper import CropSettings
 
 FACES = ("largest", "central")
-LEAST_FACE, MOST_PIXELS = 40, 50_000_000
-"""The defaults of `CropSettings`, which `--help` names without importing it."""
+LEAST_FACE = 40
+"""Smallest face that is looked for in pixels, unless said otherwise."""
 
 
 def add_detector_options(
@@ -46,9 +48,9 @@ def add_detector_options(
     parser.add_argument(
         "--max-pixels",
         type=parse_count,
-        default=MOST_PIXELS,
+        default=MAX_PIXELS,
         metavar="N",
-        help=f"refuse larger photographs ({MOST_PIXELS})",
+        help=f"refuse larger photographs ({MAX_PIXELS})",
     )
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from urfr_tf.errors import UrfrError
 
+MAX_PIXELS = 50_000_000
+"""Photographs with more pixels are refused, unless said otherwise."""
 HEAD = 32
 """Bytes at the beginning of a file that tell its format."""
 # Photographs have a handful of scans (progressive: about 10) and segments; files made to keep a

@@ -14,9 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from urfr_tf.data.headers import Header, ImageError, read_header
+from urfr_tf.data.headers import MAX_PIXELS, Header, ImageError, read_header
 
-MAX_PIXELS = 50_000_000
 MAX_BYTES = 64 * 1024 * 1024
 
 

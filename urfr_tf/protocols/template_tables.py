@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from urfr_tf.data.headers import ImageError
-from urfr_tf.data.images import MAX_BYTES, MAX_PIXELS, decode_image, encode_image
+from urfr_tf.data.images import MAX_BYTES, decode_image, encode_image
 from urfr_tf.data.names import normal_form
 from urfr_tf.data.sources.item import Item, read_item
 from urfr_tf.data.text_lists import choose_delimiter, first_lines, open_list
@@ -202,7 +202,7 @@ def crop_loosely(item: Item, box: Box) -> Item:
     Its side is 1.5 times the larger side of the box, so that a detector finds the one face that is meant.
     """
     try:
-        photograph = decode_image(read_item(item, MAX_BYTES), max_pixels=MAX_PIXELS)
+        photograph = decode_image(read_item(item, MAX_BYTES))
     except ImageError as refusal:
         return replace(item, file=None, problem=refusal)
     x, y, width, height = box

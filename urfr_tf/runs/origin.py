@@ -4,11 +4,10 @@ import os
 import platform
 import re
 import subprocess
-from importlib import metadata
 from pathlib import Path
 
 from urfr_tf import __version__
-from urfr_tf.system.extras import DISTRIBUTIONS
+from urfr_tf.system.extras import DISTRIBUTIONS, find_version
 from urfr_tf.system.processor import describe_machine
 
 _OWN_NAME = re.compile(r'^name *= *"urfr[-_]tf"', re.MULTILINE)
@@ -17,11 +16,7 @@ _OWN_NAME = re.compile(r'^name *= *"urfr[-_]tf"', re.MULTILINE)
 def collect_versions() -> dict[str, str]:
     """Collects the versions of what a number depends on, and the machine."""
     versions = {"urfr_tf": __version__, "python": platform.python_version(), "machine": describe_machine()}
-    for name in DISTRIBUTIONS:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = "missing"
+    versions.update((name, find_version(name) or "missing") for name in DISTRIBUTIONS)
     return versions
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 
 from urfr_tf.errors import UrfrError
 
@@ -37,6 +38,14 @@ DISTRIBUTIONS: tuple[str, ...] = (
 if sys.version_info[:2] < (3, 12):  # the design's set of packages; pyproject.toml has the same boundary
     EXTRAS["tensorflow_addons"] = "train"
     DISTRIBUTIONS = ("tensorflow", "keras", *DISTRIBUTIONS[2:], "tensorflow-addons")
+
+
+def find_version(distribution: str) -> str | None:
+    """Returns the version of an installed distribution; None where it is not installed."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 @contextlib.contextmanager
