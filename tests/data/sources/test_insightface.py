@@ -170,6 +170,12 @@ def test_labels_have_gaps(prepared, tmp_path, images):
     assert (folder / "classes.tsv").read_text() == "0\t10\t2\n1\t20\t2\n2\t70000\t2\n"
 
 
+def test_labels_without_gaps_cost_one_pass(tmp_path, images, monkeypatch):
+    monkeypatch.setattr(insightface, "_count_labels", lambda *_: pytest.fail("the headers were read again"))
+    path = write(tmp_path, [record(payload(label, images[0])) for label in (0, 1, 2, 2)])
+    assert insightface.survey(path) == {"0": 1, "1": 1, "2": 2}
+
+
 def test_more_labels_than_people_are_garbage(tmp_path, images):
     rows = [record(payload(label, images[0])) for label in (0, 1, 2, 900)]
     path = write(tmp_path, rows)
