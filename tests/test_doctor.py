@@ -43,6 +43,12 @@ def test_a_missing_extra_is_named_with_its_installation(sound, monkeypatch):
     assert any("no_such_module: pip install 'urfr-tf[detect]'" in line for line in doctor.describe(diagnosis))
 
 
+def test_beam_has_an_environment_of_its_own(sound, monkeypatch):
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda module: None)
+    (line,) = [line for line in doctor.describe(doctor.diagnose()) if line.startswith("extra beam ")]
+    assert line.endswith("missing apache_beam: pip install 'urfr-tf[beam]' in an environment of its own")
+
+
 def test_without_the_kernel_it_says_what_to_do_and_fails(sound, monkeypatch, capsys):
     monkeypatch.setattr(doctor, "load_kernel", lambda: None)
     assert cli.main(["doctor"]) == 1

@@ -153,6 +153,6 @@ def describe(diagnosis: Diagnosis) -> list[str]:
     ]
     lines = [f"{name:24}{text}" for name, text in rows]
     for extra, missing in diagnosis["extras"].items():
-        install = f"missing {', '.join(missing)}: pip install 'urfr-tf[{extra}]'"
+        install = f"missing {', '.join(missing)}: {extras.spell_installation(extra)}"
         lines.append(f"{'extra ' + extra:24}{install if missing else 'complete'}")
     return [*lines, *(f"PROBLEM: {problem}" for problem in diagnosis["problems"])]

@@ -40,6 +40,12 @@ if sys.version_info[:2] < (3, 12):  # the design's set of packages; pyproject.to
     DISTRIBUTIONS = ("tensorflow", "keras", *DISTRIBUTIONS[2:], "tensorflow-addons")
 
 
+def spell_installation(extra: str) -> str:
+    """Says how an extra is installed; Beam's requirements contradict those of the others."""
+    where = " in an environment of its own" if extra == "beam" else ""
+    return f"pip install 'urfr-tf[{extra}]'{where}"
+
+
 def find_version(distribution: str) -> str | None:
     """Returns the version of an installed distribution; None where it is not installed."""
     try:
@@ -66,6 +72,5 @@ def name_missing_extra(what: str) -> Iterator[None]:
         if module not in EXTRAS:
             raise
         raise UrfrError(
-            f"{what} needs the module {module}, which is not installed: "
-            f"pip install 'urfr-tf[{EXTRAS[module]}]'"
+            f"{what} needs the module {module}, which is not installed: {spell_installation(EXTRAS[module])}"
         ) from error
