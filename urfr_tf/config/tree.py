@@ -91,7 +91,7 @@ class ModelConfig(hyperparams.Config):
     backbone: str = setting(
         "ir100",
         "The convolutional network.",
-        choices=("ir10", "ir18", "ir34", "ir50", "ir100", "mobilefacenet"),
+        choices=("ir10", "ir18", "ir34", "ir50", "ir100", "mobilefacenet", "dlib_resnet"),
     )
     width: float = setting(1.0, "Factor on the number of channels of the backbone.", limits=POSITIVE)
     input_size: int = setting(

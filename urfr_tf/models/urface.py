@@ -70,4 +70,8 @@ def _backbone(x: tf.Tensor, model: ModelConfig, synchronized: bool) -> tf.Tensor
         from urfr_tf.models.mobilefacenet import mobilefacenet
 
         return mobilefacenet(x, width=model.width, synchronized=synchronized)
+    if model.backbone == "dlib_resnet":
+        from urfr_tf.models.dlib_resnet import dlib_resnet
+
+        return dlib_resnet(x)
     return ir_network(x, model.backbone, width=model.width, synchronized=synchronized)
