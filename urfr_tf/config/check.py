@@ -11,6 +11,9 @@ from urfr_tf.config.setting import setting_of
 from urfr_tf.config.tree import SIZED, Experiment
 from urfr_tf.errors import UrfrError
 
+INPUT_SIZES: dict[str, tuple[int, float]] = {"mobilefacenet": (64, math.inf), "dlib_resnet": (112, 112)}
+"""Backbone -> the smallest and the largest side of its input in pixels, where it has one."""
+
 
 def check_types(cls: type, tree: Mapping[str, object], where: Callable[[str], str], prefix: str = "") -> None:
     """Refuses unknown keys and wrong types in plain dictionaries meant for the dataclass `cls`.
@@ -113,6 +116,18 @@ def _model_conflicts(config: Experiment) -> Iterator[Conflict]:
             ("model.embedding_dim", "model.groups"),
             "model.embedding_dim must be a multiple of model.groups, "
             f"but got {model.embedding_dim} and {model.groups}",
+        )
+    least, most = INPUT_SIZES.get(model.backbone, (0, math.inf))
+    if not least <= model.input_size <= most:
+        sizes = f"{least}" if least == most else f"at least {least}"
+        yield Conflict(
+            ("model.backbone", "model.input_size"),
+            f"model.backbone: {model.backbone} expects model.input_size: {sizes}, but got {model.input_size}",
+        )
+    if model.backbone == "dlib_resnet" and model.width != 1:
+        yield Conflict(
+            ("model.backbone", "model.width"),
+            f"model.backbone: dlib_resnet has one width, so expects model.width: 1, but got {model.width:g}",
         )
 
 

@@ -7,25 +7,34 @@ network is known by that list, so another network of dlib's is refused by the fi
 """
 
 import dataclasses
+import hashlib
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from urfr_tf import keys
 from urfr_tf.errors import UrfrError
 from urfr_tf.foreign_weights.bounded import BoundedReader, read_file
+from urfr_tf.keras2 import keras
 
 SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
 """Of the file as its author published it."""
+LICENCE = (
+    "licence: CC0 1.0, which waives the rights of dlib's author, Davis King; the photographs that he trained "
+    "on are from FaceScrub, VGG and the web"
+)
+"""Of that file, as a sentence for the user."""
 LARGEST = 64 << 20
 """Bytes; the published file has 22,466,066."""
 _LONGEST_NAME = 64
 _MOST_VERSIONS = 1024  # the published file has 129
-_STAGES = ((32, 3), (64, 4), (128, 3), (256, 3), (256, 1))
+STAGES = ((32, 3), (64, 4), (128, 3), (256, 3), (256, 1))
+"""Filters and blocks of the published network's stages."""
+NUMBERS = 128
+"""Of the embedding."""
 _EMPTY = (0, 0, 0, 0)
 Floats = NDArray[np.float64]
 
@@ -48,22 +57,28 @@ class DlibNetwork:
     """The numbers of the network.
 
     Attributes:
-        convolutions: 29, from the input on.
-        dense: float64 [256, 128].
+        convolutions: from the input on; the published network has 29.
+        dense: float64 [features, 128].
         mean: red, green and blue that are subtracted from pixels in 0..255 before they are divided by 256.
+        sha256: of the file.
     """
 
     convolutions: tuple[Convolution, ...]
     dense: Floats
     mean: tuple[float, float, float]
+    sha256: str
 
 
-def read_dlib_network(path: str | os.PathLike[str]) -> DlibNetwork:
+def read_dlib_network(path: str | os.PathLike[str], sha256: str | None = None) -> DlibNetwork:
     """Reads the face network.
 
+    Args:
+        path: the file.
+        sha256: what the file must have; None accepts other weights of the same layers.
+
     Raises:
-        UrfrError: the file is unreadable, too large, cut short, longer, another network, or has values that
-            are not finite.
+        UrfrError: the file is unreadable, too large, cut short, longer, another network, another file than
+            `sha256`, or has values that are not finite.
     """
     try:
         size = os.stat(path).st_size
@@ -71,16 +86,35 @@ def read_dlib_network(path: str | os.PathLike[str]) -> DlibNetwork:
         raise UrfrError(f"could not read {path}: {error.strerror or error}") from error
     if size > LARGEST:
         raise UrfrError(f"expected dlib's face network of 22 MB in {path}, but the file has {size} bytes")
-    reader = _Reader(read_file(path), str(path))
+    content = read_file(path)
+    if sha256 and (digest := hashlib.sha256(content).hexdigest()) != sha256:
+        raise UrfrError(
+            f"expected dlib's face network with the SHA-256 {sha256} in {path}, but the file has {digest}"
+        )
+    return parse_dlib_network(content, str(path))
+
+
+def parse_dlib_network(content: bytes, where: str, stages: Sequence[tuple[int, int]] = STAGES) -> DlibNetwork:
+    """Reads a network of this kind that is in memory.
+
+    Args:
+        content: the file.
+        where: its name, for messages.
+        stages: filters and blocks of each stage; the first has the filters of the first convolution.
+
+    Raises:
+        UrfrError: see `read_dlib_network`.
+    """
+    reader = _Reader(content, where)
     mean = _read_head(reader)
-    convolutions = tuple(_read_layers(reader))
-    dense = _read_dense(reader)
+    convolutions = tuple(_read_layers(reader, stages))
+    dense = _read_dense(reader, stages[-1][0])
     if reader.left:
-        raise UrfrError(f"{path} has {reader.left} bytes after its end; it is not dlib's face network")
+        raise UrfrError(f"{where} has {reader.left} bytes after its end; it is not dlib's face network")
     arrays = [array for layer in convolutions for array in (layer.kernel, layer.bias)]
     if not all(np.isfinite(array).all() for array in (*arrays, dense, np.asarray(mean))):
-        raise UrfrError(f"{path} has weights that are not finite; it is damaged")
-    return DlibNetwork(convolutions, dense, mean)
+        raise UrfrError(f"{where} has weights that are not finite; it is damaged")
+    return DlibNetwork(convolutions, dense, mean, hashlib.sha256(content).hexdigest())
 
 
 class _Reader(BoundedReader):
@@ -119,7 +153,7 @@ class _Reader(BoundedReader):
         self.expect(2, f"the version of {what}")
         sizes = self.integers(4, what)
         if sizes != shape:
-            raise UrfrError(f"expected {what} of sizes {shape} in {self.where}, but got {sizes}")
+            raise self._another(f"{what} of sizes {shape}", sizes)
         raw = self.take(4 * math.prod(shape), what)
         return np.frombuffer(raw, "<f4").reshape(shape).astype(np.float64)
 
@@ -131,15 +165,18 @@ class _Reader(BoundedReader):
     def expect_all(self, values: tuple[int, ...], what: str) -> None:
         got = self.integers(len(values), what)
         if got != values:
-            raise UrfrError(f"expected {what} to be {values} in {self.where}, but got {got}")
+            raise self._another(f"{what} of {values}", got)
 
     def expect_name(self, name: str) -> None:
         got = self.name(f"the layer {name}")
         if got != name:
-            raise UrfrError(
-                f"expected dlib's face network in {self.where}, which has a layer {name} before byte "
-                f"{self.position}, but got {got!r}: it is another network"
-            )
+            raise self._another(f"a layer {name} before byte {self.position}", repr(got))
+
+    def _another(self, expected: str, got: object) -> UrfrError:
+        return UrfrError(
+            f"expected dlib's face network in {self.where}, which has {expected}, but got {got}: "
+            "it is another network"
+        )
 
     def state(self) -> None:
         """What dlib keeps with every layer of a network at rest: three flags and three empty tensors."""
@@ -190,12 +227,12 @@ def _read_head(reader: _Reader) -> tuple[float, float, float]:
     return mean
 
 
-def _read_layers(reader: _Reader) -> Iterator[Convolution]:
-    yield _read_convolution(reader, 3, 32, 7, 2)
+def _read_layers(reader: _Reader, stages: Sequence[tuple[int, int]]) -> Iterator[Convolution]:
+    before = stages[0][0]
+    yield _read_convolution(reader, 3, before, 7, 2)
     _read_relu(reader)
     _read_pool(reader, "max_pool_2", (3, 3, 2, 2, 0, 0))
-    before = 32
-    for stage, (filters, blocks) in enumerate(_STAGES):
+    for stage, (filters, blocks) in enumerate(stages):
         for block in range(blocks):
             halve = stage > 0 and block == 0
             yield _read_convolution(reader, before, filters, 3, 2 if halve else 1)
@@ -252,11 +289,11 @@ def _read_rates(reader: _Reader) -> None:
         reader.real(f"the factor of the {what}")
 
 
-def _read_dense(reader: _Reader) -> Floats:
+def _read_dense(reader: _Reader, before: int) -> Floats:
     reader.expect_name("fc_2")
-    reader.expect_all((128, 256), "outputs and inputs of fc_2")
-    dense = reader.tensor((256, 128, 1, 1), "the weights of fc_2").reshape(256, 128)
-    reader.expect_all((1, 256, 128, 1, 1), "the kernel of fc_2")
+    reader.expect_all((NUMBERS, before), "outputs and inputs of fc_2")
+    dense = reader.tensor((before, NUMBERS, 1, 1), "the weights of fc_2").reshape(before, NUMBERS)
+    reader.expect_all((1, before, NUMBERS, 1, 1), "the kernel of fc_2")
     reader.expect_all((1, *_EMPTY), "the bias of fc_2")
     reader.expect(1, "the mode of fc_2, which has no bias,")
     _read_rates(reader)

@@ -4,8 +4,9 @@ King, "High Quality Face Recognition with Deep Metric Learning" (dlib's blog, 20
 dlib keeps beside its convolutions are in their kernels and biases here.
 """
 
-import keras
 import tensorflow as tf
+
+from urfr_tf.keras2 import keras
 
 INPUT_SIZE = 112
 """Side of the aligned crop in pixels; dlib's own chip of 150 px is cut out of it."""
