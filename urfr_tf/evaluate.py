@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -180,7 +181,8 @@ class EvaluationOutput:
         else:
             (folder / REFUSED_FILE).unlink(missing_ok=True)
         with replacing(folder / SCORES_FILE) as tmp_path, open(tmp_path, "wb") as file:
-            np.savez(file, **self.result.arrays)
+            arrays: dict[str, Any] = {**self.result.arrays}  # NumPy 2's savez has an option beside them
+            np.savez(file, **arrays)
         write_json(folder / METRICS_FILE, self.content())
         return folder / METRICS_FILE
 

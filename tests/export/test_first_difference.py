@@ -5,6 +5,7 @@ import pytest
 
 from urfr_tf.export.first_difference import find_difference_of_file
 from urfr_tf.export.tflite import convert_to_tflite
+from urfr_tf.litert import Interpreter
 
 
 @pytest.mark.parametrize("quantize", ["none", "int8"])
@@ -27,7 +28,6 @@ def test_weights_that_stay_float_in_dynamic(images):
     """XNNPACK has no kernel for depthwise ones; all three have the 1,024 numbers that the converter quantises
     from.
     """
-    import tensorflow as tf
 
     from urfr_tf.keras2 import keras
 
@@ -37,7 +37,7 @@ def test_weights_that_stay_float_in_dynamic(images):
     x = keras.layers.DepthwiseConv2D(3)(x)
     network = keras.Model({"image": image}, {"embedding": keras.layers.Flatten()(x)})
     crops = images.astype(np.float32)
-    interpreter = tf.lite.Interpreter(model_content=convert_to_tflite(network, {}, "dynamic"))
+    interpreter = Interpreter(model_content=convert_to_tflite(network, {}, "dynamic"))
     types = {detail["index"]: detail["dtype"] for detail in interpreter.get_tensor_details()}
     kernels = [
         (op["op_name"], types[op["inputs"][1]])

@@ -11,6 +11,7 @@ from urfr_tf.export.fold_batch_norm import fold_batch_norm
 from urfr_tf.export.global_depthwise import WeightedMean, replace_global_depthwise
 from urfr_tf.export.tflite import QUANTIZATIONS, convert_to_tflite, list_operators
 from urfr_tf.keras2 import keras
+from urfr_tf.litert import Interpreter, OpResolverType
 from urfr_tf.models.mobilefacenet import mobilefacenet
 
 SIZE = 64
@@ -40,8 +41,8 @@ def files(network):
 
 def interpreter(content, batch=1):
     """Without delegates: every operator and its types can be seen."""
-    kind = tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    made = tf.lite.Interpreter(model_content=content, experimental_op_resolver_type=kind)
+    kind = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    made = Interpreter(model_content=content, experimental_op_resolver_type=kind)
     made.resize_tensor_input(made.get_input_details()[0]["index"], [batch, SIZE, SIZE, 3])
     made.allocate_tensors()
     return made

@@ -11,6 +11,7 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.export.parity import measure_parity
 from urfr_tf.export.tflite import QUANTIZATIONS, convert_to_tflite, list_operators
 from urfr_tf.keras2 import keras
+from urfr_tf.litert import Interpreter, OpResolverType
 from urfr_tf.runs.tflite_file import add_card, read_tflite
 
 
@@ -59,9 +60,9 @@ def test_int8_has_only_what_xnnpack_has_in_int8(files):
 def test_int8_keeps_prelu_beside_depthwise_convolutions_in_float(make_network, images):
     network = make_network(keras.layers.DepthwiseConv2D(3))
     content = convert_to_tflite(network, {}, "int8", images.astype(np.float32))
-    interpreter = tf.lite.Interpreter(
+    interpreter = Interpreter(
         model_content=content,
-        experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     types = {detail["index"]: detail["dtype"] for detail in interpreter.get_tensor_details()}
     kernels = [
@@ -84,9 +85,9 @@ def test_no_format_needs_flex(files, quantize):
 
 @pytest.mark.parametrize("quantize", QUANTIZATIONS)
 def test_confidence_is_computed_in_float(files, quantize):
-    interpreter = tf.lite.Interpreter(
+    interpreter = Interpreter(
         str(files[quantize]),
-        experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     types = {detail["index"]: detail["dtype"] for detail in interpreter.get_tensor_details()}
     exp = [

@@ -11,7 +11,7 @@ PACKAGE = ROOT / "urfr_tf"
 # version: `load` is for users.
 FLOORS = (
     ("errors", "keras2", "keys"),
-    ("files", "system"),
+    ("files", "litert", "system"),
     ("config", "faces", "foreign_weights", "layers", "losses", "metrics"),
     ("augment", "models"),
     ("data",),

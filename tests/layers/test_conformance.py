@@ -17,6 +17,7 @@ import urfr_tf.losses
 import urfr_tf.models.inference_graph
 from urfr_tf import layers, losses
 from urfr_tf.keras2 import keras
+from urfr_tf.litert import Interpreter
 
 # What the inference graph holds.
 INFERENCE = ("SubEmbedding", "Confidence", "ConfidenceNorm", "JoinGroups", "Reciprocal")
@@ -115,7 +116,7 @@ def test_gradients_are_finite(name):
 def test_converts_to_tflite_with_builtin_operations(name):
     model, inputs = model_of(name), draw(LAYERS[name][1])
     blob = tf.lite.TFLiteConverter.from_keras_model(model).convert()
-    interpreter = tf.lite.Interpreter(model_content=blob)
+    interpreter = Interpreter(model_content=blob)
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], inputs[0][:1])
     interpreter.invoke()

@@ -125,7 +125,7 @@ def _turn(images: Float32s, points: Float32s, strength: float, random: Generator
 
 
 def _gamma(images: Float32s, points: Float32s, strength: float, random: Generators) -> Float32s:
-    darker: Float32s = 255 * (images / 255) ** np.float32(strength)
+    darker: Float32s = np.float32(255) * (images / np.float32(255)) ** np.float32(strength)
     return darker
 
 
@@ -135,8 +135,9 @@ def _jpeg(images: Float32s, points: Float32s, strength: float, random: Generator
     decoded = []
     for image in np.rint(images).astype(np.uint8):
         _, content = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(strength)])
-        decoded.append(cv2.imdecode(content, cv2.IMREAD_COLOR)[..., ::-1])
-    return np.asarray(decoded, np.float32)
+        decoded.append(cv2.imdecode(content, cv2.IMREAD_COLOR))
+    rgb: Float32s = np.asarray(decoded)[..., ::-1].astype(np.float32, order="C")
+    return rgb
 
 
 def _noise(images: Float32s, points: Float32s, strength: float, random: Generators) -> Float32s:

@@ -12,6 +12,7 @@ from urfr_tf.export.equalize import find_depthwise_pairs
 from urfr_tf.export.fold_batch_norm import FOLDED, fold_batch_norm
 from urfr_tf.export.images import Images
 from urfr_tf.keras2 import keras
+from urfr_tf.litert import Interpreter, OpResolverType
 from urfr_tf.system.plain_paths import plain_path
 
 Maps: TypeAlias = dict[str, NDArray[np.float32] | NDArray[np.float64]]
@@ -83,10 +84,10 @@ def _maps_of_network(network: keras.Model, images: Images) -> Maps:
 
 def _maps(content: bytes, images: Images, names: list[str]) -> Maps:
     """Layer -> its output [N, h, w, C] in float, in the order in which the file computes them."""
-    interpreter = tf.lite.Interpreter(
+    interpreter = Interpreter(
         model_content=content,
         experimental_preserve_all_tensors=True,
-        experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     image = interpreter.get_input_details()[0]["index"]
     interpreter.resize_tensor_input(image, images.shape)

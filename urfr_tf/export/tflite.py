@@ -16,6 +16,7 @@ from urfr_tf.export.fold_batch_norm import fold_batch_norm
 from urfr_tf.export.global_depthwise import replace_global_depthwise
 from urfr_tf.export.images import Images
 from urfr_tf.keras2 import keras
+from urfr_tf.litert import Interpreter, OpResolverType
 from urfr_tf.runs.card import ModelCard
 from urfr_tf.runs.tflite_file import add_card
 
@@ -89,9 +90,9 @@ def _quantize(converter: tf.lite.TFLiteConverter) -> bytes:
 
 def list_operators(content: bytes) -> list[str]:
     """Lists the operators of a TFLite file in the order in which they run; `FLEX...` if not builtin."""
-    interpreter = tf.lite.Interpreter(
+    interpreter = Interpreter(
         model_content=content,
-        experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     return [each["op_name"] for each in interpreter._get_ops_details()]
 

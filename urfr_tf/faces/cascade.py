@@ -82,7 +82,7 @@ def suppress(
     best = np.argsort(-scores, kind="stable")[:limit]
     boxes = boxes[best].astype(np.float64)
     rectangles = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-    survivors = cv2.dnn.NMSBoxes(rectangles, scores[best].tolist(), 0.0, threshold)
+    survivors = cv2.dnn.NMSBoxes(rectangles.tolist(), scores[best].tolist(), 0.0, threshold)
     indices: NDArray[np.int64] = best[np.asarray(survivors, np.int64).reshape(-1)]
     return indices
 

@@ -56,11 +56,11 @@ def assign_halves(
 def _number(names: Labels) -> Ints:
     """The place of each name in the sorted different ones, int [N]; small whole numbers are only counted."""
     most = 1 << 24
-    if names.dtype.kind not in "iu" or not len(names) or names.min() < 0 or names.max() >= most:
+    numbers = names.astype(np.int64) if names.dtype.kind in "iu" else np.zeros(0, np.int64)
+    if not len(numbers) or numbers.min() < 0 or numbers.max() >= most:
         return np.unique(names, return_inverse=True)[1]
-    place = np.cumsum(np.bincount(names) > 0) - 1
-    numbers: Ints = place[names]
-    return numbers
+    place: Ints = np.cumsum(np.bincount(numbers) > 0, dtype=np.int64) - 1
+    return place[numbers]
 
 
 class HalvedPairs:

@@ -60,7 +60,7 @@ def search(scores: ArrayLike, probe: ArrayLike, gallery: ArrayLike, precision: b
     best_mate = np.max(table, axis=1, where=mates, initial=-np.inf)
     ahead = np.count_nonzero(~mates & (table >= best_mate[:, np.newaxis]), axis=1)
     average = np.full(len(table), np.nan)
-    for row in np.flatnonzero(mated) if precision else ():
+    for row in np.flatnonzero(mated).tolist() if precision else ():
         # Entries of other identities come before mates of the same score.
         places = np.flatnonzero(mates[row][np.lexsort((mates[row], -table[row]))]) + 1
         average[row] = np.mean(np.arange(1, len(places) + 1) / places)

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from urfr_tf import keys
 from urfr_tf.errors import UrfrError, short_reason_of
+from urfr_tf.litert import Interpreter
 from urfr_tf.runs.embedder import Embedder, Outputs
 from urfr_tf.runs.tflite_file import read_tflite
 from urfr_tf.system.cores import count_cores
@@ -34,9 +34,7 @@ def load_tflite(path: Path, bulk: bool = False) -> Embedder:
     cores = count_cores()
     count = max(1, min(cores, MOST_COPIES // len(content))) if bulk else 1
     try:
-        interpreters = [
-            tf.lite.Interpreter(model_content=content, num_threads=cores // count) for _ in range(count)
-        ]
+        interpreters = [Interpreter(model_content=content, num_threads=cores // count) for _ in range(count)]
         tensors = _find_tensors(interpreters[0])
         for interpreter in interpreters:
             interpreter.allocate_tensors()
@@ -47,7 +45,7 @@ def load_tflite(path: Path, bulk: bool = False) -> Embedder:
         ) from error
 
     # Not by the runner of the signature, which plans the graph again in every call.
-    def embed_one_by_one(interpreter: tf.lite.Interpreter, crops: NDArray[np.float32]) -> list[Outputs]:
+    def embed_one_by_one(interpreter: Interpreter, crops: NDArray[np.float32]) -> list[Outputs]:
         results = []
         for crop in crops:
             interpreter.set_tensor(tensors.image, crop[np.newaxis])
@@ -88,7 +86,7 @@ class _Tensors(NamedTuple):
     dim: int
 
 
-def _find_tensors(interpreter: tf.lite.Interpreter) -> _Tensors:
+def _find_tensors(interpreter: Interpreter) -> _Tensors:
     """Reads the signature `serving_default`.
 
     Raises:
