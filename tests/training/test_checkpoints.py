@@ -3,7 +3,8 @@
 import pytest
 import tensorflow as tf
 
-from urfr_tf.files import encode_text
+from urfr_tf.errors import UrfrError
+from urfr_tf.files import encode_text, write_json
 from urfr_tf.system.terminal import accept_any_name
 from urfr_tf.training.checkpoints import (
     checkpoint_manager,
@@ -53,6 +54,21 @@ def test_any_folder(tmp_path, name, capsys):
     assert (
         list_checkpoints(str(folder))[0] == str(folder / "step-4") and len(list_checkpoints(str(folder))) == 2
     )
+
+
+@pytest.mark.parametrize("version", [None, "2.3.4"])
+def test_a_checkpoint_of_another_network_and_of_another_tensorflow(tmp_path, version):
+    model = tf.Module()
+    model.value, model.optimizer, model.second_optimizer = tf.Variable([1.0, 2.0]), tf.Module(), None
+    save_checkpoint(checkpoint_manager(model, tmp_path, max_to_keep=1), 1)
+    write_json(tmp_path / "run.json", {"versions": {"tensorflow": version or tf.__version__}})
+    model.value = tf.Variable([1.0, 2.0, 3.0])
+    manager = checkpoint_manager(model, tmp_path, max_to_keep=1)
+    with pytest.raises(UrfrError, match="does not fit the configured model: .*shape") as refused:
+        restore_latest(manager.checkpoint, str(tmp_path / "checkpoints"))
+    ending = f"; TensorFlow 2.3.4 wrote it, and this is {tf.__version__}"
+    assert str(refused.value).endswith(ending) == bool(version)
+    assert ("wrote it" in str(refused.value)) == bool(version)
 
 
 def test_a_byte_that_changed_is_damage(tmp_path):

@@ -158,6 +158,14 @@ def read_inputs(run_dir: Path) -> dict[str, str]:
     return known if isinstance(known, dict) else {}
 
 
+def name_other_tensorflow(run_dir: Path) -> str:
+    """Says which TensorFlow wrote a run, for a message that ends with it; empty if this one did."""
+    versions = _read_facts(run_dir).get("versions")
+    before = versions.get("tensorflow") if isinstance(versions, dict) else None
+    now = collect_versions()["tensorflow"]
+    return f"; TensorFlow {before} wrote it, and this is {now}" if before not in (None, now) else ""
+
+
 def list_changes(before: Experiment, after: Experiment) -> list[tuple[str, object, object]]:
     """Returns the keys that differ, sorted, with their values before and after."""
     old, new = flatten_tree(before.as_dict()), flatten_tree(after.as_dict())

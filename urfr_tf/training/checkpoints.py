@@ -7,6 +7,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from urfr_tf.errors import UrfrError, reason_of
+from urfr_tf.runs.folder import name_other_tensorflow
 from urfr_tf.system.plain_paths import plain_path, real_path
 from urfr_tf.training.tasks.task import TrainingModel
 
@@ -43,7 +44,7 @@ def restore_latest(checkpoint: tf.train.Checkpoint, folder: str) -> str | None:
 
     Args:
         checkpoint: what to restore.
-        folder: the folder of the checkpoints.
+        folder: the folder of the checkpoints, in that of the run.
 
     Returns:
         The path that was restored, or None where there is no checkpoint.
@@ -65,8 +66,9 @@ def restore_latest(checkpoint: tf.train.Checkpoint, folder: str) -> str | None:
             # An optimizer restores its slots when it creates them. One that never does is nothing to warn of.
             status.expect_partial()
         except (ValueError, AssertionError, tf.errors.OpError) as error:
+            other = name_other_tensorflow(Path(folder).parent)
             raise UrfrError(
-                f"the checkpoint {path} does not fit the configured model: {reason_of(error)}"
+                f"the checkpoint {path} does not fit the configured model: {reason_of(error)}{other}"
             ) from error
         return path
     if paths:
