@@ -13,7 +13,8 @@ def load(path: "str | os.PathLike[str]") -> "Embedder":
     """Loads a run folder, a SavedModel folder or a .tflite file as one callable.
 
     Args:
-        path: a run folder, a SavedModel folder or a TFLite file.
+        path: a run folder, a SavedModel folder or a TFLite file; "default" is the network of the extra
+            `default-network` (98.2 % on LFW, measured by us; stronger networks: `urfr import`).
 
     Returns:
         A callable: images uint8 or float32 [B, H, W, 3], RGB, 0..255, aligned crops -> dict of NumPy

@@ -6,13 +6,11 @@ import json
 
 import numpy as np
 import pytest
-from dlib_writer import dlib_file
+from dlib_writer import install_package, network_file
 
 from urfr_tf import load
 from urfr_tf.commands import import_weights
 from urfr_tf.errors import UrfrError
-from urfr_tf.foreign_weights import dlib_file as reading
-from urfr_tf.runs import import_dlib
 
 
 def run(*words):
@@ -23,12 +21,8 @@ def run(*words):
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    random = np.random.default_rng(0)
-    content = dlib_file(
-        lambda shape: random.normal(size=shape).astype(np.float32) / np.float32(np.sqrt(np.prod(shape[1:])))
-    )[0]
     path = tmp_path_factory.mktemp("dlib") / "network.dat"
-    path.write_bytes(content)
+    path.write_bytes(network_file())
     return path
 
 
@@ -41,25 +35,7 @@ def imported(tmp_path_factory, weights):
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """A function that installs a distribution with a file, which is then the published one."""
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(import_dlib, "PACKAGES", ("test-models-ng", "test-models"))
-
-    def write(package, content, published=None):
-        info = tmp_path / f"{package.replace('-', '_')}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-        path = tmp_path / "face_recognition_models" / "models" / import_dlib.FILE
-        if content is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # An import of the package would end the test.
-            (path.parents[1] / "__init__.py").write_text("raise SystemExit('imported')")
-            path.write_bytes(content)
-            digest = hashlib.sha256(content if published is None else published).hexdigest()
-            monkeypatch.setattr(import_dlib, "SHA256", digest)
-        return path
-
-    return write
+    return lambda *words, **more: install_package(monkeypatch, tmp_path / "site", *words, **more)
 
 
 def test_run_folder_loads_like_any_other(imported, weights):
@@ -83,12 +59,8 @@ def test_other_weights_of_the_same_layers_are_taken_and_named(imported, weights,
     assert "dlib_resnet of width 1, 112 px, 128-D, 5,607,488 numbers" in printed
 
 
-def test_the_file_of_an_installed_package_is_found_without_importing_it(
-    tmp_path, install, weights, capsys, monkeypatch
-):
-    content = weights.read_bytes()
-    path = install("test-models", content)
-    monkeypatch.setattr(reading, "SHA256", hashlib.sha256(content).hexdigest())
+def test_the_file_of_an_installed_package_is_found_without_importing_it(tmp_path, install, weights, capsys):
+    path = install(weights.read_bytes(), package="test-models")
     assert run("--out", tmp_path / "run") == 0
     assert json.loads((tmp_path / "run" / "run.json").read_text())["imported"]["file"] == str(path)
     assert "licence: CC0 1.0" in capsys.readouterr().out
@@ -96,16 +68,16 @@ def test_the_file_of_an_installed_package_is_found_without_importing_it(
 
 def test_a_package_with_another_file_of_that_name(tmp_path, install, weights):
     content = weights.read_bytes()
-    install("test-models-ng", content[:-1] + b"\x01", published=content)
+    install(content[:-1] + b"\x01", published=content)
     with pytest.raises(
-        UrfrError, match="expected dlib's face network with the SHA-256 .*; install test-models-ng"
+        UrfrError, match="expected dlib's face network with the SHA-256 .*; install test-models-ng anew"
     ):
         run("--out", tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_a_package_without_the_file(tmp_path, install):
-    install("test-models-ng", None)
+    install(None)
     with pytest.raises(
         UrfrError, match="in the installed package test-models-ng, but it is not there; install"
     ):
@@ -114,6 +86,7 @@ def test_a_package_without_the_file(tmp_path, install):
 
 
 def test_no_package(tmp_path, install):
+    install(None, package="")
     with pytest.raises(UrfrError, match=r"not installed: pip install 'urfr-tf\[default-network\]'"):
         run("--out", tmp_path / "run")
 

@@ -1,5 +1,6 @@
 """A file like dlib's face network, written with numbers of our own, for readers to be tried on."""
 
+import hashlib
 import math
 
 import numpy as np
@@ -92,3 +93,43 @@ def dlib_file(draw, mean=(122.782, 117.001, 104.298), convolution="con_4", stage
     pieces.append(name("fc_2") + integers(128, before) + tensor(dense, (before, 128, 1, 1)))
     pieces.append(integers(1, before, 128, 1, 1) + integers(1, 0, 0, 0, 0) + integer(1) + RATES + STATE)
     return b"".join(pieces), layers, dense
+
+
+def network_file(seed=0):
+    """The bytes of a whole network of drawn numbers."""
+    normal = np.random.default_rng(seed).normal
+    return dlib_file(lambda shape: (normal(size=shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32))[0]
+
+
+def install_package(monkeypatch, folder, content, published=None, package="test-models-ng"):
+    """Installs a distribution with a file of the network into `folder`, which is put into the path.
+
+    Args:
+        monkeypatch: pytest's; the two names of packages are test-models-ng and test-models afterwards.
+        folder: of the installation.
+        content: of the file; None leaves it out.
+        published: what the published file holds; None for the same.
+        package: name of the distribution; empty installs none.
+
+    Returns:
+        The path of the file.
+    """
+    from urfr_tf.foreign_weights import dlib_file as reading
+    from urfr_tf.runs import import_dlib
+
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr(import_dlib, "PACKAGES", ("test-models-ng", "test-models"))
+    path = folder / "face_recognition_models" / "models" / import_dlib.FILE
+    if package:
+        info = folder / f"{package.replace('-', '_')}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    if content is not None:
+        path.parent.mkdir(parents=True)
+        # An import of the package would end the test.
+        (path.parents[1] / "__init__.py").write_text("raise SystemExit('imported')")
+        path.write_bytes(content)
+        digest = hashlib.sha256(content if published is None else published).hexdigest()
+        for module in (import_dlib, reading):
+            monkeypatch.setattr(module, "SHA256", digest)
+    return path

@@ -5,6 +5,7 @@ import json
 from typing import TYPE_CHECKING
 
 from urfr_tf.data.detector_options import FACES, add_detector_options, read_crop_settings
+from urfr_tf.runs.default_network import add_model_option
 
 if TYPE_CHECKING:
     from urfr_tf.embedding.compare import Comparison
@@ -14,9 +15,7 @@ HELP = "compare the faces of two photographs"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
-    parser.add_argument(
-        "--model", required=True, metavar="MODEL", help="a run folder, a SavedModel folder or a .tflite file"
-    )
+    add_model_option(parser)
     parser.add_argument("a", metavar="PHOTO")
     parser.add_argument("b", metavar="PHOTO")
     parser.add_argument(
@@ -58,7 +57,8 @@ def _lines(result: "Comparison") -> list[str]:
     if limit is None:
         return [*lines, "no threshold calibrated: the scores order pairs, but do not say yes or no"]
     word = "yes" if result["same"] else "no"
-    lines.append(f"same person: {word} ({limit['score']} threshold {limit['threshold']:.4f})")
+    rate = f", FAR {limit['far']:g} on {limit['protocol']}" if "far" in limit and "protocol" in limit else ""
+    lines.append(f"same person: {word} ({limit['score']} threshold {limit['threshold']:.4f}{rate})")
     if (count := result["compared"]) > 1:
         lines.append(f"the best of {count} pairs of faces: a false match is up to {count} times as likely")
     align = limit.get("align", result["align"])

@@ -7,6 +7,7 @@ import os
 import sys
 
 from urfr_tf.data.detector_options import add_detector_options, read_crop_settings
+from urfr_tf.runs.default_network import add_model_option
 from urfr_tf.system.folder_lock import lock_folder
 
 HELP = "embed a folder or list of photographs into an .npz file"
@@ -14,9 +15,7 @@ HELP = "embed a folder or list of photographs into an .npz file"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
-    parser.add_argument(
-        "--model", required=True, metavar="MODEL", help="a run folder, a SavedModel folder or a .tflite file"
-    )
+    add_model_option(parser)
     parser.add_argument(
         "--images",
         required=True,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urfr_tf.data.detector_options import add_detector_options, read_crop_settings
 from urfr_tf.protocols.source import PER_PERSON
 from urfr_tf.protocols.table import PROTOCOLS
+from urfr_tf.runs.default_network import add_model_option
 from urfr_tf.system.folder_lock import lock_folder
 
 if TYPE_CHECKING:
@@ -28,13 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         f"  {entry.name:10} {entry.layout.replace('`', '')}\n{'':13}{entry.figures.replace('`', '')}"
         for entry in PROTOCOLS.values()
     )
-    parser.add_argument(
-        "--model",
-        required=True,
-        nargs="+",
-        metavar="MODEL",
-        help="run folder, SavedModel folder or .tflite file; several, NAME=MODEL each, give a row each",
-    )
+    add_model_option(parser, several=True)
     central = ", ".join(entry.name for entry in PROTOCOLS.values() if entry.faces == "central")
     parser.add_argument("--protocol", required=True, choices=list(PROTOCOLS), help="see below")
     parser.add_argument(

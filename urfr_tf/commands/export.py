@@ -12,7 +12,9 @@ HELP = "write a run as a SavedModel or a TFLite file that gives the same answers
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
-    parser.add_argument("--run", required=True, dest="run_dir", metavar="RUN", help="the run folder")
+    parser.add_argument(
+        "--run", required=True, dest="run_dir", metavar="RUN", help="the run folder, or default"
+    )
     parser.add_argument(
         "--out",
         required=True,

@@ -327,7 +327,11 @@ class Experiment(hyperparams.Config):
         choices=("recognition", "attributes", "uncertainty"),
     )
     seed: int = setting(0, "Seed of weights, order and augmentation.")
-    initial_weights: str = setting("", "Run folder whose network this one starts from; empty for none.")
+    initial_weights: str = setting(
+        "",
+        "Run folder whose network this one starts from, or `default`, that of the extra `default-network`; "
+        "empty for none.",
+    )
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)

@@ -24,6 +24,7 @@ from urfr_tf import keys
 from urfr_tf.data.cropper import CropSettings
 from urfr_tf.data.detector_options import add_detector_options, read_crop_settings
 from urfr_tf.errors import UrfrError
+from urfr_tf.runs.default_network import add_model_option
 from urfr_tf.runs.embedder import Embedder
 from urfr_tf.runs.load_model import load_model
 
@@ -124,7 +125,7 @@ def serialize_result(result: Result) -> bytes:
 def main(argv: list[str] | None = None) -> int:
     """Runs the pipeline. Options that it does not know are passed to Beam (--runner, ...)."""
     parser = argparse.ArgumentParser(prog="python -m urfr_tf.embedding.beam", description=__doc__)
-    parser.add_argument("--model", required=True, help="a run folder, a SavedModel folder or a .tflite file")
+    add_model_option(parser)
     parser.add_argument("--images", required=True, metavar="LIST", help="text file, one path a line")
     parser.add_argument("--out", required=True, metavar="PREFIX", help="of the TFRecord shards")
     parser.add_argument("--align", choices=["mtcnn", "none"])

@@ -27,6 +27,7 @@ from urfr_tf.files import disk_error, read_json, size_of, write_json
 from urfr_tf.keras2 import keras
 from urfr_tf.protocols.protocol import Pairs
 from urfr_tf.runs.card import ModelCard
+from urfr_tf.runs.default_network import find_model
 from urfr_tf.runs.embedder import Embedder
 from urfr_tf.runs.load_model import load_model
 from urfr_tf.runs.load_run import load_network, make_embedder
@@ -75,7 +76,7 @@ def export_run(
     """
     form = FORMATS[request.format]
     request.check(tuple(form.limits))
-    run, out = Path(request.run), Path(request.out)
+    run, out = find_model(request.run), Path(request.out)
     pairs = open_face_pairs(request.faces) if request.faces else None
     for remark in pairs.images.remarks() if pairs is not None else ():
         say(remark)

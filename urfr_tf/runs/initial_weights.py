@@ -1,7 +1,5 @@
 """`initial_weights`: the embedding network of another run as the start of this one."""
 
-from pathlib import Path
-
 import numpy as np
 
 from urfr_tf.config.load_config import read_run_config
@@ -10,6 +8,7 @@ from urfr_tf.errors import UrfrError
 from urfr_tf.keras2 import keras
 from urfr_tf.layers import SubEmbedding
 from urfr_tf.models.inference_graph import build_inference
+from urfr_tf.runs.default_network import find_model
 from urfr_tf.runs.network_weights import load_network_weights
 
 
@@ -29,7 +28,7 @@ def copy_initial_weights(network: keras.Model, config: Experiment) -> list[str]:
     Raises:
         UrfrError: the run has no weights, another backbone or another `model.zero_pixel`.
     """
-    run = Path(config.initial_weights)
+    run = find_model(config.initial_weights)
     source_config = read_run_config(run)
     source = build_inference(source_config)
     load_network_weights(source, run)

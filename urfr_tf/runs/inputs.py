@@ -23,6 +23,7 @@ from urfr_tf.data.stream.training_stream import steps_per_pass
 from urfr_tf.data.stream.turned_faces import result_path, turned_paths
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import file_sha256
+from urfr_tf.runs.default_network import find_model
 from urfr_tf.runs.network_weights import find_weights
 
 TRAIN, VALIDATION, START = "data.train", "data.validation", "initial_weights"
@@ -88,6 +89,7 @@ def digest_start(run: str | Path) -> str:
     Raises:
         UrfrError: no run folder, or no weights in it.
     """
+    run = find_model(run)
     read_run_config(run)
     return file_sha256(find_weights(run))
 

