@@ -24,7 +24,7 @@ def test_the_converter_brings_nothing_that_this_environment_has():
 
 def test_another_lock_is_another_environment(tmp_path, monkeypatch):
     """A complete environment is taken as it is; the digest of the locks is in its folder's name."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("URFR_HOME", str(tmp_path))
     installed = []
     monkeypatch.setattr(peers.venv, "create", lambda folder, **_: folder.mkdir(parents=True))
     monkeypatch.setattr(peers, "_pip", lambda python, words: installed.append(python.parent.parent))

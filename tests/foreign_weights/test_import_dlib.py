@@ -11,6 +11,7 @@ from dlib_writer import install_package, network_file
 from urfr_tf import load
 from urfr_tf.commands import import_weights
 from urfr_tf.errors import UrfrError
+from urfr_tf.runs.folder import find_licence
 
 
 def run(*words):
@@ -47,6 +48,7 @@ def test_run_folder_loads_like_any_other(imported, weights):
     np.testing.assert_allclose(np.linalg.norm(outputs["embedding"], axis=1), 1, atol=1e-6)
     facts = json.loads((imported / "run.json").read_text())["imported"]
     assert facts["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert find_licence(imported) is None
     assert (facts["source"], facts["backbone"], facts["numbers"]) == ("dlib", "dlib_resnet", 5607488)
     # (x - mean) / 256 of R, G, B, as the file says.
     assert facts["pixels"] == "(x - (122.782, 117.001, 104.298)) * 0.00390625"
@@ -64,6 +66,7 @@ def test_the_file_of_an_installed_package_is_found_without_importing_it(tmp_path
     assert run("--out", tmp_path / "run") == 0
     assert json.loads((tmp_path / "run" / "run.json").read_text())["imported"]["file"] == str(path)
     assert "licence: CC0 1.0" in capsys.readouterr().out
+    assert find_licence(tmp_path / "run") == "CC0-1.0"
 
 
 def test_a_package_with_another_file_of_that_name(tmp_path, install, weights):

@@ -16,7 +16,7 @@ from urfr_tf.cli import build_parser
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import file_sha256
 from urfr_tf.runs import default_network, import_dlib
-from urfr_tf.runs.default_network import DEFAULT, add_model_option, cache_folder, find_model
+from urfr_tf.runs.default_network import DEFAULT, add_model_option, find_model
 from urfr_tf.runs.inputs import digest_start
 from urfr_tf.runs.thresholds import read_threshold
 
@@ -148,24 +148,6 @@ def test_only_the_string_is_the_name(home):
     assert find_model("./default") == Path("default")
     assert find_model("runs/default") == Path("runs/default")
     assert not home.exists()
-
-
-@pytest.mark.parametrize(
-    ("platform", "environment", "expected"),
-    [
-        ("linux", {"URFR_HOME": "/there"}, "/there"),
-        ("linux", {"HOME": "/me"}, "/me/.cache/urfr"),
-        ("linux", {"HOME": "/me", "XDG_CACHE_HOME": "/cache"}, "/cache/urfr"),
-        ("darwin", {"HOME": "/me"}, "/me/Library/Caches/urfr"),
-    ],
-)
-def test_where_the_cache_is(monkeypatch, platform, environment, expected):
-    for name in ("URFR_HOME", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(default_network.sys, "platform", platform)
-    assert cache_folder() == Path(expected)
 
 
 def test_the_shipped_threshold_is_one_of_far_1e_3_on_lfw():

@@ -28,7 +28,7 @@ from urfr_tf.system.cores import count_cores
 from urfr_tf.system.processor import BFLOAT16, DECISIVE, describe_machine, processor_flags
 
 SIZE = 112
-BACKBONES = {"ir50": "ir50", "mobile": "mobilefacenet"}
+BACKBONES = {"ir50": "ir50", "mobile": "mobilefacenet", "dlib": "dlib_resnet"}
 FORMATS = {"float32": "none", "float16": "float16", "dynamic": "dynamic", "int8": "int8"}
 BATCH = 32
 ROUNDS = {1: 10, BATCH: 1}

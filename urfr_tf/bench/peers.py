@@ -1,7 +1,7 @@
 """The environment of the benchmark: ai-edge-litert and ONNX Runtime, and tf2onnx to feed the latter.
 
 None of them can or should stand in the lock file (ai-edge-litert wants another protobuf). They are
-installed once, at the versions below, under ~/.cache/urfr; the converter goes to a folder of its own that is
+installed once, at the versions below, in the user's cache; the converter goes to a folder of its own that is
 put before the path of this Python, since it needs TensorFlow.
 """
 
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from urfr_tf.errors import UrfrError
+from urfr_tf.system.cache import cache_folder
 
 RUNTIMES = Path(__file__).with_name("runtimes.txt")
 """The lock of ai-edge-litert and ONNX Runtime, with hashes; `make lock` writes it from runtimes.in."""
@@ -54,11 +55,10 @@ def peers_environment() -> Peers:
     Raises:
         UrfrError: its packages cannot be installed.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     versions = {**locked_versions(RUNTIMES), **locked_versions(CONVERTER)}
     packages = {name: versions[name] for name in ("ai-edge-litert", "onnxruntime", "tf2onnx", "onnx")}
     locks = hashlib.sha256(RUNTIMES.read_bytes() + CONVERTER.read_bytes()).hexdigest()[:12]
-    folder = cache / "urfr" / f"bench-py{sys.version_info.major}{sys.version_info.minor}-{locks}"
+    folder = cache_folder() / f"bench-py{sys.version_info.major}{sys.version_info.minor}-{locks}"
     python, converter = folder / "bin" / "python", folder / "converter"
     if not (folder / "complete").is_file():
         print(

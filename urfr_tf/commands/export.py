@@ -55,9 +55,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--licence",
-        default="Apache-2.0",
         metavar="SPDX",
-        help="what the export says of its licence (Apache-2.0)",
+        help="what the export says of its licence (that of an imported file where it is known; Apache-2.0)",
     )
     parser.add_argument(
         "--version", type=int, default=1, metavar="N", help="for saved_model: number of its folder (1)"

@@ -29,6 +29,7 @@ from urfr_tf.protocols.protocol import Pairs
 from urfr_tf.runs.card import ModelCard
 from urfr_tf.runs.default_network import find_model
 from urfr_tf.runs.embedder import Embedder
+from urfr_tf.runs.folder import find_licence
 from urfr_tf.runs.load_model import load_model
 from urfr_tf.runs.load_run import load_network, make_embedder
 from urfr_tf.runs.origin import collect_versions
@@ -88,7 +89,7 @@ def export_run(
         ModelCard(
             **{
                 **card,
-                "licence": request.licence,
+                "licence": request.licence or find_licence(run) or "Apache-2.0",
                 "weights_sha256": reference.fingerprint,
                 "versions": collect_versions(),
             }

@@ -25,7 +25,8 @@ class ExportRequest:
         max_pixels: larger photographs are refused.
         quantization_aware: for int8, the number of steps of training before the conversion
             (`quantization_aware_training`).
-        licence: what the card says about the licence of the model (an SPDX name).
+        licence: what the card says about the licence of the model (an SPDX name); None takes that of
+            an imported file where it is known, and Apache-2.0 otherwise.
         version: for a SavedModel, the number of its folder. A server takes the largest.
         frozen: for a SavedModel, fold it and write its weights as constants. That is faster at batch 1, takes
             more memory, and cannot be fine-tuned.
@@ -41,7 +42,7 @@ class ExportRequest:
     min_face: int = CropSettings.min_face
     max_pixels: int = CropSettings.max_pixels
     quantization_aware: int = 0
-    licence: str = "Apache-2.0"
+    licence: str | None = None
     version: int = 1
     frozen: bool = False
 

@@ -12,13 +12,12 @@ from typing import NamedTuple
 
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import disk_error
+from urfr_tf.system.cache import HOME, cache_folder
 from urfr_tf.system.extras import name_missing_extra
 from urfr_tf.system.folder_lock import lock_folder
 
 DEFAULT = "default"
 """What stands for it where the path of a model or of a run is expected."""
-HOME = "URFR_HOME"
-"""The environment variable that names another folder than the user's cache."""
 WORTH = "98.2 % on LFW (measured by us); stronger networks: urfr import"
 _THRESHOLD = Path(__file__).with_name("default_threshold.json")
 _PART = ".part-"
@@ -54,22 +53,6 @@ def find_model(path: str | os.PathLike[str]) -> Path:
         return Path(path)
     with name_missing_extra("the default network"):
         return _find_default()
-
-
-def cache_folder() -> Path:
-    """Names the folder for what is made once for a user: URFR_HOME, or `urfr` in the platform's cache.
-
-    Raises:
-        UrfrError: the user has no home folder.
-    """
-    if home := os.environ.get(HOME):
-        return Path(home)
-    try:
-        if sys.platform == "darwin":
-            return Path.home() / "Library" / "Caches" / "urfr"
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "urfr"
-    except RuntimeError as error:
-        raise UrfrError(f"expected a home folder for the default network: set {HOME} to a folder") from error
 
 
 class _Run(NamedTuple):

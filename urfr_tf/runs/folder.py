@@ -166,6 +166,17 @@ def name_other_tensorflow(run_dir: Path) -> str:
     return f"; TensorFlow {before} wrote it, and this is {now}" if before not in (None, now) else ""
 
 
+def find_licence(run_dir: Path) -> str | None:
+    """Returns the licence of the file that a run was imported from; None where it is not known.
+
+    Raises:
+        UrfrError: run.json is damaged.
+    """
+    imported = _read_facts(run_dir).get("imported")
+    licence = imported.get("licence") if isinstance(imported, dict) else None
+    return licence if isinstance(licence, str) else None
+
+
 def list_changes(before: Experiment, after: Experiment) -> list[tuple[str, object, object]]:
     """Returns the keys that differ, sorted, with their values before and after."""
     old, new = flatten_tree(before.as_dict()), flatten_tree(after.as_dict())

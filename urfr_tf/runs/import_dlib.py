@@ -63,6 +63,8 @@ def import_dlib(weights: str | None, out: Path) -> ImportFacts:
         "folded": 0,
         "unused": [],
     }
+    if network.sha256 == SHA256:
+        facts["licence"] = "CC0-1.0"
     open_run(out, config, {"imported": facts, "image_size": side, "template": TEMPLATE})
     save_network_weights(model, out)
     return facts

@@ -54,6 +54,8 @@ class ImportFacts(_ImportFacts, total=False):
     """What run.json keeps under `imported`."""
 
     symbol_sha256: str
+    licence: str
+    """Of the file, as an SPDX name, where it is known."""
 
 
 def import_weights(
