@@ -87,7 +87,8 @@ def test_the_wheel_holds_presets_and_tables(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     presets = {str(p.relative_to(ROOT)) for p in (ROOT / "configs").rglob("*.yaml")}
     assert {f"urfr_tf/{preset}" for preset in presets} <= names
-    assert {"urfr_tf/py.typed", "urfr_tf/faces/mean_face.json"} <= names
+    data = ("py.typed", "faces/mean_face.json", "runs/default_threshold.json")
+    assert {f"urfr_tf/{name}" for name in data} <= names
     assert not [n for n in names if n.startswith(("tests/", "experiments/", "export/", "configs/"))]
 
 
