@@ -1,11 +1,11 @@
 #!/bin/sh
 # Prints a Python that is here and the name of the list in requirements/ that belongs to it: "python3.13 tf2".
 # PYTHON (3.13, python3.13 or a path) and SET (tf2 or tf215) in the environment narrow the choice; without a match
-# it says so and fails. --first (for uv) prints the first choice, "3.11 tf215", whether that Python is here or not.
+# it says so and fails. --first (for uv) prints the first choice, "3.13 tf2", whether that Python is here or not.
 set -eu
 
 # In the order in which they are looked for.
-versions="3.11 3.13 3.12"
+versions="3.13 3.12 3.11"
 
 set_of() {
     case $1 in 3.11) echo tf215 ;; *) echo tf2 ;; esac

@@ -42,6 +42,7 @@ EVERY = {f"python3.{minor}": f"3.{minor}" for minor in (10, 11, 12, 13, 14)}
 @pytest.mark.parametrize(
     ("interpreters", "chosen", "expected"),
     [
+        (EVERY, {}, "python3.13 tf2"),
         (EVERY, {"SET": "tf2"}, "python3.13 tf2"),
         (EVERY, {"SET": "tf215"}, "python3.11 tf215"),
         (EVERY, {"PYTHON": "3.12"}, "python3.12 tf2"),
@@ -85,7 +86,7 @@ def test_what_is_not_there_is_said(machine, interpreters, chosen, expected):
 
 @pytest.mark.parametrize(
     ("chosen", "expected"),
-    [({"SET": "tf2"}, "3.13 tf2"), ({"SET": "tf215"}, "3.11 tf215"), ({"PYTHON": "3.12"}, "3.12 tf2")],
+    [({}, "3.13 tf2"), ({"SET": "tf215"}, "3.11 tf215"), ({"PYTHON": "3.12"}, "3.12 tf2")],
 )
 def test_the_first_choice_for_uv_needs_no_interpreter(machine, chosen, expected):
     assert machine({}, "--first", **chosen) == expected

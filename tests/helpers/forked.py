@@ -8,6 +8,7 @@ new interpreter shows, such as another seed of hashes, needs `subprocess`.
 import multiprocessing
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import tempfile
@@ -88,6 +89,8 @@ def _begin(function, arguments, cwd, env, files):
         os.dup2(file, number)
         os.close(file)
     sys.stdout, sys.stderr = (os.fdopen(number, "w", 1, closefd=False) for number in (1, 2))
+    # A shell ignores it in what it starts in the background, and its children would too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.update(env)
     os.chdir(cwd)
     sys.exit(function(*arguments))
