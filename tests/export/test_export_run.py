@@ -235,7 +235,7 @@ def test_a_new_version_stands_beside_the_old(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_trained_run(tiny_run, shards, tmp_path, tiny):
+def test_a_trained_run(tiny_run, tiny_config, tmp_path, tiny):
     """Everything real: a run that was trained, its own configuration, every format."""
     from urfr_tf.runs.load_run import load_network
 
@@ -245,6 +245,6 @@ def test_a_trained_run(tiny_run, shards, tmp_path, tiny):
         expected = urfr_tf.load(tiny_run)(images)
         for form in ("saved_model", "tflite"):
             target, report = export_run(ExportRequest(tiny_run, tmp_path, form))
-            assert report["images_from"] == str(shards)
+            assert report["images_from"] == str(tiny_config.parent / "shards")
             for name, value in urfr_tf.load(target)(images).items():
                 np.testing.assert_allclose(value, expected[name], rtol=1e-4, atol=1e-5)
