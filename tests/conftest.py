@@ -1,12 +1,13 @@
 """Set before TensorFlow is imported by any test; fixtures that several areas share."""
 
 import fcntl
+import importlib
 import os
 import shutil
 
+import forked
 import kinds
 import pytest
-from paths import ROOT
 
 pytest_plugins = ["skips"]
 
@@ -20,7 +21,7 @@ GUARD = kinds.Guard()
 
 def pytest_itemcollected(item):
     """The markers `process`, `training` and `network`."""
-    if str(item.path.relative_to(ROOT / "tests")) in kinds.NETWORK:
+    if str(item.path).removeprefix(f"{kinds.TESTS}/") in kinds.NETWORK:
         item.add_marker("network")
     fixtures = [each[-1].func for each in item._fixtureinfo.name2fixturedefs.values()]
     for kind in set().union(*map(kinds.kinds_of, [item.function, *fixtures])):
@@ -52,6 +53,10 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [test for share in shares for test in share]
 
 
+def pytest_collection_finish():
+    forked.collect_rarely()
+
+
 def pytest_runtest_setup(item):
     GUARD.watch(item)
 
@@ -61,7 +66,7 @@ name: tiny
 seed: 3
 data: {train: SHARDS, batch_size: 8, shuffle_buffer: 64}
 augment: {blur: 0.3, occlusion: 0.3}
-model: {backbone: ir10, width: 0.125, input_size: 32, embedding_dim: 16, groups: 4}
+model: {backbone: ir1, width: 0.125, input_size: 32, embedding_dim: 16, groups: 4}
 confidence: {initial: 10.0, hold_steps: 3, rate: 0.5}
 loss: {margin: 2.0, margin_warmup_steps: 4}
 decorrelation: {enabled: true}
@@ -130,7 +135,11 @@ def prepared(people, out):
 
 @pytest.fixture(scope="session")
 def tiny_config(once, people):
-    """Path of a configuration that trains in seconds, with the whole method on."""
+    """Path of a configuration that trains in seconds, with the whole method on.
+
+    Its backbone is that of `one_unit`; what trains it in a new interpreter sets model.backbone=ir10.
+    """
+    importlib.import_module("one_unit")
 
     def write(folder):
         out = prepared(people, folder / "shards")
@@ -141,7 +150,7 @@ def tiny_config(once, people):
 
 @pytest.fixture(scope="session")
 def tiny_run(tiny_config, once):
-    """A finished run of that configuration, trained by the program `python -m urfr_tf.train`."""
-    from running import start_program, succeeded
+    """A finished run of that configuration."""
+    from running import done
 
-    return once("unbroken", lambda folder: succeeded(start_program(tiny_config, folder / "run"))) / "run"
+    return once("unbroken", lambda folder: done(tiny_config, folder / "run")) / "run"

@@ -5,6 +5,8 @@ of one: devices, seeds and policies of its own, an exit code, and signals that r
 new interpreter shows, such as another seed of hashes, needs `subprocess`.
 """
 
+import gc
+import importlib
 import multiprocessing
 import os
 import pickle
@@ -18,6 +20,12 @@ from paths import ROOT
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["urfr_tf.cli", "urfr_tf.train"])
+
+
+def collect_rarely():
+    """Saves the garbage collector from going through all that is imported, again and again."""
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
 
 
 class Forked:
@@ -93,4 +101,6 @@ def _begin(function, arguments, cwd, env, files):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.update(env)
     os.chdir(cwd)
+    collect_rarely()
+    importlib.import_module("one_unit")
     sys.exit(function(*arguments))

@@ -4,6 +4,7 @@
 convert whole networks for seconds. `make test-unit` runs the tests that have none of the three.
 """
 
+import functools
 import inspect
 import multiprocessing
 import subprocess
@@ -50,12 +51,16 @@ SAYING = {
 }
 
 
-def kinds_of(function, seen=None):
+@functools.cache  # Every row of a parametrized test asks again.
+def kinds_of(function):
     """The kinds of a test or fixture, from the names in it and in what it calls.
 
     The functions of the tests are followed to the end, those of the package and the experiments not further.
     """
-    seen = set() if seen is None else seen
+    return frozenset(_kinds_of(function, set()))
+
+
+def _kinds_of(function, seen):
     code = getattr(inspect.unwrap(function), "__code__", None)
     if code is None or code in seen or not code.co_filename.startswith(OURS):
         return set()
@@ -66,14 +71,15 @@ def kinds_of(function, seen=None):
         return kinds
     for name in names:
         for used in functions_of(inspect.unwrap(function).__globals__.get(name), names):
-            kinds |= kinds_of(used, seen)
+            kinds |= _kinds_of(used, seen)
     return kinds
 
 
+@functools.cache
 def names_in(code):
     """The global names and attributes in a code object and in those inside it."""
     inner = [names_in(const) for const in code.co_consts if isinstance(const, CodeType)]
-    return set(code.co_names).union(*inner)
+    return frozenset(code.co_names).union(*inner)
 
 
 def functions_of(value, names):

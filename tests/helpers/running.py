@@ -14,6 +14,9 @@ from urfr_tf.cli import main
 # Rounding has no time to grow; the average, C_v and everything else of the tiny configuration is on.
 SHORT = ("train.epochs=1", "train.steps_per_epoch=5", "data.worker_shares=2")
 
+# A backbone that users have, and a new interpreter knows.
+REAL = "model.backbone=ir10"
+
 
 def training_words(config, run, *overrides):
     """The words of `urfr train`."""

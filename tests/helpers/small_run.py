@@ -1,12 +1,11 @@
 """The configuration of a small network, and what loading a path without a good model says."""
 
 import pytest
+from one_unit import MODEL
 
 import urfr_tf
 from urfr_tf.config.load_config import from_dict
 from urfr_tf.errors import UrfrError
-
-MODEL = {"backbone": "ir18", "width": 0.125, "input_size": 32, "embedding_dim": 16, "groups": 4}
 
 
 def configuration(**model):

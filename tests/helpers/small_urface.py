@@ -83,11 +83,11 @@ def theta_of(model):
     return [v.numpy() for v in model.theta if "logits" not in v.name]
 
 
-def trained(model, data):
+def trained(model, data, callbacks=()):
     """Means of the log over one fit, then kernel and momentum, then theta."""
     with model.distribute_strategy.scope():
         model.make_slots()
-    logs = model.fit(data, verbose=0).history
+    logs = model.fit(data, callbacks=list(callbacks), verbose=0).history
     means = [logs[name][0] for name in ("loss", "identification", "gradient_norm", "accuracy")]
     return means, head_of(model), theta_of(model)
 
@@ -119,6 +119,19 @@ def restored(path, replicas):
     return model
 
 
+class SavedAfterTwoSteps(keras.callbacks.Callback):
+    """A checkpoint inside the training, for its third step on 1, 2 and other numbers of replicas."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 1:
+            checkpoint = tf.train.Checkpoint(model=self.model, optimizer=self.model.optimizer)
+            self.path = checkpoint.save(self.path)
+
+
 def compare(replicas, path):
     """Comparisons with the dense layer; one number of replicas a process, as collectives want it."""
     tf.config.set_logical_device_configuration(
@@ -128,16 +141,13 @@ def compare(replicas, path):
     dense = small_urface()
     start_alike(dense)
     reference = trained(dense, batches(3))
-    if replicas == 2:  # Saves after two steps, for the third on 1, 2 and other numbers.
-        two = partial_model(2, shards=2)
-        trained(two, batches(3).take(2))
-        path = tf.train.Checkpoint(model=two, optimizer=two.optimizer).save(path)
     sharded = partial_model(replicas, shards=replicas)
+    saved = SavedAfterTwoSteps(path) if replicas == 2 else None
     result = {
-        "path": path,
-        "sharded": difference(trained(sharded, batches(3)), reference),
+        "sharded": difference(trained(sharded, batches(3), [saved] if saved else []), reference),
         "rows": [int(v.shape[0]) for v in sharded.prototypes.momentum.values],
     }
+    result["path"] = path = saved.path if saved else path
     for count in (replicas, *([1] if replicas == 2 else [])):
         weights = trained(restored(path, count), batches(3).skip(2))[1:]
         result[f"restored_{count}"] = difference(weights, reference[1:])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import small_urface as small
 import tensorflow as tf
+from one_unit import MODEL
 
 from urfr_tf import keys
 from urfr_tf.config.load_config import from_dict
@@ -33,7 +34,7 @@ def config(accumulate, **train):
     return from_dict(
         {
             "data": {"batch_size": 8},
-            "model": {"backbone": "ir10", "width": 0.125, "input_size": 32, "embedding_dim": 16, "groups": 4},
+            "model": MODEL,
             "optimizer": {"learning_rate": RATE, "clip_norm": 5.0},
             "train": {"accumulate": accumulate, **train},
         },

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from one_unit import MODEL
 from stepping import step_of
 
 from urfr_tf import keys
@@ -16,7 +17,6 @@ from urfr_tf.training.optimizers import build_schedule
 from urfr_tf.training.tasks.recognition import build_recognition_model, compile_model
 
 B, CLASSES = 6, 5
-MODEL = {"backbone": "ir10", "width": 0.125, "input_size": 32, "embedding_dim": 16, "groups": 4}
 RUNTIME = {"precision": "float32"}
 RATE = {"weight_decay": 0.0, "learning_rate": {"type": "constant", "constant": {"learning_rate": 0.5}}}
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from one_unit import MODEL
 from stepping import step_of
 
 from urfr_tf import keys
@@ -18,7 +19,7 @@ B, CLASSES = 6, 5
 
 def experiment(**changes):
     tree = {
-        "model": {"backbone": "ir10", "width": 0.125, "input_size": 32, "embedding_dim": 16, "groups": 4},
+        "model": MODEL,
         "augment": {"blur": 0.3, "occlusion": 0.3},
         "confidence": {"initial": 10.0},
         "loss": {"margin": 2.0},

@@ -1,7 +1,7 @@
 """What is said when a run goes on with other settings."""
 
 import pytest
-from small_run import MODEL
+from one_unit import MODEL
 
 from urfr_tf.config.load_config import from_dict
 from urfr_tf.training.continuation import describe_changes

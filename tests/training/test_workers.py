@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 from paths import ROOT
-from running import SHORT, assert_close_state, assert_same_state, begun, command
+from running import REAL, SHORT, assert_close_state, assert_same_state, begun, command
 
 pytestmark = pytest.mark.timeout(3000)
 TWO = ("data.worker_shares=2", "runtime.strategy=multi_worker_mirrored")
-LONG = (*TWO, "train.epochs=4", "train.checkpoint_steps=3")
+LONG = (*TWO, "train.epochs=4", "train.checkpoint_steps=3", REAL)
 
 
 def free_ports(count):

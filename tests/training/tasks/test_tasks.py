@@ -26,7 +26,7 @@ name: pa
 task: uncertainty
 initial_weights: RUN
 data: {train: SHARDS, validation: SHARDS, batch_size: 8}
-model: {backbone: ir10, width: 0.125, input_size: 32, embedding_dim: 16, groups: 4}
+model: {backbone: ir1, width: 0.125, input_size: 32, embedding_dim: 16, groups: 4}
 confidence: {initial: 10.0}
 uncertainty: {images_per_identity: 2}
 optimizer:
