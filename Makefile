@@ -82,6 +82,9 @@ finetune: venv
 test: venv
 	$(MAKE) -j2 lint test-fast
 
+# Python keeps what it has compiled, so that the workers and the programs that they start need not compile it again.
+test-fast test-unit: export PYTHONDONTWRITEBYTECODE =
+
 test-fast: venv
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(TEST_FLAGS)
 

@@ -270,13 +270,15 @@ def test_rows_of_a_seed_start_from_the_same_weights():
     Prototypes are drawn alike too, but K groups of norm 1 have the norm sqrt(K) together: 4 times that of
     one.
     """
+    from one_unit import NAME
+
     from urfr_tf.keras2 import keras
     from urfr_tf.training.tasks.recognition import build_recognition_model
 
     def start(row, seed):
         keras.backend.clear_session()
         keras.utils.set_random_seed(seed)
-        overrides = ["model.width=0.125", "model.input_size=32", "model.backbone=ir10"]
+        overrides = ["model.width=0.125", "model.input_size=32", f"model.backbone={NAME}"]
         overrides += ["initial_weights=''", "head.start=random"]
         model, _ = build_recognition_model(load_config(f"small/{row}", overrides), 5, synchronized=False)
         return {weight.name: weight.numpy() for weight in model.trainable_weights}

@@ -40,6 +40,8 @@ NETWORK = {
     "models/test_teacher.py",
     "planning/test_estimate.py",
     "runs/test_embedder.py",
+    "runs/test_goldens.py",
+    "runs/test_network_weights.py",
     "visualize/test_report_command.py",
 }
 # Programs that the package and its libraries ask about the machine; they answer in milliseconds.

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from one_unit import MODEL
 
 from urfr_tf import keys
 from urfr_tf.config.load_config import from_dict
@@ -19,7 +20,7 @@ B, CLASSES, RATE = 6, 5, 0.05
 def experiment(optimizer=None, train=None, **groups):
     schedule = {"type": "constant", "constant": {"learning_rate": RATE}}
     tree = {
-        "model": {"backbone": "ir10", "width": 0.125, "input_size": 32, "embedding_dim": 16, "groups": 4},
+        "model": MODEL,
         "confidence": {"initial": 10.0},
         "loss": {"margin": 2.0},
         "optimizer": {"learning_rate": schedule, **(optimizer or {})},
@@ -154,11 +155,12 @@ def test_frozen_batch_norms_use_their_stored_statistics(norms):
 
 def test_each_part_moves_by_its_rate():
     """One step from a momentum of zero: the change by gradient and by decay is proportional to the rate."""
+    deep = {**MODEL, "backbone": "ir10"}
     settings = {"weight_decay": 0.1}
     rates = {"backbone": 0.5, "backbone_first": 0.125, "embedding": 0.25, "prototypes": 2.0}
     changes = []
     for chosen in ({}, rates):
-        model = built(experiment({**settings, "layer_rates": chosen}))
+        model = built(experiment({**settings, "layer_rates": chosen}, model=deep))
         before = values(model)
         fit(model, 1)
         changes.append({v.name: v.numpy() - before[v.name] for v in model.trainable_variables})

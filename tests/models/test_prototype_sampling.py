@@ -21,8 +21,12 @@ def test_every_pair_is_drawn_equally_often():
 
     Chi-square of 89 degrees of freedom has mean 89 and deviation sqrt(178) = 13.3; 6 deviations are 169.
     """
-    draw = tf.function(lambda i: permuted(3, 10, tf.stack([i, 7])))
-    drawn = tf.map_fn(draw, tf.range(4_000), parallel_iterations=64).numpy()
+
+    @tf.function
+    def draws():
+        return tf.map_fn(lambda i: permuted(3, 10, tf.stack([i, 7])), tf.range(4_000), parallel_iterations=64)
+
+    drawn = draws().numpy()
     pairs = np.bincount(drawn[:, 0] * 10 + drawn[:, 1], minlength=100).reshape(10, 10)
     assert not np.diag(pairs).any()
     expected = 4_000 / 90
