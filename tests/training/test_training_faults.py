@@ -9,7 +9,7 @@ from pathlib import Path
 
 import forked
 import pytest
-from running import begun, start
+from running import REAL, begun, start
 
 from urfr_tf.cli import main
 from urfr_tf.training.checkpoints import find_damage, list_checkpoints
@@ -81,7 +81,7 @@ def test_full_disk_keeps_the_last_good_checkpoint(tiny_config, tmp_path):
     if mounted.returncode:
         pytest.skip("mounting a tmpfs is not allowed here")
     try:
-        message = error_message(start(tiny_config, disk / "run", "train.epochs=8"))
+        message = error_message(start(tiny_config, disk / "run", REAL, "train.epochs=8"))
         good = list_checkpoints(str(disk / "run" / "checkpoints"))
         whole = [path for path in good if find_damage(path) is None]
         assert "could not write" in message or "disk is full" in message
