@@ -5,8 +5,10 @@ by group. `description` says in one sentence what the file is. Both keys belong 
 experiment. This module imports nothing heavy, because `urfr configs` lists the presets with it.
 """
 
+import copy
 import dataclasses
 import difflib
+import functools
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -60,8 +62,13 @@ class Layer:
 
 def preset_names() -> list[str]:
     """The names of all presets, sorted."""
-    paths = FOLDER.rglob(f"*{SUFFIX}")
-    return sorted(path.relative_to(FOLDER).with_suffix("").as_posix() for path in paths)
+    return list(_names_in(FOLDER))
+
+
+@functools.cache  # The files of the package do not change while it runs.
+def _names_in(folder: Path) -> tuple[str, ...]:
+    paths = folder.rglob(f"*{SUFFIX}")
+    return tuple(sorted(path.relative_to(folder).with_suffix("").as_posix() for path in paths))
 
 
 def list_presets() -> list[Preset]:
@@ -98,7 +105,8 @@ def read_layers(config: str | os.PathLike[str]) -> list[Layer]:
             chain = " -> ".join([*visited.values(), where])
             raise UrfrError(f"expected a configuration that is not its own base, but got {chain}")
         visited[path.resolve()] = where
-        tree, lines = read_lines(path, where)
+        is_preset = FOLDER in path.parents
+        tree, lines = copy.deepcopy(_read_preset(path, where)) if is_preset else read_lines(path, where)
         base = _text_of(tree, "base", where)
         _text_of(tree, "description", where)
         keys = {key: value for key, value in tree.items() if key not in ("base", "description")}
@@ -136,6 +144,11 @@ def read_lines(path: str | os.PathLike[str], where: str) -> tuple[Tree, dict[str
     if not isinstance(tree, dict):
         raise UrfrError(f"expected a mapping of keys at the top of {where}, but got {type(tree).__name__}")
     return tree, lines
+
+
+@functools.cache
+def _read_preset(path: Path, where: str) -> tuple[Tree, dict[str, int]]:
+    return read_lines(path, where)
 
 
 def merge_layers(layers: Iterable[Layer]) -> Tree:
