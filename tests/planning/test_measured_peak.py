@@ -20,6 +20,7 @@ assert main(sys.argv[1:]) == 0
 print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read()).group(1))
 """
 AIM = 0.15
+pytestmark = pytest.mark.timeout(3000)  # ir50 in bfloat16, on a machine that does other things too
 _PLAIN = {
     "optimizer": {**RATE, "clip_norm": 5.0},
     "train": {"epochs": 1, "steps_per_epoch": 3, "tensorboard": False},
