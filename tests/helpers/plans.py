@@ -1,12 +1,14 @@
 """A small configuration to plan."""
 
+from one_unit import MODEL
+
 from urfr_tf.config.load_config import from_dict
 
 RATE = {"learning_rate": {"type": "constant", "constant": {"learning_rate": 0.01}}}
 TREE = {
     "name": "small",
     "data": {"batch_size": 8},
-    "model": {"backbone": "ir10", "width": 0.125, "input_size": 32, "embedding_dim": 16, "groups": 4},
+    "model": MODEL,
     "optimizer": RATE,
     "train": {"epochs": 3, "steps_per_epoch": 10},
     "runtime": {"precision": "float32"},
