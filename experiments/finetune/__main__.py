@@ -4,7 +4,7 @@
         \\ --weights insightface_mobilefacenet-0000.params
 
 Give it again to go on: what is done is skipped, what was interrupted continues. Writes
-docs/finetuning_results.md.
+docs/results/finetuning.md.
 """
 
 import argparse

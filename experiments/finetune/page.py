@@ -1,4 +1,4 @@
-"""Writes docs/finetuning_results.md from the metrics files.
+"""Writes docs/results/finetuning.md from the metrics files.
 
 python -m experiments.finetune.page --runs runs/finetune --docs docs
 """
@@ -25,7 +25,7 @@ from experiments.reproduce.collect import FIGURES, NOT_RUN, Evaluations, times, 
 from experiments.reproduce.tables import table
 from urfr_tf.files import write_text
 
-PAGE = "finetuning_results.md"
+PAGE = "results/finetuning.md"
 TAR = "tar@far=1e-3"
 LISTED = "tar_listed@far=1e-3"
 AIMS = {
@@ -112,7 +112,7 @@ def write(runs: Path, docs: Path, earlier_figures: Path | None = None) -> list[P
     spent = times(runs, earlier_figures)
     if figures.are_none(docs / PAGE):
         return []
-    paths = [docs / PAGE, docs / FIGURES / PAGE.replace(".md", ".json")]
+    paths = [docs / PAGE, docs / FIGURES / Path(PAGE).with_suffix(".json").name]
     write_text(paths[0], "\n".join(lines(figures, spent)))
     write_figures(paths[1], figures, spent)
     return paths

@@ -2,8 +2,8 @@
 
     python -m experiments.finetune.why --train SHARDS --data SHARDS --docs docs RUN...
 
-On all images of a folder of shards, clean and degraded: docs/finetuning_why.md. The shards of training people
-are for what could be known at best (`quality`).
+On all images of a folder of shards, clean and degraded: docs/lab/finetuning_why.md. The shards of training
+people are for what could be known at best (`quality`).
 """
 
 import argparse
@@ -32,7 +32,7 @@ CONDITIONS = ("resolution:24", "resolution:16", "blur:25", "occlusion:4", "noise
 CLEAN = "clean"
 FAR = 1e-3
 SHRINKAGE = 0.05
-PAGE = "finetuning_why.md"
+PAGE = "lab/finetuning_why.md"
 FIGURES = {
     "level": "confidence, share of clean",
     "spread": "spread of log s between images",

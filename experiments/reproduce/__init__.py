@@ -6,7 +6,8 @@ full.py          those of the full scale         costs.py         its hours and 
 lists.py         who is trained and tested on    surveillance.py  the TinyFace- and IJB-S-like test sets
 evaluate.py      a run on all tests              captions.py      gender, and what the pictures need
 paper.py         the paper's numbers and words   collect.py       metrics files -> numbers, and the rule
-page.py          docs/results.md, with page_intro.py, tables.py and figures.py; card.py is docs/model_card.md
-ablations.py     docs/causes.md                  aggregation.py   docs/aggregation.md
-confidence_gradients.py  docs/confidence_push.md
+page.py          docs/results/small.md, with page_intro.py, tables.py and figures.py
+card.py          docs/results/model_card.md
+ablations.py     docs/lab/causes.md              aggregation.py   docs/lab/aggregation.md
+confidence_gradients.py  docs/lab/confidence_push.md
 """

@@ -123,10 +123,10 @@ def build_parser() -> argparse.ArgumentParser:
         each.add_argument(
             "--name",
             default="",
-            help="a second reproduction next to the first: runs/small_NAME, results_NAME.md",
+            help="a second reproduction next to the first: runs/small_NAME, results/small_NAME.md",
         )
         rows = (*ROWS, IMPORTED, *ablations.NAMES) if each is small else ROWS
-        add_options(each, rows=rows, stages=STAGES, runs="runs/small, runs/full", page="results.md")
+        add_options(each, rows=rows, stages=STAGES, runs="runs/small, runs/full", page="results/SCALE.md")
         each.add_argument(
             "--attribute-set", action="append", default=[], metavar="A.B=V", help="override, theta_A"
         )

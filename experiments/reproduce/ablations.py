@@ -3,7 +3,7 @@
     make reproduce-small REPRODUCE_FLAGS="--ablations --seeds 1" ...
 
 Most are the row "all" with one or two settings changed, some with the uncertainty stage after it, next to the
-rows that they should not fall behind. The page docs/causes.md is written from the metrics files.
+rows that they should not fall behind. The page docs/lab/causes.md is written from the metrics files.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from urfr_tf.files import write_text
 
 FOLDER = "ablations"
 PAGE = "causes"
-"""Name of the page in docs/ and of the figures behind it."""
+"""Name of the page in docs/lab and of the figures behind it."""
 _PAIRS = "pairs"
 _TAR = "tar@far=1e-2"
 COLUMNS = {
@@ -192,11 +192,11 @@ def _tests(data: Path) -> dict[str, list[str]]:
 
 
 def write(runs: Path, docs: Path, earlier_figures: Path | None = None, suffix: str = "") -> None:
-    """Writes docs/causes.md and the figures behind it; `earlier_figures`: those of runs that are
+    """Writes docs/lab/causes.md and the figures behind it; `earlier_figures`: those of runs that are
     elsewhere."""
     figures = Evaluations(runs / FOLDER, {}, NAMES, earlier_figures)
     spent = {job: seconds for job, seconds in times(runs, earlier_figures).items() if is_of_an_ablation(job)}
-    page = docs / f"{PAGE}{suffix}.md"
+    page = docs / "lab" / f"{PAGE}{suffix}.md"
     if figures.are_none(page):
         return
     write_text(page, "\n".join(lines(figures, spent)))
@@ -226,9 +226,9 @@ def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
         "here is typed. Per cent: TAR at FAR 1 % of pairs, and "
         "searches with videos of four degraded frames, and of frames of which half are 4 to 6 pixels wide, "
         "so that nobody can be recognised (`weighted`: templates by `urfr evaluate --score weighted`, "
-        "docs/aggregation.md); mean over the seeds ± their standard deviation (number of seeds). Nobody "
+        "docs/lab/aggregation.md); mean over the seeds ± their standard deviation (number of seeds). Nobody "
         "here is trained on or tested: what "
-        "was chosen was chosen here. docs/results.md has the tested people.",
+        "was chosen was chosen here. docs/results/small.md has the tested people.",
         "",
         f"{counts.get('images', '?')} images of {counts.get('people', '?')} people, "
         f"{counts.get('genuine', '?')} genuine pairs; "

@@ -2,7 +2,7 @@
 frames are lost.
 
     python -m experiments.reproduce.aggregation --run "from scratch" RUN runs/small/data/validation_tests
-    --out docs/aggregation.md
+    --out docs/lab/aggregation.md
 
 RUN has been through the uncertainty stage or has no confidences; TESTS are what `make reproduce-small
 REPRODUCE_FLAGS=--ablations` makes. `--heap` adds a run to the table of how alike frames of different people

@@ -9,7 +9,7 @@ FIGURES = ("tar_male", "tar_female", "far_male", "far_female")
 
 
 def model_card(evaluations: Evaluations) -> list[str]:
-    """The lines of docs/model_card.md."""
+    """The lines of docs/results/model_card.md."""
     counts = evaluations.counts("gender")
     people = "; ".join(
         f"{counts[f'{g}_people']} {what} with {counts[f'{g}_images']} images, {counts[f'{g}_tar_pairs']:,} "
@@ -33,9 +33,9 @@ def model_card(evaluations: Evaluations) -> list[str]:
         "## What it is",
         "",
         "Face embeddings with a confidence for each of 16 sub-embeddings (URFace), in eight configurations "
-        "(`configs/small/`, docs/results.md): an IR-18 at a quarter of its width on crops of 64 pixels. They "
-        "are there to compare methods at the scale of two cores. They are not good face recognition, and no "
-        "weights are published.",
+        "(`configs/small/`, docs/results/small.md): an IR-18 at a quarter of its width on crops of 64 "
+        "pixels. They are there to compare methods at the scale of two cores. They are not good face "
+        "recognition, and no weights are published.",
         "",
         "## What was trained on what",
         "",
@@ -78,7 +78,7 @@ def model_card(evaluations: Evaluations) -> list[str]:
         "Nothing at hand says that the people in them were asked.",
         "- The list of genders came without a licence and is not in this repository. The paper's own "
         "training data, MS-Celeb-1M, was withdrawn by its publisher.",
-        "- Pictures in docs/results.md show points, bars and curves, never a face.",
+        "- Pictures in docs/results/small.md show points, bars and curves, never a face.",
         "",
     ]
 

@@ -21,7 +21,7 @@ KEPT = ("score", "metrics", "counts", "thin", "versions", "cmc")
 """Of a metrics file, what `keep` writes; and the curve, which lies in SCORES."""
 CURVE, RANKS = "s2s/cmc", 20
 """The array of the usual videos that is drawn, and to which rank."""
-FIGURES = "figures"
+FIGURES = "results/figures"
 """Below docs: what `keep` wrote for each page."""
 NOT_RUN = "not run"
 HOLDS, FAILS, MIXED = "holds", "does not hold", "undecided"

@@ -10,7 +10,7 @@ For each image and sub-embedding k the loss (method, section 2) has the derivati
 by its confidence, p being the softmax with the margin and y the image's person. So a confidence falls only
 where the
 people that the image is taken for lie nearer than its own: an image that is hard, but found, is pushed up,
-and more so than an easy one. Writes docs/confidence_push.md.
+and more so than an easy one. Writes docs/lab/confidence_push.md.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from experiments.reproduce.tables import table
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import write_text
 
-PAGE = "confidence_push.md"
+PAGE = "lab/confidence_push.md"
 IMAGES = 1024
 
 

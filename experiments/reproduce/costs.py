@@ -1,5 +1,5 @@
-"""What full scale takes, by `urfr plan`: docs/figures/plan.json, from which the results page has its last
-table.
+"""What full scale takes, by `urfr plan`: docs/results/figures/plan.json, from which the results page has its
+last table.
 
     python -m experiments.reproduce.costs
 

@@ -1,4 +1,4 @@
-"""Writes docs/results.md, its pictures and figures, and docs/model_card.md from the metrics files.
+"""Writes docs/results/small.md, its pictures and figures, and docs/results/model_card.md from metrics files.
 
 python -m experiments.reproduce.page --scale small --runs runs/small --docs docs
 """
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--scale", required=True, choices=TINY)
     parser.add_argument("--runs", required=True, type=Path)
     parser.add_argument("--docs", required=True, type=Path)
-    parser.add_argument("--name", default="", help="of a second reproduction: results_NAME.md, no model card")
+    parser.add_argument("--name", default="", help="of a second reproduction: small_NAME.md, no model card")
     parser.add_argument("--earlier-figures", type=Path, help="figures of runs that are elsewhere")
     args = parser.parse_args()
     for path in write(args.scale, args.runs, args.docs, args.name, args.earlier_figures):
@@ -82,8 +82,8 @@ def write(
     spent = {
         job: seconds for job, seconds in times(runs, earlier_figures).items() if not is_of_an_ablation(job)
     }
-    name = f"results{'_full' if scale == 'full' else ''}{suffix(second)}"
-    page = docs / f"{name}.md"
+    name = f"{scale}{suffix(second)}"
+    page = docs / "results" / f"{name}.md"
     if evaluations.are_none(page):
         return []
     figures = docs / FIGURES / f"{name}.json"
@@ -93,16 +93,16 @@ def write(
         if earlier_figures is not None and earlier_figures.resolve() == figures.resolve()
         else {}
     )
-    pictures = draw(evaluations, docs / name, before)
+    pictures = draw(evaluations, page.parent / name, before)
     shown = {f"{name}/{key}.png": caption for key, caption in pictures.items()}
-    notes = _seen(docs / name / NOTES_FILE, digest(evaluations))
+    notes = _seen(page.parent / name / NOTES_FILE, digest(evaluations))
     lines = results(scale, evaluations, runs, spent, shown, notes, second)
     lines += full_scale(costs.read(docs)) if scale == "small" and not second else []
     write_text(page, "\n".join(lines))
     paths = [page, figures]
     write_figures(figures, evaluations, spent, pictures)
     if scale == "small" and not second:
-        paths.append(docs / "model_card.md")
+        paths.append(page.parent / "model_card.md")
         write_text(paths[-1], "\n".join(model_card(evaluations)))
     return paths
 
@@ -214,7 +214,7 @@ def _lost(evaluations: Evaluations) -> list[str]:
         "recognised in it. Templates as above (by mean and cosine; all + PA by fusion and likelihood), and "
         "by `urfr evaluate --score weighted`: means "
         "weighted by a power of the confidences or (`--weight norm`) of the embedding's length, compared by "
-        "cosine. The power was chosen on validation people (docs/aggregation.md, with why).",
+        "cosine. The power was chosen on validation people (docs/lab/aggregation.md, with why).",
         "",
         *tables.aggregation(evaluations),
         "",

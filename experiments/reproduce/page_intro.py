@@ -29,9 +29,9 @@ def small_intro(evaluations: Evaluations, runs: Path, spent: dict[str, float], s
         'It can be interrupted, and the same command goes on; `REPRODUCE_FLAGS="--seconds 3600"` stops '
         "after an hour, `--only ROW` "
         "and `--seeds 1` do less, `--list` tells what is done. The page is written anew each time, with "
-        "the figures behind it in docs/figures; "
-        f"`--seeds 2 --earlier-figures docs/figures/results{suffix(second)}.json` adds a seed where the "
-        "runs of the others are not.",
+        "the figures behind it in docs/results/figures; "
+        f"`--seeds 2 --earlier-figures docs/results/figures/small{suffix(second)}.json` adds a seed where "
+        "the runs of the others are not.",
         "",
         "## What was trained and tested on what",
         "",

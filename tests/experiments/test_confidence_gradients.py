@@ -50,7 +50,7 @@ def test_a_run_gives_a_page(tiny_run, tmp_path, monkeypatch, capsys):
     assert main() == 0
     rows = [
         line.split(" | ")
-        for line in (tmp_path / "confidence_push.md").read_text().splitlines()
+        for line in (tmp_path / "lab/confidence_push.md").read_text().splitlines()
         if "tiny" in line
     ]
     assert [row[1] for row in rows] == ["clean", "blur", "occlusion", "pose", "resolution"]

@@ -19,7 +19,7 @@ def test_the_rate_is_operations_a_second_over_those_of_an_image():
 
 
 def test_the_costs_of_full_scale_are_those_of_todays_configurations():
-    """docs/figures/plan.json is made by hand: `python -m experiments.reproduce.costs`."""
+    """docs/results/figures/plan.json is made by hand: `python -m experiments.reproduce.costs`."""
     costs = read(REPOSITORY / "docs")
     alias = aliases("")
     assert costs.keys() == set(ROWS) - set(alias)

@@ -128,7 +128,7 @@ def test_the_page_of_causes_has_its_figures(tmp_path):
     folder.mkdir(parents=True)
     (folder / "metrics.json").write_text(json.dumps({"metrics": metrics, "counts": {"images": 9}}))
     write_causes(tmp_path, tmp_path / "docs")
-    text = (tmp_path / "docs/causes.md").read_text(encoding="utf-8")
+    text = (tmp_path / "docs/lab/causes.md").read_text(encoding="utf-8")
     assert (
         "| the decorrelation in sums, as in the paper | `decorrelation.average=false` | 50.0 (1) | 25.0 (1) "
         "| not run |" in text
@@ -238,7 +238,7 @@ def test_listing_runs_nothing(tmp_path, capsys):
 
 
 @pytest.mark.process
-@pytest.mark.parametrize(("name", "page"), [("", "results.md"), ("imported", "results_imported.md")])
+@pytest.mark.parametrize(("name", "page"), [("", "small.md"), ("imported", "small_imported.md")])
 def test_the_page_is_written_where_the_command_is_given(tmp_path, monkeypatch, name, page):
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "runs" / (f"small_{name}" if name else "small") / "evaluation/seed1/table2_all/lfw"
@@ -246,8 +246,8 @@ def test_the_page_is_written_where_the_command_is_given(tmp_path, monkeypatch, n
     (folder / "metrics.json").write_text(json.dumps({"metrics": {"accuracy": 0.75}, "counts": {}}))
     words = "small --lfw L --pairs P --gender G --cfp C --stage results --docs docs"
     assert main([*shlex.split(words), *(["--name", name] if name else [])]) == 0
-    assert (tmp_path / "docs" / page).is_file()
-    assert (tmp_path / "docs/model_card.md").is_file() == (not name)
+    assert (tmp_path / "docs/results" / page).is_file()
+    assert (tmp_path / "docs/results/model_card.md").is_file() == (not name)
     assert (tmp_path / (f"runs/small_{name}" if name else "runs/small") / "tests").is_dir()
 
 

@@ -67,7 +67,7 @@ def runs(tmp_path):
 def page(runs, tmp_path):
     docs = tmp_path / "docs"
     write("small", runs, docs)
-    return (docs / "results.md").read_text(encoding="utf-8")
+    return (docs / "results/small.md").read_text(encoding="utf-8")
 
 
 def line(page, *words):
@@ -94,21 +94,21 @@ def test_the_imported_network_stands_first_where_it_was_tested(runs, page, tmp_p
     put(runs, 0, "imported", "ijbs", metrics, **{"s2s/cmc": np.array([0.25, 0.5, 1.0])})
     put(runs, 0, "imported", "lfw", {"accuracy": 0.96875})
     write("small", runs, tmp_path / "docs", "imported")
-    text = (tmp_path / "docs/results_imported.md").read_text(encoding="utf-8")
+    text = (tmp_path / "docs/results/small_imported.md").read_text(encoding="utf-8")
     single = section(text, "Surveillance to single")
     first = "| the imported network | 25.0 (1) | not run | not run | not run | not run |"
     assert single.splitlines().index(first) < single.splitlines().index(line(single, "| Baseline |"))
     assert "75.0 (1)" in line(section(text, "Variations in the decorrelation"), "the imported network")
     assert "| 96.9 (1) |" in line(section(text, "LFW and CFP"), "the imported network")
     assert "Of 9 statements: holds 1, does not hold 1, undecided 1, not run 6." in text  # it is in none
-    assert "docs/figures/results_imported.json" in text and "its author's to say" in text
-    assert "docs/figures/results.json" in page and "its author's to say" not in page
+    assert "docs/results/figures/small_imported.json" in text and "its author's to say" in text
+    assert "docs/results/figures/small.json" in page and "its author's to say" not in page
 
 
 def test_the_imported_network_alone_has_pictures_without_a_seed(tmp_path):
     put(tmp_path, 0, "imported", "ijbs", {"s2s/rank1": 0.25}, **{"s2s/cmc": np.array([0.25, 0.5, 1.0])})
     write("small", tmp_path, tmp_path / "docs", "imported")
-    text = (tmp_path / "docs/results_imported.md").read_text(encoding="utf-8")
+    text = (tmp_path / "docs/results/small_imported.md").read_text(encoding="utf-8")
     assert "mean over the seeds whose curve is known.\n" in text
 
 
@@ -117,7 +117,7 @@ def test_lost_frames_stand_beside_the_usual_ones_and_weighted_where_there_are_co
     put(runs, 1, "table2_all", "ijbs_lost_weighted", metrics)
     put(runs, 1, "table2_baseline_va", "ijbs_lost_norm", {"s2s/rank1": 0.125})
     write("small", runs, tmp_path / "docs")
-    lost = section((tmp_path / "docs/results.md").read_text(encoding="utf-8"), "Videos of which half")
+    lost = section((tmp_path / "docs/results/small.md").read_text(encoding="utf-8"), "Videos of which half")
     cells = line(lost, "| all |", "half lost", "`weighted`").split(" | ")[3:]
     assert cells == ["25.0 (1)", *[NOT_RUN] * 4, "50.0 (1) |"]
     assert line(lost, "| Baseline + VA |", "half lost", "by the norm").split(" | ")[3] == "12.5 (1)"
@@ -168,14 +168,14 @@ def test_the_time_of_all_attempts_is_added(runs, page):
 
 
 def test_what_somebody_saw_stands_below_the_pictures_of_the_same_figures_only(runs, tmp_path, capsys):
-    notes, page = tmp_path / "docs/results/seen.md", tmp_path / "docs/results.md"
+    notes, page = tmp_path / "docs/results/small/seen.md", tmp_path / "docs/results/small.md"
     write("small", runs, tmp_path / "docs")
     match = re.search(r"no first line of .*seen\.md says `(figures [0-9a-f]{8})`", capsys.readouterr().out)
     notes.write_text(f"Looked at today, {match[1]}.\n\nTwo heaps.\n")
     write("small", runs, tmp_path / "docs")
     assert f"### What is seen in them\n\nLooked at today, {match[1]}.\n\nTwo heaps.\n" in page.read_text()
     # The same figures, kept, from another machine: the sentences are about them as well.
-    figures = tmp_path / "docs/figures/results.json"
+    figures = tmp_path / "docs/results/figures/small.json"
     write("small", tmp_path / "gone", tmp_path / "docs", earlier_figures=figures)
     assert "Two heaps." in page.read_text()
     # A figure more: they are about other pictures.
@@ -187,20 +187,22 @@ def test_what_somebody_saw_stands_below_the_pictures_of_the_same_figures_only(ru
 
 def test_figures_of_a_machine_that_is_gone_count_beside_those_that_are_here(runs, tmp_path):
     write("small", runs, tmp_path / "there")
-    earlier_figures, here = tmp_path / "there/figures/results.json", tmp_path / "here"
+    earlier_figures, here = tmp_path / "there/results/figures/small.json", tmp_path / "here"
     # Seed 4 is measured here: .46; .40 .42 .44 were there. Mean .43, deviation sqrt((9+1+1+9)/3) = 2.58
     # points.
     put(here, 4, "table2_baseline", "ijbs", {"s2s/rank1": 0.46})
     (here / "time.tsv").write_text("began\tjob\tseconds\toutcome\nx\tdata/test\t1800.0\tdone\n")
     write("small", here, tmp_path / "both", earlier_figures=earlier_figures)
-    page = (tmp_path / "both/results.md").read_text(encoding="utf-8")
+    page = (tmp_path / "both/results/small.md").read_text(encoding="utf-8")
     assert line(section(page, "Surveillance to single"), "| Baseline |").startswith(
         "| Baseline | 43.0 ± 2.6 (4) |"
     )
     # An hour there, half an hour here.
     assert "1.50 hours, of which training of the rows 0.50" in page
     assert "20.0 ± 0.0 (3) thin" in page
-    again = Evaluations(tmp_path / "nothing", {}, earlier_figures=tmp_path / "both/figures/results.json")
+    again = Evaluations(
+        tmp_path / "nothing", {}, earlier_figures=tmp_path / "both/results/figures/small.json"
+    )
     assert again.seeds == [1, 2, 3, 4]
 
 
@@ -209,23 +211,23 @@ def test_a_picture_whose_runs_are_elsewhere_stays_with_its_caption(runs, tmp_pat
     put(runs, 2, "table2_all", "pictures", {}, confidence_clean=values, confidence_blur=values - 1)
     docs = tmp_path / "docs"
     write("small", runs, docs)
-    picture, earlier_figures = docs / "results/confidence.png", docs / "figures/results.json"
+    picture, earlier_figures = docs / "results/small/confidence.png", docs / "results/figures/small.json"
     drawn, shown = picture.read_bytes(), "row all. Seed 2."
-    assert shown in (docs / "results.md").read_text(encoding="utf-8")
+    assert shown in (docs / "results/small.md").read_text(encoding="utf-8")
     write("small", tmp_path / "gone", docs, earlier_figures=earlier_figures)
     write(
         "small", tmp_path / "gone", docs, earlier_figures=earlier_figures
     )  # also from what was kept of what was kept
-    assert shown in (docs / "results.md").read_text(encoding="utf-8") and picture.read_bytes() == drawn
+    assert shown in (docs / "results/small.md").read_text(encoding="utf-8") and picture.read_bytes() == drawn
     # Beside other docs, whose picture may be another one, there is no caption; runs that are there draw their
     # own.
-    (tmp_path / "other/results").mkdir(parents=True)
-    (tmp_path / "other/results/confidence.png").write_bytes(b"another")
+    (tmp_path / "other/results/small").mkdir(parents=True)
+    (tmp_path / "other/results/small/confidence.png").write_bytes(b"another")
     write("small", tmp_path / "gone", tmp_path / "other", earlier_figures=earlier_figures)
-    assert shown not in (tmp_path / "other/results.md").read_text(encoding="utf-8")
+    assert shown not in (tmp_path / "other/results/small.md").read_text(encoding="utf-8")
     put(tmp_path / "here", 3, "table2_all", "pictures", {}, confidence_clean=values, confidence_blur=values)
     write("small", tmp_path / "here", docs, earlier_figures=earlier_figures)
-    text = (docs / "results.md").read_text(encoding="utf-8")
+    text = (docs / "results/small.md").read_text(encoding="utf-8")
     assert shown not in text and "row all. Seed 3." in text and picture.read_bytes() != drawn
 
 
@@ -233,7 +235,7 @@ def test_what_is_here_takes_the_place_of_what_was_kept(runs, tmp_path):
     write("small", runs, tmp_path / "there")
     put(tmp_path / "here", 1, "table2_baseline", "ijbs", {"s2s/rank1": 0.5})
     earlier_figures = Evaluations(
-        tmp_path / "here", {}, earlier_figures=tmp_path / "there/figures/results.json"
+        tmp_path / "here", {}, earlier_figures=tmp_path / "there/results/figures/small.json"
     )
     assert earlier_figures.spread("table2_baseline", "ijbs", "s2s/rank1").values == {1: 0.5, 2: 0.42, 3: 0.44}
 
@@ -266,17 +268,17 @@ def test_no_difference_decides_nothing(tmp_path):
 
 
 def test_pictures_are_those_that_have_data(page, tmp_path):
-    names = sorted(path.name for path in (tmp_path / "docs" / "results").iterdir())
+    names = sorted(path.name for path in (tmp_path / "docs/results/small").iterdir())
     assert names == ["cmc.png", "robustness.png"]
-    assert "results/cmc.png" in page
-    assert "results/map.png" not in page
+    assert "(small/cmc.png)" in page
+    assert "(small/map.png)" not in page
 
 
 def test_curves_are_kept_with_the_figures_and_captions_name_their_seeds(runs, page, tmp_path):
     # Seeds 1 to 3 have a CMC and seed 1 alone has LFW. Drawn again from what was kept, with one more seed.
     assert "identified within the rank, mean over the seeds whose curve is known. Seeds 1, 2, 3.\n" in page
     assert "lines their standard deviation. Seed 1.\n" in page
-    earlier_figures, here = tmp_path / "docs/figures/results.json", tmp_path / "here"
+    earlier_figures, here = tmp_path / "docs/results/figures/small.json", tmp_path / "here"
     assert (
         write("small", here, tmp_path / "again", earlier_figures=earlier_figures)[0].read_text(
             encoding="utf-8"
@@ -288,7 +290,7 @@ def test_curves_are_kept_with_the_figures_and_captions_name_their_seeds(runs, pa
     assert [both.curve(seed, "table2_baseline") for seed in (1, 4)] == [[0.4, 0.9, 1.0], [0.5, 0.75]]
     assert both.curve(5, "table2_baseline") == both.curve(1, "table2_baseline_va") == []
     write("small", here, tmp_path / "again", earlier_figures=earlier_figures)
-    assert "whose curve is known. Seeds 1, 2, 3, 4.\n" in (tmp_path / "again/results.md").read_text()
+    assert "whose curve is known. Seeds 1, 2, 3, 4.\n" in (tmp_path / "again/results/small.md").read_text()
 
 
 def test_without_any_figure_a_page_that_is_there_stays(page, tmp_path, capsys):
@@ -298,12 +300,12 @@ def test_without_any_figure_a_page_that_is_there_stays(page, tmp_path, capsys):
     assert write_finetuning(tmp_path / "nothing", tmp_path / "docs") == []
     assert {path: path.read_bytes() for path in (tmp_path / "docs").rglob("*.*")} == before
     output = capsys.readouterr().out
-    for name in ("results", "causes", "finetuning_results"):
+    for name in ("results/small", "lab/causes", "results/finetuning"):
         assert f"has been evaluated yet: {tmp_path / 'docs' / name}.md is left as it was\n" in output
 
 
 def test_the_model_card_compares_men_and_women(page, tmp_path):
-    card = (tmp_path / "docs" / "model_card.md").read_text(encoding="utf-8")
+    card = (tmp_path / "docs/results/model_card.md").read_text(encoding="utf-8")
     # FAR 3 % against 1 %: three times; both TAR and FAR are higher for women in the one row there is.
     assert line(card, "| Baseline |") == "| Baseline | 50.0 (1) | 60.0 (1) | 1.0 (1) | 3.0 (1) | 3.00 |"
     assert "in 1 of 1 rows" in card
@@ -311,9 +313,9 @@ def test_the_model_card_compares_men_and_women(page, tmp_path):
 
 def test_the_same_files_give_the_same_page(runs, page, tmp_path):
     write("small", runs, tmp_path / "again")
-    assert (tmp_path / "again" / "results.md").read_text(encoding="utf-8") == page
-    assert (tmp_path / "again/results/cmc.png").read_bytes() == (
-        tmp_path / "docs/results/cmc.png"
+    assert (tmp_path / "again/results/small.md").read_text(encoding="utf-8") == page
+    assert (tmp_path / "again/results/small/cmc.png").read_bytes() == (
+        tmp_path / "docs/results/small/cmc.png"
     ).read_bytes()
 
 

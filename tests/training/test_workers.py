@@ -100,9 +100,9 @@ def wait_for_checkpoint(run, step):
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", [1, 0])
 def test_a_killed_worker_is_started_again_and_the_job_ends_the_same(four_shards, unbroken, tmp_path, victim):
-    """Each under docs/restart.sh; kill -9 of one after a checkpoint inside an epoch. The other says why."""
+    """Each under docs/guides/restart.sh; kill -9 of one after a checkpoint. The other says why."""
     run = tmp_path / "run"
-    workers = started(four_shards, run, LONG, before=["sh", str(ROOT / "docs" / "restart.sh")])
+    workers = started(four_shards, run, LONG, before=["sh", str(ROOT / "docs/guides/restart.sh")])
     wait_for_checkpoint(run, 6)
     child = Path(f"/proc/{workers[victim].pid}/task/{workers[victim].pid}/children").read_text().split()[0]
     os.kill(int(child), 9)

@@ -14,7 +14,7 @@ _BLOCK = 1 << 24  # numbers widened to float64 at a time
 FUSIONS = ("minimum", "product")
 """What the variance of a template is made of: the least of its images', or their product of Gaussians."""
 SHARPNESS = 6.0
-"""Of the score `weighted`: chosen on validation people (docs/aggregation.md)."""
+"""Of the score `weighted`: chosen on validation people (docs/lab/aggregation.md)."""
 
 
 def _check_rule(variance: str, sharpness: float) -> None:
@@ -97,7 +97,8 @@ def fuse(
 
     With another `sharpness` than 1 the weights are (1 / variance) to that power, which is not of the paper.
     The errors of independent images average out. Images in which nobody can be recognized all look alike.
-    Their errors do not average out, so they are to weigh less than their variance says (docs/aggregation.md).
+    Their errors do not average out, so they are to weigh less than their variance says
+    (docs/lab/aggregation.md).
     The sharpness does not change the variance.
 
     Args:
