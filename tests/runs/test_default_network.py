@@ -60,7 +60,11 @@ def test_a_network_of_the_package_is_loaded_by_name(tmp_path, monkeypatch, home,
     (run,) = names(home)
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and str(home / run) in said
-    for word in ("CC0 1.0", "98.2 % on LFW (measured by us); stronger networks: urfr import", "FAR of 0.001"):
+    for word in (
+        "CC0 1.0",
+        "98.2 % on LFW (measured by us); stronger networks: urfr import",
+        "FAR 0.001 that was calibrated on LFW",
+    ):
         assert word in said
     assert digest_start("default") == file_sha256(home / run / "inference.weights.h5")
     assert capsys.readouterr().err == ""
@@ -113,7 +117,7 @@ def test_another_threshold_is_another_folder(imports, tmp_path, monkeypatch):
 
 def test_without_the_package_a_sentence_says_how_to_get_it(tmp_path, monkeypatch, home):
     install_package(monkeypatch, tmp_path / "site", None, package="")
-    expected = r"pip install 'urfr-tf\[default-network\]' \(98.2 % on LFW .*urfr import, or name a model\)$"
+    expected = r"pip install 'urfr-tf\[default-network\]', or name a model; .* 98.2 % on LFW .*: urfr import$"
     with pytest.raises(UrfrError, match=expected):
         urfr_tf.load("default")
     assert not home.exists()

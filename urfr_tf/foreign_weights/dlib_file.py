@@ -145,7 +145,10 @@ class _Reader(BoundedReader):
     def name(self, what: str) -> str:
         length = self.integer(what)
         if not 0 < length <= _LONGEST_NAME:
-            raise UrfrError(f"expected dlib's face network in {self.where}, but {what} has {length} letters")
+            raise UrfrError(
+                f"expected dlib's face network in {self.where}, but the name of {what} has {length} letters: "
+                "it is another file"
+            )
         return bytes(self.take(length, what)).decode("ascii", "replace")
 
     def tensor(self, shape: tuple[int, ...], what: str) -> Floats:

@@ -87,8 +87,8 @@ def _check_installation() -> None:
         find_dlib_file()
     except UrfrError as error:
         raise UrfrError(
-            f"the default network, which is taken where no model is named, is not here: {error} "
-            f"({WORTH}, or name a model)"
+            f"the default network, which is taken where no model is named, is not here: {error}, or name a "
+            f"model; the default network has {WORTH}"
         ) from error
 
 
@@ -126,7 +126,7 @@ def _import_default(cache: Path, run: Path) -> None:
     except OSError as error:
         raise _name_home(disk_error(error, cache)) from error
     print(
-        f"the default network is dlib's face network ({WORTH}), now in {run}, with a threshold for a FAR of "
+        f"the default network is dlib's face network: {WORTH}; it is now in {run}, with a threshold for FAR "
         f"{point['far']:g} that was calibrated on LFW; {LICENCE}",
         file=sys.stderr,
     )
