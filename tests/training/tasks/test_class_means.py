@@ -23,7 +23,7 @@ def expected(shards):
     """Float64, image by image."""
     sums = np.zeros([4, D])
     for batch in evaluation_dataset(str(shards), batch_size=1, crop_size=32):
-        sums[int(batch[keys.LABEL])] += embed(batch[keys.IMAGE])[keys.EMBEDDING][0].astype(np.float64)
+        sums[int(batch[keys.LABEL][0])] += embed(batch[keys.IMAGE])[keys.EMBEDDING][0].astype(np.float64)
     groups = sums.reshape(4, K, D // K)
     return (groups / np.linalg.norm(groups, axis=2, keepdims=True)).reshape(4, D)
 
