@@ -1,4 +1,4 @@
-"""How often a face is found, how near its five points are to annotated ones, and how fast; docs/alignment.md.
+"""How often a face is found, how near its points are to annotated ones, how fast; docs/lab/alignment.md.
 
     .venv/bin/python experiments/check_alignment.py --lfw ../shared/data/lfw.tar --cfp
         ../shared/data/cfp_dev.tar [--every 10] [--min-size 40] [--scale-factor 0.709] [--thresholds 0.6 0.7

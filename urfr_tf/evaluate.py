@@ -146,7 +146,7 @@ class EvaluationOutput:
         return min(self.result.calibration, key=lambda point: point["far"], default=None)
 
     def content(self) -> dict[str, object]:
-        """What metrics.json holds; see docs/evaluation.md."""
+        """What metrics.json holds; see docs/reference/metrics.md."""
         point = self.operating_point()
         return {
             "protocol": self.protocol,

@@ -127,7 +127,7 @@ def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
         "Written by `python -m experiments.finetune.page` from the metrics files of the runs; no figure "
         f"here is typed. Mean over the seeds {', '.join(map(str, seeds))} ± standard error of the mean, over "
         f"fewer where a row says so; the imported weights have no seed. `{NOT_RUN}`: no such file. What is "
-        "tested is each run's float32 TFLite file. How to read it: docs/finetuning.md.",
+        "tested is each run's float32 TFLite file. How to read it: docs/lab/finetuning.md.",
         "",
         "    make finetune LFW=lfw.tar PAIRS=lfw_pairs.txt GENDER=lfw_gender_by_identity.tsv "
         "CFP=cfp_dev.tar WEIGHTS=NAME-0000.params",

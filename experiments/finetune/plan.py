@@ -1,4 +1,4 @@
-"""The rows of the table in docs/finetuning.md, and everything that has to be done for them, as jobs.
+"""The rows of the table in docs/results/finetuning.md, and everything that has to be done for them, as jobs.
 
 Each row fine-tunes the imported MobileFaceNet on the people of LFW outside folds 6 to 10 of its pairs, in
 crops of 112 pixels, and is tested on those folds, on CFP, and on videos made of degraded frames.
@@ -65,7 +65,7 @@ class Row:
 
 
 SHARE = 0.3
-"""Chosen on the validation people (docs/finetuning.md)."""
+"""Chosen on the validation people (docs/lab/finetuning.md)."""
 LONG = ("train.epochs=15",)
 """Three times the epochs of the files, chosen there, too."""
 

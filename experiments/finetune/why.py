@@ -180,7 +180,7 @@ def lines(results: dict[str, dict[str, dict[str, float]]], pairs: Any) -> list[s
         "# What the confidences know",
         "",
         "Written by `python -m experiments.finetune.why`; no figure here is typed. What it means: "
-        "docs/finetuning.md.",
+        "docs/lab/finetuning.md.",
         "",
         "    python -m experiments.finetune.why --train runs/finetune/data/train --data "
         "runs/finetune/data/validation runs/finetune/seed1/{urface_ci,urface,urface_pa}",

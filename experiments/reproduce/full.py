@@ -7,7 +7,7 @@ IMAGES, PEOPLE = 4_800_000, 76_500
 """Of MS-Celeb-1M as the paper cleaned it (supplement, Table 2: 4.8M; identities recalled from the main
 paper)."""
 MULTIPLY_ADDS = 10.2e9
-"""Of our IR-100 for an image of 100 x 100, counted from its layers (docs/configs.md)."""
+"""Of our IR-100 for an image of 100 x 100, counted from its layers (docs/guides/train.md)."""
 GPUS, MEMORY, FLOPS = 8, 24, 30e12
 """What the hours are calculated for: 8 GPUs of 24 GiB with 30 TFLOP/s sustained each."""
 TESTS = {

@@ -262,7 +262,7 @@ def full_scale(planned: dict[str, dict[str, Any]]) -> list[str]:
         f"forward passes' worth of work a training image, {MULTIPLY_ADDS / 1e9:.1f} G multiply-adds each, "
         "and three times that in the uncertainty stage, one pass. What this code sustains was measured on a "
         "CPU only: .85 of the machine's matrix product for IR-100 in float32 and .56 in bfloat16, 3.9 and "
-        "9.7 images a second on two cores with AMX (docs/scale.md). With `--rate` of your own, measured "
+        "9.7 images a second on two cores with AMX (docs/lab/scale.md). With `--rate` of your own, measured "
         "after a hundred steps, the hours are yours. The paper's figures: Table 1's TinyFace rank 1, 5 and "
         "IJB-S rank 1, 5; Table 2's rank 1 and TPIR at 1 % FPIR.",
         "",

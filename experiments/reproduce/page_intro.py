@@ -39,8 +39,8 @@ def small_intro(evaluations: Evaluations, runs: Path, spent: dict[str, float], s
         "10, and on CFP. Nobody tested is trained on, also not by theta_A, which mines the soft labels: its "
         "genders are those of other people of LFW, and it learns profiles on CFP's fold 01, which is left "
         "out of the test (four folds remain). CFP gives no names, so whether somebody is in both sets is "
-        f"not known; docs/alignment.md tells what is peculiar about the LFW archive at hand.{chosen} Nothing "
-        "was chosen on tested people: every run ends at its last epoch, and thresholds that are used "
+        f"not known; docs/lab/alignment.md tells what is peculiar about the LFW archive at hand.{chosen} "
+        "Nothing was chosen on tested people: every run ends at its last epoch, and thresholds that are used "
         "elsewhere come from the validation people (every tenth of the others with two images). Rows of a "
         "seed start from the same weights of the embedding network and, up to their scale, of the "
         "prototypes; theta_A is trained once.",

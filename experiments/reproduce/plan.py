@@ -37,7 +37,7 @@ IMPORTED_TRAINING = (
     "confidence.hold_steps=150",
     "loss.margin_warmup_steps=100",
 )
-"""What a training from imported weights has in place of the files' settings; docs/finetuning.md tells why."""
+"""Settings of a training from imported weights; docs/guides/fine-tune.md says why."""
 MADE = TINYFACE, IJBS, IJBS_LOST = ("tinyface", "ijbs", "ijbs_lost")
 """Test sets that are made of the tested people (surveillance.py)."""
 LOST_WEIGHTED = "ijbs_lost_weighted"

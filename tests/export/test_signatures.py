@@ -63,8 +63,8 @@ def test_fuse_is_the_formula_and_agrees_with_metrics():
 
 
 def test_fuse_of_powers_is_the_sharper_fusion():
-    """As docs/evaluation.md has it: variances over 1 / 64, to the power, in float32, up to the confidences'
-    bounds.
+    """As docs/guides/evaluate.md has it: variances over 1 / 64, to the power, in float32, up to the
+    confidences' bounds.
     """
     embedding, unit, variance = draw(40, 4, 8)
     variance[::2] = np.random.default_rng(1).choice([1.0, 1 / 8000], variance[::2].shape)

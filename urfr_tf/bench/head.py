@@ -50,7 +50,7 @@ class HeadPoint(TypedDict):
 
 
 def run(args: argparse.Namespace) -> BenchResult:
-    """Measures; docs/scale.md explains the keys."""
+    """Measures; docs/lab/scale.md has what was measured."""
     limit = None if args.memory is None else int(args.memory * 2**30)
     return measure_points(CLASSES, list(KINDS), args.repeat, limit)
 

@@ -39,7 +39,7 @@ _SCHEDULE = {"learning_rate": {"type": "constant", "constant": {"learning_rate":
 
 
 def run(args: argparse.Namespace) -> BenchResult:
-    """Measures; docs/scale.md explains the keys."""
+    """Measures; docs/lab/scale.md has what was measured."""
     seconds, ratios = compare_with_cosface(args.repeat)
     images: dict[str, float] = {}
     peaks: dict[str, int] = {}

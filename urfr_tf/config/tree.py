@@ -126,7 +126,7 @@ class ConfidenceConfig(hyperparams.Config):
 
 @dataclasses.dataclass
 class HeadConfig(hyperparams.Config):
-    """Many identities: which prototypes a step compares with, and where they are stored (docs/scale.md)."""
+    """Many identities: which prototypes a step compares with, and where they are stored."""
 
     sharded: bool = setting(False, "Give each of R replicas C / R prototypes with their momentum.")
     sample_rate: float = setting(
@@ -163,8 +163,7 @@ class LossConfig(hyperparams.Config):
     teacher: float = setting(
         0.0,
         "Weight of the distance between the embedding of an augmented image and the embedding that the "
-        "network of `initial_weights` gives for it before augmentation. It is not in the paper "
-        "(docs/finetuning.md).",
+        "network of `initial_weights` gives for it before augmentation. It is not in the paper.",
         limits=NOT_NEGATIVE,
     )
 
@@ -177,7 +176,7 @@ class DecorrelationConfig(hyperparams.Config):
     average: bool = setting(
         False,
         "Weigh the two losses as means over their T and T (T - 1) terms instead of the paper's sums, so that "
-        "the weight of the identification does not depend on the number T of variations (docs/configs.md).",
+        "the weight of the identification does not depend on the number T of variations.",
     )
     mask_seed: int = setting(0, "Seed of the masks that assign groups to variations.")
     classifier_rate: float = setting(0.1, "Learning rate of the variation classifier C_v.")

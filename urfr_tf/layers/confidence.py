@@ -34,12 +34,12 @@ class Confidence(keras.layers.Layer):
     The features are divided by their Euclidean norm first. Unnormalized ones spread s without bound in
     fine-tuning (method, section 2), and with F numbers of root mean square 1 a step on the kernel moves
     log s F times as far as the same step on the bias: s then falls within a hundred steps at any
-    learning rate that the bias can use (docs/configs.md). The kernel starts at 0 and the bias at
-    log(initial), so every s starts at `initial`. exp is taken in float32 whatever the policy.
+    learning rate that the bias can use (docs/explanation/confidences.md). The kernel starts at 0 and the bias
+    at log(initial), so every s starts at `initial`. exp is taken in float32 whatever the policy.
 
     The norm tells clean from degraded images. With `norm` it comes back as one more input,
     10 log(|x| / sqrt(F)): about -1.6 for clean and -3 for degraded ones in a fine-tuned MobileFaceNet
-    (docs/finetuning.md).
+    (docs/lab/finetuning.md).
 
     Args:
         groups: K.

@@ -79,7 +79,7 @@ class URFaceSettings:
 
 
 class URFaceTrainer(keras.Model):
-    """A functional model with the outputs of keys.py, and the train step of method.md, section 4.
+    """A functional model with the outputs of keys.py, and the train step of the method, section 4.
 
     `tf.train.Checkpoint` finds what it stores by the names of the attributes `classifier`, `prototypes`,
     `means`, `moments`, `readable`, `optimizer` and `second_optimizer`.

@@ -1,7 +1,7 @@
 """What a training will need, from its configuration: memory by kind, steps, bytes on disk.
 
 Intermediate tensors are counted on the traced step (`liveness.py`), and the rest is added up. Two constants
-were measured, see docs/scale.md.
+were measured, see docs/lab/scale.md.
 """
 
 import dataclasses

@@ -22,7 +22,7 @@ def count_hours(plan: Plan, rate: float | None) -> float | None:
 
 
 def as_json(plan: Plan, budget: MemoryBudget, rate: float | None) -> dict[str, object]:
-    """Returns the plan as one object, whose keys docs/scale.md lists.
+    """Returns the plan as one object, whose keys docs/explanation/planner.md lists.
 
     Memory is in bytes. Unknown values are null.
     """
