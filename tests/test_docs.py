@@ -1,5 +1,6 @@
 """The documentation: its links and paths lead somewhere, and its generated pages are of this code."""
 
+import importlib
 import re
 import runpy
 from functools import cache
@@ -110,3 +111,17 @@ def test_every_section_of_the_method_that_is_cited_is_there():
             for numbers in re.findall(r"method,\s+sections? ([\d, and]+)", text):
                 cited |= set(re.findall(r"\d+", numbers))
     assert cited and cited <= there
+
+
+@pytest.mark.parametrize("room", ["layers", "losses", "metrics"])
+def test_the_page_of_the_api_has_every_public_name(room):
+    page = (DOCS / "reference" / "api.md").read_text(encoding="utf-8")
+    shown = set(re.findall(rf"(?m)^::: urfr_tf\.{room}\.\w+\.(\w+)$", page))
+    assert shown == set(importlib.import_module(f"urfr_tf.{room}").__all__)
+
+
+def test_every_page_is_in_the_navigation_of_the_site():
+    named = set(
+        re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("nav:")[2])
+    )
+    assert named == {str(p.relative_to(DOCS)) for p in DOCS.rglob("*.md") if p.name != "seen.md"}

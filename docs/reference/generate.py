@@ -200,12 +200,12 @@ def _usage(parser: argparse.ArgumentParser) -> list[str]:
 
 def _options(parser: argparse.ArgumentParser) -> list[str]:
     rows = [
-        f"| {_name(action)} | {_cell(_help(action))} |"
+        f"| {_name(action)} | {_choices(action)} | {_cell(_help(action))} |"
         for action in parser._actions
         if not isinstance(action, argparse._HelpAction)
     ]
     epilog = [f"    {line}".rstrip() for line in (parser.epilog or "").splitlines()]
-    return ["| option | meaning |", "| --- | --- |", *rows, *([""] if epilog else []), *epilog]
+    return ["| option | values | meaning |", "| --- | --- | --- |", *rows, *([""] if epilog else []), *epilog]
 
 
 def _name(action: argparse.Action) -> str:
@@ -221,10 +221,16 @@ def _metavar(action: argparse.Action) -> str:
     if isinstance(name, tuple):
         name = " ".join(name)
     if name is None:
-        name = "{" + ",".join(map(str, action.choices)) + "}" if action.choices else action.dest.upper()
+        name = (action.option_strings[-1] if action.option_strings else action.dest).lstrip("-").upper()
     if action.nargs == "+":
         return f"{name} ..."
     return f"{name} {name}" if action.nargs == 2 else str(name)
+
+
+def _choices(action: argparse.Action) -> str:
+    if action.choices and not isinstance(action, argparse._SubParsersAction):
+        return ", ".join(f"`{choice}`" for choice in action.choices)
+    return ""
 
 
 def _help(action: argparse.Action) -> str:
