@@ -122,6 +122,6 @@ def test_the_page_of_the_api_has_every_public_name(room):
 
 def test_every_page_is_in_the_navigation_of_the_site():
     named = set(
-        re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("nav:")[2])
+        re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2])
     )
     assert named == {str(p.relative_to(DOCS)) for p in DOCS.rglob("*.md") if p.name != "seen.md"}
