@@ -125,3 +125,8 @@ def test_every_page_is_in_the_navigation_of_the_site():
         re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2])
     )
     assert named == {str(p.relative_to(DOCS)) for p in DOCS.rglob("*.md") if p.name != "seen.md"}
+
+
+def test_every_option_and_every_key_has_a_meaning(generator):
+    for page in (generator["cli_page"](), generator["configuration_page"]()):
+        assert not re.findall(r"(?m)^\| `[^|]*\|[^\n]*\|\s*\|$", page)

@@ -202,7 +202,7 @@ def _options(parser: argparse.ArgumentParser) -> list[str]:
     rows = [
         f"| {_name(action)} | {_choices(action)} | {_cell(_help(action))} |"
         for action in parser._actions
-        if not isinstance(action, argparse._HelpAction)
+        if not isinstance(action, argparse._HelpAction | argparse._SubParsersAction)
     ]
     epilog = [f"    {line}".rstrip() for line in (parser.epilog or "").splitlines()]
     return ["| option | values | meaning |", "| --- | --- | --- |", *rows, *([""] if epilog else []), *epilog]

@@ -16,8 +16,8 @@ HELP = "compare the faces of two photographs"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
     add_model_option(parser)
-    parser.add_argument("a", metavar="PHOTO")
-    parser.add_argument("b", metavar="PHOTO")
+    parser.add_argument("a", metavar="PHOTO", help="photograph of a face")
+    parser.add_argument("b", metavar="PHOTO", help="photograph to compare it with")
     parser.add_argument(
         "--align",
         choices=["mtcnn", "none"],

@@ -9,7 +9,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
     roles = parser.add_subparsers(dest="role", required=True, metavar="ROLE")
     dispatcher = roles.add_parser("dispatcher", help="connects the workers with the training; one of them")
-    dispatcher.add_argument("--port", type=_port, required=True)
+    dispatcher.add_argument("--port", type=_port, required=True, help="port to listen on")
     dispatcher.add_argument(
         "--workers",
         required=True,
@@ -20,8 +20,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--work-dir", metavar="DIR", help="keep a journal here, with which it can be started again"
     )
     worker = roles.add_parser("worker", help="makes batches; one for each machine")
-    worker.add_argument("--port", type=_port, required=True)
-    worker.add_argument("--dispatcher", required=True, metavar="HOST:PORT")
+    worker.add_argument("--port", type=_port, required=True, help="port to listen on")
+    worker.add_argument("--dispatcher", required=True, metavar="HOST:PORT", help="address of the dispatcher")
     worker.add_argument(
         "--address", metavar="HOST:PORT", help="as the dispatcher has it in its list (localhost:PORT)"
     )

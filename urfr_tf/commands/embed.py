@@ -22,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR|LIST",
         help="a folder (all its files, told by their content), or a text file with one path a line",
     )
-    parser.add_argument("--out", required=True, metavar="FILE.npz")
+    parser.add_argument("--out", required=True, metavar="FILE.npz", help="file to write")
     parser.add_argument(
         "--align",
         choices=["mtcnn", "none"],

@@ -55,7 +55,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--thin-far", action="store_true", help="give FARs with under 10 impostors too, marked"
     )
-    parser.add_argument("--impostors", default="listed", choices=["listed", "all"])
+    parser.add_argument(
+        "--impostors",
+        default="listed",
+        choices=["listed", "all"],
+        help="the impostor pairs of the set's list, or every pair of images of two people (listed)",
+    )
     parser.add_argument(
         "--align",
         choices=["mtcnn", "points", "none"],
@@ -98,7 +103,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache", metavar="DIR", help="where embeddings are stored (default: OUT's .embeddings)"
     )
-    parser.add_argument("--out", required=True, metavar="DIR")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for metrics.json and pictures")
     parser.add_argument("--json", action="store_true", help="print metrics.json instead of a table")
 
 

@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder for saved_model/1/ or model.tflite, and parity.json",
     )
-    parser.add_argument("--format", required=True, choices=["saved_model", "tflite"])
+    parser.add_argument("--format", required=True, choices=["saved_model", "tflite"], help="what to write")
     parser.add_argument(
         "--quantize",
         default="none",

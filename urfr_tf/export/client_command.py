@@ -15,7 +15,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="urfr-client", description="Embed and compare photographs with a TensorFlow Serving server."
     )
-    parser.add_argument("--server", required=True, metavar="HOST:PORT")
+    parser.add_argument("--server", required=True, metavar="HOST:PORT", help="address of the server")
     parser.add_argument(
         "--card", required=True, metavar="urfr.json", help="assets/urfr.json of the export that is served"
     )
@@ -30,12 +30,17 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     embed = commands.add_parser("embed", help="a folder or list of photographs into an .npz file")
-    embed.add_argument("--images", required=True, metavar="DIR|LIST")
-    embed.add_argument("--out", required=True, metavar="FILE.npz")
+    embed.add_argument(
+        "--images",
+        required=True,
+        metavar="DIR|LIST",
+        help="a folder of photographs, or a text file with one path a line",
+    )
+    embed.add_argument("--out", required=True, metavar="FILE.npz", help="file to write")
     add_detector_options(embed)
     compare = commands.add_parser("compare", help="the faces of two photographs; prints one JSON object")
-    compare.add_argument("a", metavar="A.jpg")
-    compare.add_argument("b", metavar="B.jpg")
+    compare.add_argument("a", metavar="A.jpg", help="photograph of a face")
+    compare.add_argument("b", metavar="B.jpg", help="photograph to compare it with")
     add_detector_options(compare, faces=("all", *FACES), faces_default="all: the best pair counts")
     return parser
 
