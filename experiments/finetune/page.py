@@ -59,11 +59,11 @@ COMPONENTS = (
     Component("teacher", "cosface_va_mixed", "cosface_teacher"),
     Component("confidences (and 512-D)", "cosface_teacher", "urface_ci"),
     Component("decorrelation", "urface_ci", "urface"),
-    Component("512-D in place of 128-D", "urface_128", "urface"),
+    Component("512-D instead of 128-D", "urface_128", "urface"),
     Component("aggregation", "urface", "urface-likelihood"),
     Component("uncertainty stage", "urface-likelihood", "urface_pa"),
-    Component("15 epochs in place of 5, the line", "cosface_va_mixed", "cosface_va_long"),
-    Component("15 epochs in place of 5, with the teacher", "cosface_teacher", "cosface_teacher_long"),
+    Component("15 epochs instead of 5, the baseline", "cosface_va_mixed", "cosface_va_long"),
+    Component("15 epochs instead of 5, with the teacher", "cosface_teacher", "cosface_teacher_long"),
     Component("15 epochs: teacher", "cosface_va_long", "cosface_teacher_long"),
     Component("15 epochs: confidences, 512-D and decorrelation", "cosface_teacher_long", "urface_long"),
     Component("15 epochs: uncertainty stage", "urface_long-likelihood", "urface_long_pa"),
@@ -77,7 +77,7 @@ def by_seed(evaluations: Evaluations, name: str, test: str, metric: str) -> dict
 
 
 def cell(evaluations: Evaluations, name: str, test: str, metric: str) -> str:
-    """`.912 ± .004`: mean, and standard error where there are several seeds."""
+    """`0.912 ± 0.004`: mean, and standard error where there are several seeds."""
     return spelt(list(by_seed(evaluations, name, test, metric).values()))
 
 
@@ -102,7 +102,7 @@ def spelt(values: list[float], sign: bool = False) -> str:
 
 
 def _short(value: float, sign: bool = False) -> str:
-    return f"{value:{'+' if sign else ''}.3f}".replace("0.", ".", 1)
+    return f"{value:{'+' if sign else ''}.3f}"
 
 
 def write(runs: Path, docs: Path, earlier_figures: Path | None = None) -> list[Path]:
@@ -124,10 +124,11 @@ def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
     return [
         "# Fine-tuning: what was measured",
         "",
-        "Written by `python -m experiments.finetune.page` from the metrics files of the runs; no figure "
-        f"here is typed. Mean over the seeds {', '.join(map(str, seeds))} ± standard error of the mean, over "
-        f"fewer where a row says so; the imported weights have no seed. `{NOT_RUN}`: no such file. What is "
-        "tested is each run's float32 TFLite file. How to read it: docs/lab/finetuning.md.",
+        "Written by `python -m experiments.finetune.page` from the metrics files of the runs. No figure here "
+        f"is typed. Figures are means over the seeds {', '.join(map(str, seeds))} ± standard error of the "
+        "mean, over fewer seeds if a row says so. The imported weights have no seed. "
+        f"`{NOT_RUN}` means that there is no such file. The float32 TFLite file of each run is tested. "
+        "docs/lab/finetuning.md discusses the figures.",
         "",
         "    make finetune LFW=lfw.tar PAIRS=lfw_pairs.txt GENDER=lfw_gender_by_identity.tsv "
         "CFP=cfp_dev.tar WEIGHTS=NAME-0000.params",
@@ -136,27 +137,28 @@ def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
         "",
         "## Tested people: TAR at FAR 1e-3, against every cross-person pair",
         "",
-        "1,500 genuine pairs of folds 6 to 10, the second image of each degraded; every pair of two "
-        "people's images, one of them degraded, is an impostor.",
+        "There are 1,500 genuine pairs of folds 6 to 10. The second image of each is degraded. Every pair of "
+        "images of two people, one of them degraded, is an impostor pair.",
         "",
         *_pairs(figures, "lfw", ("", *SEEN_DEGRADATIONS)),
         "",
-        "Degradations that no training contained:",
+        "Degradations that are in no training:",
         "",
         *_pairs(figures, "lfw", UNSEEN_DEGRADATIONS),
         "",
-        "Against the 1,500 listed impostors alone, of which two decide at this FAR, with the aims that were "
-        "set on such pairs. The images behind the aims were shrunk otherwise (`thumbnail` is nearer to "
-        "them), and their rectangle had sides of 40 to 64 pixels (`occlusion 3`: 48).",
+        "Against the 1,500 listed impostors alone, of which two decide at this FAR. The aims were set on "
+        "such pairs. The images behind the aims were shrunk in another way (`thumbnail` is nearer to it), "
+        "and their rectangle had sides of 40 to 64 pixels (`occlusion 3` has 48).",
         "",
         *_aims(figures),
         "",
         "## What each component contributed",
         "",
-        "Difference of two rows, seed by seed. They differ in nothing else, but that the teacher comes with "
-        f"a higher rate. The first two are of the line, all others between rows mixed with {SHARE:g} of the "
-        f"imported weights (`urfr mix`). A component **{HELP}** ({HARM}) where the difference has the same "
-        "sign for every one of at least two seeds.",
+        "Each figure is the difference of two rows, seed by seed. The rows differ in nothing else, except "
+        "that the teacher comes with a higher learning rate. The first two differences are between rows of "
+        f"the baseline. All others are between rows that are mixed with {SHARE:g} of the imported weights "
+        f"(`urfr mix`). A component **{HELP}** ({HARM}) if the difference has the same sign for every one "
+        "of at least two seeds.",
         "",
         *_components(figures),
         "",
@@ -184,10 +186,9 @@ def _about(figures: Evaluations, spent: dict[str, float]) -> list[str]:
             hours[kind] += seconds / 3600
     return [
         f"Tested on {counts.get('images', '?')} images of {counts.get('people', '?')} people, "
-        f"{counts.get('genuine', '?')} genuine pairs. "
-        f"Measured on {'; '.join(machines)}; all trainings {hours['train']:.1f} hours, all tests "
-        f"{hours['evaluate']:.1f}; "
-        "other work may have shared the machine."
+        f"{counts.get('genuine', '?')} genuine pairs. Measured on {'; '.join(machines)}. All trainings took "
+        f"{hours['train']:.1f} hours, and all tests {hours['evaluate']:.1f}. Other work may have shared the "
+        "machine."
     ]
 
 

@@ -71,9 +71,9 @@ LONG = ("train.epochs=15",)
 
 ROWS = (
     Row("cosface", "CosFace", "finetune/cosface"),
-    Row("cosface_va", "CosFace + augmentation (the line to beat)", "finetune/cosface_va"),
-    Row("cosface_va_mixed", "the line, mixed", share=SHARE, trained="cosface_va"),
-    Row("cosface_teacher", "the line + teacher, mixed", "finetune/cosface_teacher", SHARE),
+    Row("cosface_va", "CosFace + augmentation (the baseline)", "finetune/cosface_va"),
+    Row("cosface_va_mixed", "the baseline, mixed", share=SHARE, trained="cosface_va"),
+    Row("cosface_teacher", "the baseline + teacher, mixed", "finetune/cosface_teacher", SHARE),
     Row("urface_ci", "the same + confidences, 512-D, K 16", "finetune/urface_ci", SHARE),
     Row("urface", "URFace: the same + decorrelation", "finetune/urface", SHARE, ("cosine", "likelihood")),
     Row(
@@ -85,10 +85,10 @@ ROWS = (
         after="urface",
     ),
     Row("urface_128", "URFace, 128-D", "finetune/urface_128", SHARE),
-    Row("cosface_va_long", "the line, 15 epochs, mixed", "finetune/cosface_va", SHARE, sets=LONG),
+    Row("cosface_va_long", "the baseline, 15 epochs, mixed", "finetune/cosface_va", SHARE, sets=LONG),
     Row(
         "cosface_teacher_long",
-        "the line + teacher, 15 epochs, mixed",
+        "the baseline + teacher, 15 epochs, mixed",
         "finetune/cosface_teacher",
         SHARE,
         sets=LONG,

@@ -88,30 +88,30 @@ def test_figures_are_means_with_standard_errors(tmp_path):
     put(tmp_path, 2, "urface", "lfw", {TAR: 0.9})
     put(tmp_path, 0, IMPORTED, "lfw", {TAR: 0.9813})
     figures = Evaluations(tmp_path, {}, [IMPORTED, "cosface", "cosface_va"])
-    assert cell(figures, "cosface_va", "lfw", TAR) == ".930 ± .021"
-    assert cell(figures, IMPORTED, "lfw", TAR) == ".981"
+    assert cell(figures, "cosface_va", "lfw", TAR) == "0.930 ± 0.021"
+    assert cell(figures, IMPORTED, "lfw", TAR) == "0.981"
     assert cell(figures, "cosface_va", "lfw", "rank1") == NOT_RUN
     text = write(tmp_path, tmp_path / "docs")[0].read_text(encoding="utf-8")
-    assert "| imported | .981 | " in text and "| CosFace | .730 ± " in text
-    assert "| URFace: the same + decorrelation (1 seed) | .900 |" in text
-    # Differences .1, .2, .3: mean .2, deviation .1, / sqrt(3) = .058.
-    assert "| augmentation | +.200 ± .058 **gains** |" in text
+    assert "| imported | 0.981 | " in text and "| CosFace | 0.730 ± " in text
+    assert "| URFace: the same + decorrelation (1 seed) | 0.900 |" in text
+    # Differences .1, .2, .3: mean .2, deviation .1, / sqrt(3) = 0.058.
+    assert "| augmentation | +0.200 ± 0.058 **gains** |" in text
     aims = text.splitlines()
     heading = next(line for line in aims if line.startswith("|  | clean | resolution 24 | thumbnail 24 |"))
     place = [cell.strip() for cell in heading.split("|")].index("blur 25")
     line = next(line for line in aims[aims.index(heading) :] if line.startswith("| CosFace + augmentation"))
-    assert line.split("|")[place].strip() == ".430 ± .021"
+    assert line.split("|")[place].strip() == "0.430 ± 0.021"
     aim = next(line for line in aims if line.startswith("| aim |"))
-    assert aim.split("|")[place].strip() == ".600" and aim.count("|") == heading.count("|")
+    assert aim.split("|")[place].strip() == "0.600" and aim.count("|") == heading.count("|")
     assert "seeds 1, 2, 3 ±" in text and "7 images" in text
 
 
 @pytest.mark.parametrize(
     ("without", "having", "expected"),
     [
-        ({1: 0.5, 2: 0.5}, {1: 0.6, 2: 0.4}, "+.000 ± .100"),
-        ({1: 0.5, 2: 0.5}, {1: 0.4, 2: 0.4}, "-.100 ± .000 loses"),
-        ({1: 0.5}, {1: 0.7, 2: 0.9}, "+.200"),
+        ({1: 0.5, 2: 0.5}, {1: 0.6, 2: 0.4}, "+0.000 ± 0.100"),
+        ({1: 0.5, 2: 0.5}, {1: 0.4, 2: 0.4}, "-0.100 ± 0.000 loses"),
+        ({1: 0.5}, {1: 0.7, 2: 0.9}, "+0.200"),
         ({1: 0.5}, {2: 0.9}, NOT_RUN),
     ],
 )
@@ -121,4 +121,4 @@ def test_a_part_gains_where_every_seed_says_so(without, having, expected):
 
 def test_a_whole_number_keeps_its_digit():
     assert spelt([1.0]) == "1.000"
-    assert spelt([-0.25], sign=True) == "-.250"
+    assert spelt([-0.25], sign=True) == "-0.250"
