@@ -5,6 +5,7 @@ import re
 import runpy
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from paths import ROOT
@@ -130,3 +131,14 @@ def test_every_page_is_in_the_navigation_of_the_site():
 def test_every_option_and_every_key_has_a_meaning(generator):
     for page in (generator["cli_page"](), generator["configuration_page"]()):
         assert not re.findall(r"(?m)^\| `[^|]*\|[^\n]*\|\s*\|$", page)
+
+
+def test_the_site_makes_links_of_paths_and_keeps_figures_whole():
+    change = runpy.run_path(str(DOCS / "site" / "hooks.py"))["on_page_markdown"]
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="results/small.md"))
+    text = "See docs/lab/pose.md, `docs/lab/pose.md`.\n    docs/lab/pose.md\n| 1.0 ± 0.2 (3) -> 2 |"
+    assert change(text, page).split("\n") == [
+        "See [docs/lab/pose.md](../lab/pose.md), `docs/lab/pose.md`.",
+        "    docs/lab/pose.md",
+        "| 1.0\u00a0±\u00a00.2\u00a0(3) → 2 |",
+    ]
