@@ -222,13 +222,13 @@ def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
     return [
         "# Ablations, on validation people",
         "",
-        "Written by `python -m experiments.reproduce small --ablations` from the metrics files; no figure "
-        "here is typed. Per cent: TAR at FAR 1 % of pairs, and "
-        "searches with videos of four degraded frames, and of frames of which half are 4 to 6 pixels wide, "
-        "so that nobody can be recognised (`weighted`: templates by `urfr evaluate --score weighted`, "
-        "docs/lab/aggregation.md); mean over the seeds ± their standard deviation (number of seeds). Nobody "
-        "here is trained on or tested: what "
-        "was chosen was chosen here. docs/results/small.md has the tested people.",
+        "Written by `python -m experiments.reproduce small --ablations` from the metrics files. No figure "
+        "here is typed. Figures are per cent, as mean over the seeds ± their standard deviation (number of "
+        "seeds): TAR at FAR 1 % of pairs, and searches with videos of four degraded frames. In the second "
+        "kind of videos half of the frames are 4 to 6 pixels wide, so that nobody can be recognized. "
+        "`weighted` means templates by `urfr evaluate --score weighted` (docs/lab/aggregation.md). Nobody "
+        "here is trained on or tested. Settings were chosen here. docs/results/small.md has the tested "
+        "people.",
         "",
         f"{counts.get('images', '?')} images of {counts.get('people', '?')} people, "
         f"{counts.get('genuine', '?')} genuine pairs; "

@@ -139,15 +139,17 @@ def alike(frames: Frames) -> list[str]:
 _THEORY = (
     "## Why a likelihood does not weigh enough",
     "",
-    "For a pair of one person the negative mutual likelihood of a sub-embedding of d numbers is least where "
+    "For a pair of one person, the negative mutual likelihood of a sub-embedding of d numbers is least at "
     "v_i + v_j = |f_i - f_j|^2 / d. Sub-embeddings have norm 1, so unrelated ones are at a squared distance "
-    "of 2. With a mean distance q of clean pairs v_clean = q / 2d, and of a lost image beside a clean one "
-    "v_lost = 2 / d - q / 2d at most: the ratio of their weights is (4 - q) / q at most. The nearer a "
-    "network holds images of one person, the more a confidence can say. And the inverse variance is the best "
-    "weight of errors that are independent of one another, which many frames average out. Those of lost "
-    "frames are not: all look alike to the network, whoever is in them (the last table), so they add up. "
-    "Hence a power of the confidences as weight, `--score weighted --sharpness P`, and the cosine of the "
-    "templates, which asks nothing more of the variance.",
+    "of 2. Let q be the mean squared distance of clean pairs. Then v_clean = q / 2d, and a lost image beside "
+    "a clean one has v_lost = 2 / d - q / 2d at most. The ratio of their weights is (4 - q) / q at most. The "
+    "nearer a network holds images of one person, the more a confidence can say.",
+    "",
+    "The inverse variance is the best weight for errors that are independent of each other, which many "
+    "frames average out. Errors of lost frames are not independent: lost frames all look alike to the "
+    "network, whoever is in them (the last table), so their errors add up. `--score weighted --sharpness P` "
+    "therefore weighs by a power of the confidences, and compares templates by cosine, which needs nothing "
+    "more of the variance.",
     "",
 )
 
@@ -158,10 +160,10 @@ def lines(named: Sequence[tuple[str, Any, Path]], heaped: Sequence[tuple[str, An
     page = [
         "# How much a confidence should weigh in a template",
         "",
-        "Written by `python -m experiments.reproduce.aggregation`; no figure here is typed. Videos of four "
-        "frames, each degraded, of validation people, who are neither trained on nor tested; in the second "
+        "Written by `python -m experiments.reproduce.aggregation`. No figure here is typed. The videos have "
+        "four degraded frames of validation people, who are neither trained on nor tested. In the second "
         f"half of each table a frame is lost with a probability of {LOST:g}: it is {LOST_SIZE[0]} to "
-        f"{LOST_SIZE[1]} pixels wide, and nobody can be recognised. Per cent; one seed.",
+        f"{LOST_SIZE[1]} pixels wide, and nobody can be recognized. Figures are per cent, of one seed.",
         "",
         *_THEORY,
     ]

@@ -122,23 +122,24 @@ def results(
     return [
         TITLES.get(second, TITLES[scale]),
         "",
-        "Written by `python -m experiments.reproduce.page` from the metrics files of the runs; no figure "
-        "here is typed. Figures are per cent: mean over the seeds ± their standard deviation (number of "
-        f"seeds). `{NOT_RUN}`: no such file. `thin`: fewer than ten impostors behind the rate. In italics "
-        "below each row what the paper reports for it on other data (4.8 million training images; the real "
-        "TinyFace and IJB-S): the order of the rows can be compared, the height cannot.",
+        "Written by `python -m experiments.reproduce.page` from the metrics files of the runs. No figure "
+        "here is typed. Figures are per cent, as mean over the seeds ± their standard deviation (number of "
+        f"seeds). `{NOT_RUN}` means that there is no such file, and `thin` that fewer than ten impostors are "
+        "behind the rate. The line in italics below each row is what the paper reports on other data (4.8 "
+        "million training images; the real TinyFace and IJB-S). Compare the order of the rows, not their "
+        "height.",
         "",
         f"    {COMMANDS.get(second, COMMANDS[scale])}",
         "",
         *(small_intro(evaluations, runs, spent, second) if scale == "small" else []),
         "## What holds",
         "",
-        "The rule: the difference of the two rows, in the sense of the statement and seed by seed. "
-        f"`{HOLDS}`: positive for every seed that has both rows; `{FAILS}`: negative for every one; "
-        f"`{MIXED}`: neither. Three seeds that agree by chance alone do so one time in four, so three are an "
-        "indication, and one is hardly that. `mean, 95 %`: the mean difference in points, and half of its "
-        "interval by Student's t over the seeds. It is of other seeds and not of other probes, which are the "
-        "same in all.",
+        "Each statement is judged by the difference of its two rows, seed by seed. "
+        f"`{HOLDS}`: positive for every seed that has both rows. `{FAILS}`: negative for every one. "
+        f"`{MIXED}`: neither. Three seeds agree by chance alone one time in four, so three seeds are an "
+        "indication, and one seed is hardly that. `mean, 95 %` is the mean difference in points and half of "
+        "its interval by Student's t over the seeds. It covers other seeds, and not other probes, which are "
+        "the same in all.",
         "",
         *tables.statements(evaluations),
         "",
@@ -157,13 +158,13 @@ def results(
         "",
         *tables.variations(evaluations, TINY[scale]),
         "",
-        "The paper's last row has the figures of its all + PA; the rows here are scored by cosine, without "
+        "The paper's last row has the figures of its all + PA. The rows here are scored by cosine, without "
         "the uncertainty stage.",
         "",
         *_same_runs(evaluations),
         "## LFW and CFP",
         "",
-        "Accuracy, the threshold of each fold chosen on the other folds, and TAR.",
+        "Accuracy, with the threshold of each fold chosen on the other folds, and TAR.",
         "",
         *tables.faces(evaluations),
         "",
@@ -207,14 +208,14 @@ def _count(evaluations: Evaluations) -> str:
 
 def _lost(evaluations: Evaluations) -> list[str]:
     return [
-        "## Videos of which half the frames are lost",
+        "## Videos with half of their frames lost",
         "",
-        "Not of the paper. The same videos, and such in which a frame is by a chance of one half 4 to 6 "
-        "pixels wide, so that nobody can be "
-        "recognised in it. Templates as above (by mean and cosine; all + PA by fusion and likelihood), and "
-        "by `urfr evaluate --score weighted`: means "
-        "weighted by a power of the confidences or (`--weight norm`) of the embedding's length, compared by "
-        "cosine. The power was chosen on validation people (docs/lab/aggregation.md, with why).",
+        "This is not in the paper. The videos are the same, and a second set of them in which each frame is, "
+        "with a probability of one half, 4 to 6 pixels wide, so that nobody can be recognized in it. "
+        "Templates are made as above (by mean and cosine; all + PA by fusion and likelihood), and by "
+        "`urfr evaluate --score weighted`: means that are weighted by a power of the confidences or "
+        "(`--weight norm`) of the length of the embedding, compared by cosine. The power was chosen on "
+        "validation people (docs/lab/aggregation.md says why).",
         "",
         *tables.aggregation(evaluations),
         "",
@@ -251,24 +252,25 @@ def full_scale(planned: dict[str, dict[str, Any]]) -> list[str]:
         "",
         f"    {COMMANDS['full']}",
         "",
-        f"The same code with the configurations in `configs/paper/`, MS-Celeb-1M ({IMAGES / 1e6:.1f} million "
-        f"images of {PEOPLE:,} people as an InsightFace archive), CelebA for theta_A, and the published "
-        f"tests; a test whose data is not named says `{NOT_RUN}`. Hardware: {GPUS} GPUs of {MEMORY} GiB. "
-        "Memory and hours are planned, not measured, and nobody we know of has run it:",
+        "This is the same code with the configurations in `configs/paper/`, MS-Celeb-1M "
+        f"({IMAGES / 1e6:.1f} million images of {PEOPLE:,} people as an InsightFace archive), CelebA for "
+        f"theta_A, and the published tests. A test whose data is not named says `{NOT_RUN}`. The hardware "
+        f"is {GPUS} GPUs of {MEMORY} GiB. Memory and hours are planned, not measured. We know of nobody who "
+        "has run it.",
         "",
         f"    {command}",
         "",
-        f"The rate, in images a second, is {FLOPS / 1e12:.0f} TFLOP/s sustained on every GPU over three "
-        f"forward passes' worth of work a training image, {MULTIPLY_ADDS / 1e9:.1f} G multiply-adds each, "
-        "and three times that in the uncertainty stage, one pass. What this code sustains was measured on a "
-        "CPU only: .85 of the machine's matrix product for IR-100 in float32 and .56 in bfloat16, 3.9 and "
-        "9.7 images a second on two cores with AMX (docs/lab/scale.md). With `--rate` of your own, measured "
-        "after a hundred steps, the hours are yours. The paper's figures: Table 1's TinyFace rank 1, 5 and "
-        "IJB-S rank 1, 5; Table 2's rank 1 and TPIR at 1 % FPIR.",
+        f"The rate, in images per second, assumes {FLOPS / 1e12:.0f} TFLOP/s sustained on every GPU and the "
+        f"work of three forward passes for a training image, {MULTIPLY_ADDS / 1e9:.1f} G multiply-adds each. "
+        "In the uncertainty stage, which takes one pass, it is three times as high. What this code sustains "
+        "was measured on a CPU only: 0.85 of the machine's matrix product for IR-100 in float32 and 0.56 in "
+        "bfloat16, that is 3.9 and 9.7 images per second on two cores with AMX (docs/lab/scale.md). Measure "
+        "your own rate after a hundred steps, and `--rate` gives your hours. The paper's figures are Table "
+        "1's TinyFace rank 1, 5 and IJB-S rank 1, 5, and Table 2's rank 1 and TPIR at 1 % FPIR.",
         "",
         *tables.full_scale(planned, alias),
         "",
-        f"{len(ROWS)} rows and one seed: {hours:.0f} hours; rows of one configuration are trained once.",
+        f"{len(ROWS)} rows and one seed take {hours:.0f} hours. Rows of one configuration are trained once.",
         "",
     ]
 

@@ -10,9 +10,9 @@ from experiments.reproduce.plan import IMPORTED, suffix
 from urfr_tf.files import read_json
 
 _STRANGERS = (
-    "What the imported network was trained on is its author's to say, and photographs of the tested people "
-    "can be among it: what it reaches by itself is no measure of "
-    "this code. The rows all begin with it, so what one has above another comes from the training here."
+    "What the imported network was trained on is its author's to say, and can include photographs of the "
+    "tested people. So its own figures do not measure this code. All rows start from it. What one row has "
+    "above another comes from the training here."
 )
 
 
@@ -26,24 +26,23 @@ def small_intro(evaluations: Evaluations, runs: Path, spent: dict[str, float], s
     taken = facts.get("settings", {}).get("faces")
     chosen = f" Of several faces in a photograph the {taken} one was taken." if taken else ""
     return [
-        'It can be interrupted, and the same command goes on; `REPRODUCE_FLAGS="--seconds 3600"` stops '
-        "after an hour, `--only ROW` "
-        "and `--seeds 1` do less, `--list` tells what is done. The page is written anew each time, with "
-        "the figures behind it in docs/results/figures; "
-        f"`--seeds 2 --earlier-figures docs/results/figures/small{suffix(second)}.json` adds a seed where "
-        "the runs of the others are not.",
+        'The command can be interrupted, and continues when it is given again. `REPRODUCE_FLAGS="--seconds '
+        '3600"` stops it after an hour, `--only ROW` and `--seeds 1` do less, and `--list` lists what is '
+        "done. The page is written again each time, with the figures behind it in docs/results/figures. "
+        f"`--seeds 2 --earlier-figures docs/results/figures/small{suffix(second)}.json` adds a seed on a "
+        "machine that does not have the other runs.",
         "",
         "## What was trained and tested on what",
         "",
-        f"Trained on {trained} of LFW outside folds 6 to 10 of its pairs; tested on the people of folds 6 to "
-        "10, and on CFP. Nobody tested is trained on, also not by theta_A, which mines the soft labels: its "
-        "genders are those of other people of LFW, and it learns profiles on CFP's fold 01, which is left "
-        "out of the test (four folds remain). CFP gives no names, so whether somebody is in both sets is "
-        f"not known; docs/lab/alignment.md tells what is peculiar about the LFW archive at hand.{chosen} "
-        "Nothing was chosen on tested people: every run ends at its last epoch, and thresholds that are used "
-        "elsewhere come from the validation people (every tenth of the others with two images). Rows of a "
-        "seed start from the same weights of the embedding network and, up to their scale, of the "
-        "prototypes; theta_A is trained once.",
+        f"Trained on {trained} of LFW outside folds 6 to 10 of its pairs. Tested on the people of folds 6 to "
+        "10, and on CFP. Nobody who is tested is trained on. This includes theta_A, which mines the soft "
+        "labels: it learns genders of other people of LFW, and profiles on CFP's fold 01, which is left out "
+        "of the test (four folds remain). CFP gives no names, so it is not known whether somebody is in both "
+        f"sets. docs/lab/alignment.md describes the LFW archive that was used.{chosen} Nothing was chosen on "
+        "tested people: every run ends at its last epoch, and thresholds that are used elsewhere come from "
+        "the validation people (every tenth of the others with two images). The rows of a seed start from "
+        "the same weights of the embedding network and, up to their scale, of the prototypes. theta_A is "
+        "trained once.",
         "",
         *([_STRANGERS, ""] if second == IMPORTED else []),
         *_sizes(evaluations),

@@ -45,4 +45,4 @@ def test_full_scale_has_memory_and_hours_of_each_row():
     assert "| `table2_all` | 129.6 | 1.5 | 9.2 | S2S 58.94, 37.57; S2B 60.74, 37.11 |" in text
     assert "| `table1_3_3` | 129.6 | 1.5 | 9.2 | 63.89; 68.67; 61.98; 67.12 |" in text  # the same run
     assert "| `table2_baseline` | not run | not run | not run | " in text
-    assert "8 rows and one seed: 9 hours" in text
+    assert "8 rows and one seed take 9 hours" in text

@@ -117,7 +117,7 @@ def test_lost_frames_stand_beside_the_usual_ones_and_weighted_where_there_are_co
     put(runs, 1, "table2_all", "ijbs_lost_weighted", metrics)
     put(runs, 1, "table2_baseline_va", "ijbs_lost_norm", {"s2s/rank1": 0.125})
     write("small", runs, tmp_path / "docs")
-    lost = section((tmp_path / "docs/results/small.md").read_text(encoding="utf-8"), "Videos of which half")
+    lost = section((tmp_path / "docs/results/small.md").read_text(encoding="utf-8"), "Videos with half")
     cells = line(lost, "| all |", "half lost", "`weighted`").split(" | ")[3:]
     assert cells == ["25.0 (1)", *[NOT_RUN] * 4, "50.0 (1) |"]
     assert line(lost, "| Baseline + VA |", "half lost", "by the norm").split(" | ")[3] == "12.5 (1)"
