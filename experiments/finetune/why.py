@@ -179,19 +179,22 @@ def lines(results: dict[str, dict[str, dict[str, float]]], pairs: Any) -> list[s
     text = [
         "# What the confidences know",
         "",
-        "Written by `python -m experiments.finetune.why`; no figure here is typed. What it means: "
-        "docs/lab/finetuning.md.",
+        "Written by `python -m experiments.finetune.why`. No figure here is typed. docs/lab/finetuning.md "
+        "discusses the figures.",
         "",
         "    python -m experiments.finetune.why --train runs/finetune/data/train --data "
         "runs/finetune/data/validation runs/finetune/seed1/{urface_ci,urface,urface_pa}",
         "",
         f"{pairs.images.count} images of {len(np.unique(pairs.people()))} people who are neither trained on "
-        f"nor tested, {np.count_nonzero(pairs.same)} genuine pairs, all cross-person pairs. Quality: the "
-        "cosine between a group of a degraded image's embedding and the same group of the clean image's. "
-        "TAR at FAR 1e-3, the second image degraded and its groups alone weighted. The ridge regression "
-        "sees what the confidence head sees, and learned the quality of training images that were degraded "
-        f"{COPIES} times each at random. Told from clean: balanced accuracy of a linear classifier that "
-        "learned on half of these people and is asked about the other half (chance: .5).",
+        f"nor tested, {np.count_nonzero(pairs.same)} genuine pairs, all cross-person pairs as impostors.",
+        "",
+        "- Quality is the cosine between a group of the embedding of a degraded image and the same group of "
+        "the clean image.",
+        "- TAR is at FAR 1e-3. The second image is degraded, and only its groups are weighted.",
+        "- The ridge regression sees what the confidence head sees. It learned the quality of training "
+        f"images that were degraded {COPIES} times each at random.",
+        "- Told from clean is the balanced accuracy of a linear classifier that learned on half of these "
+        "people and is asked about the other half (chance: 0.5).",
         "",
     ]
     for run, each in results.items():

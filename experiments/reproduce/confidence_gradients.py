@@ -145,12 +145,12 @@ def lines(measured: dict[str, dict[str, dict[str, float]]]) -> list[str]:
     return [
         "# Where the identification loss pushes the confidences",
         "",
-        "Written by `python -m experiments.reproduce.confidence_gradients` from the runs' last "
-        f"checkpoints; no figure here is typed. {IMAGES:,} training images, each clean and under each "
-        "variation at its strength in training, mixed; batch norms as in training (by the batch, or "
-        "frozen). `pushed down`: images whose loss a smaller confidence would lower, dL / d log s > 0. "
-        "By the loss (method, section 2) that is where the people that an image is taken for lie nearer "
-        "than its own; one that is hard, but found, is pushed up.",
+        "Written by `python -m experiments.reproduce.confidence_gradients` from the last checkpoints of the "
+        f"runs. No figure here is typed. {IMAGES:,} training images were used, mixed, each clean and under "
+        "each variation at its strength in training. Batch norms are as in training (by the batch, or "
+        "frozen). `pushed down` counts images whose loss a smaller confidence would lower, dL / d log s > 0. "
+        "By the loss (method, section 2) these are images for which the people that they are taken for lie "
+        "nearer than their own person. A hard image that is still found is pushed up.",
         "",
         *table(heading, rows),
         "",
