@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
+BEAM := $(VENV)-beam
 RUN ?= runs/demo
 DEMO_FLAGS ?=
 # PYTHON=3.13 (or a path) and SET choose the interpreter and the packages that belong to it: tf2 (Python 3.12 and 3.13,
@@ -95,19 +96,19 @@ test-unit: venv
 test-slow: venv
 	$(BIN)/python -m pytest -m slow
 
-venv-beam: .venv-beam/.ready
+venv-beam: $(BEAM)/.ready
 
-.venv-beam/.ready: requirements/beam.txt setup.py pyproject.toml
-	@set -e; chosen=$$(SET=tf215 PYTHON=$(if $(SET),,$(PYTHON)) requirements/choose.sh); set -- $$chosen; \
-		[ -x .venv-beam/bin/python ] || $$1 -m venv .venv-beam
-	.venv-beam/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/beam.txt
-	.venv-beam/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	.venv-beam/bin/python -m pip check
+$(BEAM)/.ready: requirements/beam-tf2.txt requirements/beam-tf215.txt setup.py pyproject.toml
+	@set -e; chosen=$$(PYTHON="$(or $(wildcard $(BEAM)/bin/python),$(PYTHON))" SET=$(SET) requirements/choose.sh); set -- $$chosen; \
+		echo "$(BEAM): $$1 with requirements/beam-$$2.txt"; [ -x $(BEAM)/bin/python ] || $$1 -m venv $(BEAM); \
+		$(BEAM)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/beam-$$2.txt
+	$(BEAM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BEAM)/bin/python -m pip check
 	@touch $@
 
 # Fails where one of them is skipped: this is the environment in which they run.
 test-beam: venv-beam
-	.venv-beam/bin/python -m pytest tests/embedding/test_beam.py tests/data/preparation/test_beam.py --no-skips
+	$(BEAM)/bin/python -m pytest tests/embedding/test_beam.py tests/data/preparation/test_beam.py --no-skips
 
 fuzz: venv
 	$(BIN)/python tests/fuzz $(FUZZ_FLAGS)
@@ -129,12 +130,13 @@ lock: venv
 	$(LOCK) --universal --python-version 3.12 --extra dev pyproject.toml -o requirements/tf2.txt
 	$(LOCK) --universal --python-version 3.11 urfr_tf/bench/runtimes.in -o urfr_tf/bench/runtimes.txt
 	$(LOCK) --universal --python-version 3.11 --no-deps urfr_tf/bench/converter.in -o urfr_tf/bench/converter.txt
-	$(LOCK) --python-version 3.11 requirements/beam.in -o requirements/beam.txt
+	$(LOCK) --python-version 3.11 requirements/beam.in -o requirements/beam-tf215.txt
+	$(LOCK) --universal --python-version 3.12 requirements/beam.in -o requirements/beam-tf2.txt
 
 # Asks PyPI for known vulnerabilities of what is locked; fails where one is known, or where PyPI does not answer.
 audit: venv
-	for list in requirements/tf2.txt requirements/tf215.txt requirements/beam.txt urfr_tf/bench/runtimes.txt urfr_tf/bench/converter.txt; do \
+	for list in requirements/tf2.txt requirements/tf215.txt requirements/beam-tf2.txt requirements/beam-tf215.txt urfr_tf/bench/runtimes.txt urfr_tf/bench/converter.txt; do \
 		$(BIN)/uv tool run pip-audit@2.10.1 --strict --disable-pip --require-hashes -r $$list || exit 1; done
 
 clean:
-	rm -rf $(VENV) .venv-beam runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(BEAM) runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache

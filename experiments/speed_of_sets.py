@@ -1,6 +1,7 @@
 """The speed of the two sets of packages in one run, as ratios: steps, inference and imports, in turns.
 
     python -m experiments.speed_of_sets .venv/bin/python .venv-tf2/bin/python [--rounds 15] [--json FILE]
+        [--only inference]
 
 Each Python has one process, which builds everything first and then does one work whenever it is asked to.
 The two take turns in the order 1 2 2 1, so that a drift of the machine meets both. A ratio is that of two
@@ -17,7 +18,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BACKBONES = ("ir18", "mobilefacenet")
-IMPORT = "import time; start = time.perf_counter(); import urfr_tf.train; print(time.perf_counter() - start)"
+SECONDS = 0.5
+"""A work is repeated for as long in a turn."""
+IMPORT = """
+import time
+start = time.perf_counter()
+from urfr_tf.system.quiet import quiet_libraries
+quiet_libraries()
+import urfr_tf.train
+print(time.perf_counter() - start)
+"""
 
 
 def main() -> None:
@@ -28,6 +38,7 @@ def main() -> None:
     parser.add_argument("pythons", nargs="*", help="the interpreters of the two sets")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", type=Path, help="write the seconds of every round to this file")
+    parser.add_argument("--only", default="", help="measure the works whose names have this in them")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.work:
@@ -35,7 +46,7 @@ def main() -> None:
         return
     if len(args.pythons) != 2:
         parser.error(f"expected two interpreters, but got {len(args.pythons)}")
-    seconds, names = measure(args.pythons, args.rounds)
+    seconds, names = measure(args.pythons, args.rounds, args.only)
     if args.json:
         args.json.write_text(json.dumps({"sets": names, "seconds": seconds}, indent=1), encoding="utf-8")
     print(f"| | {names[0]} | {names[1]} | ratio: median, quartiles |\n| --- | --- | --- | --- |")
@@ -45,7 +56,9 @@ def main() -> None:
         print(f"| {name} | {medians[0]} | {medians[1]} | {ratio:.2f} ({low:.2f} to {high:.2f}) |")
 
 
-def measure(pythons: list[str], rounds: int) -> tuple[dict[str, tuple[list[float], list[float]]], list[str]]:
+def measure(
+    pythons: list[str], rounds: int, only: str = ""
+) -> tuple[dict[str, tuple[list[float], list[float]]], list[str]]:
     """Gives the seconds of each work in each round for both, and how each names itself."""
     command = ["-m", "experiments.speed_of_sets", "--work"]
     workers = [
@@ -61,12 +74,13 @@ def measure(pythons: list[str], rounds: int) -> tuple[dict[str, tuple[list[float
 
     def ask(index: int, name: str) -> float:
         if name == "import":
-            output = subprocess.check_output([pythons[index], "-c", IMPORT], cwd=ROOT, text=True)
+            importing = [pythons[index], "-c", IMPORT]
+            output = subprocess.check_output(importing, cwd=ROOT, text=True, stderr=subprocess.DEVNULL)
             return float(output.splitlines()[-1])
         print(name, file=workers[index].stdin, flush=True)
         return float(workers[index].stdout.readline())
 
-    seconds = {name: ([], []) for name in [*works, "import"]}
+    seconds = {name: ([], []) for name in [*works, "import"] if only in name}
     for turn in range(rounds):
         for name, both in seconds.items():
             for index in (0, 1) if turn % 2 == 0 else (1, 0):
@@ -103,9 +117,13 @@ def work() -> None:
     name = f"TensorFlow {versions['tensorflow']}, Python {versions['python']}"
     print(json.dumps({"works": list(works), "name": name}), flush=True)
     for line in sys.stdin:
-        start = time.perf_counter()
-        works[line.strip()]()
-        print(time.perf_counter() - start, flush=True)
+        each = works[line.strip()]
+        each()  # What the others left in the caches has gone then.
+        start, count = time.perf_counter(), 0
+        while count == 0 or time.perf_counter() - start < SECONDS:
+            each()
+            count += 1
+        print((time.perf_counter() - start) / count, flush=True)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,14 @@ import warnings
 
 
 def quiet_libraries() -> None:
-    """TensorFlow's log off, oneDNN on, warnings off, where the user has not said otherwise."""
+    """TensorFlow's log, Keras 3 and warnings off, oneDNN on, where the user has not said otherwise."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Off by default on processors without AVX-512; convolutions are about twice as fast with it.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    # On today's set TensorFlow imports Keras 3, which imports scikit-learn and matplotlib. That takes as long
+    # as all the rest. Our programs use Keras 2 alone; who has imported TensorFlow already keeps its Keras.
+    if sys.version_info >= (3, 12) and "tensorflow" not in sys.modules:
+        os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     if not sys.warnoptions:  # end-of-life notices of the libraries below
         warnings.simplefilter("ignore")
 
