@@ -3,6 +3,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 BEAM := $(VENV)-beam
+DOCS := $(VENV)-docs
 RUN ?= runs/demo
 DEMO_FLAGS ?=
 # PYTHON=3.13 (or a path) and SET choose the interpreter and the packages that belong to it: tf2 (Python 3.12 and 3.13,
@@ -25,7 +26,7 @@ WORKERS ?= 2
 # --count-skips: print what was skipped and why, and fail where it is more than tests/skips.tsv says, as CI does.
 TEST_FLAGS ?=
 
-.PHONY: help venv uv-venv demo reproduce-small reproduce-imported reproduce finetune test test-fast test-unit test-slow venv-beam test-beam fuzz lint format lock audit clean
+.PHONY: help venv uv-venv demo reproduce-small reproduce-imported reproduce finetune test test-fast test-unit test-slow venv-beam test-beam fuzz docs lint format lock audit clean
 
 help:
 	@echo "make demo       install, then prepare, train, evaluate, export and report on the ORL faces"
@@ -35,6 +36,7 @@ help:
 	@echo "make finetune          imported weights made universal, against plain CosFace -> docs/results/finetuning.md"
 	@echo "make test       install, then lint, types and the tests (make test-slow: the slow ones; make test-unit: the quick ones)"
 	@echo "make test-beam  the tests of the Apache Beam pipelines, in an environment of their own (make venv-beam)"
+	@echo "make docs       the documentation as a site, in build/site"
 	@echo "make fuzz       10,000 mutated files of every format that comes from outside; FUZZ_FLAGS: --mutations 1000 --seed 1 --formats onnx"
 	@echo "make venv       install only; make uv-venv does it with uv, which brings its own Python; SET=tf2 for today's TensorFlow, PYTHON=3.12 for another Python"
 	@echo "make lock       resolve pyproject.toml anew into requirements/tf2.txt and tf215.txt, with hashes; make audit asks for known vulnerabilities"
@@ -110,6 +112,17 @@ $(BEAM)/.ready: requirements/beam-tf2.txt requirements/beam-tf215.txt setup.py p
 test-beam: venv-beam
 	$(BEAM)/bin/python -m pytest tests/embedding/test_beam.py tests/data/preparation/test_beam.py --no-skips
 
+# The site in build/site, which opens without a server. A dead link, a page outside of the navigation and an unknown name fail;
+# `make lint` refuses an undocumented public name.
+docs: venv $(DOCS)/.ready
+	$(BIN)/python docs/reference/generate.py
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
+
+$(DOCS)/.ready: requirements/docs.txt
+	@set -e; [ -x $(DOCS)/bin/python ] || $(BIN)/python -m venv $(DOCS); \
+		$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
+	@touch $@
+
 fuzz: venv
 	$(BIN)/python tests/fuzz $(FUZZ_FLAGS)
 
@@ -130,13 +143,14 @@ lock: venv
 	$(LOCK) --universal --python-version 3.12 --extra dev pyproject.toml -o requirements/tf2.txt
 	$(LOCK) --universal --python-version 3.11 urfr_tf/bench/runtimes.in -o urfr_tf/bench/runtimes.txt
 	$(LOCK) --universal --python-version 3.11 --no-deps urfr_tf/bench/converter.in -o urfr_tf/bench/converter.txt
+	$(LOCK) --universal --python-version 3.11 requirements/docs.in -o requirements/docs.txt
 	$(LOCK) --python-version 3.11 requirements/beam.in -o requirements/beam-tf215.txt
 	$(LOCK) --universal --python-version 3.12 requirements/beam.in -o requirements/beam-tf2.txt
 
 # Asks PyPI for known vulnerabilities of what is locked; fails where one is known, or where PyPI does not answer.
 audit: venv
-	for list in requirements/tf2.txt requirements/tf215.txt requirements/beam-tf2.txt requirements/beam-tf215.txt urfr_tf/bench/runtimes.txt urfr_tf/bench/converter.txt; do \
+	for list in requirements/tf2.txt requirements/tf215.txt requirements/beam-tf2.txt requirements/beam-tf215.txt requirements/docs.txt urfr_tf/bench/runtimes.txt urfr_tf/bench/converter.txt; do \
 		$(BIN)/uv tool run pip-audit@2.10.1 --strict --disable-pip --require-hashes -r $$list || exit 1; done
 
 clean:
-	rm -rf $(VENV) $(BEAM) runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(BEAM) $(DOCS) runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache
