@@ -11,7 +11,8 @@ from urfr_tf.system.quiet import quiet_libraries
 
 @pytest.mark.parametrize("imported", [True, False])
 def test_keras_3_is_left_out_of_our_programs_only(monkeypatch, imported):
-    monkeypatch.delenv("TF_USE_LEGACY_KERAS", raising=False)
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "")  # so that it is put back as it was
+    monkeypatch.delenv("TF_USE_LEGACY_KERAS")
     if not imported:
         monkeypatch.delitem(sys.modules, "tensorflow")
     quiet_libraries()
