@@ -45,13 +45,18 @@ venv: $(VENV)/.ready
 	@PYTHON=$(BIN)/python SET=$(SET) requirements/choose.sh >/dev/null || { \
 		echo "$(VENV) is of the other set: 'make clean', or keep both with VENV=.venv-$(SET)" >&2; exit 1; }
 
-$(VENV)/.ready: requirements/tf2.txt requirements/tf215.txt setup.py pyproject.toml $(wildcard urfr_tf/metrics/*.[ch])
-	@set -e; chosen=$$(PYTHON="$(or $(wildcard $(BIN)/python),$(PYTHON))" SET=$(SET) requirements/choose.sh); set -- $$chosen; \
-		echo "$(VENV): $$1 with requirements/$$2.txt"; [ -x $(BIN)/python ] || $$1 -m venv $(VENV); \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$$2.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	$(BIN)/python -m pip check
+# $(call install,ENVIRONMENT,PREFIX): the environment with requirements/PREFIXtf2.txt or PREFIXtf215.txt, and this package.
+define install
+	@set -e; chosen=$$(PYTHON="$(or $(wildcard $(1)/bin/python),$(PYTHON))" SET=$(SET) requirements/choose.sh); set -- $$chosen; \
+		echo "$(1): $$1 with requirements/$(2)$$2.txt"; [ -x $(1)/bin/python ] || $$1 -m venv $(1); \
+		$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$(2)$$2.txt
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(1)/bin/python -m pip check
 	@touch $@
+endef
+
+$(VENV)/.ready: requirements/tf2.txt requirements/tf215.txt setup.py pyproject.toml $(wildcard urfr_tf/metrics/*.[ch])
+	$(call install,$(VENV),)
 
 uv-venv:
 	@command -v uv >/dev/null || { echo "uv was not found: install it with 'pip install uv'." >&2; exit 1; }
@@ -101,12 +106,7 @@ test-slow: venv
 venv-beam: $(BEAM)/.ready
 
 $(BEAM)/.ready: requirements/beam-tf2.txt requirements/beam-tf215.txt setup.py pyproject.toml
-	@set -e; chosen=$$(PYTHON="$(or $(wildcard $(BEAM)/bin/python),$(PYTHON))" SET=$(SET) requirements/choose.sh); set -- $$chosen; \
-		echo "$(BEAM): $$1 with requirements/beam-$$2.txt"; [ -x $(BEAM)/bin/python ] || $$1 -m venv $(BEAM); \
-		$(BEAM)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/beam-$$2.txt
-	$(BEAM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	$(BEAM)/bin/python -m pip check
-	@touch $@
+	$(call install,$(BEAM),beam-)
 
 # Fails where one of them is skipped: this is the environment in which they run.
 test-beam: venv-beam

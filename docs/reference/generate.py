@@ -7,23 +7,20 @@ A test compares the committed pages with what this script writes.
 
 import argparse
 import dataclasses
-import sys
 import types
 import typing
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from official.modeling import hyperparams
+
+from urfr_tf.cli import build_parser
+from urfr_tf.config.setting import ANY, Setting, setting_of
+from urfr_tf.config.tree import Experiment, OptimizerConfig
+from urfr_tf.export.client_command import build_parser as build_client_parser
+from urfr_tf.protocols.table import PROTOCOLS, protocol_lines
+
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1]))
-
-from official.modeling import hyperparams  # noqa: E402 - the path comes first
-
-from urfr_tf.cli import build_parser  # noqa: E402
-from urfr_tf.config.setting import ANY, Setting, setting_of  # noqa: E402
-from urfr_tf.config.tree import Experiment, OptimizerConfig  # noqa: E402
-from urfr_tf.export.client_command import build_parser as build_client_parser  # noqa: E402
-from urfr_tf.protocols.table import PROTOCOLS, protocol_lines  # noqa: E402
-
 CONFIGURATION = """# Configuration
 
 <!-- Written by docs/reference/generate.py; do not edit. -->
@@ -99,18 +96,18 @@ def protocols_page() -> str:
 PAGES = {"configuration.md": configuration_page, "cli.md": cli_page, "protocols.md": protocols_page}
 
 
-def _groups(group: object, prefix: str) -> Iterator[tuple[str, object]]:
+def _groups(group: hyperparams.Config, prefix: str) -> Iterator[tuple[str, hyperparams.Config]]:
     """Gives the groups of keys below a group that are ours, with their dotted names."""
-    for field in dataclasses.fields(group):  # type: ignore[arg-type]
+    for field in dataclasses.fields(group):
         value = getattr(group, field.name)
         if isinstance(value, hyperparams.Config) and type(value).__module__.startswith("urfr_tf."):
             yield f"{prefix}{field.name}", value
             yield from _groups(value, f"{prefix}{field.name}.")
 
 
-def _rows(group: object, prefix: str) -> Iterator[tuple[str, str, str, str, str]]:
+def _rows(group: hyperparams.Config, prefix: str) -> Iterator[tuple[str, str, str, str, str]]:
     hints = typing.get_type_hints(type(group))
-    for field in dataclasses.fields(group):  # type: ignore[arg-type]
+    for field in dataclasses.fields(group):
         known = setting_of(field)
         if known:
             value = getattr(group, field.name)

@@ -11,8 +11,8 @@ from urfr_tf.keras2 import keras
 INPUT_SIZE = 112
 """Side of the aligned crop in pixels; dlib's own chip of 150 px is cut out of it."""
 CHIP = 150
-STAGES = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 1, True))
-"""Channels, blocks, and whether the first block halves the map."""
+STAGES = ((32, 3), (64, 4), (128, 3), (256, 3), (256, 1))
+"""Channels and blocks. Each stage but the first halves the map in its first block."""
 # Where dlib's chip lies in a crop of 112 px: its last rows are below the crop.
 _ROWS, _COLUMNS, _BELOW = (22, 112), (6, 106), 10
 
@@ -66,9 +66,9 @@ def dlib_resnet(inputs: tf.Tensor) -> tf.Tensor:
     x = DlibChip(name="chip")(inputs)
     x = _convolve(x, 32, "stem", kernel=7, stride=2)
     x = keras.layers.MaxPooling2D(3, 2, name="stem_pool")(x)
-    for stage, (filters, blocks, halving) in enumerate(STAGES, 1):
+    for stage, (filters, blocks) in enumerate(STAGES, 1):
         for block in range(1, blocks + 1):
-            x = _block(x, filters, halving and block == 1, f"stage{stage}_block{block}")
+            x = _block(x, filters, stage > 1 and block == 1, f"stage{stage}_block{block}")
     return keras.layers.GlobalAveragePooling2D(keepdims=True, name="mean")(x)
 
 

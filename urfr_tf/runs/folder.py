@@ -16,6 +16,7 @@ from urfr_tf.files import read_json, write_json, write_text
 from urfr_tf.runs.inputs import START, TRAIN, VALIDATION, Inputs, is_start_needed
 from urfr_tf.runs.network_weights import WEIGHTS
 from urfr_tf.runs.origin import collect_versions, find_git_commit
+from urfr_tf.system.extras import find_version
 from urfr_tf.system.folder_lock import LOCK
 from urfr_tf.system.terminal import join_command
 
@@ -162,7 +163,7 @@ def name_other_tensorflow(run_dir: Path) -> str:
     """Says which TensorFlow wrote a run, for a message that ends with it; empty if this one did."""
     versions = _read_facts(run_dir).get("versions")
     before = versions.get("tensorflow") if isinstance(versions, dict) else None
-    now = collect_versions()["tensorflow"]
+    now = find_version("tensorflow")
     return f"; TensorFlow {before} wrote it, and this is {now}" if before not in (None, now) else ""
 
 

@@ -36,7 +36,12 @@ DISTRIBUTIONS: tuple[str, ...] = (
 )
 """Distributions on whose versions the numbers depend."""
 
-if sys.version_info[:2] < (3, 12):  # the design's set of packages; pyproject.toml has the same boundary
+DESIGN_SET = sys.version_info < (3, 12)
+"""Whether this Python gets the design's set of packages, TensorFlow 2.15; pyproject.toml has the same
+boundary.
+"""
+
+if DESIGN_SET:
     EXTRAS["tensorflow_addons"] = "train"
     DISTRIBUTIONS = ("tensorflow", "keras", *DISTRIBUTIONS[2:], "tensorflow-addons")
 

@@ -4,6 +4,8 @@ import os
 import sys
 import warnings
 
+from urfr_tf.system.extras import DESIGN_SET
+
 
 def quiet_libraries() -> None:
     """TensorFlow's log, Keras 3 and warnings off, oneDNN on, where the user has not said otherwise."""
@@ -12,7 +14,7 @@ def quiet_libraries() -> None:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     # On today's set TensorFlow imports Keras 3, which imports scikit-learn and matplotlib. That takes as long
     # as all the rest. Our programs use Keras 2 alone; who has imported TensorFlow already keeps its Keras.
-    if sys.version_info >= (3, 12) and "tensorflow" not in sys.modules:
+    if not DESIGN_SET and "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     if not sys.warnoptions:  # end-of-life notices of the libraries below
         warnings.simplefilter("ignore")
