@@ -23,7 +23,8 @@ SECONDS = 0.5
 IMPORT = """
 import time
 start = time.perf_counter()
-from urfr_tf.system.quiet import quiet_libraries
+from urfr_tf.system.quiet import leave_out_keras_3, quiet_libraries
+leave_out_keras_3()
 quiet_libraries()
 import urfr_tf.train
 print(time.perf_counter() - start)
@@ -93,8 +94,9 @@ def measure(
 
 def work() -> None:
     """Builds every work, and does the one whose name comes on standard input."""
-    from urfr_tf.system.quiet import quiet_libraries
+    from urfr_tf.system.quiet import leave_out_keras_3, quiet_libraries
 
+    leave_out_keras_3()
     quiet_libraries()
     from urfr_tf.bench.step_point import CLASSES, configure_cosface, make_inference_step, make_training_step
     from urfr_tf.runs.origin import collect_versions

@@ -21,6 +21,11 @@ with numpy.load(sys.argv[1] + "/outputs.npz") as stored:
     print(abs(outputs["embedding"] - stored["run/embedding"]).max() < 1e-5)
 """
 
+QUANTIZE = """
+import os, urfr_tf.export.quantization_aware_training, keras, tensorflow as tf
+print(tf.keras.Model is keras.Model, os.environ.get("TF_USE_LEGACY_KERAS"))
+"""
+
 
 @pytest.mark.skipif(not KERAS_2_IS_TF_KERAS, reason="the set of TensorFlow 2.15 has no Keras 3")
 @pytest.mark.training
@@ -39,6 +44,21 @@ def test_a_program_trains_with_keras_3_and_loads_our_models():
             ours = urfr_tf.load(GOLDENS / path).embed_with_norm(stored["images"])
             np.testing.assert_allclose(ours["embedding"], stored[f"{name}/embedding"], atol=1e-5)
     assert theirs.evaluate(inputs, inputs @ [1.0, 2.0, 3.0], verbose=0) < losses[0]
+
+
+@pytest.mark.skipif(not KERAS_2_IS_TF_KERAS, reason="the set of TensorFlow 2.15 has no Keras 3")
+def test_quantization_leaves_a_programs_keras_alone():
+    """In a new interpreter; tensorflow-model-optimization chooses Keras 2 for the whole process."""
+    environment = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
+    result = subprocess.run(
+        [sys.executable, "-c", QUANTIZE],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stdout.splitlines()[-1:] == ["True None"], result.stderr[-2000:]
 
 
 @pytest.mark.parametrize("value", ["0", "1"])

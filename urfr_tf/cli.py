@@ -11,7 +11,7 @@ import sys
 from urfr_tf import __version__
 from urfr_tf.errors import UrfrError
 from urfr_tf.system.extras import name_missing_extra
-from urfr_tf.system.quiet import quiet_libraries
+from urfr_tf.system.quiet import leave_out_keras_3, quiet_libraries
 from urfr_tf.system.terminal import accept_any_name
 
 COMMANDS = (
@@ -58,9 +58,14 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Runs one command line.
 
+    Args:
+        argv: the words after `urfr`; None is this program's own command line.
+
     Returns:
         The exit code: 0 done, 1 failed with a sentence, 2 wrong usage, 75 try again, 130 interrupted.
     """
+    if argv is None:
+        leave_out_keras_3()
     quiet_libraries()
     accept_any_name()
     args = build_parser().parse_args(argv)

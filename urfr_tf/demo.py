@@ -9,9 +9,10 @@ import sys
 import time
 from pathlib import Path
 
-from urfr_tf.system.quiet import quiet_libraries
+from urfr_tf.system.quiet import leave_out_keras_3, quiet_libraries
 
 if __name__ == "__main__":  # Before TensorFlow is imported, which reads the environment only once.
+    leave_out_keras_3()
     quiet_libraries()
 
 import numpy as np

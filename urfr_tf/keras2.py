@@ -4,8 +4,10 @@ Up to TensorFlow 2.15 it is `tf.keras`. From 2.16 on that is Keras 3, and Keras 
 `tf.keras` of the process stays what it is, so that a program's own Keras 3 works beside it.
 """
 
+import contextlib
 import importlib.util
 import os
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -20,4 +22,23 @@ else:
         os.environ.pop("TF_USE_LEGACY_KERAS", None)
     keras = tf.keras
 
-__all__ = ["KERAS_2_IS_TF_KERAS", "keras"]
+
+@contextlib.contextmanager
+def keep_tf_keras() -> Iterator[None]:
+    """Imports in it change neither `tf.keras` of the process nor the variable that decides it.
+
+    For tensorflow-model-optimization, which sets the variable. TensorFlow reads it when `tf.keras` is used
+    for the first time, so that the program's own models would become models of Keras 2.
+    """
+    before = os.environ.get("TF_USE_LEGACY_KERAS")
+    _ = tf.keras.Model  # the first use
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("TF_USE_LEGACY_KERAS", None)
+        else:
+            os.environ["TF_USE_LEGACY_KERAS"] = before
+
+
+__all__ = ["KERAS_2_IS_TF_KERAS", "keep_tf_keras", "keras"]

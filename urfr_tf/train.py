@@ -4,7 +4,9 @@ import sys
 
 if __name__ == "__main__":  # Before TensorFlow is imported, which reads its log level only once.
     from urfr_tf.cli import main
+    from urfr_tf.system.quiet import leave_out_keras_3
 
+    leave_out_keras_3()
     sys.exit(main(["train", *sys.argv[1:]]))
 
 import dataclasses

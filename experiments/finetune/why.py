@@ -15,9 +15,10 @@ import numpy as np
 from scipy.stats import rankdata
 from sklearn.linear_model import Ridge
 
-from urfr_tf.system.quiet import quiet_libraries
+from urfr_tf.system.quiet import leave_out_keras_3, quiet_libraries
 
 if __name__ == "__main__":  # Before TensorFlow is imported, which reads the environment only once.
+    leave_out_keras_3()
     quiet_libraries()
 
 from experiments.command import with_sentences

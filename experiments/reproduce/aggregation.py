@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from urfr_tf.system.quiet import quiet_compiler, quiet_libraries
+from urfr_tf.system.quiet import leave_out_keras_3, quiet_compiler, quiet_libraries
 
 if __name__ == "__main__":  # Before TensorFlow is imported, which reads the environment only once.
+    leave_out_keras_3()
     quiet_libraries()
 
 import numpy as np

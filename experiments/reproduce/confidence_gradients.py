@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from urfr_tf.system.quiet import quiet_libraries
+from urfr_tf.system.quiet import leave_out_keras_3, quiet_libraries
 
 if __name__ == "__main__":  # Before TensorFlow is imported, which reads the environment only once.
+    leave_out_keras_3()
     quiet_libraries()
 
 from experiments.command import with_sentences

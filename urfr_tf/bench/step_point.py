@@ -157,7 +157,8 @@ def make_matrix_product(side: int, precision: str = "float32") -> Callable[[], o
 
 
 if __name__ == "__main__":
-    from urfr_tf.system.quiet import quiet_libraries
+    from urfr_tf.system.quiet import leave_out_keras_3, quiet_libraries
 
+    leave_out_keras_3()
     quiet_libraries()
     print(json.dumps(measure_point(json.loads(sys.argv[1]))))

@@ -6,7 +6,7 @@ import sys
 
 from urfr_tf.data.detector_options import FACES, add_detector_options, read_crop_settings
 from urfr_tf.errors import UrfrError
-from urfr_tf.system.quiet import quiet_libraries
+from urfr_tf.system.quiet import leave_out_keras_3, quiet_libraries
 from urfr_tf.system.terminal import accept_any_name
 
 
@@ -49,6 +49,8 @@ def main(argv: list[str] | None = None) -> int:
     """Runs one command line; 0 done, 1 failed with a sentence, 2 wrong usage."""
     accept_any_name()
     args = build_parser().parse_args(argv)
+    if argv is None:
+        leave_out_keras_3()
     quiet_libraries()
     try:
         return _run(args)

@@ -7,13 +7,15 @@ that neither labels nor prototypes are needed. The heads do not learn: the file 
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_model_optimization as tfmot
 
 from urfr_tf import keys
 from urfr_tf.export.equalize import EQUALIZED_ON, equalize_channels
 from urfr_tf.export.fold_batch_norm import Shift, fold_batch_norm
 from urfr_tf.export.images import Images
-from urfr_tf.keras2 import keras
+from urfr_tf.keras2 import keep_tf_keras, keras
+
+with keep_tf_keras():
+    import tensorflow_model_optimization as tfmot
 
 BATCH = 16
 

@@ -8,16 +8,22 @@ from urfr_tf.system.extras import DESIGN_SET
 
 
 def quiet_libraries() -> None:
-    """TensorFlow's log, Keras 3 and warnings off, oneDNN on, where the user has not said otherwise."""
+    """TensorFlow's log and warnings off, oneDNN on, where the user has not said otherwise."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Off by default on processors without AVX-512; convolutions are about twice as fast with it.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    # On today's set TensorFlow imports Keras 3, which imports scikit-learn and matplotlib. That takes as long
-    # as all the rest. Our programs use Keras 2 alone; who has imported TensorFlow already keeps its Keras.
-    if not DESIGN_SET and "tensorflow" not in sys.modules:
-        os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     if not sys.warnoptions:  # end-of-life notices of the libraries below
         warnings.simplefilter("ignore")
+
+
+def leave_out_keras_3() -> None:
+    """For a program of ours alone, at its start: `tf.keras` of the process becomes Keras 2.
+
+    On today's set TensorFlow otherwise imports Keras 3 with scikit-learn and matplotlib, which takes as long
+    as all the rest. What may run inside a user's process, as `urfr_tf.cli.main([...])`, must not call this.
+    """
+    if not DESIGN_SET and "tensorflow" not in sys.modules:
+        os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 
 def quiet_compiler() -> None:
