@@ -7,9 +7,11 @@ goes on below the network's 12 pixels, and the error is taken for "no face"), sh
 by another image's padding, and keeps memory proportional to the square of the number of proposals.
 """
 
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -47,12 +49,31 @@ def load_networks() -> tuple[Network, Network, Network]:
         compiled_network: Network = network
         return compiled_network
 
-    with tf.device("CPU:0"):
+    with tf.device("CPU:0"), _ignore_closed_files():
         return (
             compiled(StagePNet().model, None),
             compiled(StageRNet().model, 24),
             compiled(StageONet().model, 48),
         )
+
+
+@contextlib.contextmanager
+def _ignore_closed_files() -> Iterator[None]:
+    """Keeps Python from printing an error of lz4 (4.4), which flushes files of weights that are closed.
+
+    It happens where Python cannot raise it, in 3.13 when the object of the file goes away.
+    """
+    before = sys.unraisablehook
+
+    def hook(error: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(error.exc_value, ValueError) or "closed file" not in str(error.exc_value):
+            before(error)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def pyramid(height: int, width: int, min_size: float, scale_factor: float) -> list[float]:
