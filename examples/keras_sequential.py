@@ -3,7 +3,7 @@
     urfr export --run default --format saved_model --out export
     python examples/keras_sequential.py export/saved_model faces/
 
-It trains a classifier that names the people in `faces/`, which has one folder per person.
+It trains a classifier that names the people in `faces/` (one folder per person).
 """
 
 import argparse
@@ -30,7 +30,7 @@ class SavedModel(keras.layers.Layer):
             self.model = tf.saved_model.load(folder)
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
-        """Leaves out the other outputs, the confidence and the variance."""
+        """Leaves out the confidence and the variance."""
         return self.model(images)["embedding"]
 
 
@@ -48,10 +48,9 @@ def main() -> None:
     crops = np.stack([photograph.crop for photograph in found]).astype(np.float32)
     people, labels = np.unique([Path(one.path).parent.name for one in found], return_inverse=True)
 
-    head = [keras.layers.Rescaling(20.0), keras.layers.Dense(len(people))]
+    head = [keras.layers.Rescaling(20.0), keras.layers.Dense(len(people), "softmax")]
     classifier = keras.Sequential([keras.layers.Input(crops.shape[1:]), SavedModel(model.path), *head])
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    classifier.compile(optimizer=keras.optimizers.Adam(0.05), loss=loss)
+    classifier.compile(optimizer=keras.optimizers.Adam(0.05), loss="sparse_categorical_crossentropy")
     classifier.fit(crops, labels, epochs=10, batch_size=16, verbose=0)
     guesses = classifier.predict(crops, verbose=0).argmax(-1)
     print(f"{len(people)} people, {np.sum(guesses == labels)} of {len(labels)} images named correctly")

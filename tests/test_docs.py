@@ -13,7 +13,7 @@ from paths import ROOT
 DOCS = ROOT / "docs"
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 PATH = re.compile(r"\bdocs/[\w/.-]*+(?!\{)")
-FOLDERS = ("docs", "urfr_tf", "experiments", "configs", "export", "tests")
+FOLDERS = ("docs", "urfr_tf", "examples", "experiments", "configs", "export", "tests")
 
 
 @cache
