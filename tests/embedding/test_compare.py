@@ -81,7 +81,7 @@ def test_command(files, monkeypatch, capsys):
     words = ["--model", "M", str(files / "a.png"), str(files / "b.png")]
     monkeypatch.setattr("urfr_tf.runs.load_model.load_model", lambda path: model_of())
     assert command.run(parser.parse_args(words)) == 0
-    assert "no threshold calibrated" in capsys.readouterr().out
+    assert "no threshold is calibrated" in capsys.readouterr().out
     monkeypatch.setattr(
         "urfr_tf.runs.load_model.load_model", lambda path: model_of({"score": "cosine", "threshold": 0.9})
     )
@@ -185,7 +185,7 @@ def test_the_answer_names_the_face_and_what_several_faces_mean(group, monkeypatc
     command.run(parser.parse_args(words))
     said = capsys.readouterr().out
     assert "one.png: the only face at x 0 to 112" in said
-    assert "group.png: of 2 faces the one at x 112 to 224, y 0 to 112" in said
+    assert "group.png: one of 2 faces, at x 112 to 224, y 0 to 112" in said
     assert "best of 2 pairs of faces" in said and "calibrated with --align none, not mtcnn" in said
     command.run(parser.parse_args([*words, "--faces", "largest"]))
     assert "best of" not in capsys.readouterr().out

@@ -109,7 +109,7 @@ def test_nothing_embedded_and_changed_data_are_sentences(pixel_model, images):
     bad = Images(1, lambda: iter([Item("x", "t.jpg", content=b"text")]))
     with pytest.raises(UrfrError, match=r"none of the 1 images could be embedded .for instance"):
         embed_images(pixel_model, bad, SETTINGS)
-    for count, what in ((95, "more came"), (97, "96 came")):
+    for count, what in ((95, "got more"), (97, "got 96")):
         with pytest.raises(UrfrError, match=what):
             embed_images(pixel_model, Images(count, images.stream), SETTINGS)
 

@@ -42,7 +42,11 @@ def test_files_and_table(evaluate, tmp_path, capsys):
         assert arrays["scores"].shape == arrays["same"].shape == arrays["fold"].shape
         assert arrays["same"].sum() == 144
     printed = capsys.readouterr().out
-    assert "accuracy" in printed and "no tar@far=1e-6: FAR 1e-06 is refused" in printed
+    assert (
+        "accuracy" in printed
+        and "left out: tar@far=1e-2, tar@far=1e-3, tar@far=1e-4, tar@far=1e-5, tar@far=1e-6: a FAR of"
+        in printed
+    )
     assert not list((tmp_path / "out").glob(".*.part"))
 
 
@@ -172,7 +176,7 @@ def test_degraded_probes_leave_the_models_threshold(evaluate, tmp_path):
 
 def test_a_thin_far_is_refused_before_anything_is_embedded(evaluate, pixel_model, tmp_path, capsys):
     assert evaluate("--far", "1e-4") == 1
-    assert "FAR 0.0001 is refused" in capsys.readouterr().err
+    assert "a FAR of 0.0001 needs" in capsys.readouterr().err
     assert pixel_model.images == 0 and not (tmp_path / "out").exists()
     assert evaluate("--far", "1e-4", "--thin-far") == 0
     assert read(tmp_path / "out")["thin"] == ["tar@far=1e-4"]

@@ -43,7 +43,7 @@ PROTOCOLS = {
 
 @pytest.mark.parametrize("kind", PROTOCOLS)
 def test_a_far_that_is_too_thin_is_refused_in_the_plan(kind):
-    with pytest.raises(UrfrError, match="FAR 1e-05 is refused"):
+    with pytest.raises(UrfrError, match="a FAR of 1e-05 needs at least 10 false accepts"):
         plan_measurement(PROTOCOLS[kind](), EvaluationRequest(fars=(1e-5,)))
     assert plan_measurement(PROTOCOLS[kind](), EvaluationRequest(fars=(1e-5,), thin_far=True))
 

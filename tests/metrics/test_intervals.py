@@ -109,7 +109,7 @@ def test_calibration_reaches_the_far_on_people_it_did_not_see():
     assert result.far_reached == pytest.approx(0.01, abs=0.004)
     assert result.chosen_on + result.held_out < (~same).sum()
     with pytest.raises(
-        UrfrError, match="no threshold can be calibrated on half of the identities: FAR 1e-06"
+        UrfrError, match="no threshold can be calibrated on half of the identities: a FAR of 1e-06"
     ):
         calibrate(scores, same, a, b, 1e-6)
 

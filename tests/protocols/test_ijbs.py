@@ -89,7 +89,7 @@ def test_figures_by_hand(tree, placed):
 def test_too_few_strangers_are_refused_by_name(tree, placed):
     protocol = open_protocol("ijbs", str(tree))
     result = plan_measurement(protocol, EvaluationRequest()).measure(placed(protocol, CROPS))
-    assert "2 probes without a mate put 0 behind it" in result.refused["s2s/tpir@fpir=0.1"]
+    assert "100 probes without a mate, but there are 2;" in result.refused["s2s/tpir@fpir=0.1"]
 
 
 @pytest.mark.parametrize(

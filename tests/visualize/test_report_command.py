@@ -62,7 +62,7 @@ def test_half_a_run_still_gets_a_report_that_says_what_is_missing(tmp_path, urfr
     (tmp_path / "config.yaml").write_text("a: <b>\n")
     urfr_report("--run", tmp_path)
     page = text_of(tmp_path / "report.html")
-    assert "No table could be made" in page and "No picture could be made" in page
+    assert "There is no table." in page and "There is no picture." in page
     assert "nothing was evaluated yet" in page and "a: &lt;b&gt;" in page
 
 

@@ -48,7 +48,7 @@ def test_one_table_a_protocol_and_gaps_where_nothing_was_measured(tmp_path, writ
     assert first.rows == [["b", "cosine", Measured(0.6), Measured(0.7)], ["a", "cosine", Measured(0.5), None]]
     assert counts.columns == ["Count", "b", "a"]
     assert counts.rows == [["Probes", 8, 7], ["Seen", "[1]", None]]
-    assert "did not see the same" in counts.note
+    assert "were not measured on the same" in counts.note
 
 
 def test_uncertainty_stands_in_the_cell_and_is_explained(tmp_path, write_evaluation):
@@ -64,7 +64,7 @@ def test_uncertainty_stands_in_the_cell_and_is_explained(tmp_path, write_evaluat
         Measured(0.1, thin=True),
         Measured(0.2),
     ]
-    for words in ("95 % interval", "† Thin"):
+    for words in ("95 % bootstrap intervals", "† Thin"):
         assert words in table.note
     assert "standard error" not in table.note
 
@@ -173,13 +173,13 @@ def test_notes_name_the_commands_and_the_gaps(tmp_path, write_run, write_evaluat
     write_evaluation(run / "evaluation" / "sure", threshold=0.7, calibration=calibration)
     notes = describe_provenance([read_source(run, run=True)], "urfr report --run 'my run'")
     by_heading = {note.heading: note for note in notes}
-    assert "names no command" in by_heading["The run my run"].text
+    assert "does not name the command" in by_heading["The run my run"].text
     assert by_heading["trained, protocol pairs"].command == "urfr evaluate --model trained --protocol pairs"
     assert by_heading["odd, protocol pairs"].command == "urfr evaluate --data 'a b'"
     odd = by_heading["odd, protocol pairs"].text
     for words in (
         "no threshold was calibrated",
-        "Refused, for want of impostors: tar@far=1e-6.",
+        "Left out, because there are too few impostors: tar@far=1e-6.",
         "at night.",
     ):
         assert words in odd

@@ -87,5 +87,5 @@ def _weighted_sum(rows: tf.Tensor, taps: tf.Tensor, axis: int, step: int, result
     total = taps[:, reach, None, None] * shifted(reach)
     for i in range(reach):
         total += taps[:, i, None, None] * (shifted(i) + shifted(2 * reach - i))
-    # The weighted mean of bytes is above 0: half a grey level more, cut off, is the nearest one.
+    # The weighted mean of bytes is above 0: half a gray level more, cut off, is the nearest one.
     return total if result == tf.float32 else tf.cast(total + 0.5, result)

@@ -40,7 +40,7 @@ def solve_pose(points: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
     Least squares under weak perspective. For each yaw and pitch of a table the best scale, roll and
     shift are known in closed form, hence also what they leave: |p|^2 - |<p, q>|^2 / |q|^2 with the
-    centred points p and q as complex numbers. The least, with weak priors for what five points cannot
+    centered points p and q as complex numbers. The least, with weak priors for what five points cannot
     tell, is refined in yaw by a parabola.
 
     Returns:
@@ -77,7 +77,7 @@ def _rotation(yaw: tf.Tensor, pitch: tf.Tensor) -> tf.Tensor:
 
 
 class Camera:
-    """Weak-perspective cameras of B faces: pixel = centre + scaled roll . (plane - offset).
+    """Weak-perspective cameras of B faces: pixel = center + scaled roll . (plane - offset).
 
     "Plane" is the first two coordinates of the head rotated by yaw and pitch, in eye distances: the
     coordinates of urfr_tf/faces/views.py.
@@ -91,8 +91,8 @@ class Camera:
         self._rows = _rotation(yaw, pitch)[:, :2]
         seen = tf.einsum("bij,kj->bki", self._rows, tf.constant(mean_face().points, tf.float32))
         self._offset = tf.reduce_mean(seen, 1, keepdims=True)
-        self._centre = tf.reduce_mean(points, 1, keepdims=True)
-        q, p = seen - self._offset, points - self._centre
+        self._center = tf.reduce_mean(points, 1, keepdims=True)
+        q, p = seen - self._offset, points - self._center
         size = tf.reduce_sum(q**2, [1, 2])
         real = tf.reduce_sum(p * q, [1, 2]) / size
         imaginary = tf.reduce_sum(p[..., 1] * q[..., 0] - p[..., 0] * q[..., 1], 1) / size
@@ -101,11 +101,11 @@ class Camera:
 
     def pixels(self, plane: tf.Tensor) -> tf.Tensor:
         """Plane coordinates [B, N, 2] -> pixels [B, N, 2]."""
-        return tf.matmul(plane - self._offset, self._roll, transpose_b=True) + self._centre
+        return tf.matmul(plane - self._offset, self._roll, transpose_b=True) + self._center
 
     def plane(self, pixels: tf.Tensor) -> tf.Tensor:
         """Pixels [B or 1, N, 2] -> plane coordinates [B, N, 2]."""
-        turned = tf.matmul(pixels - self._centre, self._roll)
+        turned = tf.matmul(pixels - self._center, self._roll)
         return turned / self.scale[:, None, None] ** 2 + self._offset
 
     def project(self, head: tf.Tensor) -> tf.Tensor:

@@ -49,7 +49,7 @@ def augment(
     """Applies each variation to each image independently with its probability (method, section 3).
 
     The result is a function of the arguments alone: the same seed gives the same images and labels. Bytes
-    stay whole grey levels, as a camera would have stored the varied image; the batch is a quarter of the size
+    stay whole gray levels, as a camera would have stored the varied image; the batch is a quarter of the size
     until the last step.
 
     Args:

@@ -24,7 +24,7 @@ def draw_light(count: tf.Tensor | int, seed: tf.Tensor) -> tuple[tf.Tensor, tf.T
 
 
 def relight(images: tf.Tensor, seed: tf.Tensor, probability: float) -> tf.Tensor:
-    """gain x + offset for each image with this probability, in whole grey levels.
+    """gain x + offset for each image with this probability, in whole gray levels.
 
     Args:
         images: float32 [B, H, W, C] in 0..255.

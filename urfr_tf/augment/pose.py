@@ -5,7 +5,7 @@ turned image asks which point of the head it sees (a table of views, see urfr_tf
 where that point lies in the photograph; where it is hidden or seen flat there, its mirror image on the
 other half of the face is taken. Places beside the head look at the background, which is shifted along
 with the head's outline; the shift runs out with distance. Where the photograph shows no background, because
-an ear or hair was there or the picture ends, its blurred colours are continued. The turned face is placed
+an ear or hair was there or the picture ends, its blurred colors are continued. The turned face is placed
 as an alignment by its five points would place it, because that is how a face seen from the side reaches
 the network.
 """
@@ -53,8 +53,8 @@ class _View:
         self._second = self._first + len(table.pitches)
         self._surface, self._outline = surface, outline
 
-    def _place(self, value: tf.Tensor, centre: float) -> tf.Tensor:
-        return (value - centre + VIEW_HALF) * ((self._grid - 1) / (2 * VIEW_HALF))
+    def _place(self, value: tf.Tensor, center: float) -> tf.Tensor:
+        return (value - center + VIEW_HALF) * ((self._grid - 1) / (2 * VIEW_HALF))
 
     def surface(self, plane: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """Plane coordinates [B, N, 2] -> azimuth, y and radius of the head there, and the margin: [B, N]."""
@@ -142,7 +142,7 @@ def _background(
 def _blurred_background(images: tf.Tensor, camera: Camera, view: _View) -> tf.Tensor:
     """The background of images [B, S, S, 3], continued over the heads, in cells: float32 [B, F, F, 3].
 
-    Normalised convolution (Knutsson and Westin, 1993) over three scales, the finest that has background.
+    Normalized convolution (Knutsson and Westin, 1993) over three scales, the finest that has background.
     """
     half = images[:, 1 :: _CELL // 2, 1 :: _CELL // 2]  # every cell by four of its pixels
     side = (half.shape[1] + 1) // 2
@@ -180,8 +180,8 @@ def _at_the_nodes(
     """Where to look, and for what, at the nodes of a coarse grid: twelve tensors [B, N].
 
     Pixels x, y of the photograph at which the head lies, its mirror image, the background; pixels inside the
-    head's outline; share of the mirror image in the head, of the blurred colour in the background; that
-    colour.
+    head's outline; share of the mirror image in the head, of the blurred color in the background; that
+    color.
     """
     size = images.shape[1]
     yaw, pitch_index = solve_pose(five)

@@ -25,10 +25,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--full", action="store_true", help="step: IR-50 and IR-100, too")
     parser.add_argument(
-        "--memory", type=float, metavar="GIB", help="head: what a point may take (default: what is available)"
+        "--memory",
+        type=float,
+        metavar="GIB",
+        help="head: memory that one measurement may take (default: what is available)",
     )
     parser.add_argument(
-        "--threads", type=int, metavar="N", help="inference: threads of each runtime (default: one a core)"
+        "--threads", type=int, metavar="N", help="inference: threads of each runtime (default: one per core)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--align",
         choices=["mtcnn", "none"],
-        help="mtcnn: find and align the face; none: the centred square (as the model was trained)",
+        help="mtcnn: find and align the face; none: the centered square (default: as the model was trained)",
     )
     add_detector_options(
         parser, faces=("all", *FACES), faces_default="all: the pair that is most alike counts"
@@ -51,16 +51,18 @@ def _lines(result: "Comparison") -> list[str]:
     for path, found, box in photographs:
         if found is not None and box is not None:
             left, top, right, bottom = (round(side) for side in box)
-            of = "the only face" if found == 1 else f"of {found} faces the one"
+            of = "the only face" if found == 1 else f"one of {found} faces,"
             lines.append(f"{path}: {of} at x {left} to {right}, y {top} to {bottom}")
     limit = result["threshold"]
     if limit is None:
-        return [*lines, "no threshold calibrated: the scores order pairs, but do not say yes or no"]
+        return [*lines, "no threshold is calibrated for this model: urfr evaluate --far gives it one"]
     word = "yes" if result["same"] else "no"
     rate = f", FAR {limit['far']:g} on {limit['protocol']}" if "far" in limit and "protocol" in limit else ""
     lines.append(f"same person: {word} ({limit['score']} threshold {limit['threshold']:.4f}{rate})")
     if (count := result["compared"]) > 1:
-        lines.append(f"the best of {count} pairs of faces: a false match is up to {count} times as likely")
+        lines.append(
+            f"this is the best of {count} pairs of faces, so a false match is up to {count} times as likely"
+        )
     align = limit.get("align", result["align"])
     if align != result["align"]:
         lines.append(f"warning: the threshold was calibrated with --align {align}, not {result['align']}")

@@ -26,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--align",
         choices=["mtcnn", "none"],
-        help="mtcnn: find and align the face; none: the centred square (as the model was trained)",
+        help="mtcnn: find and align the face; none: the centered square (default: as the model was trained)",
     )
     add_detector_options(parser)
     parser.add_argument(

@@ -53,7 +53,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "(default: 1e-1 ... 1e-6 as supported)",
     )
     parser.add_argument(
-        "--thin-far", action="store_true", help="give FARs with under 10 impostors too, marked"
+        "--thin-far",
+        action="store_true",
+        help="report FARs with fewer than 10 false accepts too, marked as thin",
     )
     parser.add_argument(
         "--impostors",
@@ -64,10 +66,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--align",
         choices=["mtcnn", "points", "none"],
-        help="mtcnn: find the face; points: the five of the set; none: centered square "
+        help="mtcnn: find the face; points: take the five of the set; none: take the centered square "
         "(default: as the model's)",
     )
-    parser.add_argument("--on-missing", default="skip", choices=["skip", "centre"], help="no face found")
+    parser.add_argument(
+        "--on-missing",
+        default="skip",
+        choices=["skip", "centre"],
+        help="what happens to an image without a face: counts as an error, or its center is taken (skip)",
+    )
     add_detector_options(parser, faces_default=f"central for {central}, largest for others")
     parser.add_argument(
         "--degrade",
@@ -92,7 +99,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="of the score weighted: the confidences, or for a run folder the length of its embedding "
         "(confidence)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of generated pairs and degradations (0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of generated pairs and degradations (0)")
     parser.add_argument(
         "--per-person",
         type=int,

@@ -56,7 +56,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--licence",
         metavar="SPDX",
-        help="what the export says of its licence (that of an imported file where it is known; Apache-2.0)",
+        help="license that the export names (default: that of the imported file if known, else Apache-2.0)",
     )
     parser.add_argument(
         "--version", type=int, default=1, metavar="N", help="for saved_model: number of its folder (1)"

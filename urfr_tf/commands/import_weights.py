@@ -37,15 +37,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--channels",
         choices=("rgb", "bgr"),
-        help="the order the network was trained on (rgb; to be given for AdaFace's names: bgr for AdaFace, "
-        "rgb for CVLface and face.evoLVe; and for MagFace's: bgr)",
+        help="order of the channels that the network was trained on (default: rgb). Files with the names of "
+        "AdaFace's tensors need it (bgr for AdaFace, rgb for CVLface and face.evoLVe), and MagFace's (bgr)",
     )
     parser.add_argument(
         "--pixels",
         choices=PIXELS,
-        help="what the network was trained on: centered is (x - 127.5) / 127.5, 0..1 is x / 255, imagenet is "
-        "(x / 255 - mean) / deviation, 0..255 is raw (centered; what the file says, where it says it; to be "
-        "given for MagFace's names: 0..1)",
+        help="range of the pixels that the network was trained on: centered is (x - 127.5) / 127.5, 0..1 is "
+        "x / 255, imagenet is (x / 255 - mean) / deviation, 0..255 is x (default: what the file says, else "
+        "centered). Files with the names of MagFace's tensors need it (0..1)",
     )
     parser.add_argument(
         "--check",

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-HELP = "summarise a folder of shards, check it, and draw a contact sheet"
+HELP = "summarize a folder of shards, check it, and draw a contact sheet"
 
 _BAR = 40
 
@@ -13,7 +13,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shards", metavar="SHARDS", help="folder made by urfr prepare")
     parser.add_argument("--out", metavar="FILE.png", help="contact sheet (SHARDS/contact_sheet.png)")
     parser.add_argument("--images", type=int, default=8, metavar="N", help="images on the sheet (8)")
-    parser.add_argument("--seed", type=int, default=0, help="of the augmentations shown")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the augmentations that are shown")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-HELP = "say what a training will need (memory, steps, hours), and refuse what cannot fit"
+HELP = "estimate the memory, steps and hours of a training, and refuse what cannot fit"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

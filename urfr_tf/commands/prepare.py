@@ -23,14 +23,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--align",
         default="none",
         choices=["none", "mtcnn", "points"],
-        help="none: the largest centred square (default); mtcnn: a detected face; points: the source's five",
+        help="none: largest centered square (default); mtcnn: a detected face; points: those of the source",
     )
     add_detector_options(parser, faces_default="central for lfw, largest for others")
     parser.add_argument(
         "--on-missing",
         default="skip",
         choices=["skip", "centre"],
-        help="a photograph without face or points: refuse it, or take its centre",
+        help="what happens to a photograph without a face or points: refuse it, or take its center",
     )
     parser.add_argument("--size", type=parse_count, default=112, help="side of the crops in pixels (112)")
     parser.add_argument(
@@ -39,7 +39,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="only this slice of the sorted people; --identities=-10: for the last ten",
     )
     parser.add_argument(
-        "--shards", type=parse_count, metavar="N", help="how many shards (by the images: 1 to 8 and more)"
+        "--shards",
+        type=parse_count,
+        metavar="N",
+        help="number of shards (default: 1 to 8 or more, by the number of images)",
     )
     parser.add_argument("--lossless", action="store_true", help="write PNG instead of JPEG of quality 95")
     parser.add_argument("--min-side", type=parse_count, default=16, help="refuse smaller photographs (16)")

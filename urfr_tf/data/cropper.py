@@ -337,7 +337,7 @@ def _align(task: _Task, settings: CropSettings) -> Cropped:
     if settings.on_missing == "skip":
         return _refuse(item, missing)
     crop, _ = center_square(image, settings.size)
-    return Cropped(item, image, crop, notes=(f"{missing}, so the centre was taken",))
+    return Cropped(item, image, crop, notes=(f"{missing}, so the center was taken",))
 
 
 def _refuse(item: Item, reason: str) -> Cropped:

@@ -1,7 +1,7 @@
 """What an image file declares about itself, read before any decoder sees it.
 
 A decoder allocates what the header asks for, and OpenCV's JPEG decoder fills the missing end of a
-truncated file with grey: so size, completeness and format are checked here, on the bytes alone.
+truncated file with gray: so size, completeness and format are checked here, on the bytes alone.
 Formats read: JPEG, PNG, WebP, BMP and binary PNM (P5, P6). The name of the file does not matter.
 """
 

@@ -127,7 +127,7 @@ def embed_images(
             rows = slice(start, start + len(items))
             if rows.stop > images.count:
                 raise UrfrError(
-                    f"expected {images.count} images, but more came: did the data change meanwhile?"
+                    f"expected {images.count} images, but got more: did the data change in the meantime?"
                 )
             path = None
             if cache is not None:
@@ -149,7 +149,9 @@ def embed_images(
             start = rows.stop
             on_progress(len(items))
     if start != images.count:
-        raise UrfrError(f"expected {images.count} images, but {start} came: did the data change meanwhile?")
+        raise UrfrError(
+            f"expected {images.count} images, but got {start}: did the data change in the meantime?"
+        )
     found = refusals == ""
     reasons = Counter(str(refusal).partition(":")[0] for refusal in refusals[~found])
     if cause := explain_refusals(reasons, images.count):

@@ -48,7 +48,7 @@ def _note_lines(column: Column) -> list[str]:
         key: value for key, value in column.result.counts.items() if value not in ({}, None)
     }
     lines = [f"{column.name}: " + ", ".join(f"{key} {value}" for key, value in counts.items())]
-    lines += [f"  no {figure}: {why}" for figure, why in column.result.refused.items()]
+    lines += _left_out_lines(column.result.refused)
     point = column.point
     if column.stored and point is not None:
         reached = "unknown" if point["far_reached"] is None else f"{point['far_reached']:.2g}"
@@ -57,6 +57,14 @@ def _note_lines(column: Column) -> list[str]:
             f"{reached}; in {', '.join(map(str, column.stored))}"
         )
     return lines
+
+
+def _left_out_lines(refused: Mapping[str, str]) -> list[str]:
+    """A line for each kind of figure that is left out, with the reason of the first of them."""
+    names_by_kind: dict[str, list[str]] = {}
+    for name in refused:
+        names_by_kind.setdefault(name.partition("@")[0], []).append(name)
+    return [f"  left out: {', '.join(names)}: {refused[names[0]]}" for names in names_by_kind.values()]
 
 
 def format_cell(result: Result, name: str) -> str:

@@ -26,7 +26,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--tls", action="store_true", help="use TLS")
     parser.add_argument("--authority", metavar="PEM", help="certificate that signs the server's, for --tls")
     parser.add_argument(
-        "--align", choices=["mtcnn", "none"], help="mtcnn: find and align the face; none: the centred square"
+        "--align",
+        choices=["mtcnn", "none"],
+        help="mtcnn: find and align the face; none: take the centered square",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     embed = commands.add_parser("embed", help="a folder or list of photographs into an .npz file")

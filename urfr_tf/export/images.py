@@ -46,7 +46,7 @@ def choose_parity_images(config: Experiment, calibration: str | None, count: int
                 return read_shard_images(shards, size, count), shards
             except UrfrError:  # moved or deleted since the training; an export does not need them
                 continue
-    return make_smooth_images(size, count), "made up: smooth random colours"
+    return make_smooth_images(size, count), "made up: smooth random colors"
 
 
 def make_smooth_images(size: int, count: int) -> Images:

@@ -64,7 +64,7 @@ def convert_to_tflite(
         converter.target_spec.supported_types = [tf.float16]
     if quantize == "int8":
         if images is None or not len(images):
-            raise UrfrError("int8 needs images to measure ranges on, but none came")
+            raise UrfrError("int8 needs images to measure ranges on, but got none")
         converter.representative_dataset = lambda: ({keys.IMAGE: image[None]} for image in images)
         content = _run_converter(lambda: _quantize(converter))
     else:

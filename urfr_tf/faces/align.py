@@ -38,9 +38,9 @@ def fit_similarity(source: Points, target: Points) -> Matrix:
     p = np.asarray(source, np.float64)
     q = np.asarray(target, np.float64)
     if p.ndim != 2 or p.shape[1] != 2 or p.shape[0] < 2 or p.shape != q.shape:
-        raise UrfrError(f"expected two equal lists of at least two points, but {p.shape} and {q.shape} came")
+        raise UrfrError(f"expected two equal lists of at least two points, but got {p.shape} and {q.shape}")
     if not (np.isfinite(p).all() and np.isfinite(q).all()):
-        raise UrfrError("expected points with finite coordinates, but NaN or infinity came")
+        raise UrfrError("expected points with finite coordinates, but got NaN or infinity")
     centre_p, centre_q = p.mean(axis=0), q.mean(axis=0)
     p, q = p - centre_p, q - centre_q
     spread = float(np.sum(p * p))
@@ -67,7 +67,7 @@ def crop_matrix(points: Points, size: int = 112) -> Matrix:
     """
     points = np.asarray(points, np.float64)
     if points.shape != (5, 2):
-        raise UrfrError(f"expected five points [5, 2], but an array of shape {list(points.shape)} came")
+        raise UrfrError(f"expected five points [5, 2], but got an array of shape {list(points.shape)}")
     matrix = fit_similarity(points, five_points(size))
     if np.hypot(matrix[0, 0], matrix[1, 0]) < 1e-4:
         raise UrfrError("expected the five points of a face, but their arrangement fits no face at all")
@@ -114,7 +114,7 @@ def check_image(image: Image) -> None:
     """Raises UrfrError unless `image` is uint8 [H, W, 3] with at least one pixel."""
     kind, shape = getattr(image, "dtype", type(image)), list(getattr(image, "shape", []))
     if kind != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
-        raise UrfrError(f"expected an RGB image, uint8 [H, W, 3], but {kind} {shape} came")
+        raise UrfrError(f"expected an RGB image, uint8 [H, W, 3], but got {kind} {shape}")
 
 
 def _part_of_interest(image: Image, matrix: Matrix, side: int) -> tuple[Image, Matrix]:
@@ -125,9 +125,7 @@ def _part_of_interest(image: Image, matrix: Matrix, side: int) -> tuple[Image, M
     low = np.clip(np.floor(back.min(axis=0)) - 1, 0, limits - 1).astype(int)
     high = np.clip(np.ceil(back.max(axis=0)) + 2, low + 1, limits).astype(int)
     if (high - low).max() > _WIDEST_SOURCE:
-        raise UrfrError(
-            f"expected a face under {_WIDEST_SOURCE} pixels, but one of {(high - low).max()} came"
-        )
+        raise UrfrError(f"expected a face under {_WIDEST_SOURCE} pixels, but got one of {(high - low).max()}")
     shifted = matrix.copy()
     shifted[:, 2] += matrix[:, :2] @ low
     return np.ascontiguousarray(image[low[1] : high[1], low[0] : high[0]]), shifted

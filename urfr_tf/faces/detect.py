@@ -50,13 +50,13 @@ class Detector:
         scale_factor: float = 0.709,
     ) -> None:
         if batch < 1:
-            raise UrfrError(f"expected a detection batch of at least 1, but {batch} came")
+            raise UrfrError(f"expected a detection batch of at least 1, but got {batch}")
         if not min_size >= cascade.CELL:
-            raise UrfrError(f"expected a smallest face of {cascade.CELL} pixels or more, but {min_size} came")
+            raise UrfrError(f"expected a smallest face of {cascade.CELL} pixels or more, but got {min_size}")
         if len(thresholds) != 3 or not all(0 <= t <= 1 for t in thresholds):
-            raise UrfrError(f"expected three detection thresholds in 0..1, but {tuple(thresholds)} came")
+            raise UrfrError(f"expected three detection thresholds in 0..1, but got {tuple(thresholds)}")
         if not 0.3 <= scale_factor <= 0.9:
-            raise UrfrError(f"expected a pyramid's scale factor of 0.3 to 0.9, but {scale_factor} came")
+            raise UrfrError(f"expected a pyramid's scale factor of 0.3 to 0.9, but got {scale_factor}")
         self.batch = batch
         self.min_size = min_size
         self.thresholds = tuple(thresholds)
@@ -116,7 +116,7 @@ def choose_face(
     Args:
         faces: what `Detector.detect` gave for the photograph.
         image_shape: its (height, width, ...).
-        rule: "largest" box, or "central": the centre of the box nearest to the centre of the photograph.
+        rule: "largest" box, or "central": the center of the box nearest to the center of the photograph.
 
     Returns:
         The face, or None where there is none. Of equals the first, so the more probable one.
@@ -125,7 +125,7 @@ def choose_face(
         UrfrError: another rule.
     """
     if rule not in ("largest", "central"):
-        raise UrfrError(f"expected the rule largest or central for the choice of a face, but {rule!r} came")
+        raise UrfrError(f"expected the rule largest or central for the choice of a face, but got {rule!r}")
     if not faces:
         return None
     if rule == "largest":

@@ -37,5 +37,5 @@ def five_points(size: int = _SIZE) -> NDArray[np.float64]:
         UrfrError: the size is not in that range.
     """
     if not _SMALLEST <= size <= _LARGEST:
-        raise UrfrError(f"expected a crop size of {_SMALLEST} to {_LARGEST} pixels, but {size} came")
+        raise UrfrError(f"expected a crop size of {_SMALLEST} to {_LARGEST} pixels, but got {size}")
     return (np.asarray(_ARCFACE, np.float64) + 0.5) * (size / _SIZE) - 0.5

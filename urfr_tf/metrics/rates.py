@@ -1,5 +1,7 @@
 """Rates at a threshold: how many impostors one may let through, and where the threshold then lies."""
 
+import math
+
 import numpy as np
 
 from urfr_tf.errors import UrfrError
@@ -45,8 +47,8 @@ def impostors_behind(impostors: int, far: float, thin: bool, kind: str = "FAR") 
     if behind < LEAST and not thin:
         what = "impostor pairs" if kind == "FAR" else "probes without a mate"
         raise UrfrError(
-            f"{kind} {far:g} is refused: {impostors} {what} put {behind} behind it, and under {LEAST} it is "
-            "chance (--thin-far gives it all the same, marked as thin)"
+            f"a {kind} of {far:g} needs at least {LEAST} false accepts, that is {math.ceil(LEAST / far):,} "
+            f"{what}, but there are {impostors:,}; --thin-far reports it anyway, marked as thin"
         )
     return behind
 

@@ -87,8 +87,8 @@ def _check_installation() -> None:
         find_dlib_file()
     except UrfrError as error:
         raise UrfrError(
-            f"the default network, which is taken where no model is named, is not here: {error}, or name a "
-            f"model; the default network has {WORTH}"
+            f"no model is named, and the default network is not installed: {error}, or name a model; the "
+            f"default network has {WORTH}"
         ) from error
 
 

@@ -63,7 +63,7 @@ def import_weights(
 ) -> ImportFacts:
     """Reads `weights`, builds our model of the same structure, and writes the run folder `out`.
 
-    The run has one group and a fixed confidence: the imported embedding, normalised as a whole.
+    The run has one group and a fixed confidence: the imported embedding, normalized as a whole.
 
     Args:
         source: `insightface`, `arcface_torch` or `onnx`.

@@ -86,7 +86,7 @@ def widen_embedding(narrow: SubEmbedding, wide: SubEmbedding, random: np.random.
 
     Args:
         narrow: the head whose weights are known.
-        wide: the head that is set; its batch norm has the statistics 0 and 1, for images normalised as
+        wide: the head that is set; its batch norm has the statistics 0 and 1, for images normalized as
             before.
         random: draws E.
 

@@ -99,7 +99,7 @@ def write_known_labels(
     if missing:
         raise UrfrError(
             f"expected a label in {table} for every image of {shards}, but {len(missing)} have none, "
-            f"the first {', '.join(missing[:3])}; prepare the labelled ones alone (--source list)"
+            f"the first {', '.join(missing[:3])}; prepare the labeled ones alone (--source list)"
         )
     table_values = np.stack(labels)
     return write_columns(manifest, {name: table_values[:, known.index(name)] for name in names})

@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-# Okabe and Ito's eight colours, which any kind of colour vision can tell from each other. Yellow comes last
+# Okabe and Ito's eight colors, which any kind of color vision can tell from each other. Yellow comes last
 # because it is weak on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
-# Dashes are a second sign next to the colour: lines differ even when printed in grey.
+# Dashes are a second sign next to the color: lines differ even when printed in gray.
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (7, 3)), (0, (3, 5)))
 
 DPI = 144

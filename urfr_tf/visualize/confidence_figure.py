@@ -105,7 +105,7 @@ def compute_confidence_change(confidence: Mapping[str, ArrayLike]) -> tuple[list
 
 
 def draw_confidence_changes(confidence: Mapping[str, ArrayLike]) -> Figure:
-    """`compute_confidence_change` as a table of colours: which sub-embedding trusts which variation less.
+    """`compute_confidence_change` as a table of colors: which sub-embedding trusts which variation less.
 
     Arguments and errors as `compute_confidence_change`.
     """

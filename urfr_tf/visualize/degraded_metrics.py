@@ -12,7 +12,7 @@ UNITS = {
     "resolution": "pixels that a side is shrunk to",
     "gamma": "exponent of a pixel's value",
     "jpeg": "quality",
-    "noise": "standard deviation in grey levels",
+    "noise": "standard deviation in gray levels",
     "thumbnail": "pixels that a side is shrunk to",
 }
 FALLING = ("resolution", "thumbnail", "jpeg")

@@ -1,4 +1,4 @@
-"""Figure 4 of the supplement: embeddings in the plane by t-SNE, colour by identity, shape by origin."""
+"""Figure 4 of the supplement: embeddings in the plane by t-SNE, color by identity, shape by origin."""
 
 from collections.abc import Mapping
 
@@ -46,7 +46,7 @@ def draw_embedding_map(maps: Mapping[str, ArrayLike], identities: ArrayLike, aug
 
     Args:
         maps: for each system the points [N, 2] of `project`.
-        identities: [N], anything that can be told apart; one colour each.
+        identities: [N], anything that can be told apart; one color each.
         augmented: bool [N]; original images are circles, augmented ones triangles.
 
     Raises:

@@ -28,7 +28,7 @@ def tile_faces(images: ArrayLike, columns: int, gap: int = 2, background: int = 
     Args:
         images: [N, H, W, 3], RGB 0..255.
         columns: tiles in a row, at least 1.
-        gap: pixels between tiles. background: grey value 0..255 of gaps and empty places.
+        gap: pixels between tiles. background: gray value 0..255 of gaps and empty places.
 
     Returns:
         uint8 [R (H + gap) - gap, columns (W + gap) - gap, 3] with R = ceil(N / columns).

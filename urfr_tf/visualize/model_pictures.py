@@ -161,7 +161,7 @@ def draw_confidence_pictures(
         shown.pictures.append(
             Picture(
                 f"What each variation does to each confidence of {name}",
-                f"A table of colours. The largest loss: sub-embedding {at[1] + 1} under "
+                f"A table of colors. The largest loss: sub-embedding {at[1] + 1} under "
                 f"{kind_names[at[0]]}, to "
                 f"{2 ** change[at]:.2f} of its median on clean images.",
                 draw_confidence_changes(confidence),
@@ -204,7 +204,7 @@ def draw_map_picture(models: Mapping[str, Embedder], shards: str, seed: int = 0)
     return PictureSet(
         [
             Picture(
-                "Embeddings by t-SNE: colour is the person, circles are original, triangles augmented images "
+                "Embeddings by t-SNE: color is the person, circles are original, triangles augmented images "
                 "(supplement, Figure 4)",
                 f"A map for each of {', '.join(models)}: {len(people.labels)} images of {number} people.",
                 draw_embedding_map(points, people.labels, people.augmented),

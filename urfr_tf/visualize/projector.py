@@ -53,7 +53,7 @@ def write_projector(
     Args:
         folder: receives tensors.tsv, metadata.tsv, sprite.png and projector_config.pbtxt, the last one last.
         embedding: float [N, D], finite.
-        labels: column -> N values; what the points can be coloured and searched by.
+        labels: column -> N values; what the points can be colored and searched by.
         faces: [N, H, W, 3], RGB 0..255.
 
     Raises:

@@ -58,9 +58,9 @@ def _evaluation_note(name: str, evaluation: ReportedEvaluation) -> Note:
         text += f" {remark.strip().rstrip('.')}."
     refused = evaluation.raw.get("refused")
     if isinstance(refused, dict) and refused:
-        text += f" Refused, for want of impostors: {', '.join(map(str, refused))}."
+        text += f" Left out, because there are too few impostors: {', '.join(map(str, refused))}."
     if not command:
-        text += " The file names no command that gives it again."
+        text += " The file does not name the command that made it."
     whole = json.dumps(evaluation.raw, indent=1, ensure_ascii=False)
     return Note(f"{name}, protocol {evaluation.protocol}", text, command, whole, "metrics.json")
 
@@ -74,8 +74,8 @@ def describe_provenance(sources: Sequence[ReportSource], again: str) -> list[Not
             notes.append(
                 Note(
                     f"The run {source.name}",
-                    f"{_origin(source)}; its resolved configuration is folded below."
-                    + ("" if command else " run.json names no command that gives it again."),
+                    f"{_origin(source)}; its complete configuration is below, folded."
+                    + ("" if command else " run.json does not name the command that made it."),
                     command,
                     source.config,
                     "config.yaml",

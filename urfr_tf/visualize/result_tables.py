@@ -129,11 +129,13 @@ def _legend(rows: Sequence[Sequence[Cell]]) -> str:
     if any(cell.error is not None for cell in cells):
         sentences.append("± is the standard error over the folds.")
     if any(cell.interval is not None for cell in cells):
-        sentences.append("In brackets: the 95 % interval of a bootstrap over identities.")
+        sentences.append("Brackets are 95 % bootstrap intervals over the people.")
     if any(cell.thin for cell in cells):
-        sentences.append("† Thin: fewer than 10 impostors lie behind it, so it is little more than chance.")
+        sentences.append("† Thin: fewer than 10 false accepts, so the figure is little more than chance.")
     if len(rows) > 1:
-        sentences.append("The best of each column is stressed; its uncertainty says whether that matters.")
+        sentences.append(
+            "The best figure of each column is highlighted. Its error says whether that matters."
+        )
     return " ".join(sentences)
 
 
@@ -195,7 +197,7 @@ def _counts(protocol: str, group: Group) -> Table | None:
         [format_metric_name(name), *(column[at] for column in shown.values())]
         for at, name in enumerate(names)
     ]
-    note = "" if alike else "The counts differ: these systems did not see the same pairs or images."
+    note = "" if alike else "The counts differ: these systems were not measured on the same pairs or images."
     return Table(f"What was counted, protocol {protocol}", ["Count", *shown], rows, note)
 
 

@@ -65,7 +65,7 @@ def _clock(log: Log) -> tuple[str, NDArray[np.float64]]:
 
 
 def _draw(axes: Axes, x: NDArray[np.float64], log: Log, names: Sequence[str], run: int, prefix: str) -> None:
-    """Draws columns of one run: colour is the column, dash the run; NAME_std is a band about NAME_mean."""
+    """Draws columns of one run: color is the column, dash the run; NAME_std is a band about NAME_mean."""
     lines = [
         name for name in names if not (name.endswith("_std") and name.removesuffix("_std") + "_mean" in names)
     ]

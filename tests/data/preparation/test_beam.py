@@ -48,7 +48,7 @@ def test_a_folder_with_everything_that_can_be_wrong(prepared, tmp_path):
     assert files_of(out) == files_of(whole)
     assert [line.replace(str(out), str(whole)) for line in said_by_beam] == said
     prepare_with_beam(beam_job("folder", faces, shards=40), str(out), "DirectRunner", "", said_by_beam.append)
-    assert "nothing to do" in said_by_beam[-1]
+    assert "is already prepared" in said_by_beam[-1]
 
 
 def test_points_of_a_list_align_in_both_ways(prepared, tmp_path):

@@ -59,7 +59,7 @@ def test_a_second_run_does_nothing_and_another_job_is_refused(prepared, tmp_path
     with monkeypatch.context() as patch:
         patch.setattr(module, "_read_all", lambda *_: pytest.fail("it read the source again"))
         _, said = prepared("folder", tmp_path / "faces")
-    assert "nothing to do" in said[0]
+    assert "is already prepared" in said[0]
     shutil.copytree(tmp_path / "faces", tmp_path / "others")
     for change in ({"size": 32}, {"path": tmp_path / "others"}, {"identities": ":2"}, {"lossless": True}):
         with pytest.raises(UrfrError, match=rf"is for --{next(iter(change))} .* but now"):

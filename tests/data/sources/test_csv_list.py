@@ -94,7 +94,7 @@ def test_points_of_a_list_align(prepared, tmp_path):
     centred, _ = prepared("list", path, tmp_path / "centred", size=32, align="points", on_missing="centre")
     assert (
         centred / "notes.tsv"
-    ).read_text() == "3.png\tno points: the source has none, so the centre was taken\n"
+    ).read_text() == "3.png\tno points: the source has none, so the center was taken\n"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])

@@ -68,10 +68,10 @@ def prepare_with_beam(
     folder = Path(out).absolute()
     work = folder / WORK
     if already_done(job, folder):
-        say(f"{folder} is prepared from {job.source.path} already; nothing to do (delete it to do it again)")
+        say(f"{folder} is already prepared from {job.source.path}; delete it to prepare it again")
         return folder / output.MANIFEST
     if (work / "journal.sqlite").exists():
-        raise UrfrError(f"{folder} was begun without --runner; finish it like that, or delete it")
+        raise UrfrError(f"{folder} was begun without --runner; finish it without --runner, or delete it")
     people, total = survey_people(job, say)
     work.mkdir(parents=True, exist_ok=True)
     try:

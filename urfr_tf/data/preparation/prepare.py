@@ -56,7 +56,7 @@ def prepare(job: Job, out: str, say: Callable[[str], None] = print) -> Path:
     folder = Path(out)
     work = folder / WORK
     if already_done(job, folder):
-        say(f"{folder} is prepared from {job.source.path} already; nothing to do (delete it to do it again)")
+        say(f"{folder} is already prepared from {job.source.path}; delete it to prepare it again")
     else:
         _prepare(job, folder, work, say)
     shutil.rmtree(work, ignore_errors=True)

@@ -1,7 +1,7 @@
 """CelebA as it is published: img_align_celeba/000001.jpg and identity_CelebA.txt (`000001.jpg 2880`).
 
 Its aligned crops are 178 x 218 with both eyes at fixed places, so that `--align none`, the largest
-centred square, cuts a face out of each.
+centered square, cuts a face out of each.
 """
 
 import os

@@ -87,10 +87,10 @@ def five_points(fiducials: NDArray[np.float64], profile: bool) -> NDArray[np.flo
         other_corner = corner + 1.1 * ((p[26] + p[28]) / 2 - corner)
         on_the_left = p[:9, 0].mean() <= p[_MIDDLE, 0].mean()
     else:
-        centre = p[_MIDDLE].mean(axis=0)
-        along = np.linalg.svd(p[_MIDDLE] - centre)[2][0]
+        center = p[_MIDDLE].mean(axis=0)
+        along = np.linalg.svd(p[_MIDDLE] - center)[2][0]
         other_eye, other_corner = (
-            centre + 2 * along * np.dot(seen - centre, along) - (seen - centre) for seen in (eye, corner)
+            center + 2 * along * np.dot(seen - center, along) - (seen - center) for seen in (eye, corner)
         )
         on_the_left = eye[0] <= other_eye[0]
     if on_the_left:

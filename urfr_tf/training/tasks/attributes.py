@@ -137,7 +137,7 @@ def class_weights(labels: Float32s) -> Float32s:
 
 
 def accuracy_measure(shards: str, names: list[str], crop_size: int) -> Measure:
-    """Returns a measure: `attribute_accuracy` on the images of labelled shards."""
+    """Returns a measure: `attribute_accuracy` on the images of labeled shards."""
     truth = read_soft_labels(shards, names)
 
     def measure(predict: Embed) -> dict[str, float]:

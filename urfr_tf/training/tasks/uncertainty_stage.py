@@ -64,7 +64,8 @@ def check_unchanged(variables: list[tf.Variable], checksum: str) -> None:
     """
     if digest_variables(variables) != checksum:
         raise UrfrError(
-            "weights outside the confidence head moved in the uncertainty stage; this is a defect"
+            "weights outside the confidence head changed in the uncertainty stage; this is an error in "
+            "urfr_tf, please report it"
         )
     print(f"{len(variables)} weights outside the confidence head are unchanged: sha256 {checksum[:16]}")
 
