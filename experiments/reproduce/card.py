@@ -28,57 +28,57 @@ def model_card(evaluations: Evaluations) -> list[str]:
     return [
         "# Model card: the small edition",
         "",
-        "Written by `python -m experiments.reproduce.page`; figures come from the metrics files of the runs.",
+        "Written by `python -m experiments.reproduce.page` from the metrics files of the runs. No figure "
+        "here is typed.",
         "",
         "## What it is",
         "",
         "Face embeddings with a confidence for each of 16 sub-embeddings (URFace), in eight configurations "
-        "(`configs/small/`, docs/results/small.md): an IR-18 at a quarter of its width on crops of 64 "
-        "pixels. They are there to compare methods at the scale of two cores. They are not good face "
-        "recognition, and no weights are published.",
+        "(`configs/small/`, docs/results/small.md). The network is an IR-18 of a quarter of the usual "
+        "width, on crops of 64 pixels. The models exist to compare methods on two cores. They are not good "
+        "at face recognition, and no weights are published.",
         "",
         "## What was trained on what",
         "",
-        "- Embedding: photographs of people of Labeled Faces in the Wild outside folds 6 to 10 of its "
-        "pairs: news photographs of people "
-        "in public life; of the 2,528 people in the list of genders 1,761 are men.",
-        "- theta_A, whose soft labels are further variations: gender as a published list of two values says "
-        "it of people of LFW; smiling by a rule on the corners of the mouth; profile from 50 people of CFP. "
-        "Its gender is how a photograph looks, not who somebody is; it serves to take that cue out of the "
-        "sub-embeddings, and is not an output of the embedding model.",
-        "- Tests: other people of LFW and of CFP, clean and degraded. The TinyFace- and IJB-S-like sets are "
-        "made of the same LFW photographs by blur, occlusion, turning and low resolution; real surveillance "
-        "images are harder in ways that these are not.",
+        "- The embedding was trained on Labeled Faces in the Wild, on the people outside folds 6 to 10 of "
+        "its pairs. These are news photographs of people in public life. Of the 2,528 people in the list "
+        "of genders, 1,761 are men.",
+        "- theta_A gives soft labels for further variations. Gender comes from a published list of two "
+        "values for people of LFW, smiling from a rule on the corners of the mouth, and profile from 50 "
+        "people of CFP. Gender here means how a photograph looks, not who somebody is. It is used to "
+        "remove that cue from the sub-embeddings, and the embedding model does not output it.",
+        "- The tests use other people of LFW and CFP, clean and degraded. The TinyFace- and IJB-S-like "
+        "sets are made of the same LFW photographs by blur, occlusion, turning and low resolution. Real "
+        "surveillance images are harder in other ways, too.",
         "",
         "## Use",
         "",
-        "Intended: research and teaching of recognition losses, confidences and their evaluation; checking "
-        "this code.",
+        "Intended: research and teaching about recognition losses, confidences and their evaluation, and "
+        "checks of this code.",
         "",
         "Not intended: identifying or watching people, decisions about anybody, access control, and "
-        "guessing gender, age or any other trait. "
-        "A threshold measured here says nothing about other cameras or other people.",
+        "guessing gender, age or any other trait. A threshold that was measured here is not valid for "
+        "other cameras or other people.",
         "",
         "## Accuracy by gender",
         "",
-        f"Tested people of LFW whose gender the list gives ({people or 'not run'}); every pair of images "
-        "counts, impostors are of the "
-        "same gender. One threshold for all: that of FAR 1 % on the validation people. Per cent, mean ± "
-        "standard deviation (seeds). Pairs weigh "
-        "alike, so people with many photographs weigh most.",
+        f"Tested people of LFW whose gender is in the list: {people or 'not run'}. Every pair of images "
+        "counts. Impostors have the same gender. All rows have one threshold, that of a FAR of 1 % on the "
+        "validation people. Figures are per cent, as mean ± standard deviation (seeds). All pairs have the "
+        "same weight, so people with many photographs count most.",
         "",
         *table(["", "TAR men", "TAR women", "FAR men", "FAR women", "women's FAR over men's"], rows),
         "",
         *_what_it_says(evaluations),
         "",
-        "## Licences",
+        "## Licenses",
         "",
-        "- Code: Apache 2.0 (LICENSE). LFW and CFP are for research; the photographs belong to their owners "
-        "and are not in this repository. "
-        "Nothing at hand says that the people in them were asked.",
-        "- The list of genders came without a licence and is not in this repository. The paper's own "
-        "training data, MS-Celeb-1M, was withdrawn by its publisher.",
-        "- Pictures in docs/results/small.md show points, bars and curves, never a face.",
+        "- The code is under Apache 2.0 (LICENSE). LFW and CFP are for research. Their photographs belong "
+        "to their owners and are not in this repository. We do not know whether the people in them were "
+        "asked.",
+        "- The list of genders has no license and is not in this repository. The publisher of the paper's "
+        "training data, MS-Celeb-1M, has withdrawn it.",
+        "- The pictures in docs/results/small.md show points, bars and curves, never a face.",
         "",
     ]
 
@@ -101,11 +101,9 @@ def _what_it_says(evaluations: Evaluations) -> list[str]:
         return ["Not run: nothing can be said yet."]
     n = len(measured)
     return [
-        "At the one threshold, strangers among women are accepted more often than among men in "
-        f"{higher['far']} of {n} rows, and the same "
-        f"woman is recognised more often than the same man in {higher['tar']} of {n}. Where the false "
-        "accept rates differ, one threshold does not "
-        "serve both alike: it would have to be set for the group with the higher rate, or the training "
-        "people balanced. The list's two "
-        "values do not describe everybody."
+        "At this threshold, impostor pairs of women are accepted more often than those of men in "
+        f"{higher['far']} of {n} rows, and genuine pairs of women more often than those of men in "
+        f"{higher['tar']} of {n}. Where the false accept rates differ, one threshold does not treat both "
+        "groups alike. Set it for the group with the higher rate, or balance the people that are trained "
+        "on. The two values of the list do not describe everybody."
     ]

@@ -16,7 +16,7 @@ from urfr_tf.visualize.embedding_map import draw_embedding_map
 
 TABLE2 = ("table2_baseline", "table2_baseline_va", "table2_all", "table2_all_pa")
 SHOWN = (*TABLE2, IMPORTED)
-"""Those of the curves; the imported network, where there is one, has the last colour."""
+"""Those of the curves; the imported network, where there is one, has the last color."""
 MARKERS = ("o", "s", "^", "D", "v")
 MAPPED = ("table2_baseline_va", "table2_all")
 CONFIDENCE = "confidence_"
@@ -26,16 +26,16 @@ NOTHING: Drawn = (None, [])
 
 
 CAPTIONS = {
-    "robustness": "LFW accuracy with clean and degraded second images; points are means over the seeds, "
-    "lines their standard deviation.",
-    "cmc": "S2S-like search: identified within the rank, mean over the seeds whose curve is known.",
-    "map": "Figure 4 of the supplement: training images (circles) and the same, hard augmented (triangles), "
-    "by t-SNE; colour is the person.",
-    "confidence": "Figure 1 of the supplement: confidences of each sub-embedding over training images, "
-    "clean and under each variation; row all.",
-    "uncertainty": "In place of the supplement's Figures 2 and 3, whose faces are not ours to publish: what "
-    "each variation does to each confidence, the median as a multiple of that on clean images. `urfr report "
-    "--run RUN --data SHARDS` draws the heatmaps beside the faces.",
+    "robustness": "LFW accuracy with clean and degraded second images. Points are means over the seeds, "
+    "and lines their standard deviation.",
+    "cmc": "S2S-like search: share of the probes that are identified within a rank, as mean over the seeds.",
+    "map": "Figure 4 of the supplement: training images (circles) and the same with hard augmentation "
+    "(triangles), by t-SNE. The color is the person.",
+    "confidence": "Figure 1 of the supplement: confidences of each sub-embedding on training images, clean "
+    "and under each variation, of the row all.",
+    "uncertainty": "Instead of the supplement's Figures 2 and 3, which show faces that we may not publish: "
+    "the median of each confidence under each variation, as a multiple of that on clean images. `urfr "
+    "report --run RUN --data SHARDS` draws the heatmaps beside the faces.",
 }
 
 

@@ -14,7 +14,7 @@ are dealt out to galleries G1 and G2 in turn. What is drawn depends on the seed 
 
 `ijbs_lost`: the same videos, each frame of which is by a chance of one half shrunk to 4 to 6 pixels instead,
 in which nobody can
-be recognised: what confidences are for.
+be recognized: what confidences are for.
 """
 
 import argparse

@@ -109,7 +109,7 @@ def test_the_imported_network_alone_has_pictures_without_a_seed(tmp_path):
     put(tmp_path, 0, "imported", "ijbs", {"s2s/rank1": 0.25}, **{"s2s/cmc": np.array([0.25, 0.5, 1.0])})
     write("small", tmp_path, tmp_path / "docs", "imported")
     text = (tmp_path / "docs/results/small_imported.md").read_text(encoding="utf-8")
-    assert "mean over the seeds whose curve is known.\n" in text
+    assert "as mean over the seeds.\n" in text
 
 
 def test_lost_frames_stand_beside_the_usual_ones_and_weighted_where_there_are_confidences(runs, tmp_path):
@@ -276,7 +276,7 @@ def test_pictures_are_those_that_have_data(page, tmp_path):
 
 def test_curves_are_kept_with_the_figures_and_captions_name_their_seeds(runs, page, tmp_path):
     # Seeds 1 to 3 have a CMC and seed 1 alone has LFW. Drawn again from what was kept, with one more seed.
-    assert "identified within the rank, mean over the seeds whose curve is known. Seeds 1, 2, 3.\n" in page
+    assert "identified within a rank, as mean over the seeds. Seeds 1, 2, 3.\n" in page
     assert "lines their standard deviation. Seed 1.\n" in page
     earlier_figures, here = tmp_path / "docs/results/figures/small.json", tmp_path / "here"
     assert (
