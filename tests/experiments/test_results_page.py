@@ -290,7 +290,7 @@ def test_curves_are_kept_with_the_figures_and_captions_name_their_seeds(runs, pa
     assert [both.curve(seed, "table2_baseline") for seed in (1, 4)] == [[0.4, 0.9, 1.0], [0.5, 0.75]]
     assert both.curve(5, "table2_baseline") == both.curve(1, "table2_baseline_va") == []
     write("small", here, tmp_path / "again", earlier_figures=earlier_figures)
-    assert "whose curve is known. Seeds 1, 2, 3, 4.\n" in (tmp_path / "again/results/small.md").read_text()
+    assert "as mean over the seeds. Seeds 1, 2, 3, 4.\n" in (tmp_path / "again/results/small.md").read_text()
 
 
 def test_without_any_figure_a_page_that_is_there_stays(page, tmp_path, capsys):
