@@ -179,7 +179,12 @@ def default_export(once, default_home):
 
 
 FINE_TUNE = ("fine_tune.py", "faces/", "--validation", "2", "--out", "runs/mine")
-SMALLEST = ("train.epochs=1", "train.freeze_backbone_epochs=0", "data.batch_size=5")
+SMALLEST = (
+    "train.epochs=1",
+    "train.steps_per_epoch=2",
+    "train.freeze_backbone_epochs=0",
+    "data.batch_size=5",
+)
 
 
 @pytest.fixture(scope="session")

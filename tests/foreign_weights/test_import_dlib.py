@@ -65,7 +65,7 @@ def test_the_file_of_an_installed_package_is_found_without_importing_it(tmp_path
     path = install(weights.read_bytes(), package="test-models")
     assert run("--out", tmp_path / "run") == 0
     assert json.loads((tmp_path / "run" / "run.json").read_text())["imported"]["file"] == str(path)
-    assert "licence: CC0 1.0" in capsys.readouterr().out
+    assert "license: CC0 1.0" in capsys.readouterr().out
     assert find_licence(tmp_path / "run") == "CC0-1.0"
 
 

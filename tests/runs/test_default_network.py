@@ -63,7 +63,7 @@ def test_a_network_of_the_package_is_loaded_by_name(tmp_path, monkeypatch, home,
     for word in (
         "CC0 1.0",
         "98.2 % on LFW (measured by us); stronger networks: urfr import",
-        "FAR 0.001 that was calibrated on LFW",
+        "FAR of 0.001 that was calibrated on LFW",
     ):
         assert word in said
     assert digest_start("default") == file_sha256(home / run / "inference.weights.h5")

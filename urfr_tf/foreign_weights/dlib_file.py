@@ -23,7 +23,7 @@ from urfr_tf.keras2 import keras
 SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
 """Of the file as its author published it."""
 LICENCE = (
-    "licence: CC0 1.0, which waives the rights of dlib's author, Davis King; the photographs that he trained "
+    "license: CC0 1.0, which waives the rights of dlib's author, Davis King; the photographs that he trained "
     "on are from FaceScrub, VGG and the web"
 )
 """Of that file, as a sentence for the user."""

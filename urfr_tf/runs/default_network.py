@@ -126,7 +126,7 @@ def _import_default(cache: Path, run: Path) -> None:
     except OSError as error:
         raise _name_home(disk_error(error, cache)) from error
     print(
-        f"the default network is dlib's face network: {WORTH}; it is now in {run}, with a threshold for FAR "
-        f"{point['far']:g} that was calibrated on LFW; {LICENCE}",
+        f"The default network is dlib's face network: {WORTH}. It is now in {run}, with a threshold for a "
+        f"FAR of {point['far']:g} that was calibrated on LFW. {LICENCE[0].upper()}{LICENCE[1:]}.",
         file=sys.stderr,
     )
