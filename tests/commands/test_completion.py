@@ -13,7 +13,7 @@ from urfr_tf.commands import completion
 # What values without choices are, where they are no paths.
 NO_PATHS = {
     *("KIND", "A:B", "A,B", "NAME", "TEXT", "A.B=V", "F", "VARIATION[:strength]", "SPDX", "I/N", "TITLE"),
-    *("HOST:PORT", "HOST:PORT,..."),
+    *("HOST:PORT", "HOST:PORT,...", "SHA256", "RATE", "ADDRESS"),
 }
 TRY = """
 source {script}

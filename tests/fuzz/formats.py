@@ -750,6 +750,34 @@ def find_all(content: bytes, word: bytes) -> list[int]:
     return [at for at in range(len(content)) if content.startswith(word, at)]
 
 
+# Galleries
+
+
+def make_gallery(folder: Path) -> None:
+    """A gallery with a calibration and a matrix; every file of it is whole without a journal."""
+    from gallery_people import crowd, embedder, probes
+
+    from urfr_tf.gallery import Gallery
+    from urfr_tf.gallery.templates import Faces
+
+    with Gallery.create(folder / "known.gallery", embedder()) as gallery:
+        gallery.add(crowd(5))
+        embedding, variance = probes(list(range(100, 112)))
+        faces = Faces(embedding.reshape(12, variance.shape[1], -1), variance)
+        gallery.calibrate(faces, [str(number) for number in range(12)], fpir=0.5, thin=True)
+
+
+def read_gallery(folder: Path) -> object:
+    """Everything that a command may read."""
+    from gallery_people import probes
+
+    from urfr_tf.gallery import Gallery
+
+    with Gallery(folder / "known.gallery") as gallery:
+        people = [gallery.export(person.name) for person in gallery.people()]
+        return people, gallery.search(*probes([1])), gallery.warnings(), gallery.faults()
+
+
 PRELOADED = ("tensorflow",)
 """Imported before memory is limited: what a library takes for itself is not the readers'."""
 
@@ -806,6 +834,9 @@ FORMATS: dict[str, Callable[[], Format]] = {
         make_run, read_run, ("config.yaml", "run.json", "threshold.json", "log.csv")
     ),
     "configuration": lambda: Format(make_configuration_file, read_configuration_file, ("demo.yaml",)),
+    "gallery": lambda: Format(
+        make_gallery, read_gallery, ("known.gallery", "known.gallery-likelihood.matrix")
+    ),
     "report": lambda: Format(make_report, read_report, ("scores.npz", "log.csv")),
 }
 """Name -> format; a function each, so that nothing is imported or made before it is needed."""

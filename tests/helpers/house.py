@@ -17,6 +17,7 @@ FLOORS = (
     ("data",),
     ("protocols", "runs"),
     ("embedding", "evaluation"),
+    ("gallery",),
     ("visualize",),
     ("export", "training"),
     ("bench", "doctor", "evaluate", "planning", "train"),

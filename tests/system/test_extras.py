@@ -26,7 +26,17 @@ def test_the_table_is_that_of_the_package():
     """Each distribution of an extra that no requirement of the base brings is in the table with its extra."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     declared = {}
-    for extra in ("train", "detect", "report", "serving", "tfds", "beam", "default-network", "demo"):
+    for extra in (
+        "train",
+        "detect",
+        "report",
+        "serving",
+        "tfds",
+        "postgres",
+        "beam",
+        "default-network",
+        "demo",
+    ):
         for requirement in map(Requirement, extras[extra]):
             if requirement.marker is not None and not requirement.marker.evaluate():
                 continue

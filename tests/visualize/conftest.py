@@ -1,10 +1,15 @@
 """Synthetic runs as the other commands leave them."""
 
+import contextlib
 import csv
 import json
+import socket
+import subprocess
+import time
 
 import numpy as np
 import pytest
+from browser import DRIVER, Browser
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +63,37 @@ def write_run(write_evaluation):
         return folder
 
     return write
+
+
+@pytest.fixture(scope="session")
+def driver():
+    """ChromeDriver on a free port of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [DRIVER, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        for _ in range(600):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            time.sleep(0.1)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+@pytest.fixture
+def open_browser(driver, tmp_path):
+    """Opens browsers of a size, and closes them."""
+    browsers = []
+
+    def start(width, height, **more):
+        browsers.append(Browser(driver, tmp_path / f"profile-{len(browsers)}", width, height, **more))
+        return browsers[-1]
+
+    yield start
+    for browser in browsers:
+        browser.call("DELETE", "")

@@ -1,16 +1,10 @@
-"""The report in a real headless Chromium, driven over WebDriver's plain HTTP (no further package needed)."""
+"""The report in a real headless Chromium."""
 
-import contextlib
 import json
-import shutil
-import socket
-import subprocess
-import time
-import urllib.error
-import urllib.request
 
 import numpy as np
 import pytest
+from browser import CHROMIUM, CONTRASTS, DRIVER, MISSING
 
 from urfr_tf.visualize.confidence_figure import draw_confidences
 from urfr_tf.visualize.provenance import describe_provenance
@@ -20,92 +14,7 @@ from urfr_tf.visualize.run_tables import make_run_tables
 from urfr_tf.visualize.source_pictures import draw_sources
 from urfr_tf.visualize.sources import read_source
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER),
-    reason="needs Chromium and ChromeDriver (Debian packages chromium and chromium-driver)",
-)
-
-# As root in a container there is no sandbox; the rest keeps the browser from looking for a network.
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--hide-scrollbars",
-)  # fmt: skip
-
-
-class Browser:
-    """One WebDriver session (https://www.w3.org/TR/webdriver2)."""
-
-    def __init__(self, port, profile, width, height, dark=False):
-        self.base = f"http://127.0.0.1:{port}"
-        options = {
-            "binary": CHROMIUM,
-            "args": [*FLAGS, f"--user-data-dir={profile}", *(["--force-dark-mode"] if dark else [])],
-            # The only way below 500 pixels, and with the pixels of a telephone.
-            "mobileEmulation": {"deviceMetrics": {"width": width, "height": height, "pixelRatio": 1}},
-        }
-        wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
-        answer = self.call("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
-        self.base += f"/session/{answer['sessionId']}"
-
-    def call(self, method, path, body=None):
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            self.base + path, data, {"Content-Type": "application/json"}, method=method
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=120) as response:
-                return json.load(response)["value"]
-        except urllib.error.HTTPError as error:
-            raise AssertionError(error.read().decode()) from error
-
-    def open(self, path):
-        self.call("POST", "/url", {"url": path.as_uri()})
-
-    def run(self, script):
-        return self.call("POST", "/execute/sync", {"script": script, "args": []})
-
-    def console(self):
-        return [
-            (line["level"], line["message"]) for line in self.call("POST", "/se/log", {"type": "browser"})
-        ]
-
-
-@pytest.fixture(scope="module")
-def driver():
-    """ChromeDriver on a free port of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [DRIVER, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        for _ in range(600):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                break
-            time.sleep(0.1)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-@pytest.fixture
-def open_browser(driver, tmp_path):
-    """Opens browsers of a size, and closes them."""
-    browsers = []
-
-    def start(width, height, **more):
-        browsers.append(Browser(driver, tmp_path / f"profile-{len(browsers)}", width, height, **more))
-        return browsers[-1]
-
-    yield start
-    for browser in browsers:
-        browser.call("DELETE", "")
+pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason=MISSING)
 
 
 @pytest.fixture(scope="module")
@@ -164,22 +73,12 @@ def test_the_page_as_a_reader_sees_it(page, open_browser, width):
 
 
 def test_text_stands_out_in_light_and_in_dark(page, open_browser):
-    # WCAG 2.2, 1.4.3: contrast (L1 + 0.05) / (L2 + 0.05) of at least 4.5, L the relative luminance.
-    script = """
-      const luminance = color => color.match(/[\\d.]+/g).slice(0, 3).map(Number)
-        .map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-        .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-      const paper = luminance(getComputedStyle(document.body).backgroundColor);
-      return ['body', '.soft', 'a', 'td strong'].map(where => {
-        const ink = luminance(getComputedStyle(document.querySelector(where)).color);
-        return (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
-      }).concat([paper]);
-    """
+    where = ["body", ".soft", "a", "td strong"]
     papers = []
     for dark in (False, True):
         browser = open_browser(1280, 900, dark=dark)
         browser.open(page)
-        *contrasts, paper = browser.run(script)
+        *contrasts, paper = browser.run(CONTRASTS.replace("WHERE", json.dumps(where)))
         assert min(contrasts) >= 4.5
         papers.append(paper)
     assert papers[0] > 0.9 and papers[1] < 0.05

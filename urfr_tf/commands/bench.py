@@ -9,6 +9,7 @@ BENCHMARKS = {
     "data": "the input pipeline: crop, flip and each variation against decoding alone",
     "head": "the prototypes' step against the number of identities: dense, sampled, sharded",
     "inference": "exported formats at batch 1 and 32, with ai-edge-litert and ONNX Runtime as peers",
+    "gallery": "the search of one face among 1e4, 1e5 and 1e6 people against a matrix-vector product",
     "score": "all-pairs likelihood scores against the cosine matrix product",
 }
 
@@ -32,6 +33,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--threads", type=int, metavar="N", help="inference: threads of each runtime (default: one per core)"
+    )
+    parser.add_argument(
+        "--postgres",
+        metavar="ADDRESS",
+        help="gallery: measure 1e5 people in this database, too, which has no gallery (postgresql://...)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

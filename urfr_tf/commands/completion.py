@@ -24,6 +24,8 @@ PATHS = frozenset(
         "DATA",
         "PHOTO",
         "FOLDER_OF_PEOPLE",
+        "GALLERY",
+        "TARGET",
     )
 )
 """Words for a value in the help that mean a file or a folder."""

@@ -27,8 +27,8 @@ _MEMORY = 64 << 20
 _ROWS, _COLUMNS = 256, 2048
 _COMPILE_FROM = 1 << 20  # scores from which compiling pays
 _PAIRS = 2048  # listed pairs scored at a time: their embeddings stay in the cache
-# |a|^2 + |b|^2 - 2 a.b is right to about 3e-7 of |a|^2 in float32; divided by less than this it shows.
-_LEAST_IN_FLOAT32 = 1e-4
+LEAST_IN_FLOAT32 = 1e-4
+"""|a|^2 + |b|^2 - 2 a.b is right to about 3e-7 of |a|^2 in float32; divided by less than this it shows."""
 
 
 def likelihood_score(
@@ -127,7 +127,7 @@ def _score_all_pairs(a: Float32s, va: Float32s, b: Float32s, vb: Float32s, memor
     scale, runs = product_runs(va, vb)
     largest = max(float(np.einsum("nkd,nkd->nk", x, x).max()) for x in (a, b))
     least = (va.min(axis=0).astype(np.float64) + vb.min(axis=0)).min()
-    single = least >= _LEAST_IN_FLOAT32 * largest
+    single = least >= LEAST_IN_FLOAT32 * largest
     if single and (kernel := likelihood_kernel.load_kernel()) is not None:
         return likelihood_kernel.score_all_pairs(kernel, a, va, b, vb, scale, runs, memory)
     dtype: type[np.float32] | type[np.float64] = np.float32 if single and len(runs) == 1 else np.float64

