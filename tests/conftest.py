@@ -38,7 +38,7 @@ def pytest_itemcollected(item):
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    """Modules with long tests come first in the share of each worker.
+    """Modules with long tests come first in the share of each worker, and the longest before all others.
 
     At the end, one of them would have no work.
     """
@@ -51,6 +51,7 @@ def pytest_collection_modifyitems(config, items):
         for path, tests in modules.items()
         if any(GUARD.kinds(test) or test.get_closest_marker("network") for test in tests)
     ]
+    long.sort(key=kinds.place_of)
     shares = [[test for path in long[worker::workers] for test in modules[path]] for worker in range(workers)]
     short = [test for path, tests in modules.items() if path not in long for test in tests]
     # pytest-xdist cuts the list into shares of one length.

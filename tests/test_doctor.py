@@ -1,5 +1,6 @@
 """`urfr doctor`: what it says of sound and of broken installations."""
 
+import inspect
 import json
 import os
 import sys
@@ -78,5 +79,10 @@ def test_a_python_that_is_not_there():
     assert "No such file" in doctor.ask_tensorflow(["/nowhere/python"])["problem"]
 
 
-def test_the_real_tensorflow():
-    assert doctor.ask_tensorflow()["problem"] is None
+def test_the_real_tensorflow(capsys):
+    """Its program in this process, which has imported it, and what it says from a command."""
+    command = inspect.signature(doctor.ask_tensorflow).parameters["command"].default
+    assert command[:2] == (sys.executable, "-c") and len(command) == 3
+    exec(command[2], {})
+    answer = doctor.ask_tensorflow(["echo", capsys.readouterr().out.strip()])
+    assert answer["problem"] is None and set(answer) == set(SOUND)

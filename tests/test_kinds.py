@@ -2,6 +2,7 @@
 
 import importlib
 import operator
+from pathlib import Path
 
 import forked
 import kinds
@@ -20,8 +21,14 @@ def test_what_a_test_calls_says_what_it_is():
     assert kinds.kinds_of(importlib.import_module) == set()  # not of the tests
 
 
-def test_the_modules_with_whole_networks_are_there():
-    assert all((kinds.ROOT / "tests" / name).is_file() for name in kinds.NETWORK)
+def test_the_modules_that_are_listed_are_there():
+    assert all((kinds.ROOT / "tests" / name).is_file() for name in (*kinds.NETWORK, *kinds.LONGEST))
+
+
+def test_the_longest_modules_come_first():
+    names = ["augment/test_pose.py", kinds.LONGEST[1], "test_choose.py", kinds.LONGEST[0]]
+    found = sorted((Path(kinds.TESTS) / name for name in names), key=kinds.place_of)
+    assert [str(path.relative_to(kinds.TESTS)) for path in found] == [names[i] for i in (3, 1, 0, 2)]
 
 
 def test_a_process_that_no_marker_names_is_refused():

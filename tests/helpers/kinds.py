@@ -44,6 +44,24 @@ NETWORK = {
     "runs/test_network_weights.py",
     "visualize/test_report_command.py",
 }
+# They take longest, a quarter of all, and begin first.
+LONGEST = (
+    "training/test_training.py",
+    "planning/test_measured_peak.py",
+    "planning/test_estimate.py",
+    "training/test_workers.py",
+    "models/test_sharded_prototypes.py",
+    "models/test_accumulate.py",
+    "data/stream/test_service.py",
+    "export/test_mobile.py",
+    "test_keras2.py",
+    "training/tasks/test_tasks.py",
+    "runs/test_goldens.py",
+    "test_wheel.py",
+    "fuzz/test_foreign_formats.py",
+    "data/stream/test_turned_faces.py",
+    "bench/test_bench_head.py",
+)
 # Programs that the package and its libraries ask about the machine; they answer in milliseconds.
 LOOKING = {"git", "nvidia-smi", "uname", "lscpu", "ldconfig", "fc-list", "sysctl"}
 # Names that say what a function does; `running` has the last two.
@@ -90,6 +108,12 @@ def functions_of(value, names):
         return [each for name in names for each in functions_of(vars(value).get(name), ())]
     values = vars(value).values() if inspect.isclass(value) else [value]
     return [each for each in values if isinstance(each, FunctionType)]
+
+
+def place_of(path):
+    """By which modules are sorted: the longest come first, the others stay in their order."""
+    name = str(path).removeprefix(f"{TESTS}/")
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
 
 def is_looking(arguments):

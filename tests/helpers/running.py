@@ -14,6 +14,8 @@ from urfr_tf.cli import main
 # Rounding has no time to grow; the average, C_v and everything else of the tiny configuration is on.
 SHORT = ("train.epochs=1", "train.steps_per_epoch=5", "data.worker_shares=2")
 
+HELPERS = str(ROOT / "tests" / "helpers")
+
 # A backbone that users have, and a new interpreter knows.
 REAL = "model.backbone=ir10"
 
@@ -39,11 +41,19 @@ def start(config, run, *overrides, **settings):
     return forked.run(main, training_words(config, run, *overrides), **settings)
 
 
+# `python -m urfr_tf.train` in an interpreter that knows the backbone of `one_unit`.
+PROGRAM = """
+import runpy, sys
+sys.path[:0] = [sys.argv.pop(1), ""]
+import one_unit
+runpy.run_module("urfr_tf.train", run_name="__main__", alter_sys=True)
+"""
+
+
 def start_program(config, run, *overrides):
     """A training in a new interpreter, with a seed of hashes of its own."""
-    return subprocess.run(
-        command(config, run, *overrides), cwd=ROOT, capture_output=True, text=True, timeout=400
-    )
+    words = [sys.executable, "-c", PROGRAM, HELPERS, *command(config, run, *overrides)[3:]]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=400)
 
 
 def done(config, run, *overrides):

@@ -55,7 +55,7 @@ def test_micro_batches_need_the_activations_of_one_of_them():
 
     The sums need less than the weights twice more.
     """
-    model = {"backbone": "ir10", "width": 0.125, "input_size": 64, "embedding_dim": 64}
+    model = {"width": 0.25, "input_size": 64, "embedding_dim": 64}
     data = DataFacts(classes=5000)
     whole, few, micro = (
         plan_training(

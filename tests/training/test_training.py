@@ -8,7 +8,6 @@ import time
 import numpy as np
 import pytest
 from running import (
-    REAL,
     SHORT,
     assert_close_state,
     assert_same_state,
@@ -24,11 +23,11 @@ pytestmark = pytest.mark.timeout(3000)
 
 
 @pytest.mark.parametrize("checkpoint_steps", [4, pytest.param(0, marks=pytest.mark.slow)])
-def test_killed_in_epoch_two_ends_with_the_same_state_bit_for_bit(tiny_config, tmp_path, checkpoint_steps):
+def test_killed_in_epoch_two_ends_with_the_same_state_bit_for_bit(
+    tiny_config, tiny_run, tmp_path, checkpoint_steps
+):
     """kill -9 in epoch 2; with checkpoint_steps the run goes on inside the epoch, in a new interpreter."""
-    unbroken, run = tmp_path / "unbroken", tmp_path / "broken"
-    done(tiny_config, unbroken, REAL)
-    sets = (REAL, f"train.checkpoint_steps={checkpoint_steps}")
+    run, sets = tmp_path / "broken", (f"train.checkpoint_steps={checkpoint_steps}",)
     process = begun(tiny_config, run, *sets)
     wanted = run / "checkpoints" / f"step-{12 if checkpoint_steps else 10}.index"
     deadline = time.monotonic() + 300
@@ -41,9 +40,9 @@ def test_killed_in_epoch_two_ends_with_the_same_state_bit_for_bit(tiny_config, t
     assert again.returncode == 0, again.stderr
     assert "XLA" not in again.stderr  # it prints past every log level
     assert "resuming from" in again.stdout
-    assert_same_state(unbroken, run)
+    assert_same_state(tiny_run, run)
     assert [row["epoch"] for row in rows(run)] == ["1", "2", "3"]
-    assert rows(run)[2]["loss"] == rows(unbroken)[2]["loss"]
+    assert rows(run)[2]["loss"] == rows(tiny_run)[2]["loss"]
 
 
 def test_sigterm_saves_the_step_and_exits_with_its_own_code(tiny_config, tiny_run, tmp_path):
