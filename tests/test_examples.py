@@ -31,9 +31,11 @@ def programs():
 
 def test_the_table_and_the_tests_have_every_program():
     table = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "examples.md").read_text(encoding="utf-8")
     tests = "".join((ROOT / "tests" / name).read_text() for name in ("test_examples.py", "conftest.py"))
     for name in programs():
         assert f"[{name}]({name})" in table and f'("{name}", ' in tests
+        assert f'--8<-- "examples/{name}"' in page
 
 
 @pytest.mark.parametrize("name", programs())
