@@ -10,9 +10,9 @@ compiler, `likelihood_kernel.py` does it in one pass; otherwise, and in float64,
 import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from urfr_tf.errors import UrfrError
@@ -20,6 +20,9 @@ from urfr_tf.metrics import likelihood_kernel
 from urfr_tf.metrics.arrays import Array, Float32s, Float64s, Floats, Ints
 from urfr_tf.metrics.checks import check_floats, check_rows
 from urfr_tf.system.cores import count_cores
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 Precision = type[np.float32] | type[np.float64]
 
@@ -130,6 +133,8 @@ def _score_all_pairs(a: Float32s, va: Float32s, b: Float32s, vb: Float32s, memor
     single = least >= LEAST_IN_FLOAT32 * largest
     if single and (kernel := likelihood_kernel.load_kernel()) is not None:
         return likelihood_kernel.score_all_pairs(kernel, a, va, b, vb, scale, runs, memory)
+    import tensorflow as tf  # only here: where the kernel is, nothing else needs it
+
     dtype: type[np.float32] | type[np.float64] = np.float32 if single and len(runs) == 1 else np.float64
     constant = width * float(np.log(scale).sum())
     # Each group's product, their running sum and product, and what is read: not more than groups + 4 tiles.
@@ -176,7 +181,9 @@ def product_runs(va: Float32s, vb: Float32s) -> tuple[Float64s, tuple[tuple[int,
 
 
 @functools.lru_cache(maxsize=32)
-def _tile_score(runs: tuple[tuple[int, ...], ...], width: int, compiled: bool) -> Callable[..., tf.Tensor]:
+def _tile_score(runs: tuple[tuple[int, ...], ...], width: int, compiled: bool) -> "Callable[..., tf.Tensor]":
+    import tensorflow as tf
+
     def score(a: tf.Tensor, va: tf.Tensor, b: tf.Tensor, vb: tf.Tensor, constant: tf.Tensor) -> tf.Tensor:
         total = constant
         for run in runs:
