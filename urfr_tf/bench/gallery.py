@@ -182,7 +182,7 @@ def _probes(crowd: Crowd, size: int, count: int, first: int = 0) -> Faces:
     people = first + np.linspace(0, size - 1, count).astype(np.int64)
     embedding, confidence = crowd.embed(people, _NOISE, 3)
     groups = embedding.reshape(count, GROUPS, WIDTH) * np.float32(np.sqrt(GROUPS))
-    return Faces(groups, 1 / confidence)
+    return Faces(groups, np.float32(1) / confidence)
 
 
 def _dense(crowd: Crowd, size: int) -> tuple[Float32s, Float32s]:

@@ -312,7 +312,8 @@ class Matrix:
 
             def cosine(panels: slice) -> Float32s:
                 block = self._panels[panels].reshape(-1, left.shape[1], self._columns)
-                return np.moveaxis(np.matmul(left, block), 0, 1).reshape(len(left), -1)
+                scores: Float32s = np.matmul(left, block)
+                return np.moveaxis(scores, 0, 1).reshape(len(left), -1)
 
             return cosine
         low, high = self._sums_of_variances(faces)

@@ -277,7 +277,7 @@ class SqliteStore:
         if embedding.size != count * dim or confidence.size != count * groups or not (confidence > 0).all():
             raise UrfrError(f"the gallery {self.where} is damaged: embeddings of another size than {dim}")
         flat = embedding.reshape(count, dim).astype(np.float32)
-        faces = Faces(split_groups(flat, groups), 1 / confidence.reshape(count, groups))
+        faces = Faces(split_groups(flat, groups), np.float32(1) / confidence.reshape(count, groups))
         return faces, np.array([row[0] for row in rows], np.int64)
 
     def nearest(self, faces: Faces, score: str, count: int) -> list[Ints]:

@@ -42,7 +42,7 @@ def join_images(people: Sequence[Sequence[StoredImage]], groups: int) -> tuple[F
     """
     ordered = [image for images in people for image in sorted(images, key=lambda image: image.sha256)]
     embedding = np.stack([image.embedding for image in ordered]).astype(np.float32)
-    variance = 1 / np.stack([image.confidence for image in ordered])
+    variance = np.float32(1) / np.stack([image.confidence for image in ordered])
     person = np.repeat(np.arange(len(people)), [len(images) for images in people])
     return Faces(split_groups(embedding, groups), variance), person
 
