@@ -26,14 +26,15 @@ WORKERS ?= 2
 # --count-skips: print what was skipped and why, and fail where it is more than tests/skips.tsv says, as CI does.
 TEST_FLAGS ?=
 
-.PHONY: help venv uv-venv demo reproduce-small reproduce-imported reproduce finetune test test-fast test-unit test-slow venv-beam test-beam fuzz docs lint format lock audit clean
+.PHONY: help venv uv-venv demo reproduce-small reproduce-imported reproduce finetune universal test test-fast test-unit test-slow venv-beam test-beam fuzz docs lint format lock audit clean
 
 help:
-	@echo "make demo       install, then prepare, train, evaluate, export and report on the ORL faces"
+	@echo "make demo       install, then fine-tune the default network on ORL faces, show what it says before and after, export and report"
 	@echo "make reproduce-small   the paper's tables in small, on LFW and CFP -> docs/results/small.md; go on with the same command"
 	@echo "make reproduce-imported   the same from imported weights (WEIGHTS=NAME-0000.params) -> docs/results/small_imported.md"
 	@echo "make reproduce         the same at full scale: MS1M=... CELEBA=... and the tests at hand, TINYFACE=... IJBS=... IJBC=..."
 	@echo "make finetune          imported weights made universal, against plain CosFace -> docs/results/finetuning.md"
+	@echo "make universal         the default network made universal -> results/universal.md in docs"
 	@echo "make test       install, then lint, types and the tests (make test-slow: the slow ones; make test-unit: the quick ones)"
 	@echo "make test-beam  the tests of the Apache Beam pipelines, in an environment of their own (make venv-beam)"
 	@echo "make docs       the documentation as a site, in build/site"
@@ -85,6 +86,10 @@ reproduce: venv
 # FINETUNE_FLAGS: --seeds 1 2, --only urface, --stage train, --seconds 3600, --list; see --help.
 finetune: venv
 	$(BIN)/python -m experiments.finetune --lfw "$(LFW)" --pairs "$(PAIRS)" --gender "$(GENDER)" --cfp "$(CFP)" --weights "$(WEIGHTS)" $(FINETUNE_FLAGS)
+
+# The default network, taught blurred, tiny and covered faces. UNIVERSAL_FLAGS as FINETUNE_FLAGS.
+universal: venv
+	$(BIN)/python -m experiments.universal --lfw "$(LFW)" --pairs "$(PAIRS)" --gender "$(GENDER)" --cfp "$(CFP)" $(UNIVERSAL_FLAGS)
 
 # mypy takes one core for a while, and so do the longest tests.
 test: venv

@@ -5,6 +5,7 @@ python -m experiments.finetune.page --runs runs/finetune --docs docs
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from experiments.reproduce.collect import FIGURES, NOT_RUN, Evaluations, times, 
 from experiments.reproduce.tables import table
 from urfr_tf.files import write_text
 
+Named = list[tuple[str, str]]
 PAGE = "results/finetuning.md"
 TAR = "tar@far=1e-3"
 LISTED = "tar_listed@far=1e-3"
@@ -133,18 +135,18 @@ def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
         "    make finetune LFW=lfw.tar PAIRS=lfw_pairs.txt GENDER=lfw_gender_by_identity.tsv "
         "CFP=cfp_dev.tar WEIGHTS=NAME-0000.params",
         "",
-        *_about(figures, spent),
+        *describe_tests(figures, spent),
         "",
         "## Tested people: TAR at FAR 1e-3, against every cross-person pair",
         "",
         "There are 1,500 genuine pairs of folds 6 to 10. The second image of each is degraded. Every pair of "
         "images of two people, one of them degraded, is an impostor pair.",
         "",
-        *_pairs(figures, "lfw", ("", *SEEN_DEGRADATIONS)),
+        *make_pair_rows(figures, _named(), "lfw", ("", *SEEN_DEGRADATIONS)),
         "",
         "Degradations that are in no training:",
         "",
-        *_pairs(figures, "lfw", UNSEEN_DEGRADATIONS),
+        *make_pair_rows(figures, _named(), "lfw", UNSEEN_DEGRADATIONS),
         "",
         "Against the 1,500 listed impostors alone, of which two decide at this FAR. The aims were set on "
         "such pairs. The images behind the aims were shrunk in another way (`thumbnail` is nearer to it), "
@@ -164,20 +166,21 @@ def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
         "",
         "## CFP: accuracy",
         "",
-        *_cfp(figures),
+        *make_cfp_rows(figures, _named()),
         "",
         "## Videos of four degraded frames (S2S and S2B, made of LFW's tested people)",
         "",
-        *_surveillance(figures),
+        *make_video_rows(figures, _named()),
         "",
         "## Validation people, on which settings were chosen: TAR at FAR 1e-3",
         "",
-        *_pairs(figures, "validation", ("", *SEEN_DEGRADATIONS, *UNSEEN_DEGRADATIONS)),
+        *make_pair_rows(figures, _named(), "validation", ("", *SEEN_DEGRADATIONS, *UNSEEN_DEGRADATIONS)),
         "",
     ]
 
 
-def _about(figures: Evaluations, spent: dict[str, float]) -> list[str]:
+def describe_tests(figures: Evaluations, spent: dict[str, float]) -> list[str]:
+    """How much was tested, on which machine, and how long all took."""
     counts, machines = figures.counts("lfw"), figures.origins().get("machine", [])
     hours = dict.fromkeys(("train", "evaluate"), 0.0)
     for job, seconds in spent.items():
@@ -192,10 +195,14 @@ def _about(figures: Evaluations, spent: dict[str, float]) -> list[str]:
     ]
 
 
-def _named() -> list[tuple[str, str]]:
-    """(folder, title) of each line of a table."""
-    found = [(IMPORTED, "imported")]
-    for row in ROWS:
+def _named() -> Named:
+    return name_rows({IMPORTED: "imported"}, ROWS)
+
+
+def name_rows(starts: dict[str, str], rows: Sequence[Row]) -> Named:
+    """(folder, title) of each line of a table: of what was not trained here, and of each row's scores."""
+    found = list(starts.items())
+    for row in rows:
         found += [(evaluation_name(row, score), _title(row, score)) for score in row.scores]
     return found
 
@@ -204,14 +211,14 @@ def _title(row: Row, score: str) -> str:
     return row.title if score == row.scores[0] else f"{row.title}, by {score}"
 
 
-def _rows(figures: Evaluations, test: str, columns: dict[str, str]) -> list[str]:
+def make_rows(figures: Evaluations, named: Named, test: str, columns: dict[str, str]) -> list[str]:
     """A table of every row's figures in a test; `columns` maps headings to the figures' names."""
     rows = [
         [
             title + _fewer(figures, name, test),
             *(cell(figures, name, test, metric) for metric in columns.values()),
         ]
-        for name, title in _named()
+        for name, title in named
     ]
     return table(["", *columns], rows)
 
@@ -220,17 +227,22 @@ def _fewer(figures: Evaluations, name: str, test: str) -> str:
     """` (1 seed)` where a row has fewer seeds than there are."""
     everyone = [seed for seed in figures.seeds if seed]
     found = [seed for seed in everyone if figures.file(seed, name, test)]
-    if name == IMPORTED or not 0 < len(found) < len(everyone):
+    if figures.file(0, name, test) or not 0 < len(found) < len(everyone):
         return ""
     return f" ({len(found)} seed{'s' if len(found) > 1 else ''})"
 
 
-def _pairs(figures: Evaluations, test: str, conditions: tuple[str, ...]) -> list[str]:
-    return _rows(figures, test, {shown(condition): marked(TAR, condition) for condition in conditions})
+def make_pair_rows(figures: Evaluations, named: Named, test: str, conditions: tuple[str, ...]) -> list[str]:
+    """TAR at FAR 1e-3 of every row under each condition."""
+    return make_rows(
+        figures, named, test, {shown(condition): marked(TAR, condition) for condition in conditions}
+    )
 
 
 def _aims(figures: Evaluations) -> list[str]:
-    rows = _rows(figures, "lfw", {shown(condition): marked(LISTED, condition) for condition in AIMS})
+    rows = make_rows(
+        figures, _named(), "lfw", {shown(condition): marked(LISTED, condition) for condition in AIMS}
+    )
     return [*rows, f"| aim | {' | '.join(map(_short, AIMS.values()))} |"]
 
 
@@ -257,7 +269,8 @@ def difference(without: dict[int, float], having: dict[int, float]) -> str:
     return spelt(values, sign=True) + word
 
 
-def _cfp(figures: Evaluations) -> list[str]:
+def make_cfp_rows(figures: Evaluations, named: Named) -> list[str]:
+    """Accuracy on CFP, frontal pairs and pairs with a profile."""
     columns = {
         f"{component.upper()} {shown(condition) if condition else ''}".strip(): marked(
             f"{component}/accuracy", condition
@@ -265,16 +278,17 @@ def _cfp(figures: Evaluations) -> list[str]:
         for component in ("ff", "fp")
         for condition in ("", *CFP)
     }
-    return _rows(figures, "cfp", columns)
+    return make_rows(figures, named, "cfp", columns)
 
 
-def _surveillance(figures: Evaluations) -> list[str]:
+def make_video_rows(figures: Evaluations, named: Named) -> list[str]:
+    """Searches with videos of degraded frames."""
     columns = {
         f"{component.upper()} {spelling}": f"{component}/{metric}"
         for component in ("s2s", "s2b")
         for metric, spelling in (("rank1", "rank 1"), ("tpir@fpir=0.01", "TPIR, FPIR 1 %"))
     }
-    return _rows(figures, "ijbs", columns)
+    return make_rows(figures, named, "ijbs", columns)
 
 
 @with_sentences("page")

@@ -4,6 +4,7 @@ Each row fine-tunes the imported MobileFaceNet on the people of LFW outside fold
 crops of 112 pixels, and is tested on those folds, on CFP, and on videos made of degraded frames.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,7 +104,7 @@ ROWS = (
         after="urface_long",
     ),
 )
-NAMED = {row.name: row for row in ROWS}
+_TESTED = ("data/test", "data/surveillance")
 
 
 def trained_folder(request: ReproductionRequest, row: Row, seed: int) -> Path:
@@ -125,21 +126,42 @@ def evaluation_name(row: Row, score: str) -> str:
 def finetune_plan(request: ReproductionRequest) -> list[Job]:
     """Everything of `python -m experiments.finetune`; writes the list of tests."""
     data, imported = request.runs / "data", request.runs / IMPORTED
-    jobs = _data(request, data)
-    jobs.append(imported_weights(request, "import"))
-    tests = write_tests(request, _tests(data))
-    tested = ("data/test", "data/surveillance")
-    # The start has no seed: it is measured once, as seed 0.
-    words = _evaluation(imported, ("cosine",), tests, request.evaluation(0, IMPORTED))
-    jobs.append(Job("imported/evaluate", words, ("import", *tested)))
+    tests = write_tests(request, make_tests(data))
+    return [
+        *data_jobs(request, data),
+        imported_weights(request, "import"),
+        start_evaluation(request, IMPORTED, "import", tests),
+        *row_jobs(request, ROWS, imported, "import", tests),
+    ]
+
+
+def start_evaluation(request: ReproductionRequest, name: str, needed: str, tests: Path) -> Job:
+    """The tests of a network that was not trained here. It has no seed and is measured once, as seed 0."""
+    words = _evaluation(request.runs / name, ("cosine",), tests, request.evaluation(0, name))
+    return Job(f"{name}/evaluate", words, (needed, *_TESTED))
+
+
+def row_jobs(
+    request: ReproductionRequest, rows: Sequence[Row], start: Path, made: str, tests: Path
+) -> list[Job]:
+    """Trainings, mixtures and tests of every row and seed.
+
+    Args:
+        request: what is to be done.
+        rows: those of the table.
+        start: the run that trainings start from.
+        made: the job that makes it.
+        tests: the list of tests.
+    """
+    jobs, data, named = [], request.runs / "data", {row.name: row for row in rows}
     for seed in request.seeds:
         tested_job: dict[str, str] = {}  # row -> the job that makes the network that is tested
-        for row in ROWS:
+        for row in rows:
             trained, tested_run = trained_folder(request, row, seed), tested_folder(request, row, seed)
-            start, needed = imported, "import"
+            weights, needed = start, made
             if row.after:
-                start, needed = tested_folder(request, NAMED[row.after], seed), tested_job[row.after]
-            sets = [*row.sets, f"initial_weights={start}", f"seed={seed}", *request.overrides]
+                weights, needed = tested_folder(request, named[row.after], seed), tested_job[row.after]
+            sets = [*row.sets, f"initial_weights={weights}", f"seed={seed}", *request.overrides]
             sets += [f"data.{split}={data / split}" for split in ("train", "validation")]
             last = f"seed{seed}/{row.training}/train"
             if not row.trained:
@@ -152,11 +174,12 @@ def finetune_plan(request: ReproductionRequest) -> list[Job]:
                 last = mixed
             tested_job[row.name] = last
             words = _evaluation(tested_run, row.scores, tests, request.evaluation(seed, row.name))
-            jobs.append(Job(f"seed{seed}/{row.name}/evaluate", words, (last, *tested)))
+            jobs.append(Job(f"seed{seed}/{row.name}/evaluate", words, (last, *_TESTED)))
     return jobs
 
 
-def _data(request: ReproductionRequest, data: Path) -> list[Job]:
+def data_jobs(request: ReproductionRequest, data: Path) -> list[Job]:
+    """The lists, the shards and the videos."""
     photographs, sources = data / "photographs", ("lfw", "pairs", "gender", "cfp")
     words = ["-m", "experiments.reproduce.lists", "--out", str(data)]
     words += [word for name in sources for word in (f"--{name}", request.sources[name])]
@@ -173,7 +196,7 @@ def _data(request: ReproductionRequest, data: Path) -> list[Job]:
     return jobs
 
 
-def _tests(data: Path) -> dict[str, list[str]]:
+def make_tests(data: Path) -> dict[str, list[str]]:
     """Arguments of `urfr evaluate` for each test."""
     pairs = ["--protocol", "pairs", "--align", "none", "--impostors", "all", "--thin-far"]
     degraded = ["--degrade", *SEEN_DEGRADATIONS, *UNSEEN_DEGRADATIONS]

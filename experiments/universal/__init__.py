@@ -1,0 +1,1 @@
+"""The default network made universal, measured: `python -m experiments.universal`."""
