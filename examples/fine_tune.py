@@ -11,13 +11,6 @@ from pathlib import Path
 from urfr_tf.cli import main as urfr
 from urfr_tf.files import read_json
 
-SETTINGS = (
-    *("initial_weights=default", "model.backbone=dlib_resnet", "data.batch_size=48"),
-    *("train.epochs=8", "train.steps_per_epoch=20", "optimizer.warmup.linear.warmup_steps=20"),
-    # This network has no batch norms, so a step moves it further than the preset expects.
-    "optimizer.learning_rate.cosine.initial_learning_rate=0.0006",
-)
-
 
 def run(*words: str) -> None:
     """Runs one `urfr` command in this process; it has printed the reason if it fails."""
@@ -48,10 +41,10 @@ def main() -> None:
     for name, people in sets.items():
         run(*prepare, "--identities", people, "--out", str(args.out / name))
     measure("default", args.out / "validation", args.out / "before")
-    settings = [*SETTINGS, *(f"data.{name}={args.out / name}" for name in sets)]
+    settings = ["initial_weights=default", *(f"data.{name}={args.out / name}" for name in sets)]
     overrides = [word for setting in settings for word in ("--set", setting)]
     trained, mixed = str(args.out / "trained"), str(args.out / "mixed")
-    run("train", "--config", "finetune/cosface_teacher", "--run-dir", trained, *overrides, *train_options)
+    run("train", "--config", "demo/finetune", "--run-dir", trained, *overrides, *train_options)
     run("mix", "--run", trained, "--share", ".3", "--out", mixed)
     measure(mixed, args.out / "validation", args.out / "after")
 

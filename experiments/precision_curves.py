@@ -1,6 +1,6 @@
 """Trains one configuration in several precisions and lays their loss curves over each other.
 
-    python experiments/precision_curves.py --config demo --data SHARDS --out DIR
+    python experiments/precision_curves.py --config scratch --data SHARDS --out DIR
 
 Every curve is a real `urfr train` with the same seed, batches and start. Prints JSON: the greatest and the
 mean relative difference of the loss from the first precision's.

@@ -99,7 +99,9 @@ def test_the_wheel_alone_trains_a_preset_and_loads_the_model(wheel, tmp_path, pe
     where = run([bin_ / "python", "-c", "import urfr_tf; print(urfr_tf.__file__)"], home)
     assert Path(where.strip()).is_relative_to(tmp_path / "env")
     listed = run([bin_ / "urfr", "configs"], home)
-    assert {"demo", "paper/table1_3_0"} <= {line.split()[0] for line in listed.splitlines() if line.split()}
+    assert {"scratch", "paper/table1_3_0"} <= {
+        line.split()[0] for line in listed.splitlines() if line.split()
+    }
     sets = [
         "data.train=shards",
         "data.validation=''",
@@ -109,7 +111,7 @@ def test_the_wheel_alone_trains_a_preset_and_loads_the_model(wheel, tmp_path, pe
         "train.tensorboard=false",
     ]
     prepare = ["prepare", "--source", "folder", "--path", str(people), "--size", "72", "--out", "shards"]
-    train = ["train", "--config", "demo", "--run-dir", "run"]
+    train = ["train", "--config", "scratch", "--run-dir", "run"]
     train += [word for value in sets for word in ("--set", value)]
     code = (
         "import numpy, urfr_tf; from urfr_tf.cli import main\n"
@@ -132,7 +134,7 @@ def test_the_wheel_installs_from_the_index_into_an_empty_environment(wheel, tmp_
     assert not [
         p for p in packages if p.startswith(("tf-models", "tensorflow-addons", "mtcnn", "matplotlib"))
     ]
-    assert "demo" in run([python.with_name("urfr"), "configs"], tmp_path)
+    assert "scratch" in run([python.with_name("urfr"), "configs"], tmp_path)
     golden = ROOT / "tests" / "runs" / "goldens" / "model.tflite"
     code = (
         "import sys, numpy, urfr_tf; m = urfr_tf.load(sys.argv[1])\n"

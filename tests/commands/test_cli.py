@@ -116,7 +116,7 @@ def test_a_reader_that_went_away(failing):
     assert cli.main(["configs"]) == 1
 
 
-@pytest.mark.parametrize("words", [[], ["nothing"], ["configs", "--what"], ["train", "--config", "demo"]])
+@pytest.mark.parametrize("words", [[], ["nothing"], ["configs", "--what"], ["train", "--config", "scratch"]])
 def test_wrong_usage(words, capsys):
     with pytest.raises(SystemExit) as end:
         cli.main(words)

@@ -10,14 +10,25 @@ from paths import ROOT
 from urfr_tf import demo
 from urfr_tf.config.load_config import load_config
 from urfr_tf.errors import UrfrError
+from urfr_tf.files import write_json
 
 
 @pytest.fixture()
-def steps(monkeypatch):
+def steps(monkeypatch, tmp_path):
     """The commands that the demo gives; nothing is run."""
     given = []
-    monkeypatch.setattr(demo, "urfr", lambda words: given.append(words) or 0)
-    monkeypatch.setattr(demo, "evaluate_systems", lambda run, data: given.append(["evaluate_systems"]))
+
+    def run(words):
+        given.append(words)
+        if words[0] == "mix":
+            (tmp_path / "steps" / "mixed").mkdir(parents=True)
+            for name in ("config.yaml", "run.json", "inference.weights.h5"):
+                (tmp_path / "steps" / "mixed" / name).write_text(f"mixed {name}")
+        return 0
+
+    monkeypatch.setattr(demo, "urfr", run)
+    monkeypatch.setattr(demo, "read_json", lambda path: {})
+    monkeypatch.setattr(demo, "draw_picture", lambda run: given.append(["draw_picture"]))
     monkeypatch.setattr(demo, "print_table", lambda run: None)
     return given
 
@@ -29,33 +40,64 @@ def option(words, name):
 def test_steps_in_order(steps, tmp_path):
     demo.demo(tmp_path, None)
     assert [words[0] for words in steps] == [
-        *("prepare", "prepare", "train", "evaluate_systems", "export", "export"),
-        *("evaluate", "evaluate", "report"),
+        *("prepare", "prepare", "import", "train", "mix"),
+        *("evaluate", "evaluate", "export", "export", "evaluate", "evaluate"),
+        *("draw_picture", "report"),
     ]
 
 
 def test_the_people_that_are_measured_on_are_not_trained_on(steps, tmp_path):
     demo.demo(tmp_path, None)
     prepared = {option(words, "--out"): option(words, "--identities") for words in steps[:2]}
-    assert prepared == {str(tmp_path / "data" / "train"): ":30", str(tmp_path / "data" / "unseen"): "30:"}
+    train, unseen = (str(tmp_path / "data" / name) for name in ("train", "unseen"))
+    assert prepared == {train: ":30", unseen: "30:"}
+    for words in steps[2:]:
+        if words[0] == "evaluate":
+            assert option(words, "--data") == unseen
+        elif words[0] != "report":
+            assert not any(unseen in word for word in words)
 
 
-def test_the_training_takes_the_preset_by_name(steps, tmp_path, monkeypatch):
+def test_each_step_takes_what_the_one_before_made(steps, tmp_path):
+    demo.demo(tmp_path, None)
+    taken, train, mix = (words for words in steps if words[0] in ("import", "train", "mix"))
+    assert f"initial_weights={option(taken, '--out')}" in train
+    assert option(mix, "--run") == option(train, "--run-dir")
+    assert option(mix, "--out") == str(tmp_path / "steps" / "mixed")
+    assert (tmp_path / "inference.weights.h5").read_text() == "mixed inference.weights.h5"
+    tested = [option(words, "--model") for words in steps if words[0] == "evaluate"]
+    assert tested[:2] == [option(taken, "--out"), str(tmp_path)]
+
+
+def test_the_training_takes_a_preset_by_name(steps, tmp_path, monkeypatch):
     """From a wheel there is no configs/ next to the code's repository."""
     demo.demo(tmp_path, 2)
-    words = steps[2]
-    assert option(words, "--config") == "demo"
-    overrides = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
     monkeypatch.chdir(tmp_path)
-    config = load_config("demo", overrides)
-    assert (config.name, config.train.epochs) == ("demo", 2)
-    assert config.data.train == str(tmp_path / "data" / "train")
+    for words in (words for words in steps if words[0] == "train"):
+        overrides = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
+        config = load_config(option(words, "--config"), overrides)
+        assert config.name == option(words, "--config").replace("/", "_")
+        assert (config.train.epochs, config.data.train) == (2, str(tmp_path / "data" / "train"))
+        assert config.data.validation == ""
 
 
 def test_a_step_that_fails_ends_the_demo(steps, tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "urfr", lambda words: 1)
     with pytest.raises(UrfrError, match="the step 'prepare' ended with 1"):
         demo.demo(tmp_path, None)
+
+
+def test_the_table_has_a_row_for_each_system_and_a_column_for_each_condition(tmp_path, capsys):
+    names = ["", "@resolution=24", "@resolution=16", "@blur=25", "@occlusion=3", "@jpeg=5", "@gamma=4"]
+    for row, system in enumerate(demo.SYSTEMS):
+        metrics = {f"tar@far=1e-2{name}": row / 10 + column / 100 for column, name in enumerate(names)}
+        write_json(tmp_path / "evaluation" / system / "metrics.json", {"metrics": metrics})
+    demo.print_table(tmp_path)
+    heading, columns, *rows = capsys.readouterr().out.strip().splitlines()
+    assert "TAR at FAR 1e-2" in heading
+    assert columns.split() == ["clean", "24", "px", "16", "px", "blur", "covered", "JPEG", "5", "dark"]
+    numbers = [[float(word) for word in row.split()[-7:]] for row in rows]
+    assert numbers == [[round(row / 10 + column / 100, 3) for column in range(7)] for row in range(2)]
 
 
 @pytest.mark.parametrize(

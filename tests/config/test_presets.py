@@ -23,13 +23,16 @@ def write(folder, **texts):
 def test_the_presets_are_those_of_the_repository():
     files = (ROOT / "configs").rglob("*.yaml")
     assert sorted(str(file.relative_to(ROOT / "configs")) for file in files) == [f"{n}.yaml" for n in NAMES]
-    assert {"demo", "paper/table1_3_0", "small/start", "finetune/urface", "attributes/celeba"} <= set(NAMES)
+    assert {"scratch", "paper/table1_3_0", "small/start", "finetune/urface", "attributes/celeba"} <= set(
+        NAMES
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_preset_loads_under_the_name_that_runs_know(name):
     """Folders came later than the names, which run folders and their commands refer to."""
-    prefixes = {"paper": "", "small": "small_", "finetune": "finetune_", "attributes": "attributes_"}
+    prefixes = {"paper": "", "small": "small_", "finetune": "finetune_", "demo": "demo_"}
+    prefixes |= {"attributes": "attributes_"}
     folder, _, last = name.rpartition("/")
     expected = {"attributes/celeba": "attributes"}.get(name, f"{prefixes.get(folder, '')}{last}")
     assert load_config(name).name == expected
@@ -74,7 +77,7 @@ def test_a_file_with_a_preset_as_its_base(tmp_path):
 
 def test_a_base_is_relative_to_the_file_that_names_it(tmp_path, monkeypatch):
     (tmp_path / "a").mkdir()
-    write(tmp_path, root="base: demo\nseed: 5\n")
+    write(tmp_path, root="base: scratch\nseed: 5\n")
     write(tmp_path / "a", leaf="base: ../root.yaml\nname: leaf\n")
     monkeypatch.chdir("/")
     config = load_config(tmp_path / "a" / "leaf.yaml")
@@ -83,23 +86,23 @@ def test_a_base_is_relative_to_the_file_that_names_it(tmp_path, monkeypatch):
 
 def test_an_absolute_base(tmp_path):
     (tmp_path / "a").mkdir()
-    write(tmp_path, root="base: demo\nseed: 5\n")
+    write(tmp_path, root="base: scratch\nseed: 5\n")
     write(tmp_path / "a", leaf=f"base: {tmp_path / 'root.yaml'}\n")
     assert load_config(tmp_path / "a" / "leaf.yaml").seed == 5
 
 
 def test_an_override_wins_over_file_and_base(tmp_path):
-    write(tmp_path, mine="base: demo\nseed: 5\n")
+    write(tmp_path, mine="base: scratch\nseed: 5\n")
     assert load_config(tmp_path / "mine.yaml", ["seed=6"]).seed == 6
 
 
 def test_a_name_that_is_a_file_and_a_preset_is_the_file(tmp_path, monkeypatch):
-    (tmp_path / "demo").write_text("base: small/start\nname: file\n")
+    (tmp_path / "scratch").write_text("base: small/start\nname: file\n")
     monkeypatch.chdir(tmp_path)
-    assert load_config("demo").name == "file"
-    (tmp_path / "demo").unlink()
-    (tmp_path / "demo").mkdir()
-    assert load_config("demo").name == "demo"
+    assert load_config("scratch").name == "file"
+    (tmp_path / "scratch").unlink()
+    (tmp_path / "scratch").mkdir()
+    assert load_config("scratch").name == "scratch"
 
 
 @pytest.mark.parametrize(
@@ -119,18 +122,18 @@ def test_a_name_that_is_a_file_and_a_preset_is_the_file(tmp_path, monkeypatch):
             r"could not read the base none\.yaml of \S+a\.yaml: there is no such file",
         ),
         ({"a": "base: ../\n"}, r"could not read the base \.\./ of \S+a\.yaml: it is a folder"),
-        ({"a": "base: [demo]\n"}, r"base in \S+a\.yaml is a text, but got \['demo'\]"),
+        ({"a": "base: [scratch]\n"}, r"base in \S+a\.yaml is a text, but got \['scratch'\]"),
         ({"a": "description: {x: 1}\n"}, r"description in \S+a\.yaml is a text, but got"),
         ({"a": "base: b.yaml\n", "b": "- 1\n"}, r"a mapping of keys at the top of \S+b\.yaml, but got list"),
         ({"a": "base: b.yaml\n", "b": "x: [\n"}, r"expected YAML in \S+b\.yaml, but it does not parse"),
         ({"a": "base: b.yaml\n", "b": "loss: {x: 1}\n"}, r"unknown key loss\.x in line 1 of \S+b\.yaml"),
         (
-            {"a": "base: b.yaml\n", "b": "base: demo\nloss: 3\n"},
+            {"a": "base: b.yaml\n", "b": "base: scratch\nloss: 3\n"},
             r"loss in line 2 of \S+b\.yaml is a group of keys",
         ),
         (
-            {"a": "base: b.yaml\n", "b": "base: demo\nmodel: {groups: 7}\n"},
-            r"\(line \d+ of preset demo, line 2 of \S+b\.yaml\)$",
+            {"a": "base: b.yaml\n", "b": "base: scratch\nmodel: {groups: 7}\n"},
+            r"\(line \d+ of preset scratch, line 2 of \S+b\.yaml\)$",
         ),
     ],
 )
@@ -155,7 +158,7 @@ def test_a_base_that_may_not_be_read(tmp_path):
         ("configs/small_start.yaml", "close matches: .*small/start"),
         ("small_start", "close matches: .*small/start"),
         ("xyzzy", "no preset of this name; `urfr configs` lists the presets"),
-        ("../configs/demo.yaml/x", "could not read the configuration"),
+        ("../configs/scratch.yaml/x", "could not read the configuration"),
     ],
 )
 def test_an_unknown_name(name, message, tmp_path, monkeypatch):
@@ -170,7 +173,7 @@ def test_a_resolved_configuration_has_no_base(tmp_path):
 
     text = to_yaml(load_config("paper/table2_all"))
     assert "base" not in text and "description" not in text
-    (tmp_path / "config.yaml").write_text(text + "base: demo\n")
+    (tmp_path / "config.yaml").write_text(text + "base: scratch\n")
     with pytest.raises(UrfrError, match="unknown key base in"):
         read_run_config(tmp_path)
 
@@ -179,7 +182,9 @@ def test_the_command_lists_every_preset_in_one_line(capsys):
     assert main(["configs"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == NAMES
-    assert "  The demo. 30 of the 40 people of ORL" in next(line for line in lines if line.startswith("demo"))
+    assert "  From scratch. 30 of the 40 people of ORL" in next(
+        line for line in lines if line.startswith("scratch")
+    )
 
 
 def test_the_command_lists_the_presets_as_json(capsys):

@@ -82,7 +82,7 @@ def test_the_base_lists_presets_and_says_what_training_needs():
     code = """
 from urfr_tf.cli import main
 assert main(["configs"]) == 0
-assert main(["plan", "--config", "demo"]) == 1
+assert main(["plan", "--config", "scratch"]) == 1
 """
     result = run_without_extras(code)
     assert "demo" in result.stdout
