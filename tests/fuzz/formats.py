@@ -690,13 +690,13 @@ def read_run(folder: Path) -> None:
 
 
 def make_configuration_file(folder: Path) -> None:
-    shutil.copy(TESTS.parent / "configs" / "demo.yaml", folder)
+    shutil.copy(TESTS.parent / "configs" / "scratch.yaml", folder)
 
 
 def read_configuration_file(folder: Path) -> None:
     from urfr_tf.config.load_config import load_config
 
-    load_config(folder / "demo.yaml")
+    load_config(folder / "scratch.yaml")
 
 
 def make_report(folder: Path) -> None:
@@ -833,7 +833,7 @@ FORMATS: dict[str, Callable[[], Format]] = {
     "run folder": lambda: Format(
         make_run, read_run, ("config.yaml", "run.json", "threshold.json", "log.csv")
     ),
-    "configuration": lambda: Format(make_configuration_file, read_configuration_file, ("demo.yaml",)),
+    "configuration": lambda: Format(make_configuration_file, read_configuration_file, ("scratch.yaml",)),
     "gallery": lambda: Format(
         make_gallery, read_gallery, ("known.gallery", "known.gallery-likelihood.matrix")
     ),
