@@ -20,7 +20,7 @@ if __name__ == "__main__":  # Before TensorFlow is imported, which reads the env
     quiet_libraries()
 
 from urfr_tf.cli import main as urfr
-from urfr_tf.demo import CONDITIONS, SYSTEMS, metric_name
+from urfr_tf.demo import CONDITIONS, SHOWN_FAR, SYSTEMS, metric_name
 from urfr_tf.errors import UrfrError
 from urfr_tf.files import read_json, write_text
 
@@ -93,7 +93,7 @@ def measure(run: Path, lfw: Path, pairs: Path) -> None:
 def make_page(run: Path, command: str) -> str:
     """Makes the page from the metrics files of the demo and of `measure`."""
     parts = {}
-    for name, folder, far in (("orl", run / "evaluation", "1e-2"), ("lfw", run / "lfw", FAR)):
+    for name, folder, far in (("orl", run / "evaluation", SHOWN_FAR), ("lfw", run / "lfw", FAR)):
         content = {system: read_json(folder / system / "metrics.json") for system in SYSTEMS}
         parts[name] = "\n".join(make_table({key: each["metrics"] for key, each in content.items()}, far))
         counts = content["before"]["counts"]

@@ -49,7 +49,7 @@ def lines(figures: Evaluations, spent: dict[str, float]) -> list[str]:
         *describe_tests(figures, spent),
         "",
         "Trained on the people of LFW outside folds 6 to 10. All rows start from the first. "
-        f"The rows of URFace are mixed with {SHARE:g} of it. Settings were chosen on the validation people.",
+        f"The rows of URFace are mixed with {SHARE:g} of it. The learning rate is that of the demo.",
         "",
         "## Tested people of LFW: TAR at FAR 1e-3, against every cross-person pair",
         "",

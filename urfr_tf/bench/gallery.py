@@ -195,6 +195,8 @@ def _dense(crowd: Crowd, size: int) -> tuple[Float32s, Float32s]:
 
 
 def _model() -> Embedder:
+    """What the galleries are bound to; the people are made up, and no image is ever embedded."""
+
     def compute(images: NDArray[np.float32]) -> Outputs:
         raise NotImplementedError
 

@@ -27,6 +27,8 @@ from urfr_tf.gallery.postgres_database import (
     spell_address,
 )
 from urfr_tf.gallery.records import (
+    COLUMNS,
+    MARGIN,
     Facts,
     Person,
     Size,
@@ -46,8 +48,6 @@ from urfr_tf.metrics.groups import join_groups
 LIST = 200
 """People on the short list; the best by likelihood was among the first 50 by cosine (docs/lab/gallery.md)."""
 _EXAMINED = 1000  # templates that the index looks at: fewer miss more of the list
-_MARGIN = 16
-_COLUMNS = "sha256, label, align, embedding, confidence, thumbnail"
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -160,7 +160,7 @@ class PostgresStore:
 
     def _images_by_name(self, names: list[str]) -> dict[str, list[StoredImage]]:
         sql = (
-            f"SELECT name, {_COLUMNS} FROM urfr_gallery.person JOIN urfr_gallery.image ON person=id "
+            f"SELECT name, {COLUMNS} FROM urfr_gallery.person JOIN urfr_gallery.image ON person=id "
             "WHERE name=ANY(%s)"
         )
         found: dict[str, list[StoredImage]] = {}
@@ -183,7 +183,7 @@ class PostgresStore:
             )
             sql = "SELECT name, id FROM urfr_gallery.person WHERE name=ANY(%s)"
             ids = dict(cursor.execute(sql, (list(new),)).fetchall())
-            with cursor.copy(f"COPY urfr_gallery.image (person, {_COLUMNS}) FROM STDIN BINARY") as copy:
+            with cursor.copy(f"COPY urfr_gallery.image (person, {COLUMNS}) FROM STDIN BINARY") as copy:
                 copy.set_types(["int8", "bytea", "text", "text", "bytea", "bytea", "bytea"])
                 for name, stored in new.items():
                     for image in stored:
@@ -286,7 +286,7 @@ class PostgresStore:
     def images_of(self, people: Sequence[int]) -> dict[int, tuple[str, list[StoredImage]]]:
         """Names and images of people by their ids."""
         sql = (
-            f"SELECT id, name, {_COLUMNS} FROM urfr_gallery.person JOIN urfr_gallery.image ON person=id "
+            f"SELECT id, name, {COLUMNS} FROM urfr_gallery.person JOIN urfr_gallery.image ON person=id "
             "WHERE id=ANY(%s) ORDER BY id"
         )
         found: dict[int, tuple[str, list[StoredImage]]] = {}
@@ -304,7 +304,7 @@ class PostgresStore:
     @_sentences
     def nearest(self, faces: Faces, score: str, count: int) -> list[Ints]:
         """Ids of the people on the short list of each face."""
-        wanted = max(LIST, count + _MARGIN)
+        wanted = max(LIST, count + MARGIN)
         sql = "SELECT id FROM urfr_gallery.person ORDER BY template <=> %s LIMIT %s"
         vectors: Float32s = join_groups(faces.embedding)
         lists = []

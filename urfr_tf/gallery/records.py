@@ -177,6 +177,12 @@ def check_images(images: Iterable[StoredImage], facts: Facts) -> list[StoredImag
     return list(unique.values())
 
 
+COLUMNS = "sha256, label, align, embedding, confidence, thumbnail"
+"""Of the table of images, in the order of `row_of_image`."""
+MARGIN = 16
+"""Candidates more than wanted: float32 may order close ones otherwise."""
+
+
 def row_of_image(image: StoredImage) -> tuple[bytes, str, str, bytes, bytes, bytes]:
     """An image as the columns sha256, label, align, embedding, confidence and thumbnail."""
     embedding = np.ascontiguousarray(image.embedding, np.float16).tobytes()

@@ -21,6 +21,8 @@ import numpy as np
 from urfr_tf.errors import UrfrError
 from urfr_tf.gallery.matrix import Matrix, Slots, State
 from urfr_tf.gallery.records import (
+    COLUMNS,
+    MARGIN,
     Facts,
     Person,
     Size,
@@ -40,8 +42,6 @@ from urfr_tf.metrics.groups import split_groups
 
 _KEPT_STATES = 1000
 _BLOCK = 4096  # people at a time
-_MARGIN = 16  # candidates more than wanted: float32 may order close ones otherwise
-_COLUMNS = "sha256, label, align, embedding, confidence, thumbnail"
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -138,7 +138,7 @@ class SqliteStore:
                     count += 1
                 added = 0
                 for image in images:
-                    sql = f"INSERT OR IGNORE INTO image (person, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+                    sql = f"INSERT OR IGNORE INTO image (person, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
                     added += execute(sql, (identity, *row_of_image(image))).rowcount
                 if added:
                     touched.append(int(str(identity)))
@@ -251,7 +251,7 @@ class SqliteStore:
         for start in range(0, len(people), _BLOCK):
             some = [int(person) for person in people[start : start + _BLOCK]]
             sql = (
-                f"SELECT person.id, name, {_COLUMNS} FROM person JOIN image ON image.person=person.id "
+                f"SELECT person.id, name, {COLUMNS} FROM person JOIN image ON image.person=person.id "
                 f"WHERE person.id IN ({', '.join('?' * len(some))}) ORDER BY person.id, sha256"
             )
             for identity, name, *row in self._connection.execute(sql, some):
@@ -282,7 +282,7 @@ class SqliteStore:
 
     def nearest(self, faces: Faces, score: str, count: int) -> list[Ints]:
         """Ids of the people who come into question for each face."""
-        return self._matrix(score).search(faces, count + _MARGIN, self)
+        return self._matrix(score).search(faces, count + MARGIN, self)
 
     def _matrix(self, score: str) -> Matrix:
         if score not in self._matrices:
