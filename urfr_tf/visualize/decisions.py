@@ -40,7 +40,8 @@ def decide_pairs(
     cosines = {}
     for name, model in models.items():
         first = _embed(model, images)
-        cosines[name] = [first @ _embed(model, version).T for version in versions]
+        second = [first if version is images else _embed(model, version) for version in versions]
+        cosines[name] = [first @ embedding.T for embedding in second]
     same = labels[:, None] == labels
     counted = ~np.eye(len(images), dtype=bool)
     thresholds = np.array(
