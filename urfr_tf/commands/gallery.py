@@ -96,15 +96,14 @@ def _add_score_option(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_crop_options(parser: argparse.ArgumentParser, *, points: bool = False, every: bool = False) -> None:
-    parser.add_argument(
-        "--model", metavar="MODEL", help="the gallery's model, where it is not where it was any more"
-    )
+    parser.add_argument("--model", metavar="MODEL", help="where the gallery's model is now, if it has moved")
     parser.add_argument(
         "--align",
         choices=["mtcnn", *(["points"] if points else []), "none"],
         help="mtcnn: find and align the face; "
         + ("points: align to the points of the list; " if points else "")
-        + "none: the centred square (as the gallery's photographs were, or as the model was trained)",
+        + "none: take the centered square (default: as the gallery's photographs were aligned, or as the "
+        "model expects)",
     )
     if every:
         add_detector_options(parser, faces=("all", *FACES), faces_default="all")
